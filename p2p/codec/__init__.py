@@ -1,0 +1,38 @@
+"""RLP: the encoding of everything that devp2p sends.
+
+The only package of the tree that knows the ``rlp`` library. Remote bytes are read by our own code,
+which is strict (one encoding for each value, as in Go), bounded in depth and count, and free of
+recursion over what a remote nests.
+
+==============  ====================================================================
+`scan`          headers, canonical rules, limits, raw values
+`encoder`       values to bytes
+`kinds`         what to decode an item as; compiled into readers
+`decoder`       bytes to values
+`fields`        which fields of a dataclass are on the wire
+`sedes`         the bridge to the ``rlp`` library
+==============  ====================================================================
+
+Pure; any thread may call any of it. Ethereum Yellow Paper, appendix B.
+"""
+
+from __future__ import annotations
+
+from p2p.codec.decoder import decode, decode_fields
+from p2p.codec.encoder import encode, encode_list, encode_uint
+from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
+from p2p.codec.sedes import MAX_SEDES_ITEMS
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_INT_BYTES",
+    "MAX_ITEMS",
+    "MAX_SEDES_ITEMS",
+    "decode",
+    "decode_fields",
+    "encode",
+    "encode_list",
+    "encode_uint",
+    "raw_items",
+    "split_uint",
+]

@@ -1,0 +1,205 @@
+"""RLP encoding of Python values.
+
+What has an encoding: bytes, bytearray and memoryview; str as UTF-8; bool as 0x01 or 0x80; int from
+zero up; list and tuple; an instance of a dataclass, as the list of its fields in order; an instance
+of ``rlp.Serializable`` or of another class that has ``serialize`` and ``deserialize``. Subclasses
+are encoded as what they are derived from. Everything else is an `EncodeError` that names the type
+and the place.
+
+Pure; any thread. Nesting is bounded, so neither deep lists nor a list that holds itself can exhaust
+the stack. What to do with a type is found out once for each type. Ethereum Yellow Paper, appendix
+B; the layout is drawn in `p2p.codec.scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+from p2p.codec import sedes
+from p2p.codec.fields import count_required, wire_fields
+from p2p.codec.scan import MAX_DEPTH
+from p2p.errors import EncodeError
+
+#: Encodes a value; the second argument is how many more lists may be nested.
+_Encoder = Callable[[Any, int], bytes]
+
+#: How many types are remembered; a program has a few dozen, unless it makes them as it runs.
+_MAX_TYPES = 1024
+
+_STRING = 0x80
+_LIST = 0xC0
+_HEAD_ROOM = 55  # the longest payload whose length stands in the head
+_HEADS = tuple(bytes([value]) for value in range(256))
+
+
+class _NoEncoding(Exception):
+    """Why a value is refused; ``path`` is filled from the inside out."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.path: list[str] = []
+
+    def error(self) -> EncodeError:
+        where = "".join(reversed(self.path)).lstrip(".")
+        return EncodeError(f"{where}: {self}" if where else str(self))
+
+
+def encode(value: object) -> bytes:
+    """The RLP encoding of ``value``; the head of this module lists what can be encoded.
+
+    In a dataclass, trailing fields that have a default and are None are left out. Raises
+    `EncodeError` for anything without an encoding. Any thread.
+    """
+    try:
+        return _encoder_for(type(value))(value, MAX_DEPTH)
+    except _NoEncoding as refusal:
+        raise refusal.error() from refusal.__cause__
+
+
+def encode_list(encoded_items: Iterable[bytes]) -> bytes:
+    """The list of items that are encoded already; they are not checked. Any thread."""
+    return _wrap(b"".join(encoded_items))
+
+
+def encode_uint(n: int) -> bytes:
+    """The encoding of an integer from zero up; `EncodeError` below zero. Any thread."""
+    try:
+        return _encode_int(n, 0)
+    except _NoEncoding as refusal:
+        raise refusal.error() from None
+
+
+def _header(size: int, base: int) -> bytes:
+    if size <= _HEAD_ROOM:
+        return _HEADS[base + size]
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return _HEADS[base + _HEAD_ROOM + len(length)] + length
+
+
+def _wrap(payload: bytes) -> bytes:
+    return _header(len(payload), _LIST) + payload
+
+
+def _encode_bytes(value: bytes, room: int) -> bytes:
+    size = len(value)
+    if size == 1 and value[0] < _STRING:
+        return value
+    if size <= _HEAD_ROOM:
+        return _HEADS[_STRING + size] + value
+    return _header(size, _STRING) + value
+
+
+def _encode_buffer(value: bytes | bytearray | memoryview, room: int) -> bytes:
+    return _encode_bytes(bytes(value), room)
+
+
+def _encode_str(value: str, room: int) -> bytes:
+    try:
+        return _encode_bytes(value.encode(), room)
+    except UnicodeEncodeError as err:
+        raise _NoEncoding("a str with lone surrogates has no UTF-8 encoding") from err
+
+
+def _encode_int(value: int, room: int) -> bytes:
+    if 0 < value < _STRING:
+        return _HEADS[value]
+    if value < 0:
+        raise _NoEncoding("an int below zero has no RLP encoding")
+    size = (value.bit_length() + 7) // 8
+    return _header(size, _STRING) + value.to_bytes(size, "big")
+
+
+def _encode_bool(value: bool, room: int) -> bytes:
+    return b"\x01" if value else b"\x80"
+
+
+def _refuse_depth(room: int) -> None:
+    if room <= 0:
+        raise _NoEncoding(f"lists are nested more than {MAX_DEPTH} deep")
+
+
+def _label_index(index: int) -> str:
+    return f"[{index}]"
+
+
+def _encode_items(
+    items: Sequence[object], room: int, label: Callable[[int], str] = _label_index
+) -> bytes:
+    _refuse_depth(room)
+    parts: list[bytes] = []
+    try:
+        for item in items:
+            kind = type(item)
+            encoder = _BUILTIN.get(kind) or _encoder_for(kind)
+            parts.append(encoder(item, room - 1))
+    except _NoEncoding as refusal:
+        refusal.path.append(label(len(parts)))
+        raise
+    return _wrap(b"".join(parts))
+
+
+def _dataclass_encoder(kind: type[Any]) -> _Encoder:
+    fields = wire_fields(kind)
+    names = [field.name for field in fields]
+    required = count_required(fields)
+
+    def label(index: int) -> str:
+        return f".{names[index]}"
+
+    def encode_fields(value: object, room: int) -> bytes:
+        values = [getattr(value, name) for name in names]
+        while len(values) > required and values[-1] is None:
+            values.pop()
+        return _encode_items(values, room, label)
+
+    return encode_fields
+
+
+def _encode_serializable(value: Any, room: int) -> bytes:
+    _refuse_depth(room)  # what it gives may be of its own type again
+    try:
+        raw = sedes.serialize(value)
+    except ValueError as err:
+        raise _NoEncoding(f"{type(value).__name__}: {err}") from err
+    return _encoder_for(type(raw))(raw, room - 1)
+
+
+_BUILTIN: dict[type, _Encoder] = {
+    bytes: _encode_bytes,
+    str: _encode_str,
+    int: _encode_int,
+    bool: _encode_bool,
+    list: _encode_items,
+    tuple: _encode_items,
+    bytearray: _encode_buffer,
+    memoryview: _encode_buffer,
+}
+
+# Any thread may read and write this: each access is one atomic step, and a type that two threads
+# look at in the same moment is only looked at twice.
+_learned: dict[type, _Encoder] = {}
+
+
+def _encoder_for(kind: type) -> _Encoder:
+    encoder = _BUILTIN.get(kind) or _learned.get(kind)
+    if encoder is None:
+        encoder = _find_encoder(kind)
+        if len(_learned) >= _MAX_TYPES:
+            _learned.clear()
+        _learned[kind] = encoder
+    return encoder
+
+
+def _find_encoder(kind: type) -> _Encoder:
+    if sedes.is_sedes(kind):
+        return _encode_serializable
+    if is_dataclass(kind):
+        return _dataclass_encoder(kind)
+    if issubclass(kind, bytes):
+        return _encode_buffer
+    for base, encoder in _BUILTIN.items():
+        if issubclass(kind, base):
+            return encoder
+    raise _NoEncoding(f"{kind.__name__} has no RLP encoding")

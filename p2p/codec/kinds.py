@@ -1,0 +1,308 @@
+"""Kinds: what to decode an item as, and the readers compiled from them.
+
+A kind is one of
+
+=========================  =====================================================================
+None, object, Any          the raw value: bytes, or nested lists of bytes
+bytes, str, int, bool      a string; strict UTF-8; canonical integer; 0x01 or 0x80
+list, list[T]              any list; a list of any length whose items are all T
+tuple, tuple[T, ...]       the same, as tuples
+tuple[A, B], tuple[()]     a list of exactly these items
+a dataclass                a list of its fields; those with defaults may be missing at the end
+X | None                   only for a dataclass field with a default: X when it is there
+a sedes, a Serializable    from the ``rlp`` package, see `p2p.codec.sedes`
+=========================  =====================================================================
+
+A kind is compiled once into a reader (see `p2p.codec.scan`) and remembered. Pure; any thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from p2p.codec.fields import Field, count_required, has_default, wire_fields
+from p2p.codec.scan import (
+    Misfit,
+    list_span,
+    read_bytes,
+    read_raw,
+    read_raw_list,
+    read_uint,
+)
+from p2p.codec.sedes import SedesReader, is_sedes
+
+Reader = Callable[[bytes, int, int], tuple[Any, int]]
+
+#: How many kinds are remembered; a program has a few dozen, unless it makes them as it runs.
+_MAX_KINDS = 1024
+
+# Any thread may read and write this: each access is one atomic step, and a kind that two threads
+# compile in the same moment is only compiled twice.
+_readers: dict[object, Reader] = {}
+
+
+def reader_for(kind: object) -> Reader:
+    """The reader of ``kind``. Raises TypeError when it is not a kind."""
+    try:
+        reader = _readers.get(kind)
+    except TypeError:  # not hashable, as a List of the rlp package is
+        return _Compiler().compile_whole(kind)
+    if reader is None:
+        reader = _Compiler().compile_whole(kind)
+        if len(_readers) >= _MAX_KINDS:
+            _readers.clear()
+        _readers[kind] = reader
+    return reader
+
+
+def read_str(data: bytes, pos: int, end: int) -> tuple[str, int]:
+    """Read a string as UTF-8 text."""
+    value, stop = read_bytes(data, pos, end)
+    try:
+        return value.decode(), stop
+    except UnicodeDecodeError as err:
+        # Without the cause: it holds the remote's bytes.
+        raise Misfit(stop - len(value) + err.start, "text is not UTF-8") from None
+
+
+def read_bool(data: bytes, pos: int, end: int) -> tuple[bool, int]:
+    """Read 0x01 or 0x80."""
+    head = data[pos]
+    if head == 0x01:
+        return True, pos + 1
+    if head == 0x80:
+        return False, pos + 1
+    raise Misfit(pos, "a boolean is 0x01 or 0x80")
+
+
+def _read_raw_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[object, ...], int]:
+    items, stop = read_raw_list(data, pos, end)
+    return tuple(items), stop
+
+
+# Pairs, not a dict: a kind need not be hashable.
+_SIMPLE: tuple[tuple[object, Reader], ...] = (
+    (None, read_raw),
+    (object, read_raw),
+    (Any, read_raw),
+    (bytes, read_bytes),
+    (str, read_str),
+    (int, read_uint),
+    (bool, read_bool),
+    (list, read_raw_list),
+    (typing.List, read_raw_list),  # noqa: UP006
+    (tuple, _read_raw_tuple),
+    (typing.Tuple, _read_raw_tuple),  # noqa: UP006
+)
+
+
+def _label_index(index: int) -> str:
+    return f"[{index}]"
+
+
+def read_first(
+    data: bytes,
+    pos: int,
+    end: int,
+    readers: Sequence[Reader],
+    label: Callable[[int], str] = _label_index,
+) -> tuple[list[Any], int]:
+    """Read an item with each reader, fewer where the items end before the readers.
+
+    Returns the values and the offset after the last. ``label`` names an item in errors.
+    """
+    values: list[Any] = []
+    try:
+        for reader in readers:
+            if pos >= end:
+                break
+            value, pos = reader(data, pos, end)
+            values.append(value)
+    except Misfit as misfit:
+        misfit.path.append(label(len(values)))
+        raise
+    return values, pos
+
+
+def _list_reader(read_item: Reader) -> Reader:
+    def read_list(data: bytes, pos: int, end: int) -> tuple[list[Any], int]:
+        pos, stop = list_span(data, pos, end)
+        values: list[Any] = []
+        try:
+            while pos < stop:
+                value, pos = read_item(data, pos, stop)
+                values.append(value)
+        except Misfit as misfit:
+            misfit.path.append(f"[{len(values)}]")
+            raise
+        return values, stop
+
+    return read_list
+
+
+def _open_tuple_reader(read_item: Reader) -> Reader:
+    read_list = _list_reader(read_item)
+
+    def read_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[Any, ...], int]:
+        values, stop = read_list(data, pos, end)
+        return tuple(values), stop
+
+    return read_tuple
+
+
+def _tuple_reader(readers: Sequence[Reader]) -> Reader:
+    read_fields = fields_reader(readers, len(readers), _label_index)
+
+    def read_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[Any, ...], int]:
+        values, stop = read_fields(data, pos, end)
+        return tuple(values), stop
+
+    return read_tuple
+
+
+def fields_reader(readers: Sequence[Reader], required: int, label: Callable[[int], str]) -> Reader:
+    """A reader of a list with an item for each of ``readers``; only ``required`` must be there.
+
+    Its value is the list of the items' values. ``label`` names an item in errors.
+    """
+    readers = tuple(readers)
+
+    def read_fields(data: bytes, start: int, end: int) -> tuple[list[Any], int]:
+        pos, stop = list_span(data, start, end)
+        values, pos = read_first(data, pos, stop, readers, label)
+        if len(values) < required:
+            raise Misfit(start, f"a list of {len(values)} items, expected {required}")
+        if pos < stop:
+            raise Misfit(pos, f"a list of more than {len(readers)} items")
+        return values, stop
+
+    return read_fields
+
+
+class _Compiler:
+    """Compiles one kind. Knows the dataclasses it is inside of, since those may refer back."""
+
+    def __init__(self) -> None:
+        self._open: dict[type, _Backward] = {}
+        self._is_recursive = False
+
+    def compile_whole(self, kind: object) -> Reader:
+        reader = self._compile(kind)
+        return _depth_checked(reader) if self._is_recursive else reader
+
+    def _compile(self, kind: object) -> Reader:
+        for simple, reader in _SIMPLE:
+            if kind is simple:
+                return reader
+        if is_sedes(kind):
+            return SedesReader(kind)
+        if isinstance(kind, typing.NewType):
+            return self._compile(kind.__supertype__)
+        origin = typing.get_origin(kind)
+        if origin is list or origin is tuple:
+            return self._compile_sequence(origin, typing.get_args(kind))
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            return self._compile_dataclass(kind)
+        raise TypeError(f"{_name(kind)} is not a kind that RLP can be decoded as")
+
+    def _compile_sequence(self, origin: object, args: tuple[Any, ...]) -> Reader:
+        if origin is list:
+            return _list_reader(self._compile(args[0]))
+        if len(args) == 2 and args[1] is Ellipsis:
+            return _open_tuple_reader(self._compile(args[0]))
+        if args == ((),):  # how Python 3.10 spells the arguments of typing.Tuple[()]
+            args = ()
+        return _tuple_reader([self._compile(arg) for arg in args])
+
+    def _compile_dataclass(self, kind: type[Any]) -> Reader:
+        if kind in self._open:
+            self._is_recursive = True
+            return self._open[kind]
+        self._open[kind] = backward = _Backward()
+        backward.reader = self._dataclass_reader(kind)
+        del self._open[kind]
+        return backward.reader
+
+    def _dataclass_reader(self, kind: type[Any]) -> Reader:
+        fields = wire_fields(kind)
+        hints = _hints(kind)
+        names = [field.name for field in fields]
+        readers = [self._compile_field(kind, field, hints[field.name]) for field in fields]
+        required = count_required(fields)
+        read_fields = fields_reader(readers, required, lambda index: f".{names[index]}")
+        construct = _by_name(kind, fields) if any(f.kw_only for f in fields) else _by_place(kind)
+
+        def read_dataclass(data: bytes, pos: int, end: int) -> tuple[Any, int]:
+            values, stop = read_fields(data, pos, end)
+            try:
+                value = construct(values)
+            except ValueError as err:
+                # The class checks its values itself. Its text may repeat the remote's bytes.
+                raise Misfit(pos, f"refused by {kind.__name__}") from err
+            return value, stop
+
+        return read_dataclass
+
+    def _compile_field(self, kind: type, field: Field, hint: object) -> Reader:
+        try:
+            return self._compile(_without_none(hint) if has_default(field) else hint)
+        except TypeError as err:
+            raise TypeError(f"{kind.__name__}.{field.name}: {err}") from None
+
+
+def _by_place(kind: type[Any]) -> Callable[[Sequence[Any]], Any]:
+    def construct(values: Sequence[Any]) -> Any:
+        return kind(*values)
+
+    return construct
+
+
+def _by_name(kind: type[Any], fields: Sequence[Field]) -> Callable[[Sequence[Any]], Any]:
+    names = [field.name for field in fields]
+
+    def construct(values: Sequence[Any]) -> Any:
+        return kind(**dict(zip(names, values, strict=False)))  # values may end early
+
+    return construct
+
+
+class _Backward:
+    """Stands for the reader of a dataclass that is not compiled to its end yet."""
+
+    reader: Reader
+
+    def __call__(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
+        return self.reader(data, pos, end)
+
+
+def _depth_checked(reader: Reader) -> Reader:
+    """Around the reader of a kind that contains itself, so that the remote sets its depth."""
+
+    def read_checked(data: bytes, pos: int, end: int) -> tuple[Any, int]:
+        read_raw(data, pos, end)  # refuses what is too deep; the value is of no use
+        return reader(data, pos, end)
+
+    return read_checked
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(kind)
+    except NameError as err:
+        raise TypeError(f"the types of {kind.__name__} cannot be resolved: {err}") from err
+
+
+def _without_none(hint: object) -> object:
+    """X for ``X | None``; any other hint as it is."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    members = [member for member in typing.get_args(hint) if member is not type(None)]
+    return members[0] if len(members) == 1 else hint
+
+
+def _name(kind: object) -> str:
+    return kind.__name__ if type(kind) is type else repr(kind)[:100]

@@ -1,0 +1,301 @@
+"""Item headers of RLP, and walking over items without a type.
+
+Owns the canonical rules (each item has one encoding and any other is refused), the limits on what
+a remote may send, and the readers of raw values: bytes, or nested lists of bytes. A reader takes
+``(data, pos, end)`` with ``pos < end <= len(data)``, reads the item that begins at ``pos`` and must
+not reach beyond ``end``, and returns the value and the offset after it. It raises `Misfit`, which
+the public functions turn into `DecodeError`.
+
+Pure; nothing here recurses, so no nesting of remote bytes can exhaust the stack. Ethereum Yellow
+Paper, appendix B::
+
+    first byte     item
+    0x00 .. 0x7f   the byte itself
+    0x80 .. 0xb7   string, length in the head (0 to 55), payload
+    0xb8 .. 0xbf   string, 1 to 8 bytes of length (56 or more, big-endian), payload
+    0xc0 .. 0xf7   list, length in the head, items
+    0xf8 .. 0xff   list, 1 to 8 bytes of length, items
+"""
+
+from __future__ import annotations
+
+from p2p.errors import DecodeError
+
+#: Most lists inside one another, the outermost counted. Keeps what a handler does with a value
+#: (compare, print, copy) far from the recursion limit of the interpreter.
+MAX_DEPTH = 64
+
+#: Most items, lists and strings together, in one decoded value. A 16 MiB message of empty lists
+#: would become 1.2 GB of objects; this keeps any message below 50 MB and 0.3 s beyond its own
+#: size, and still lets 16 MiB of 32-byte hashes (508,400) pass.
+MAX_ITEMS = 2**19
+
+_STRING = 0x80
+_LONG_STRING = 0xB8
+_LIST = 0xC0
+_LONG_LIST = 0xF8
+_HEAD_ROOM = 55  # the longest payload whose length stands in the head
+
+_ONE_BYTE = tuple(bytes([value]) for value in range(0x80))
+_UINT64_BYTES = 8
+
+
+class Misfit(Exception):
+    """Why an item is refused: ``offset`` in the data, ``why`` in words.
+
+    ``path`` is filled from the inside out while the exception passes the readers of lists. It
+    never leaves this package.
+    """
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(why)
+        self.offset = offset
+        self.why = why
+        self.path: list[str] = []
+
+    def error(self) -> DecodeError:
+        """The exception for the caller: place and reason, none of the remote's bytes."""
+        where = "".join(reversed(self.path)).lstrip(".")
+        place = f"{where} (byte {self.offset})" if where else f"byte {self.offset}"
+        return DecodeError(f"{place}: {self.why}")
+
+
+def string_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """Where the payload of the string at ``pos`` starts and stops. Refuses a list."""
+    head = data[pos]
+    if head < _STRING:
+        return pos, pos + 1
+    if head < _LONG_STRING:
+        start = pos + 1
+        stop = start + head - _STRING
+        if stop > end:
+            raise _too_long(pos, stop - start, end - start)
+        if head == _STRING + 1 and data[start] < _STRING:
+            raise Misfit(pos, "a byte below 0x80 has a header of its own")
+        return start, stop
+    if head < _LIST:
+        return _long_span(data, pos, end, head - _LONG_STRING + 1)
+    raise Misfit(pos, "a list stands where a string is expected")
+
+
+def list_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """Where the items of the list at ``pos`` start and stop. Refuses a string."""
+    head = data[pos]
+    if head >= _LONG_LIST:
+        return _long_span(data, pos, end, head - _LONG_LIST + 1)
+    if head < _LIST:
+        raise Misfit(pos, "a string stands where a list is expected")
+    start = pos + 1
+    stop = start + head - _LIST
+    if stop > end:
+        raise _too_long(pos, stop - start, end - start)
+    return start, stop
+
+
+def item_end(data: bytes, pos: int, end: int) -> int:
+    """The offset after the item at ``pos``. A list's own items are not looked at."""
+    span = list_span if data[pos] >= _LIST else string_span
+    return span(data, pos, end)[1]
+
+
+def _long_span(data: bytes, pos: int, end: int, width: int) -> tuple[int, int]:
+    """The span of an item whose length is written in ``width`` bytes after its head."""
+    start = pos + 1 + width
+    if start > end:
+        raise Misfit(pos, "the data ends inside a length")
+    if data[pos + 1] == 0:
+        raise Misfit(pos, "a length has a leading zero")
+    size = int.from_bytes(data[pos + 1 : start], "big")
+    if size <= _HEAD_ROOM:
+        raise Misfit(pos, f"the length {size} belongs into the head")
+    if size > end - start:
+        raise _too_long(pos, size, end - start)
+    return start, start + size
+
+
+def _too_long(pos: int, size: int, room: int) -> Misfit:
+    return Misfit(pos, f"an item of {size} bytes where {max(room, 0)} are left")
+
+
+def read_bytes(data: bytes, pos: int, end: int) -> tuple[bytes, int]:
+    """Read a string as bytes."""
+    head = data[pos]
+    if _STRING + 1 < head < _LONG_STRING:  # the common case, without the call
+        start = pos + 1
+        stop = start + head - _STRING
+        if stop <= end:
+            return data[start:stop], stop
+    start, stop = string_span(data, pos, end)
+    return data[start:stop], stop
+
+
+def read_raw(data: bytes, pos: int, end: int) -> tuple[object, int]:
+    """Read any item: bytes, or a list of such items at most `MAX_DEPTH` deep."""
+    read = read_raw_list if data[pos] >= _LIST else read_bytes
+    return read(data, pos, end)
+
+
+def read_raw_list(data: bytes, pos: int, end: int) -> tuple[list[object], int]:
+    """Read a list with everything in it, at most `MAX_DEPTH` deep.
+
+    The hottest loop of the package, hence the branches for short strings are written out.
+    """
+    pos, end = list_span(data, pos, end)
+    items: list[object] = []
+    outer: list[tuple[list[object], int]] = []  # the lists around `items`, and where each stops
+    while True:
+        while pos < end:
+            head = data[pos]
+            if head < _STRING:
+                items.append(_ONE_BYTE[head])
+                pos += 1
+            elif head < _LONG_STRING:
+                start = pos + 1
+                stop = start + head - _STRING
+                if stop > end or head == _STRING + 1:
+                    start, stop = string_span(data, pos, end)
+                items.append(data[start:stop])
+                pos = stop
+            elif head < _LIST:
+                start, pos = string_span(data, pos, end)
+                items.append(data[start:pos])
+            elif len(outer) + 1 >= MAX_DEPTH:
+                raise Misfit(pos, f"lists are nested more than {MAX_DEPTH} deep")
+            elif head == _LIST:
+                items.append([])
+                pos += 1
+            else:
+                pos, stop = list_span(data, pos, end)
+                outer.append((items, end))
+                inner: list[object] = []
+                items.append(inner)
+                items, end = inner, stop
+        if not outer:
+            return items, end
+        items, end = outer.pop()
+
+
+def check_count(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None:
+    """Refuse data with more than ``limit`` items, before anything is built from it.
+
+    Lists count as well as what is in them. Headers are followed, not checked: on data that is not
+    canonical the count may be wrong, but the walk ends, and the reader refuses the data anyway.
+    """
+    if end - pos <= limit:
+        return  # an item has at least one byte
+    size_of = _SIZE_OF_HEAD
+    for _ in range(limit):
+        size = size_of[data[pos]]
+        pos += size or _long_string_size(data, pos)
+        if pos >= end:
+            return
+    raise Misfit(pos, f"more than {limit} items")
+
+
+#: How far it is from the first byte of an item to the next item, with the items of a list counted
+#: as next items; 0 for strings with a long length.
+_SIZE_OF_HEAD = (
+    *([1] * _STRING),
+    *range(1, _HEAD_ROOM + 2),
+    *([0] * 8),
+    *([1] * (_HEAD_ROOM + 1)),
+    *range(2, 10),
+)
+
+
+def _long_string_size(data: bytes, pos: int) -> int:
+    width = data[pos] - _LONG_STRING + 1
+    start = pos + 1 + width
+    return 1 + width + int.from_bytes(data[pos + 1 : start], "big")
+
+
+Data = bytes | bytearray | memoryview
+
+
+def as_bytes(data: Data) -> bytes:
+    """``data`` as bytes, or a TypeError: this is the caller's mistake, not the remote's."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"RLP is decoded from bytes, not from {type(data).__name__}")
+
+
+def raw_items(data: Data, max_items: int) -> list[bytes]:
+    """Split the list that is exactly ``data`` into its items, each still encoded.
+
+    The header of every item is checked; what is inside an inner list is not. More than
+    ``max_items`` items are refused as soon as they are seen, with `DecodeError` like anything else
+    that is not a canonical list. Any thread. EIP-778 keeps the values of a record in this form.
+    """
+    data = as_bytes(data)
+    items: list[bytes] = []
+    try:
+        _refuse_empty(data)
+        pos, end = list_span(data, 0, len(data))
+        refuse_rest(data, end)
+        while pos < end:
+            if len(items) >= max_items:
+                raise Misfit(pos, f"more than {max_items} items")
+            stop = item_end(data, pos, end)
+            items.append(data[pos:stop])
+            pos = stop
+    except Misfit as misfit:
+        raise misfit.error() from None
+    return items
+
+
+def refuse_rest(data: bytes, pos: int) -> None:
+    """Refuse data that goes on after its one item."""
+    if pos != len(data):
+        raise Misfit(pos, f"{len(data) - pos} bytes after the item")
+
+
+def _refuse_empty(data: bytes) -> None:
+    if not data:
+        raise Misfit(0, "no data")
+
+
+_ONE_BYTE_UINTS = (*((value, 1) for value in range(_STRING)), (0, 1))
+
+
+def split_uint(data: bytes | memoryview) -> tuple[int, int]:
+    """Read the canonical integer of at most 64 bits at the beginning of ``data``.
+
+    Returns the integer and the offset after it; what follows is not looked at. Raises
+    `DecodeError`. Any thread. In front of each frame stands such an integer, the message code
+    (RLPx, "Framing").
+    """
+    if data and 0 < data[0] <= _STRING:
+        return _ONE_BYTE_UINTS[data[0]]
+    try:
+        return _split_long_uint(data)
+    except Misfit as misfit:
+        raise misfit.error() from None
+
+
+def _split_long_uint(data: bytes | memoryview) -> tuple[int, int]:
+    # The head and eight bytes are all that an integer of 64 bits may take.
+    head = bytes(data[: 1 + _UINT64_BYTES])
+    _refuse_empty(head)
+    if _STRING + _UINT64_BYTES < head[0] < _LIST:
+        raise Misfit(0, "an integer of more than 64 bits")
+    return read_uint(head, 0, len(head))
+
+
+#: Longest integer that is read, in bytes. No protocol has a longer one, and beyond 4,300 decimal
+#: digits (1,786 bytes) Python refuses to print an integer, which no handler expects.
+MAX_INT_BYTES = 1024
+
+
+def read_uint(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """Read a canonical integer of at most `MAX_INT_BYTES`."""
+    head = data[pos]
+    if 0 < head < _STRING:
+        return head, pos + 1
+    start, stop = string_span(data, pos, end)
+    if stop - start > MAX_INT_BYTES:
+        raise Misfit(pos, f"an integer of more than {MAX_INT_BYTES} bytes")
+    if start < stop and data[start] == 0:
+        raise Misfit(pos, "an integer has a leading zero")
+    return int.from_bytes(data[start:stop], "big"), stop

@@ -1,0 +1,156 @@
+"""secp256k1 keys: parsing, signing, recovery and key agreement.
+
+Pure; key objects are immutable and may be shared by threads. Public keys travel as 64 bytes
+(x then y, big-endian, as in RLPx and enode URLs) or compressed to 33 (as in node records).
+
+libsecp256k1 also reads the hybrid prefixes 0x06 and 0x07, which no part of devp2p allows; keys are
+parsed here with a prefix of our own choosing, so that they never get in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import coincurve
+from coincurve.ecdsa import cdata_to_der, deserialize_compact
+
+from p2p.errors import InvalidKey
+
+#: Gives as many random bytes as asked for. Tests pass a counter, everybody else ``os.urandom``.
+Entropy = Callable[[int], bytes]
+
+PUBLIC_KEY_SIZE = 64
+PRIVATE_KEY_SIZE = 32
+SIGNATURE_SIZE = 65
+
+
+class PublicKey:
+    """A point on secp256k1. Equal keys are equal objects; usable as a dict key."""
+
+    __slots__ = ("_point", "_raw")
+
+    def __init__(self, point: coincurve.PublicKey) -> None:
+        self._point = point
+        self._raw = point.format(compressed=False)[1:]
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> PublicKey:
+        """Read x then y, 64 bytes. Raises InvalidKey unless that is a point on the curve."""
+        if len(raw) != PUBLIC_KEY_SIZE:
+            raise InvalidKey(f"public key has {len(raw)} bytes, want {PUBLIC_KEY_SIZE}")
+        return cls(_parse(b"\x04" + bytes(raw)))
+
+    @classmethod
+    def from_uncompressed(cls, raw: bytes) -> PublicKey:
+        """Read 0x04 and 64 bytes. Raises InvalidKey for every other prefix."""
+        if len(raw) != PUBLIC_KEY_SIZE + 1 or raw[0] != 0x04:
+            raise InvalidKey("not an uncompressed public key")
+        return cls(_parse(bytes(raw)))
+
+    @classmethod
+    def from_compressed(cls, raw: bytes) -> PublicKey:
+        """Read 0x02 or 0x03 and x, 33 bytes. Raises InvalidKey for anything else."""
+        if len(raw) != 33 or raw[0] not in (0x02, 0x03):
+            raise InvalidKey("not a compressed public key")
+        return cls(_parse(bytes(raw)))
+
+    def to_bytes(self) -> bytes:
+        """x then y, 64 bytes."""
+        return self._raw
+
+    def to_compressed(self) -> bytes:
+        """0x02 or 0x03 and x, 33 bytes."""
+        return self._point.format(compressed=True)
+
+    def verify(self, digest: bytes, signature: bytes) -> bool:
+        """Whether r || s (64 bytes) signs the 32-byte digest. A high s is refused."""
+        if len(digest) != 32 or len(signature) != 64:
+            return False
+        try:
+            der = cdata_to_der(deserialize_compact(bytes(signature)))
+            return self._point.verify(der, bytes(digest), hasher=None)
+        except ValueError:
+            return False
+
+    def multiply(self, scalar: bytes) -> bytes:
+        """The x coordinate, 32 bytes, of this point times a valid 32-byte scalar."""
+        return self._point.multiply(scalar).format(compressed=False)[1:33]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PublicKey) and self._raw == other._raw
+
+    def __hash__(self) -> int:
+        return hash(self._raw)
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self._raw[:8].hex()}…)"
+
+
+class PrivateKey:
+    """A secp256k1 private key. Its ``repr`` does not show it."""
+
+    __slots__ = ("_key", "public_key")
+
+    def __init__(self, key: coincurve.PrivateKey) -> None:
+        self._key = key
+        self.public_key = PublicKey(key.public_key)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> PrivateKey:
+        """Read a big-endian number, 32 bytes. Raises InvalidKey unless 0 < number < order."""
+        if len(raw) != PRIVATE_KEY_SIZE:
+            raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
+        try:
+            return cls(coincurve.PrivateKey(bytes(raw)))
+        except ValueError:
+            raise InvalidKey("private key is zero or not below the curve's order") from None
+
+    @classmethod
+    def generate(cls, entropy: Entropy) -> PrivateKey:
+        """Make a key of random bytes; asks again in the one case of 2**128 that they do not fit."""
+        while True:
+            try:
+                return cls.from_bytes(entropy(PRIVATE_KEY_SIZE))
+            except InvalidKey:
+                continue
+
+    def to_bytes(self) -> bytes:
+        """The number, big-endian, 32 bytes."""
+        return self._key.secret
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest: r || s || v, 65 bytes, v in 0..3, s low, nonce by RFC 6979."""
+        return self._key.sign_recoverable(digest, hasher=None)
+
+    def agree(self, other: PublicKey) -> bytes:
+        """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``)."""
+        return other.multiply(self._key.secret)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PrivateKey) and self._key.secret == other._key.secret
+
+    def __hash__(self) -> int:
+        return hash(self.public_key)
+
+    def __repr__(self) -> str:
+        return f"PrivateKey(of {self.public_key!r})"
+
+
+def recover(digest: bytes, signature: bytes) -> PublicKey:
+    """Find the key that made r || s || v over a 32-byte digest. Raises InvalidKey if none did."""
+    if len(digest) != 32 or len(signature) != SIGNATURE_SIZE or signature[64] > 3:
+        raise InvalidKey("not a recoverable signature")
+    try:
+        point = coincurve.PublicKey.from_signature_and_message(
+            bytes(signature), bytes(digest), hasher=None
+        )
+    except ValueError as error:
+        raise InvalidKey("signature has no public key") from error
+    return PublicKey(point)
+
+
+def _parse(encoded: bytes) -> coincurve.PublicKey:
+    try:
+        return coincurve.PublicKey(encoded)
+    except ValueError:
+        raise InvalidKey("public key is not a point on secp256k1") from None

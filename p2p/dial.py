@@ -1,0 +1,401 @@
+"""Whom to dial next, and whom not: the scheduler of outbound connections and the log of attempts.
+
+The scheduler knows which nodes are static or trusted, being dialed, connected, or in an inbound
+handshake, and which were dialed within the last 35 s. From that it answers two questions: may this
+node be dialed now (:meth:`DialScheduler.check_dial`), and which static nodes are to be dialed now
+(:meth:`DialScheduler.poll`). It opens no connection and resolves no name; its owner does so and
+reports back with ``dial_done``, ``peer_added`` and ``peer_removed``.
+
+Unlike go-ethereum's, static nodes are not held back by the share of slots for dialed peers: a node
+the user named is to be connected, even if discovery has filled that share. They are bounded by the
+dials under way, and by ``max_peers`` unless trusted.
+
+Pure; the server's I/O thread owns it. ``now`` is in monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import Generic, Protocol, TypeVar
+
+from p2p.admission import INBOUND_WINDOW_S, is_allowed_address
+from p2p.errors import (
+    AlreadyConnected,
+    AlreadyDialing,
+    ConnectError,
+    DialStep,
+    IsSelf,
+    NetRestricted,
+    NoEndpoint,
+    RecentlyDialed,
+    TooManyPeers,
+)
+from p2p.netutil import Netlist
+
+#: Dials under way at most, when the configuration does not say.
+DEFAULT_MAX_ACTIVE = 50
+
+#: Seconds before a node is dialed again. A little more than the remote's inbound throttle, or in a
+#: small network each second attempt would be closed without a word.
+DIAL_HISTORY_S = INBOUND_WINDOW_S + 5.0
+
+#: Nodes the history remembers at most. Only a program that dials by hand more than 250 nodes a
+#: second gets there; the oldest is then free to be dialed a little early.
+MAX_HISTORY = 10_000
+
+E = TypeVar("E", bound=BaseException)
+K = TypeVar("K", bound=Hashable)
+
+
+class RandomSource(Protocol):
+    """What the scheduler asks of a random source; ``random.Random`` has it."""
+
+    def randrange(self, stop: int, /) -> int:
+        """A number from 0 up to, but not including, ``stop``."""
+
+
+class DialNode(Protocol):
+    """What the scheduler asks of a node; ``p2p.enode.Node`` has it."""
+
+    @property
+    def id(self) -> bytes:
+        """The node ID, 32 bytes."""
+
+    @property
+    def ip(self) -> IPv4Address | IPv6Address | None:
+        """Its address, if one is known."""
+
+    @property
+    def tcp(self) -> int:
+        """Its TCP port, or 0."""
+
+    @property
+    def hostname(self) -> str:
+        """The name its address is to be looked up by, or ""."""
+
+
+N = TypeVar("N", bound=DialNode)
+
+
+@dataclass(frozen=True, slots=True)
+class DialAttempt:
+    """One attempt to connect to a node.
+
+    ``time_unix`` is when it ended, ``address`` the "ip:port" that was dialed (or what stands for
+    it), ``step`` how far it came, ``error`` why it failed, or None if the node became a peer.
+    """
+
+    time_unix: float
+    address: str
+    step: DialStep
+    error: ConnectError | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a line: "connected", or the step, the error's name and its text."""
+        if self.error is None:
+            return "connected"
+        return f"{self.step}: {type(self.error).__name__}: {self.error}"
+
+
+class DialScheduler(Generic[N]):
+    """Decides which nodes may be dialed, and which static nodes to dial next.
+
+    ``max_dialed`` is how many peers may be dialed ones (it bounds :meth:`free_slots` only),
+    ``max_active`` how many dials :meth:`poll` lets be under way, ``net_restrict`` the addresses
+    that may be dialed (None: all), ``random`` picks the order of static nodes.
+    """
+
+    def __init__(
+        self,
+        self_id: bytes,
+        max_dialed: int,
+        max_active: int = DEFAULT_MAX_ACTIVE,
+        net_restrict: Netlist | None = None,
+        *,
+        random: RandomSource,
+    ) -> None:
+        # fixed after __init__
+        self._self_id = self_id
+        self._max_dialed = max_dialed
+        self._max_active = max_active
+        self._net_restrict = net_restrict
+        self._random = random
+        # what the server has told
+        self._static: dict[bytes, N] = {}
+        self._trusted: set[bytes] = set()
+        self._peers: set[bytes] = set()
+        self._pending_inbound: set[bytes] = set()
+        self._dialed_peers = 0
+        self._full = False
+        # what was started
+        self._dialing: set[bytes] = set()
+        self._history: OrderedDict[bytes, float] = OrderedDict()  # ID -> expiry, earliest first
+        # Static nodes that may have become ready to dial. poll() takes a node out; whatever then
+        # stands in its way puts it back when it ends, so that no call looks at all static nodes.
+        # Those that may be dialed even while the server is full are kept apart.
+        self._ready: _Bag[bytes] = _Bag()
+        self._ready_trusted: _Bag[bytes] = _Bag()
+
+    # Commands: what the user wants.
+
+    def add_static(self, node: N) -> None:
+        """Keep ``node`` connected from now on. A static node of the same ID is replaced."""
+        self._static[node.id] = node
+        self._reconsider(node.id)
+
+    def remove_static(self, node_id: bytes) -> None:
+        """Do not dial the node again; a dial under way goes on."""
+        self._static.pop(node_id, None)
+        self._ready.discard(node_id)
+        self._ready_trusted.discard(node_id)
+
+    def is_static(self, node_id: bytes) -> bool:
+        """Whether the node is to be kept connected."""
+        return node_id in self._static
+
+    def set_trusted(self, node_id: bytes, trusted: bool) -> None:
+        """Let the node be dialed even while the server is full, or no longer."""
+        if trusted:
+            self._trusted.add(node_id)
+        else:
+            self._trusted.discard(node_id)
+        self._ready.discard(node_id)
+        self._ready_trusted.discard(node_id)
+        self._reconsider(node_id)
+
+    # Input: what happened.
+
+    def set_full(self, full: bool) -> None:
+        """Say whether there are ``max_peers`` peers, so that only trusted nodes may be dialed."""
+        self._full = full
+
+    def peer_added(self, node_id: bytes, dialed: bool) -> None:
+        """A node became a peer; ``dialed`` if we dialed it."""
+        self._peers.add(node_id)
+        self._dialed_peers += dialed
+
+    def peer_removed(self, node_id: bytes, dialed: bool) -> None:
+        """A peer left; ``dialed`` as it was given to :meth:`peer_added`."""
+        self._peers.discard(node_id)
+        self._dialed_peers -= dialed
+        self._reconsider(node_id)
+
+    def inbound_pending(self, node_id: bytes) -> None:
+        """A node that dialed us has proved its identity, and its handshake goes on."""
+        self._pending_inbound.add(node_id)
+
+    def inbound_done(self, node_id: bytes) -> None:
+        """The handshake of a node that dialed us has ended, either way."""
+        self._pending_inbound.discard(node_id)
+        self._reconsider(node_id)
+
+    def begin(self, node: N, now: float) -> None:
+        """Mark ``node`` as being dialed, and as dialed at ``now``. For dials by hand as well."""
+        self._dialing.add(node.id)
+        self._history[node.id] = now + DIAL_HISTORY_S
+        self._history.move_to_end(node.id)
+        if len(self._history) > MAX_HISTORY:
+            self._forget_oldest()
+
+    def dial_done(self, node_id: bytes) -> None:
+        """A dial has ended: the node is a peer (say so first, by ``peer_added``), or it failed."""
+        self._dialing.discard(node_id)
+        self._reconsider(node_id)
+
+    # Output.
+
+    def check_dial(self, node: N, now: float) -> ConnectError | None:
+        """Return why ``node`` must not be dialed at ``now``, or None if it may be.
+
+        The error is one of :class:`IsSelf`, :class:`NoEndpoint`, :class:`AlreadyDialing`,
+        :class:`AlreadyConnected`, :class:`NetRestricted`, :class:`RecentlyDialed` (with
+        ``retry_in_s``) and :class:`TooManyPeers`. A node with only a host name passes the check of
+        its address: ask :meth:`check_address` when the name is resolved.
+        """
+        return (
+            self._check_identity(node)
+            or self._check_endpoint(node)
+            or self._check_state(node.id)
+            or (self.check_address(node.ip) if node.ip is not None else None)
+            or self._check_history(node.id, now)
+            or self.check_room(node.id)
+        )
+
+    def check_address(self, ip: IPv4Address | IPv6Address) -> ConnectError | None:
+        """Return :class:`NetRestricted` if ``net_restrict`` forbids the address, else None."""
+        if is_allowed_address(ip, self._net_restrict):
+            return None
+        return NetRestricted(f"{ip} is outside net_restrict ({self._net_restrict})")
+
+    def check_room(self, node_id: bytes) -> ConnectError | None:
+        """Return :class:`TooManyPeers` if only trusted nodes may be dialed now, else None."""
+        if not self._full or node_id in self._trusted:
+            return None
+        return TooManyPeers("max_peers is reached, and the node is not a trusted one")
+
+    def poll(self, now: float) -> list[N]:
+        """Begin the dials of static nodes that are due at ``now``, and return these nodes.
+
+        They come in random order, and only as many as there may be dials under way. Ask again
+        after every input, and at :meth:`next_deadline`.
+        """
+        self._expire(now)
+        started: list[N] = []
+        while len(self._dialing) < self._max_active and self._has_ready():
+            node = self._static[self._take_ready()]
+            if self.check_dial(node, now) is None:
+                self.begin(node, now)
+                started.append(node)
+        return started
+
+    def next_deadline(self, now: float) -> float | None:
+        """When :meth:`poll` may next start a dial without any input before, or None for never.
+
+        It may turn out that there is nothing to start then. After a ``poll(now)`` the time lies
+        after ``now``.
+        """
+        if len(self._dialing) >= self._max_active:
+            return None  # the end of a dial comes first
+        if self._has_ready():
+            return now
+        if not self._static or not self._history:
+            return None
+        return next(iter(self._history.values()))
+
+    def free_slots(self) -> int:
+        """How many dials to nodes that are not static may be begun; negative if there are too many.
+
+        Twice the dialed peers that are missing, for not every dial makes a peer, and at most
+        ``max_active``; less the dials under way.
+        """
+        wanted = (self._max_dialed - self._dialed_peers) * 2
+        return min(wanted, self._max_active) - len(self._dialing)
+
+    # The checks, in their order.
+
+    def _check_identity(self, node: N) -> ConnectError | None:
+        return IsSelf("the node is this node itself") if node.id == self._self_id else None
+
+    def _check_endpoint(self, node: N) -> ConnectError | None:
+        if not node.hostname and (node.ip is None or node.ip.is_unspecified):
+            return NoEndpoint("the node has no known address")
+        return NoEndpoint("the node has no TCP port") if node.tcp == 0 else None
+
+    def _check_state(self, node_id: bytes) -> ConnectError | None:
+        if node_id in self._dialing:
+            return AlreadyDialing("the node is being dialed already")
+        if node_id in self._peers:
+            return AlreadyConnected("the node is a peer already")
+        if node_id in self._pending_inbound:
+            return AlreadyDialing("the node is dialing us: its handshake is under way")
+        return None
+
+    def _check_history(self, node_id: bytes, now: float) -> ConnectError | None:
+        retry_in_s = self._history.get(node_id, now) - now
+        if retry_in_s <= 0:
+            return None
+        text = f"the node was dialed less than {DIAL_HISTORY_S:.0f} s ago"
+        return RecentlyDialed(f"{text}, retry in {retry_in_s:.1f} s", retry_in_s)
+
+    # The static nodes that may be ready.
+
+    def _reconsider(self, node_id: bytes) -> None:
+        if node_id not in self._static:
+            return
+        (self._ready_trusted if node_id in self._trusted else self._ready).add(node_id)
+
+    def _has_ready(self) -> bool:
+        return bool(self._ready_trusted) or (bool(self._ready) and not self._full)
+
+    def _take_ready(self) -> bytes:
+        untrusted = 0 if self._full else len(self._ready)
+        index = self._random.randrange(untrusted + len(self._ready_trusted))
+        if index < untrusted:
+            return self._ready.take(index)
+        return self._ready_trusted.take(index - untrusted)
+
+    def _expire(self, now: float) -> None:
+        while self._history and next(iter(self._history.values())) <= now:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        node_id, _ = self._history.popitem(last=False)
+        self._reconsider(node_id)
+
+
+class AttemptLog:
+    """The last attempts to connect, by node ID; bounded in nodes and in attempts of a node.
+
+    When there are more than ``max_nodes`` the node goes whose last attempt is the longest ago.
+    """
+
+    def __init__(self, max_nodes: int = 1000, per_node: int = 10) -> None:
+        self._max_nodes = max_nodes
+        self._per_node = per_node
+        # by node, the one with the latest attempt at the end
+        self._attempts: OrderedDict[bytes, list[DialAttempt]] = OrderedDict()
+
+    def add(self, node_id: bytes, attempt: DialAttempt) -> None:
+        """Remember an attempt. Its error is kept as a copy, without its traceback."""
+        if attempt.error is not None:
+            attempt = replace(attempt, error=_without_traceback(attempt.error))
+        attempts = self._attempts.setdefault(node_id, [])
+        attempts.append(attempt)
+        del attempts[: -self._per_node]
+        self._attempts.move_to_end(node_id)
+        if len(self._attempts) > self._max_nodes:
+            self._attempts.popitem(last=False)
+
+    def of(self, node_id: bytes) -> list[DialAttempt]:
+        """The attempts that are remembered of a node, oldest first; a new list."""
+        return list(self._attempts.get(node_id, ()))
+
+
+def _without_traceback(error: E) -> E:
+    """Copy an error and its direct cause, so that no frame with all it holds is kept alive."""
+    copy = _bare_copy(error)
+    if error.__cause__ is not None:
+        copy.__cause__ = _bare_copy(error.__cause__)
+    return copy
+
+
+def _bare_copy(error: E) -> E:
+    # not copy.copy(): it calls the constructor, whose arguments are not always error.args
+    copy = type(error).__new__(type(error), *error.args)
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    return copy
+
+
+class _Bag(Generic[K]):
+    """A set from which the item at a random index can be taken, each operation in O(1)."""
+
+    def __init__(self) -> None:
+        self._items: list[K] = []
+        self._index: dict[K, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: K) -> None:
+        if item not in self._index:
+            self._index[item] = len(self._items)
+            self._items.append(item)
+
+    def discard(self, item: K) -> None:
+        if item in self._index:
+            self.take(self._index[item])
+
+    def take(self, index: int) -> K:
+        """Remove and return the item at ``index``; the last item moves there."""
+        item = self._items[index]
+        last = self._items.pop()
+        if last is not item:
+            self._items[index] = last
+            self._index[last] = index
+        del self._index[item]
+        return item

@@ -1,0 +1,272 @@
+"""One node record: what it says, and whether the node it speaks for has signed it (EIP-778).
+
+Pure. How a record is laid out is in :mod:`p2p.enr.layout`, what its entries mean in
+:mod:`p2p.enr.entries`. A :class:`Record` is valid: it cannot be made of one that is not.
+
+The identity scheme "v4" is the only one in use. The scheme "null" has no signature, and names the
+node by the 32 bytes under ``nulladdr``; it exists so that tests can have nodes with chosen IDs,
+and is refused unless the caller asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
+
+from ..codec import decode, encode, encode_list
+from ..crypto import PrivateKey, PublicKey, keccak256
+from ..errors import DecodeError, EncodeError, InvalidNode
+from . import entries as entry
+from .entries import Raw
+from .layout import assemble, format_text, parse_rlp, parse_text, signed_items
+
+_SIGNATURE_SIZE = 64
+_NODE_ID_SIZE = 32
+
+_T = TypeVar("_T")
+
+
+class Record:
+    """A valid node record. Immutable; equal records are equal values; any thread may use it."""
+
+    __slots__ = ("_pairs", "_public_key", "_rlp", "_seq", "_signature")
+
+    def __init__(self, rlp: bytes, *, allow_null: bool = False) -> None:
+        """Read a record. Raises InvalidNode; ``allow_null`` admits the scheme without signature."""
+        self._rlp = bytes(rlp)
+        self._signature, self._seq, self._pairs, content = parse_rlp(self._rlp)
+        self._public_key = self._verify(content, allow_null)
+
+    @classmethod
+    def from_rlp(cls, data: bytes, *, allow_null: bool = False) -> Record:
+        """Read the RLP form. Raises InvalidNode for what is not a valid record."""
+        return cls(data, allow_null=allow_null)
+
+    @classmethod
+    def from_text(cls, text: str, *, allow_null: bool = False) -> Record:
+        """Read ``enr:...``. Raises InvalidNode for what is not a valid record.
+
+        Stricter than go-ethereum in one point: bits behind the last byte must be zero, so that a
+        record has one text only.
+        """
+        return cls(parse_text(text), allow_null=allow_null)
+
+    @classmethod
+    def sign(
+        cls,
+        private_key: PrivateKey,
+        seq: int,
+        entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
+        **more: object,
+    ) -> Record:
+        """Make a record of the scheme "v4": ``Record.sign(key, 1, ip="1.2.3.4", tcp=30303)``.
+
+        ``entries`` and ``more`` map keys to values that have an RLP encoding, or to :class:`Raw`;
+        the values of ``pairs`` can be passed on. An ``id`` or ``secp256k1`` among them is replaced.
+        Raises EncodeError for a value that its key cannot have, a ``seq`` that does not fit 64
+        bits, or a record of more than 300 bytes.
+        """
+        pairs = _encode_pairs(entries or {}, more)
+        pairs[b"id"] = Raw(encode("v4"))
+        pairs[b"secp256k1"] = entry.encode_entry(b"secp256k1", private_key.public_key)
+        items = signed_items(seq, pairs)
+        signature = private_key.sign(keccak256(encode_list(items)))[:_SIGNATURE_SIZE]
+        return cls(assemble(signature, items))
+
+    @classmethod
+    def null(
+        cls,
+        node_id: bytes,
+        seq: int = 0,
+        entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
+        **more: object,
+    ) -> Record:
+        """Make a record of the scheme "null" for a 32-byte node ID. For tests: nobody accepts it.
+
+        Raises EncodeError as :meth:`sign` does.
+        """
+        if len(node_id) != _NODE_ID_SIZE:
+            raise EncodeError(f"a node ID has {_NODE_ID_SIZE} bytes, not {len(node_id)}")
+        pairs = _encode_pairs(entries or {}, more)
+        pairs[b"id"] = Raw(encode("null"))
+        pairs[b"nulladdr"] = Raw(encode(bytes(node_id)))
+        return cls(assemble(b"", signed_items(seq, pairs)), allow_null=True)
+
+    def updated(
+        self,
+        private_key: PrivateKey,
+        entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
+        **more: object,
+    ) -> Record:
+        """This record with entries set, or removed where the value is None; ``seq`` grows by one.
+
+        Raises EncodeError as :meth:`sign` does.
+        """
+        changes = {**_byte_keys(entries or {}), **_byte_keys(more)}
+        pairs: dict[bytes, object] = {**self._pairs, **changes}
+        kept = {key: value for key, value in pairs.items() if value is not None}
+        return Record.sign(private_key, self._seq + 1, kept)
+
+    def to_rlp(self) -> bytes:
+        """The record as it is sent: RLP, at most 300 bytes."""
+        return self._rlp
+
+    def to_text(self) -> str:
+        """The record as text, ``enr:...``."""
+        return format_text(self._rlp)
+
+    @property
+    def seq(self) -> int:
+        """The sequence number, 0..2**64-1: of two records of a node, the higher one counts."""
+        return self._seq
+
+    @property
+    def signature(self) -> bytes:
+        """r || s, 64 bytes; empty for the scheme "null"."""
+        return self._signature
+
+    @property
+    def scheme(self) -> str:
+        """The identity scheme: "v4", or "null" in tests."""
+        return "null" if self._public_key is None else "v4"
+
+    @property
+    def pairs(self) -> Mapping[bytes, Raw]:
+        """Every key with its value, still RLP-encoded, in the order of the record."""
+        return MappingProxyType(self._pairs)
+
+    @overload
+    def get(self, key: str | bytes, kind: type[_T]) -> _T | None: ...
+
+    @overload
+    def get(self, key: str | bytes, kind: object = None) -> Any: ...
+
+    def get(self, key: str | bytes, kind: Any = None) -> Any:
+        """The value under ``key``, decoded as ``kind`` (as in :func:`p2p.codec.decode`).
+
+        None when there is no such key, or its value is not of that kind.
+        """
+        raw = self._pairs.get(_byte_key(key))
+        try:
+            return None if raw is None else decode(raw, kind)
+        except DecodeError:
+            return None
+
+    @property
+    def public_key(self) -> PublicKey | None:
+        """The key that signed the record; None for the scheme "null"."""
+        return self._public_key
+
+    @property
+    def ip(self) -> IPv4Address | None:
+        """The IPv4 address, None when absent."""
+        raw = self._pairs.get(b"ip")
+        return None if raw is None else entry.read_ip4(raw)
+
+    @property
+    def ip6(self) -> IPv6Address | None:
+        """The IPv6 address, None when absent."""
+        raw = self._pairs.get(b"ip6")
+        return None if raw is None else entry.read_ip6(raw)
+
+    @property
+    def tcp(self) -> int | None:
+        """The TCP port, None when absent."""
+        return self._port(b"tcp")
+
+    @property
+    def tcp6(self) -> int | None:
+        """The TCP port that goes with :attr:`ip6`; None when absent, then it is :attr:`tcp`."""
+        return self._port(b"tcp6")
+
+    @property
+    def udp(self) -> int | None:
+        """The UDP port, None when absent."""
+        return self._port(b"udp")
+
+    @property
+    def udp6(self) -> int | None:
+        """The UDP port that goes with :attr:`ip6`; None when absent, then it is :attr:`udp`."""
+        return self._port(b"udp6")
+
+    @property
+    def quic(self) -> int | None:
+        """The QUIC port that goes with :attr:`ip`, None when absent."""
+        return self._port(b"quic")
+
+    @property
+    def quic6(self) -> int | None:
+        """The QUIC port that goes with :attr:`ip6`, None when absent."""
+        return self._port(b"quic6")
+
+    def __contains__(self, key: str | bytes) -> bool:
+        return _byte_key(key) in self._pairs
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self._rlp == other._rlp
+
+    def __hash__(self) -> int:
+        return hash(self._rlp)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._rlp, self._public_key is None)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        keys = ", ".join(repr(key)[1:] for key in self._pairs)
+        return f"Record(seq={self._seq}, keys=[{keys}])"
+
+    def _port(self, key: bytes) -> int | None:
+        raw = self._pairs.get(key)
+        return None if raw is None else entry.read_port(raw)
+
+    def _verify(self, content: bytes, allow_null: bool) -> PublicKey | None:
+        scheme = self.get("id", bytes)
+        if scheme == b"v4":
+            return self._verify_v4(content)
+        if scheme == b"null" and allow_null:
+            self._verify_null()
+            return None
+        raise InvalidNode("invalid node record: the identity scheme is missing or not known")
+
+    def _verify_v4(self, content: bytes) -> PublicKey:
+        raw = self._pairs.get(b"secp256k1")
+        public_key = None if raw is None else entry.read_public_key(raw)
+        if public_key is None:
+            raise InvalidNode("invalid node record: no valid public key in it")
+        if not public_key.verify(keccak256(content), self._signature):
+            raise InvalidNode("invalid node record: invalid signature")
+        return public_key
+
+    def _verify_null(self) -> None:
+        node_id = self.get("nulladdr", bytes)
+        if node_id is None or len(node_id) != _NODE_ID_SIZE:
+            raise InvalidNode("invalid node record: no node ID of 32 bytes in it")
+
+
+def _restore(rlp: bytes, allow_null: bool) -> Record:
+    """What a copied or pickled record is made by."""
+    return Record(rlp, allow_null=allow_null)
+
+
+def _byte_key(key: str | bytes) -> bytes:
+    return key.encode() if isinstance(key, str) else bytes(key)
+
+
+def _byte_keys(entries: Mapping[Any, object]) -> dict[bytes, object]:
+    return {_byte_key(key): value for key, value in entries.items()}
+
+
+def _encode_pairs(*groups: Mapping[Any, object]) -> dict[bytes, Raw]:
+    values: dict[bytes, object] = {}
+    for group in groups:
+        for key, value in group.items():
+            name = _byte_key(key)
+            if name in values:
+                raise EncodeError(f"record entry {name!r} is given twice")
+            values[name] = value
+    return {key: entry.encode_entry(key, value) for key, value in values.items()}

@@ -1,0 +1,176 @@
+"""The bounded queue through which messages pass between the I/O thread and the workers.
+
+A mailbox has two sides. Workers use the blocking one: :meth:`Mailbox.put` and :meth:`Mailbox.get`,
+any number of threads each. The I/O thread uses the other, which never waits: :meth:`Mailbox.offer`
+and :meth:`Mailbox.take`. An inbox is offered to and got from; an outbox is put into and taken from;
+a message pipe is put into and got from.
+
+Items are tuples whose second member is the payload. The bound counts bytes: a mailbox is full when
+it holds ``LIMIT_BYTES`` or more, and has room again when it is down to a quarter, so that neither
+side is woken for every message. One item of any size fits into a mailbox that is not full.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from p2p.errors import P2PError, ReadTimeout
+
+#: Bytes at which a mailbox is full. Large enough for the I/O thread and a worker to take turns of
+#: some milliseconds, which is how the interpreter lock passes between them.
+LIMIT_BYTES = 1024 * 1024
+#: What an item costs besides its payload: tuple, bytes object, slot in the queue.
+ITEM_BYTES = 128
+
+Item = tuple[Any, ...]
+
+
+class Mailbox:
+    """A queue of messages, bounded by bytes.
+
+    ``on_items`` is called when a put finds the mailbox empty of items not yet announced, and
+    ``on_room`` when a full one has room again; both from the thread that caused it, without a lock.
+    """
+
+    def __init__(
+        self,
+        on_items: Callable[[], object] | None = None,
+        on_room: Callable[[], object] | None = None,
+    ) -> None:
+        # fixed after __init__
+        self._on_items = on_items
+        self._on_room = on_room
+        self._lock = threading.Lock()
+        self._items_added = threading.Condition(self._lock)
+        self._room_made = threading.Condition(self._lock)
+        # guarded by _lock
+        self._items: deque[Item] = deque()
+        self._size = 0
+        self._full = False
+        self._announced = False
+        self._getters = 0
+        self._make_error: Callable[[], P2PError] | None = None
+
+    # the blocking side: any thread but the I/O thread
+
+    def put(self, item: Item) -> None:
+        """Add an item; waits while the mailbox is full. Raises the error it was closed with."""
+        with self._lock:
+            while self._full and self._make_error is None:
+                self._room_made.wait()
+            if self._make_error is not None:
+                raise self._make_error()
+            self._items.append(item)
+            self._size += len(item[1]) + ITEM_BYTES
+            if self._size >= LIMIT_BYTES:
+                self._full = True
+            if self._getters:
+                self._items_added.notify()
+            announce, self._announced = not self._announced, True
+        if announce and self._on_items is not None:
+            self._on_items()
+
+    def get(self, timeout: float | None = None) -> Item:
+        """Remove the oldest item; waits for one, at most ``timeout`` seconds.
+
+        Raises ReadTimeout, or, once there are no more items, the error it was closed with.
+        """
+        with self._lock:
+            if not self._items:
+                self._wait_for_items_locked(timeout)
+            item = self._items.popleft()
+            room = self._removed_locked(len(item[1]) + ITEM_BYTES)
+        if room and self._on_room is not None:
+            self._on_room()
+        return item
+
+    # the side that never waits: the I/O thread
+
+    def offer(self, items: Sequence[Item]) -> bool:
+        """Add items, full or not; returns whether there is room for more.
+
+        A closed mailbox drops them: nobody is left to want them.
+        """
+        with self._lock:
+            if self._make_error is not None:
+                return True
+            self._items.extend(items)
+            self._size += sum([len(item[1]) for item in items]) + ITEM_BYTES * len(items)
+            if self._size >= LIMIT_BYTES:
+                self._full = True
+            if self._getters:
+                self._items_added.notify(len(items))
+            return not self._full
+
+    def take(self, max_bytes: int) -> list[Item]:
+        """Remove the oldest items, about ``max_bytes`` of them and at least one if there is any.
+
+        An empty list means that ``on_items`` will be called for the next one.
+        """
+        with self._lock:
+            items = self._items
+            if self._size <= max_bytes:
+                taken = list(items)
+                items.clear()
+                size = self._size
+            else:
+                taken, size = [], 0
+                while size < max_bytes:
+                    item = items.popleft()
+                    taken.append(item)
+                    size += len(item[1]) + ITEM_BYTES
+            if not taken:
+                self._announced = False
+            room = self._removed_locked(size)
+        if room and self._on_room is not None:
+            self._on_room()
+        return taken
+
+    # any thread
+
+    def close(self, make_error: Callable[[], P2PError], *, discard: bool) -> None:
+        """Refuse further items and wake every waiter; each gets an error of its own.
+
+        The first error counts. ``discard`` throws away what was not read yet; otherwise it can
+        still be got or taken.
+        """
+        with self._lock:
+            if self._make_error is None:
+                self._make_error = make_error
+            if discard:
+                self._items.clear()
+                self._size = 0
+            self._items_added.notify_all()
+            self._room_made.notify_all()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it was filled and has not been emptied to a quarter since."""
+        return self._full
+
+    def _wait_for_items_locked(self, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._getters += 1
+        try:
+            while not self._items:
+                if self._make_error is not None:
+                    raise self._make_error()
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise ReadTimeout(f"no message within {timeout:g} s")
+                self._items_added.wait(left)
+        finally:
+            self._getters -= 1
+
+    def _removed_locked(self, size: int) -> bool:
+        """Account for removed bytes; returns whether that has made room."""
+        self._size -= size
+        if not self._full or self._size > LIMIT_BYTES // 4:
+            return False
+        self._full = False
+        self._room_made.notify_all()
+        return True

@@ -1,0 +1,300 @@
+"""One TCP connection on a loop: bytes in, buffers out, an orderly end.
+
+A channel owns its socket from the moment it is made. It reads one piece per readiness into memory
+that all channels of the loop share, and keeps what the kernel does not take at once. Everything
+here runs on the loop's thread, and no method calls the receiver back before it returns.
+
+::
+
+    OPEN ──close()──▶ FLUSHING ──all sent──▶ DRAINING ──EOF, error, deadline──▶ CLOSED
+      │                   └────────────error, deadline────────────────────────────▲
+      └──abort(), error───────────────────────────────────────────────────────────┘
+
+A socket that is closed with unread bytes sends a reset, and a reset can make the remote lose what
+it has not read yet, such as our reason for leaving. Hence DRAINING: our writing side is shut down,
+and what the remote still sends is read and dropped until it closes, too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from itertools import islice
+from typing import Protocol
+
+from p2p.net.address import UNKNOWN_ADDRESS, Address, address_of
+from p2p.net.loop import Loop
+from p2p.net.poller import ERROR, READ, WRITE
+from p2p.net.timer import Timer
+
+Buffer = bytes | bytearray | memoryview
+
+# How much one readiness reads at most. More gains nothing: the kernel hands out 200 KiB at a time
+# even on loopback, and a channel with much to say must not hold up the others.
+_READ_SIZE_BYTES = 262_144
+# The kernel refuses sendmsg with more buffers than this.
+_IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024) if "SC_IOV_MAX" in os.sysconf_names else 16
+# Bounds what one channel writes in a pass.
+_WRITES_PER_PASS = 4
+# After a failed send: how often the rest of what the remote said is asked for.
+_LAST_READS = 64
+
+
+class Receiver(Protocol):
+    """Who is told what happens on a channel, always on the loop's thread, never inside a method of
+    the channel."""
+
+    def data_received(self, data: memoryview) -> None:
+        """Bytes from the remote; the memory is used anew when this returns."""
+
+    def eof_received(self) -> None:
+        """The remote will send no more. The channel stays open for sending until it is closed."""
+
+    def send_buffer_empty(self) -> None:
+        """All that was given to ``send`` is in the kernel, after some of it had to wait."""
+
+    def connection_lost(self, error: OSError | None) -> None:
+        """The socket is closed. Called once, last; None after ``close`` or ``abort``."""
+
+
+class _State(Enum):
+    OPEN = 1
+    FLUSHING = 2
+    DRAINING = 3
+    CLOSED = 4
+
+
+class Channel:
+    """A connected TCP socket on a loop. It starts reading when it is made.
+
+    ``sock`` belongs to the channel from now on. ``remote_addr`` and ``local_addr`` are the two
+    ends, or ``UNKNOWN_ADDRESS`` when the connection was reset before the channel was made (which
+    ``connection_lost`` then reports). ``unsent_bytes`` is what waits for the kernel to take it.
+    A loop that ends leaves its channels open: ``on_end`` has to abort them.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        receiver: Receiver,
+        read_size: int = _READ_SIZE_BYTES,
+    ) -> None:
+        sock.setblocking(False)
+        self.remote_addr, self.local_addr = _addresses_of(sock)
+        self.unsent_bytes = 0
+        self._loop = loop
+        self._sock = sock
+        self._receiver = receiver
+        self._buffer = loop.scratch(read_size)[:read_size]
+        self._state = _State.OPEN
+        self._paused = False
+        self._eof = False
+        # What a send failed with; the channel is about to close.
+        self._send_error: OSError | None = None
+        self._unsent: deque[Buffer] = deque()
+        self._deadline: Timer | None = None
+        _set_no_delay(sock)
+        loop.register(sock, READ, self._on_ready)
+
+    # commands
+
+    def send(self, buffers: Sequence[Buffer]) -> None:
+        """Send the buffers, in order: now, or when the kernel takes them.
+
+        They are kept, not copied, so they must not change until they are sent. Never raises: after
+        an error, what the remote said before it is still delivered (unless reading is paused), then
+        ``connection_lost`` has the error. After ``close``, ``abort`` or an error this does nothing.
+        """
+        if self._state is not _State.OPEN or self._send_error is not None:
+            return
+        idle = not self._unsent
+        for buffer in buffers:
+            size = buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+            if size:
+                self._unsent.append(buffer)
+                self.unsent_bytes += size
+        if idle and self._unsent:
+            self._write()
+
+    def pause_reading(self) -> None:
+        """Deliver no more data. A reset is still noticed (at the next send, where the platform has
+        no epoll); what was not read by then is lost."""
+        self._paused = True
+        self._update_interest()
+
+    def resume_reading(self) -> None:
+        """Deliver data again, from the next pass on."""
+        self._paused = False
+        self._update_interest()
+
+    def close(self, linger_s: float) -> None:
+        """Send what waits, shut down the writing side, and close when the remote has closed, too.
+
+        All of it ends after ``linger_s`` seconds. No data is delivered any more; at the end comes
+        ``connection_lost(None)``.
+        """
+        if self._state is not _State.OPEN:
+            return
+        self._state = _State.FLUSHING
+        self._deadline = self._loop.call_later(linger_s, self._lose, None)
+        self._update_interest()
+        if self._send_error is not None:
+            return  # _after_send_error is on its way
+        if not self._unsent:
+            self._shut_down()
+
+    def abort(self) -> None:
+        """Close at once; what waits is thrown away. ``connection_lost(None)`` is posted."""
+        if self._state is not _State.CLOSED:
+            self._close_socket()
+            self._loop.post(self._receiver.connection_lost, None)
+
+    # inside
+
+    def _on_ready(self, ready: int) -> None:
+        if ready & WRITE and self._unsent:
+            self._flush()
+        if ready & READ and self._state is not _State.CLOSED:
+            self._read()
+        elif ready & ERROR and self._state is not _State.CLOSED:
+            self._find_error()
+
+    def _update_interest(self) -> None:
+        if self._state is _State.CLOSED:
+            return
+        discarding = self._state is not _State.OPEN
+        interest = READ if not self._eof and (discarding or not self._paused) else 0
+        if self._unsent:
+            interest |= WRITE
+        self._loop.set_interest(self._sock, interest)
+
+    def _read(self) -> None:
+        try:
+            size = self._sock.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(self._send_error or error)
+            return
+        if not size:
+            self._end_of_data()
+        elif self._state is _State.OPEN:
+            self._receiver.data_received(self._buffer[:size])
+
+    def _end_of_data(self) -> None:
+        self._eof = True
+        if self._state is _State.DRAINING or self._send_error is not None:
+            self._lose(self._send_error)
+            return
+        self._update_interest()
+        if self._state is _State.OPEN:
+            self._receiver.eof_received()
+
+    def _find_error(self) -> None:
+        """The connection is dead, and nobody reads from it."""
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+        self._lose(self._send_error or OSError(code, os.strerror(code)))
+
+    def _write(self) -> None:
+        """Give the kernel as much as it takes; the rest waits for the socket to be writable."""
+        try:
+            for _ in range(_WRITES_PER_PASS):
+                if not self._write_batch():
+                    break
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._fail_sending(error)
+            return
+        self._update_interest()
+
+    def _write_batch(self) -> bool:
+        """One system call. Returns whether another is worth while."""
+        unsent = self._unsent
+        if len(unsent) == 1:
+            sent = self._sock.send(unsent[0])
+        else:
+            sent = self._sock.sendmsg(list(islice(unsent, _IOV_MAX)))
+        self.unsent_bytes -= sent
+        while sent:
+            buffer = unsent.popleft()
+            size = buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+            if size > sent:
+                unsent.appendleft(memoryview(buffer).cast("B")[sent:])
+                return False
+            sent -= size
+        return bool(unsent)
+
+    def _flush(self) -> None:
+        self._write()
+        if self._unsent or self._send_error is not None:
+            return
+        if self._state is _State.FLUSHING:
+            self._shut_down()
+        elif self._state is _State.OPEN:
+            self._receiver.send_buffer_empty()
+
+    def _shut_down(self) -> None:
+        self._state = _State.DRAINING
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._loop.post(self._lose, error)
+            return
+        if self._eof:  # all was read, so closing sends no reset
+            self._loop.post(self._lose, None)
+
+    def _fail_sending(self, error: OSError) -> None:
+        self._send_error = error
+        self._drop_unsent()
+        self._update_interest()
+        self._loop.post(self._after_send_error, error)
+
+    def _after_send_error(self, error: OSError) -> None:
+        """Read what the remote said before it reset the connection; it may tell why."""
+        for _ in range(_LAST_READS):
+            if self._state is not _State.OPEN or self._paused or self._eof:
+                break
+            self._read()
+        self._lose(error)
+
+    def _drop_unsent(self) -> None:
+        self._unsent.clear()
+        self.unsent_bytes = 0
+
+    def _lose(self, error: OSError | None) -> None:
+        """Close and tell. Only called by the loop, so the receiver is in no call of ours."""
+        if self._state is _State.CLOSED:
+            return
+        if self._state is not _State.OPEN:
+            error = None  # close() was called: how its last steps fared is of no interest
+        self._close_socket()
+        self._receiver.connection_lost(error)
+
+    def _close_socket(self) -> None:
+        self._state = _State.CLOSED
+        self._drop_unsent()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._loop.unregister(self._sock)
+        self._sock.close()
+
+
+def _addresses_of(sock: socket.socket) -> tuple[Address, Address]:
+    try:
+        return address_of(sock.getpeername()), address_of(sock.getsockname())
+    except OSError:  # reset already; the first read will say so
+        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
+
+
+def _set_no_delay(sock: socket.socket) -> None:
+    # Messages are small and wait for answers; what belongs together is sent together anyway.
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        pass  # some systems refuse it on a connection that was reset

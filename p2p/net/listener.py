@@ -1,0 +1,176 @@
+"""Listening TCP sockets: binding one, and accepting from it on a loop.
+
+A listener belongs to its loop's thread; :func:`bind` may be called in any thread and waits for
+nothing. Accepting is bounded per pass, so a flood of connections cannot starve the peers, and it
+pauses when the process is out of file descriptors, when trying again at once would only burn time.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+from p2p.net.address import Address, address_of, format_address
+from p2p.net.loop import Loop
+from p2p.net.poller import READ
+from p2p.net.timer import Timer
+
+_logger = logging.getLogger("p2p.net")
+
+_BACKLOG = 128
+# How long to wait when the kernel has nothing to accept a connection with.
+_BACK_OFF_S = 0.2
+# Such a shortage lasts; one line a second is enough to notice it.
+_LOG_INTERVAL_S = 1.0
+
+# What is wrong with the one connection that was to be accepted; the next may be fine. Linux passes
+# errors of the network on to accept (accept(2), "Error handling").
+_ONE_CONNECTION = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ECONNABORTED", "ECONNRESET", "EPERM", "EPROTO", "ETIMEDOUT", "EOPNOTSUPP"),
+        *("ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH", "ENONET", "ENOPROTOOPT"),
+    )
+    if hasattr(errno, name)
+)
+# A machine without IPv6 answers so to a socket for it.
+_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+
+
+def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
+    """A listening, non-blocking TCP socket.
+
+    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
+    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. Raises
+    ``OSError`` with the address in its text; so it refuses names, which it never looks up. Any
+    thread.
+    """
+    if not host or host == "::":
+        try:
+            return _listen(socket.AF_INET6, "::", port, backlog)
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+        return _listen(socket.AF_INET, "0.0.0.0", port, backlog)
+    try:
+        ip, _ = address_of((host, port))
+    except ValueError:
+        raise _error(errno.EINVAL, host, port, "not a numeric IP address") from None
+    if ip.version == 4:
+        return _listen(socket.AF_INET, str(ip), port, backlog)
+    # The scope of a link-local address matters here, so the text is used as it came.
+    return _listen(socket.AF_INET6, host, port, backlog)
+
+
+def _listen(family: int, host: str, port: int, backlog: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise _error(errno.EINVAL, host, port, "no such port")
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _error(error.errno, host, port, error.strerror) from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise _error(error.errno, host, port, error.strerror) from error
+    return sock
+
+
+def _error(code: int | None, host: str, port: int, text: str | None) -> OSError:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return OSError(code or errno.EINVAL, f"cannot listen on {shown}: {text}")
+
+
+class Listener:
+    """Accepts connections from ``sock``, which belongs to the listener from now on.
+
+    ``on_accept(sock, remote_addr)`` gets each connection and owns its socket. At most ``budget``
+    are accepted in a pass. ``address`` is the local one, with the port that was really taken. Loop
+    thread only.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        on_accept: Callable[[socket.socket, Address], None],
+        budget: int = 16,
+    ) -> None:
+        sock.setblocking(False)
+        self.address = address_of(sock.getsockname())
+        self._loop = loop
+        self._sock = sock
+        self._on_accept = on_accept
+        self._budget = budget
+        self._paused = False
+        self._closed = False
+        self._back_off: Timer | None = None
+        self._quiet_until = loop.now()
+        loop.register(sock, READ, self._on_ready)
+
+    def pause(self) -> None:
+        """Accept no more, at once; connections wait in the kernel's backlog."""
+        self._paused = True
+        self._update_interest()
+
+    def resume(self) -> None:
+        """Accept again."""
+        self._paused = False
+        self._update_interest()
+
+    def close(self) -> None:
+        """Close the socket; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._back_off is not None:
+            self._back_off.cancel()
+        self._loop.unregister(self._sock)
+        self._sock.close()
+
+    def _update_interest(self) -> None:
+        if not self._closed:
+            waiting = self._paused or self._back_off is not None
+            self._loop.set_interest(self._sock, 0 if waiting else READ)
+
+    def _on_ready(self, ready: int) -> None:
+        for _ in range(self._budget):
+            if self._paused or self._closed or not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Accept one connection. Returns whether to try for another."""
+        try:
+            sock, sockaddr = self._sock.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return self._accept_failed(error)
+        self._on_accept(sock, address_of(sockaddr))
+        return True
+
+    def _accept_failed(self, error: OSError) -> bool:
+        where = format_address(self.address)
+        if error.errno in _ONE_CONNECTION:
+            _logger.debug("a connection to %s failed before it was accepted: %s", where, error)
+            return True
+        # EMFILE, ENFILE, ENOBUFS, ENOMEM, or something that is no better when tried again at once.
+        now = self._loop.now()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _LOG_INTERVAL_S
+            _logger.warning("cannot accept connections to %s: %s", where, error)
+        self._back_off = self._loop.call_later(_BACK_OFF_S, self._end_back_off)
+        self._update_interest()
+        return False
+
+    def _end_back_off(self) -> None:
+        self._back_off = None
+        self._update_interest()

@@ -1,0 +1,90 @@
+"""Messages of the base protocol "p2p": hello, disconnect, ping, pong (rlpx.md, '"p2p" Capability').
+
+Pure. Payloads, before compression::
+
+    hello       [version, client name, [[capability name, version], ...], port, node key 64, ...]
+    disconnect  [reason], a bare integer, or nothing at all: senders differ, all are understood
+    ping, pong  []
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2p.codec import decode_fields, encode, split_uint
+from p2p.crypto.backend import Bytes
+from p2p.errors import DecodeError, DiscReason, HelloError, InvalidIdentity
+from p2p.rlpx.capability import Cap
+
+HELLO, DISCONNECT, PING, PONG = 0x00, 0x01, 0x02, 0x03
+
+#: What we send; snappy is used when both ends send this or more (EIP-706).
+VERSION = 5
+SNAPPY_VERSION = 5
+#: The largest hello that is read, in bytes of payload.
+MAX_HELLO_SIZE = 2048
+NODE_KEY_SIZE = 64
+#: A reason is one byte; anything longer than this is not a Disconnect that somebody meant.
+MAX_DISCONNECT_SIZE = 100
+
+EMPTY = b"\xc0"
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A hello. ``node_key`` is the 64-byte public key; ``name`` is as the sender wrote it."""
+
+    version: int
+    name: str
+    caps: Sequence[Cap]
+    listen_port: int
+    node_key: bytes
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """The payload of a hello."""
+    caps = [[cap.name, cap.version] for cap in hello.caps]
+    return encode([hello.version, hello.name, caps, hello.listen_port, hello.node_key])
+
+
+def decode_hello(payload: Bytes) -> Hello:
+    """Read a hello; further fields are ignored. Raises HelloError or InvalidIdentity."""
+    if len(payload) > MAX_HELLO_SIZE:
+        raise HelloError(f"hello of {len(payload)} bytes, limit is {MAX_HELLO_SIZE}")
+    data = bytes(payload)
+    try:
+        fields, end = decode_fields(data, (int, bytes, list[tuple[bytes, int]], int, bytes))
+    except DecodeError as error:
+        raise HelloError("hello is malformed") from error
+    version, name, caps, port, key = fields
+    if end != len(data):
+        raise HelloError("hello is followed by other data")
+    if len(key) != NODE_KEY_SIZE or not any(key):
+        raise InvalidIdentity("hello has no node key of 64 bytes")
+    return Hello(version, _text(name), [Cap(_text(n), v) for n, v in caps], port, key)
+
+
+def encode_disconnect(reason: int) -> bytes:
+    """The payload of a Disconnect."""
+    return encode([int(reason)])
+
+
+def decode_disconnect(payload: Bytes) -> DiscReason:
+    """Read a Disconnect in whatever form it comes; INVALID if there is no number in it."""
+    data = bytes(payload[:MAX_DISCONNECT_SIZE])
+    if data in (b"", EMPTY):
+        return DiscReason.REQUESTED
+    try:
+        if data[0] >= 0xC0:
+            (number,), _end = decode_fields(data, (int,))
+        else:
+            number = 0 if data == b"\0" else split_uint(data)[0]
+    except DecodeError:
+        return DiscReason.INVALID
+    return DiscReason(number)
+
+
+def _text(raw: bytes) -> str:
+    """Names are ASCII by the specification; what is not even UTF-8 stays distinguishable."""
+    return raw.decode("utf-8", errors="backslashreplace")

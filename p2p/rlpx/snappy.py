@@ -1,0 +1,55 @@
+"""Snappy in raw block form, as every RLPx message after hello is compressed (EIP-706).
+
+Pure. A block begins with the decompressed length as a varint; it is checked before anything is
+allocated, because 800 KiB of input may claim, and deliver, 16 MiB.
+"""
+
+from __future__ import annotations
+
+from cramjam import DecompressionError
+from cramjam import snappy as _snappy
+
+from p2p.crypto.backend import Bytes
+from p2p.errors import CompressionError, MessageTooLarge
+from p2p.rlpx.frame import MAX_MESSAGE_SIZE
+
+#: A payload up to this size fits into a frame however badly it compresses: snappy adds at most
+#: 5 bytes of length and 3 for each 64 KiB, and a message code has at most 9.
+SAFE_SIZE = MAX_MESSAGE_SIZE - 1024
+
+#: The best that snappy can do is a copy of 64 bytes in an element of 3. A block that claims more is
+#: refused before its claim is allocated.
+MAX_RATIO = 22
+
+_compress = _snappy.compress_raw
+_decompress = _snappy.decompress_raw
+_decompressed_size = _snappy.decompress_raw_len
+
+
+def compress(data: Bytes) -> bytes:
+    """The snappy block that holds ``data``."""
+    return bytes(_compress(data))
+
+
+def decompress(block: Bytes) -> bytes:
+    """What a snappy block holds. Raises CompressionError if it is broken or too large."""
+    try:
+        size = _decompressed_size(block)
+        if size > MAX_MESSAGE_SIZE:
+            raise CompressionError(f"message claims {size} bytes, limit is {MAX_MESSAGE_SIZE}")
+        if size > len(block) * MAX_RATIO:
+            raise CompressionError(f"message of {len(block)} bytes claims {size}")
+        return bytes(_decompress(block))
+    except DecompressionError as error:
+        raise CompressionError("message is not a snappy block") from error
+
+
+def check_fits(payload: Bytes, compressed: bool) -> None:
+    """Raise MessageTooLarge unless ``payload`` can be sent in one frame."""
+    size = len(payload)
+    if size <= SAFE_SIZE:
+        return
+    if compressed and size <= MAX_MESSAGE_SIZE:
+        size = len(compress(payload))
+    if size + 9 > MAX_MESSAGE_SIZE:
+        raise MessageTooLarge(f"message of {len(payload)} bytes does not fit into a frame")

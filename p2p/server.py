@@ -1,0 +1,426 @@
+"""The server: a node of the network, as a program starts, asks and stops it.
+
+Every public method may be called from any thread. The server starts the I/O thread ``p2p-io``,
+which owns the listener, the peer set (:mod:`p2p.peerset`) and the dials (:mod:`p2p.dialing`), and
+the launcher of workers (:mod:`p2p.worker`); it hands commands over by ``post`` and ``call`` and
+touches nothing of theirs itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from enum import Enum
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any
+
+from p2p.admission import max_dialed_conns, max_inbound_conns
+from p2p.clock import Clock, SystemClock
+from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer
+from p2p.crypto import PrivateKey
+from p2p.dial import DialAttempt, DialScheduler
+from p2p.dialing import DIAL_TIMEOUT_S, Dialing
+from p2p.enode import Node
+from p2p.enr import Record
+from p2p.errors import (
+    ConfigError,
+    DiscReason,
+    LoopCrashed,
+    ServerStateError,
+    ServerStopped,
+)
+from p2p.events import DEFAULT_CAPACITY, Feed, PeerEvent, Subscription
+from p2p.net import Listener, Loop, bind, format_address
+from p2p.netutil import Netlist
+from p2p.peer import Peer
+from p2p.peerset import PeerSet
+from p2p.protocol import Protocol
+from p2p.session import LINGER_S
+from p2p.worker import Launcher
+
+#: What our record says while we do not know better, as go-ethereum's does.
+_FALLBACK_IP = ip_address("127.0.0.1")
+#: How long ``stop`` waits for connections and handlers to end.
+STOP_TIMEOUT_S = 5.0
+
+
+class _State(Enum):
+    NEW = "new"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Server:
+    """A node. Options are those of :class:`p2p.config.Config`, by keyword only.
+
+    Raises ConfigError for an option that is wrong or missing. Use it in a ``with`` block, or call
+    :meth:`start` and :meth:`stop`; a stopped server cannot be started again.
+    """
+
+    def __init__(
+        self,
+        *,
+        private_key: PrivateKey,
+        name: str,
+        max_peers: int,
+        max_pending_peers: int = DEFAULT_MAX_PENDING_PEERS,
+        dial_ratio: int = 0,
+        static_nodes: Sequence[Node] = (),
+        trusted_nodes: Sequence[Node] = (),
+        net_restrict: Netlist | str | None = None,
+        protocols: Sequence[Protocol] = (),
+        listen_addr: str | None = None,
+        dialer: Dialer | None = None,
+        no_dial: bool = False,
+        enable_msg_events: bool = False,
+        logger: logging.Logger | None = None,
+        clock: Clock | None = None,
+        accept_pre_eip8: bool = False,
+    ) -> None:
+        # fixed after __init__
+        self.config = Config(
+            private_key=private_key,
+            name=name,
+            max_peers=max_peers,
+            max_pending_peers=max_pending_peers,
+            dial_ratio=dial_ratio,
+            static_nodes=static_nodes,
+            trusted_nodes=trusted_nodes,
+            net_restrict=net_restrict,
+            protocols=protocols,
+            listen_addr=listen_addr,
+            dialer=dialer,
+            no_dial=no_dial,
+            enable_msg_events=enable_msg_events,
+            logger=logger,
+            clock=clock or SystemClock(),
+            accept_pre_eip8=accept_pre_eip8,
+        )
+        config = self.config
+        logger = config.logger or logging.getLogger("p2p")
+        self._log = logger.getChild("server")
+        self._events: Feed[PeerEvent] = Feed()
+        self._loop = Loop("p2p-io", config.clock, self._loop_ended)
+        self._launcher = Launcher()
+        scheduler: DialScheduler[Node] = DialScheduler(
+            Node.from_parts(config.private_key.public_key).id,
+            max_dialed_conns(config.max_peers, config.dial_ratio, config.no_dial),
+            config.max_pending_peers,
+            config.netlist,
+            random=random.Random(),
+        )
+        self._peer_set = PeerSet(
+            config, self._loop, scheduler, self._launcher, self._events, logger
+        )
+        self._dialing = Dialing(config, self._loop, self._peer_set, scheduler, logger)
+        self._peer_set.on_change = self._dialing.schedule
+        self._scheduler = scheduler
+        self._stopped = threading.Event()
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._state = _State.NEW
+        # fixed after start()
+        self._listener: Listener | None = None
+        self._node: Node | None = None
+
+    # life
+
+    def start(self) -> None:
+        """Begin to listen and to dial.
+
+        Raises OSError if the address cannot be listened on, ServerStateError if the server was
+        started before.
+        """
+        with self._lock:
+            if self._state is not _State.NEW:
+                raise ServerStateError(f"cannot start: the server is {self._state.value}")
+            self._state = _State.RUNNING
+        config = self.config
+        if config.no_dial and config.listen_addr is None:
+            self._log.warning("server is of no use: it neither dials nor listens")
+        try:
+            sock = None if config.listen_endpoint is None else bind(*config.listen_endpoint)
+        except OSError:
+            with self._lock:
+                self._state = _State.NEW
+            raise
+        self._loop.start()
+        self._launcher.start()
+        if sock is not None:
+            self._listener = self._loop.call(Listener, self._loop, sock, self._peer_set.accept)
+        self._node = self._make_node()
+        self._loop.post(self._add_configured_nodes)
+        self._log.info("started as %s", self._node.url)
+
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
+        """Disconnect all peers, wait for their handlers to return, and end all threads.
+
+        Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
+        by then (they are logged, too). Harmless when not running. May be called from a handler,
+        whose own thread is not waited for.
+        """
+        with self._lock:
+            if self._state is _State.NEW:
+                self._state = _State.STOPPED
+                self._loop.stop()
+                self._stopped.set()
+            if self._state is _State.RUNNING:
+                self._state = _State.STOPPING
+                mine = True
+            else:
+                mine = False
+        if not mine:
+            if not self._is_own_thread():
+                self._stopped.wait(timeout)
+            return []
+        left = self._shut_down(time.monotonic() + timeout)
+        if left:
+            self._log.warning("threads that did not end: %s", ", ".join(left))
+        with self._lock:
+            self._state = _State.STOPPED
+        self._events.close(self._loop.crash)
+        self._stopped.set()
+        self._log.info("stopped")
+        return left
+
+    def wait(self) -> None:
+        """Wait until the server is stopped, or until Ctrl-C is pressed in the main thread.
+
+        Raises LoopCrashed if the I/O thread dies.
+        """
+        try:
+            self._stopped.wait()
+        except KeyboardInterrupt:
+            return
+        if self._loop.crash is not None:
+            raise LoopCrashed(f"the I/O thread died: {self._loop.crash!r}") from self._loop.crash
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # peers
+
+    def peers(self) -> list[Peer]:
+        """All connected peers."""
+        return list(self._peer_set.peers())
+
+    def peer_count(self) -> int:
+        """How many peers are connected."""
+        return len(self._peer_set.peers())
+
+    def add_peer(self, node: Node) -> None:
+        """Make ``node`` a static node: dialed until it is a peer, and again when it leaves."""
+        self._check_node(node)
+        self._post(self._add_static, node)
+
+    def remove_peer(self, node: Node, timeout: float | None = None) -> None:
+        """Make ``node`` static no more and disconnect it.
+
+        Waits until its handlers have returned, at most ``timeout`` seconds (ReadTimeout). Handlers
+        call ``Peer.disconnect`` instead.
+        """
+        self._check_node(node)
+        with self._events.subscribe() as events:
+            if not self._loop.call(self._remove_static, node):
+                return
+            deadline = None if timeout is None else time.monotonic() + timeout
+            while True:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                event = events.get(left)
+                if event.type == "drop" and event.peer == node.id:
+                    return
+
+    def add_trusted_peer(self, node: Node) -> None:
+        """Let ``node`` connect even beyond ``max_peers``. It is not dialed for that."""
+        self._check_node(node)
+        self._post(self._peer_set.set_trusted, node.id, True)
+
+    def remove_trusted_peer(self, node: Node) -> None:
+        """Trust ``node`` no more; a connection there is stays."""
+        self._check_node(node)
+        self._post(self._peer_set.set_trusted, node.id, False)
+
+    def connect(self, node: Node, timeout: float = DIAL_TIMEOUT_S) -> Peer:
+        """Dial ``node`` now and return the running peer.
+
+        Raises the ConnectError that says precisely why it did not become one, ServerStopped, or
+        LoopCrashed. ``timeout`` is in seconds, for all steps together.
+        """
+        self._check_node(node)
+        waiter: Future[Peer] = Future()
+        self._loop.call(self._dialing.connect, node, timeout, waiter)
+        return waiter.result()
+
+    def dial_attempts(self, node: Node) -> list[DialAttempt]:
+        """The last attempts to dial ``node``, oldest first: when, how far, with what outcome."""
+        self._check_node(node)
+        return self._loop.call(self._dialing.attempts.of, node.id)
+
+    def subscribe_events(self, capacity: int = DEFAULT_CAPACITY) -> Subscription[PeerEvent]:
+        """Hear of peers that come and go, and of messages with ``enable_msg_events``."""
+        return self._events.subscribe(capacity)
+
+    # what we are
+
+    @property
+    def listen_addr(self) -> str | None:
+        """Where the server listens, with the real port once it is started; None if it does not."""
+        if self._listener is None:
+            return self.config.listen_addr
+        return format_address(self._listener.address)
+
+    def self(self) -> Node:
+        """Our own node, as others may dial it."""
+        return self._node or Node.from_parts(self.config.private_key.public_key, "0.0.0.0")
+
+    def max_dialed_conns(self) -> int:
+        """How many peers may be ones that the server found and dialed by itself."""
+        config = self.config
+        return max_dialed_conns(config.max_peers, config.dial_ratio, config.no_dial)
+
+    def max_inbound_conns(self) -> int:
+        """How many peers may be ones that dialed us."""
+        config = self.config
+        return max_inbound_conns(config.max_peers, config.dial_ratio, config.no_dial)
+
+    def node_info(self) -> dict[str, Any]:
+        """What we are, under the keys of go-ethereum's ``NodeInfo``."""
+        node = self.self()
+        protocols: dict[str, Any] = {}
+        for protocol in self.config.protocols:
+            if protocol.name not in protocols:
+                info = protocol.node_info
+                protocols[protocol.name] = "unknown" if info is None else info()
+        return {
+            "id": str(node.id),
+            "name": self.config.name,
+            "enode": node.url,
+            "enr": str(node),
+            "ip": str(node.ip),
+            "ports": {"discovery": node.udp, "listener": node.tcp},
+            "listenAddr": self.listen_addr or "",
+            "protocols": protocols,
+        }
+
+    def peers_info(self) -> list[dict[str, Any]]:
+        """``Peer.info()`` of all peers, sorted by id."""
+        return sorted((peer.info() for peer in self.peers()), key=lambda info: str(info["id"]))
+
+    # inside
+
+    def _make_node(self) -> Node:
+        """Our signed record; a bound address that others can dial is a better guess than none."""
+        entries: dict[str, Any] = {}
+        for protocol in self.config.protocols:
+            entries.update(protocol.attributes)
+        ip = _FALLBACK_IP
+        if self._listener is not None:
+            bound, port = self._listener.address
+            ip = ip if bound.is_unspecified else bound
+            entries["tcp"] = port
+        entries["ip" if ip.version == 4 else "ip6"] = ip
+        seq = int(self.config.clock.time_unix() * 1000)
+        return Node.from_record(Record.sign(self.config.private_key, seq, entries))
+
+    def _add_configured_nodes(self) -> None:
+        for node in self.config.trusted_nodes:
+            self._peer_set.set_trusted(node.id, True)
+        for node in self.config.static_nodes:
+            self._scheduler.add_static(node)
+        self._dialing.schedule()
+
+    def _add_static(self, node: Node) -> None:
+        self._scheduler.add_static(node)
+        self._dialing.schedule()
+
+    def _remove_static(self, node: Node) -> bool:
+        self._scheduler.remove_static(node.id)
+        return self._peer_set.disconnect(node.id, DiscReason.REQUESTED)
+
+    def _check_node(self, node: Node) -> None:
+        if not isinstance(node, Node):
+            raise ConfigError(f"want a Node, not {node!r}; parse_node(text) makes one of a URL")
+        with self._lock:
+            if self._state is not _State.RUNNING:
+                raise ServerStateError(f"the server is {self._state.value}")
+
+    def _post(self, fn: Any, *args: object) -> None:
+        if not self._loop.post(fn, *args):
+            raise ServerStopped("the server stopped")
+
+    # the end
+
+    def _shut_down(self, deadline: float) -> list[str]:
+        """Take everything down in order; returns the names of threads that are still there."""
+        closed = threading.Event()
+        helpers: list[threading.Thread] = []
+        if self._loop.post(self._begin_stop, deadline, closed, helpers):
+            closed.wait(max(0.0, deadline - time.monotonic()) / 2)
+        workers = [
+            rw.thread
+            for peer in self._peer_set.peers()
+            for rw in peer.running
+            if rw.thread is not None
+        ]
+        launcher = self._launcher.stop()
+        left = _join_all([launcher, *workers, *helpers], deadline)
+        self._loop.post(self._peer_set.abort)
+        self._loop.stop()
+        if not self._loop.join(max(1.0, deadline - time.monotonic())):
+            left.append("p2p-io")
+        return left
+
+    def _begin_stop(
+        self, deadline: float, closed: threading.Event, helpers: list[threading.Thread]
+    ) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        helpers += self._dialing.stop()
+        # Half of the time for what was written to go out, the other half for the handlers.
+        linger_s = min(LINGER_S, max(0.0, deadline - time.monotonic()) / 2)
+        self._peer_set.stop(linger_s, closed.set)
+
+    def _loop_ended(self, cause: BaseException | None) -> None:
+        """Last call on ``p2p-io``; with a cause, it is dying of it."""
+        if cause is None:
+            return
+        if self._listener is not None:
+            self._listener.close()
+        self._dialing.stop()
+        self._peer_set.crash(cause)
+        self._launcher.stop()
+        self._events.close(cause)
+        self._stopped.set()
+
+    def _is_own_thread(self) -> bool:
+        current = threading.current_thread()
+        return self._loop.is_current() or any(
+            rw.thread is current for peer in self._peer_set.peers() for rw in peer.running
+        )
+
+
+def _join_all(threads: Sequence[threading.Thread], deadline: float) -> list[str]:
+    """Join threads, all under one deadline; returns the names of those that go on."""
+    current = threading.current_thread()
+    left = []
+    for thread in threads:
+        if thread is not current:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                left.append(thread.name)
+    return left

@@ -1,0 +1,391 @@
+"""A session: one TCP connection from its first byte to its last.
+
+A session ties the connection machine (:mod:`p2p.rlpx`) to a channel (:mod:`p2p.net`), asks its
+owner at the machine's two pauses, and, once there is a peer, moves messages between the machine and
+the mailboxes. It owns how a connection ends and all time limits of writing. Everything here runs on
+``p2p-io``, but for :meth:`Session.disconnect`, which any thread may call.
+
+::
+
+    phase       leaves by                                            for
+    HANDSHAKE   both hellos accepted                                 OPEN
+    OPEN        disconnect(): what was written goes out first        FLUSHING
+    FLUSHING    all of it is in the kernel, or it takes too long     CLOSING
+    any         Disconnect received, failure, refusal, end of data   CLOSING
+    any         the socket is closed                                 CLOSED
+
+A CLOSED session is over for its owner when the handlers of its peer have returned, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from socket import socket
+from typing import Protocol
+
+from p2p.enode import Node
+from p2p.errors import DialStep, DiscReason, LoopCrashed, P2PError, PeerDisconnected
+from p2p.mailbox import Mailbox
+from p2p.net import Channel, Loop, Timer
+from p2p.peer import Peer
+from p2p.rlpx import (
+    Connection,
+    ConnectionFailed,
+    DisconnectReceived,
+    Event,
+    HelloReceived,
+    IdentityKnown,
+    MessagesReceived,
+)
+
+#: A batch given to the channel must be in the kernel after this long.
+FRAME_WRITE_TIMEOUT_S = 20.0
+#: How long the last words, and what the remote still sends, may take (rlpx.md asks for patience).
+LINGER_S = 1.0
+#: How many bytes of messages are framed at once: enough to spare system calls, and little enough
+#: for other connections to have their turn.
+BATCH_BYTES = 256 * 1024
+#: When a handler that does not read is reported.
+STALL_REPORT_S = 10.0
+
+_PACKAGE = os.path.dirname(__file__)
+
+
+class Phase(Enum):
+    """Where a session stands; see the table at the head of the module."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    FLUSHING = "flushing"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a session ended: the reason given, who gave it, how far it had come, the error behind."""
+
+    reason: DiscReason
+    by_remote: bool
+    step: DialStep
+    cause: P2PError | OSError | None = None
+
+    def error(self) -> PeerDisconnected:
+        """What handlers get from reading and writing."""
+        text = f"{self.reason}: {self.cause}" if self.cause else ""
+        error = PeerDisconnected(self.reason, self.by_remote, text)
+        error.__cause__ = self.cause
+        return error
+
+    def __str__(self) -> str:
+        return str(self.error())
+
+
+class SessionOwner(Protocol):
+    """Who decides about sessions; all calls on ``p2p-io``."""
+
+    def identity_known(self, session: Session) -> DiscReason | None:
+        """The remote's key is proved. Returns why to refuse it, or None."""
+
+    def hello_received(self, session: Session) -> DiscReason | None:
+        """The remote's hello is here. Returns why to refuse it, or None."""
+
+    def session_opened(self, session: Session) -> Peer:
+        """The handshake is complete: make the peer, and start its workers."""
+
+    def session_closing(self, session: Session) -> None:
+        """The session is about to end; called once."""
+
+    def socket_closed(self, session: Session) -> None:
+        """The socket is gone; handlers may still run. Called once."""
+
+    def session_ended(self, session: Session) -> None:
+        """Socket and handlers are gone; called once, last."""
+
+
+class Session:
+    """One connection. ``dest`` is the node that was dialed, None for one that was accepted."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket,
+        machine: Connection,
+        owner: SessionOwner,
+        *,
+        dest: Node | None = None,
+        static: bool = False,
+    ) -> None:
+        # fixed after __init__
+        self.loop = loop
+        self.machine = machine
+        self.dest = dest
+        self.static = static
+        self.inbound = dest is None
+        self._owner = owner
+        self.outbox = Mailbox(on_items=self._post_write)
+        # owned by p2p-io
+        self.phase = Phase.HANDSHAKE
+        self.peer: Peer | None = None
+        self.ending: Ending | None = None
+        self.linger_s = LINGER_S
+        self._workers = 0
+        self._held = False
+        self._write_deadline: float | None = None
+        self._timer: Timer | None = None
+        self._stall_timer: Timer | None = None
+        self.channel = Channel(loop, sock, self)
+        self._write()
+        self._arm_timer()
+
+    # any thread
+
+    def disconnect(self, reason: DiscReason) -> None:
+        """End the session for a reason of ours, after what was written so far."""
+        step = DialStep.CONNECTED
+        self.outbox.close(Ending(reason, False, step).error, discard=False)
+        self.loop.post(self.end_locally, reason)
+
+    def worker_ended(self) -> None:
+        """One of the peer's handlers has returned."""
+        self.loop.post(self._worker_ended)
+
+    def resume(self) -> None:
+        """An inbox that was full has room again."""
+        self.loop.post(self._resume)
+
+    # calls of the channel
+
+    def data_received(self, data: memoryview) -> None:
+        if self.phase is Phase.OPEN or self.phase is Phase.HANDSHAKE:
+            self._handle(self.machine.receive_data(data, self.loop.now()))
+
+    def eof_received(self) -> None:
+        self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step))
+
+    def send_buffer_empty(self) -> None:
+        self._write_deadline = None
+        self._write()
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
+        self.phase = Phase.CLOSED
+        for timer in (self._timer, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stall_timer = None
+        self._owner.socket_closed(self)
+        self._check_ended()
+
+    # reading
+
+    def _handle(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, MessagesReceived):
+                assert self.peer is not None
+                if not self.peer.running[event.capability].inbox.offer(event.messages):
+                    self._hold()
+            elif isinstance(event, IdentityKnown):
+                if not self._refused(self._owner.identity_known(self)):
+                    self._handle(self.machine.accept_identity(self.loop.now()))
+            elif isinstance(event, HelloReceived):
+                if not self._refused(self._owner.hello_received(self)):
+                    self._open()
+            elif isinstance(event, DisconnectReceived):
+                self._end(Ending(event.reason, True, self.machine.step))
+            elif isinstance(event, ConnectionFailed):
+                step = self.machine.step
+                self._end(Ending(event.error.disc_reason, False, step, event.error))
+        if self.machine.has_data_to_send:
+            self._write()
+
+    def _refused(self, reason: DiscReason | None) -> bool:
+        if reason is None:
+            return False
+        self._end(Ending(reason, False, self.machine.step))
+        return True
+
+    def _open(self) -> None:
+        self.phase = Phase.OPEN
+        # The machine first: it settles whether messages are compressed.
+        events = self.machine.accept_hello(self.loop.now())
+        self.peer = self._owner.session_opened(self)
+        self._workers = len(self.peer.running)
+        self._handle(events)
+
+    def _hold(self) -> None:
+        """A handler is slow: stop reading until it has caught up."""
+        if self._held:
+            return
+        self._held = True
+        self.channel.pause_reading()
+        self.machine.hold_reading()
+        self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stall)
+
+    def _resume(self) -> None:
+        if not self._held or self.peer is None or self.phase is not Phase.OPEN:
+            return
+        if any(rw.inbox.is_full for rw in self.peer.running):
+            return
+        self._held = False
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+        self.machine.release_reading(self.loop.now())
+        self.channel.resume_reading()
+
+    def _report_stall(self) -> None:
+        assert self.peer is not None
+        for rw in self.peer.running:
+            if rw.inbox.is_full:
+                where = where_is(rw.thread)
+                self.peer.log.warning(
+                    "handler of %s has not read for %g s with a full inbox; it is at %s",
+                    rw.protocol.cap,
+                    STALL_REPORT_S,
+                    where,
+                )
+
+    # writing
+
+    def _post_write(self) -> None:
+        self.loop.post(self._write)
+
+    def _write(self) -> None:
+        """Give the channel the next batch, unless it is still busy with the last one."""
+        phase = self.phase
+        if phase in (Phase.CLOSING, Phase.CLOSED) or self.channel.unsent_bytes > 0:
+            return
+        batch = self.outbox.take(BATCH_BYTES)
+        self.machine.send_messages(batch)
+        if not batch and phase is Phase.FLUSHING:
+            self._close()
+            return
+        buffers = self.machine.data_to_send()
+        if buffers:
+            self.channel.send(buffers)
+            if self.channel.unsent_bytes > 0:
+                self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
+            elif batch:
+                self.loop.post(self._write)  # there may be more; others first
+
+    # ending
+
+    def end_locally(self, reason: DiscReason) -> None:
+        """End the session for a reason of ours; on ``p2p-io``."""
+        self._end(Ending(reason, False, self.machine.step), flush=self.phase is Phase.OPEN)
+
+    def hurry(self, linger_s: float) -> None:
+        """The server stops: give what is still to be sent only ``linger_s`` seconds."""
+        self.linger_s = linger_s
+        if self.phase is Phase.FLUSHING:
+            self._write_deadline = self.loop.now() + linger_s
+            self._arm_timer()
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+        self._end(Ending(DiscReason.NETWORK_ERROR, False, self.machine.step))
+        self.channel.abort()
+
+    def crash(self, cause: BaseException | None) -> None:
+        """The loop is dead: wake whoever waits, tell the cause. Last call."""
+
+        def error() -> LoopCrashed:
+            crashed = LoopCrashed(f"the I/O thread died: {cause!r}")
+            crashed.__cause__ = cause
+            return crashed
+
+        self.outbox.close(error, discard=True)
+        if self.peer is not None:
+            for rw in self.peer.running:
+                rw.inbox.close(error, discard=True)
+        self.phase = Phase.CLOSED
+        self.channel.abort()
+
+    def _end(self, ending: Ending, flush: bool = False) -> None:
+        """Leave HANDSHAKE or OPEN; the first call counts."""
+        if self.phase is not Phase.HANDSHAKE and self.phase is not Phase.OPEN:
+            if self.phase is Phase.FLUSHING and not flush:
+                self._close()  # there is nobody to flush to any more
+            return
+        self.ending = ending
+        ours = not ending.by_remote and ending.cause is None
+        self.outbox.close(ending.error, discard=not flush)
+        if self.peer is not None:
+            for rw in self.peer.running:
+                # What the remote sent before it left is still delivered.
+                rw.inbox.close(ending.error, discard=ours)
+        self._owner.session_closing(self)
+        self.phase = Phase.FLUSHING
+        if not flush:
+            self._close()
+            return
+        # Read on, and throw it away: a remote that waits for us to read would not read itself.
+        self.channel.resume_reading()
+        self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
+        self._write()
+
+    def _close(self) -> None:
+        """Say the last words, if there are any, and close the socket in good order."""
+        self.phase = Phase.CLOSING
+        if self.ending is not None and not self.ending.by_remote:
+            self.machine.disconnect(self.ending.reason)
+        self.channel.send(self.machine.data_to_send())
+        self.channel.close(self.linger_s)
+
+    def _worker_ended(self) -> None:
+        self._workers -= 1
+        self._check_ended()
+
+    def _check_ended(self) -> None:
+        if self.phase is Phase.CLOSED and self._workers == 0:
+            self._owner.session_ended(self)
+
+    # time
+
+    def _arm_timer(self) -> None:
+        deadlines = [self._write_deadline]
+        if self.phase in (Phase.HANDSHAKE, Phase.OPEN):
+            deadlines.append(self.machine.deadline)
+        times = [deadline for deadline in deadlines if deadline is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+        # Deadlines only ever move away from a timer that is armed, or are farther than its next
+        # shot, so reading and writing need not touch it.
+        self._timer = self.loop.call_at(min(times), self._on_timer) if times else None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self.loop.now()
+        if self._write_deadline is not None and now >= self._write_deadline:
+            self._write_deadline = None
+            self._write_timed_out()
+        elif self.phase in (Phase.HANDSHAKE, Phase.OPEN):
+            self._handle(self.machine.handle_timeout(now))
+        if self.phase in (Phase.HANDSHAKE, Phase.OPEN, Phase.FLUSHING):
+            self._arm_timer()
+
+    def _write_timed_out(self) -> None:
+        """The remote does not read: no last words would reach it either."""
+        error = TimeoutError(f"remote has not read for {FRAME_WRITE_TIMEOUT_S:g} s")
+        self._end(Ending(DiscReason.NETWORK_ERROR, False, self.machine.step, error))
+        self.channel.abort()
+
+
+def where_is(thread: threading.Thread | None) -> str:
+    """File and line at which a thread stands, outside this package if it can be told."""
+    frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
+    while frame is not None and frame.f_back is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(_PACKAGE) and path != threading.__file__:
+            break
+        frame = frame.f_back
+    if frame is None:
+        return "an unknown place"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
