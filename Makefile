@@ -1,0 +1,62 @@
+# Needs Python 3.10 or newer and make; everything else is installed into $(VENV).
+#
+#   make PYTHON=python3.12 VENV=build/venv-3.12 test     another interpreter, another environment
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# One stamp for each Python version, so that a change of PYTHON or of setup.cfg is noticed.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+STAMP   := $(VENV)/.installed-$(VERSION)
+OTHERS   = $(filter-out $(STAMP),$(wildcard $(VENV)/.installed-*))
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: all help demo test interop lint types layers check bench cov clean
+.DEFAULT_GOAL := all
+
+all: check test  ## Everything but interop: lint, types, layers, tests (the default)
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP)  ## Two nodes as two processes: one says foo, the other bar
+	@$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## The test suite; the tests of the crypto with both backends
+	$(BIN)/python -m pytest tests --ignore=tests/interop
+	P2P_CRYPTO_BACKEND=pycryptodome $(BIN)/python -m pytest tests/crypto tests/rlpx
+
+interop: $(STAMP)  ## Tests against go-ethereum and @ethereumjs/devp2p; needs Go and Node
+	tests/interop/build.sh
+	$(BIN)/python -m pytest tests/interop
+
+lint: $(STAMP)  ## Style and likely bugs (ruff)
+	$(BIN)/ruff check --config .ci/ruff.toml .
+
+types: $(STAMP)  ## Types (mypy, strict)
+	$(BIN)/mypy
+
+layers: $(STAMP)  ## Who may import whom
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+check: lint types layers  ## lint, types and layers
+
+bench: $(STAMP)  ## Measure throughput and latency
+	$(BIN)/python -m benchmarks
+
+cov: $(STAMP)  ## The test suite with a report of the lines it missed
+	$(BIN)/coverage run -m pytest tests --ignore=tests/interop
+	$(BIN)/coverage report
+
+clean:  ## Remove all that was built, .venv included
+	rm -rf build dist .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .coverage htmlcov
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): setup.cfg setup.py p2p/_version.py
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10+ is needed")'
+	$(PYTHON) -m venv $(if $(OTHERS),--clear) $(VENV)
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[test,lint]'
+	@touch $@

@@ -1,0 +1,51 @@
+"""examples/foo_bar.py prints what its docstring says, and ends as a program should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import p2p
+
+STRANGER = f"enode://{p2p.generate_key().public_key.to_bytes().hex()}@127.0.0.1:1"
+
+
+def test_both_sides_print_what_the_docstring_shows(run: Any, documented: Any, cut: Any) -> None:
+    listener = run("foo_bar.py", "listen")
+    url = listener.line()
+    assert run("foo_bar.py", "dial", url).end() == (0, documented("foo_bar.py")[1], "")
+    said = listener.line()
+    listener.interrupt()
+    assert listener.end() == (0, [], "")
+    assert cut([url, said]) == documented("foo_bar.py")[0]
+
+
+def test_the_listener_answers_one_dialer_after_the_other(run: Any) -> None:
+    listener = run("foo_bar.py", "listen")
+    url = listener.line()
+    for _ in range(3):
+        assert run("foo_bar.py", "dial", url).end() == (0, ["listener says bar"], "")
+
+
+def test_ctrl_c_ends_the_listener_without_a_traceback(run: Any) -> None:
+    listener = run("foo_bar.py", "listen")
+    listener.line()
+    listener.interrupt()
+    assert listener.end() == (0, [], "")
+
+
+def test_dialing_where_nobody_listens_says_so(run: Any) -> None:
+    code, lines, errors = run("foo_bar.py", "dial", STRANGER).end()
+    assert (code, lines) == (1, [])
+    assert errors.startswith("cannot connect: ")
+
+
+def test_what_is_no_url_is_refused_as_an_argument(run: Any) -> None:
+    code, lines, errors = run("foo_bar.py", "dial", "enode://nonsense").end()
+    assert (code, lines) == (2, [])
+    assert "usage: foo_bar.py dial" in errors
+
+
+def test_the_demo_shows_both_sides(run: Any, documented: Any, cut: Any) -> None:
+    code, lines, errors = run("demo.py").end()
+    assert (code, errors) == (0, "")
+    assert cut(lines) == documented("demo.py")[0]

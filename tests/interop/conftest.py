@@ -1,0 +1,57 @@
+"""Fixtures of the interoperability tests: foreign programs and servers of ours.
+
+The folder is collected only when it is named on the command line, because its programs must be
+built first (``tests/interop/build.sh``). Nothing is built here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .ours import OurNode, StartServer
+from .program import COMMANDS, Program, StartProgram
+
+pytest.register_assert_rewrite(f"{__package__}.rules")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the folder out unless pytest was started in it or with its name."""
+    started = config.invocation_params
+    named = any("interop" in str(word) for word in [*started.args, started.dir])
+    return None if named else True
+
+
+@pytest.fixture
+def start_program(request: pytest.FixtureRequest) -> Iterator[StartProgram]:
+    """A function that starts a program of the kind the test class names."""
+    kind: str = request.cls.kind
+    built = Path(COMMANDS[kind][-1])
+    if not built.exists():
+        pytest.fail(f"{built.name} is not built; run tests/interop/build.sh")
+    with ExitStack() as stack:
+
+        def start(
+            protocols: str = "foo/1/5", name: str = "their node", max_peers: int = 50
+        ) -> Program:
+            program = Program(kind, protocols=protocols, name=name, max_peers=max_peers)
+            stack.callback(program.stop)
+            return program
+
+        yield start
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """A function that starts a server of ours."""
+    with ExitStack() as stack:
+
+        def start(protocols: str = "foo/1/5", name: str = "our node") -> OurNode:
+            node = OurNode(protocols, name)
+            stack.enter_context(node.server)
+            return node
+
+        yield start

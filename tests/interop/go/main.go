@@ -1,0 +1,192 @@
+// Command peer is a go-ethereum peer that a test drives by lines of JSON.
+//
+// It listens on a free port of 127.0.0.1, obeys one command per line of standard input, in order,
+// and reports one event per line of standard output. The end of its input ends it. The commands
+// and events are described in tests/interop/README.md; the Node program speaks the same.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/log"
+	"github.com/ethereum/go-ethereum/p2p"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// event is one line of output. Each has an "event" that names it.
+type event map[string]any
+
+// command is one line of input; which fields count depends on Cmd.
+type command struct {
+	Cmd      string `json:"cmd"`
+	Enode    string `json:"enode"`
+	Peer     string `json:"peer"` // node ID in hex; may be left out while there is one peer
+	Protocol string `json:"protocol"`
+	Code     uint64 `json:"code"`
+	Size     int    `json:"size"`
+	Seed     int    `json:"seed"`
+	Count    int    `json:"count"`
+	Mode     string `json:"mode"`
+	Reason   uint8  `json:"reason"`
+}
+
+var (
+	outputLock sync.Mutex
+	output     = json.NewEncoder(os.Stdout)
+)
+
+func report(e event) {
+	outputLock.Lock()
+	defer outputLock.Unlock()
+	output.Encode(e)
+}
+
+func main() {
+	name := flag.String("name", "interop-go", "client name told in the hello")
+	protocols := flag.String("protocols", "foo/1/5", "comma-separated name/version/length")
+	maxPeers := flag.Int("max-peers", 50, "how many peers are accepted")
+	flag.Parse()
+	if err := run(*name, *protocols, *maxPeers); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(name, protocols string, maxPeers int) error {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		return err
+	}
+	links := newLinkTable()
+	runs, err := parseProtocols(protocols, links)
+	if err != nil {
+		return err
+	}
+	server := &p2p.Server{Config: p2p.Config{
+		PrivateKey:  key,
+		Name:        name,
+		MaxPeers:    maxPeers,
+		NoDiscovery: true,
+		ListenAddr:  "127.0.0.1:0",
+		Protocols:   runs,
+		Logger:      log.NewLogger(&logWatcher{}),
+	}}
+	if err := server.Start(); err != nil {
+		return err
+	}
+	added := make(chan *p2p.PeerEvent)
+	server.SubscribeEvents(added)
+	go reportAdded(server, added)
+
+	report(event{"event": "listening", "enode": server.Self().URLv4()})
+	obey(server, links)
+	server.Stop()
+	report(event{"event": "done"})
+	return nil
+}
+
+// parseProtocols reads "foo/1/5,bar/2/3"; nothing at all is a node without protocols.
+func parseProtocols(list string, links *linkTable) (protocols []p2p.Protocol, err error) {
+	for _, item := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		parts := strings.Split(item, "/")
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("not name/version/length: %q", item)
+		}
+		version, err1 := strconv.ParseUint(parts[1], 10, 32)
+		length, err2 := strconv.ParseUint(parts[2], 10, 32)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		protocols = append(protocols, p2p.Protocol{
+			Name:    parts[0],
+			Version: uint(version),
+			Length:  length,
+			Run: func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
+				return links.serve(peer, parts[0], rw)
+			},
+		})
+	}
+	return protocols, nil
+}
+
+// reportAdded tells of each new peer. Peers that leave are told by the log, which alone knows who
+// gave the reason.
+func reportAdded(server *p2p.Server, events <-chan *p2p.PeerEvent) {
+	for e := range events {
+		if e.Type != p2p.PeerEventTypeAdd {
+			continue
+		}
+		if peer := findPeer(server, e.Peer.String()); peer != nil {
+			caps := []string{}
+			for _, c := range peer.Caps() {
+				caps = append(caps, c.String())
+			}
+			report(event{"event": "peer_added", "peer": e.Peer.String(), "name": peer.Fullname(),
+				"caps": caps, "inbound": peer.Inbound()})
+		}
+	}
+}
+
+// obey carries out commands until the input ends or says quit.
+func obey(server *p2p.Server, links *linkTable) {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var c command
+		err := json.Unmarshal(lines.Bytes(), &c)
+		if err == nil && c.Cmd == "quit" {
+			return
+		}
+		if err == nil {
+			err = execute(server, links, c)
+		}
+		if err != nil {
+			report(event{"event": "error", "cmd": c.Cmd, "error": err.Error()})
+		}
+	}
+}
+
+func execute(server *p2p.Server, links *linkTable, c command) error {
+	switch c.Cmd {
+	case "dial":
+		node, err := enode.Parse(enode.ValidSchemes, c.Enode)
+		if err != nil {
+			return err
+		}
+		server.AddPeer(node) // the outcome is told by the events
+		return nil
+	case "mode":
+		return links.setMode(c.Protocol, c.Mode, c.Count)
+	case "send":
+		return links.send(c, [][]byte{payload(c.Seed, c.Size)})
+	case "send_numbered":
+		return links.send(c, numbered(c.Count))
+	case "disconnect":
+		peer := findPeer(server, c.Peer)
+		if peer == nil {
+			return errors.New("no such peer")
+		}
+		peer.Disconnect(p2p.DiscReason(c.Reason))
+		return nil
+	default:
+		return errors.New("unknown command")
+	}
+}
+
+// findPeer finds a peer by the hex of its ID; an empty string stands for any.
+func findPeer(server *p2p.Server, id string) *p2p.Peer {
+	for _, peer := range server.Peers() {
+		if id == "" || peer.ID().String() == id {
+			return peer
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+"""A peer of another implementation, as a child process that is driven by lines of JSON.
+
+Owns the process and a thread that collects its events; the lines themselves are described in the
+README of this folder. Every wait has a deadline, and a wait that fails tells what came instead.
+The process is ended by its own handle, whatever the test did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BUILD = Path(__file__).parents[2] / "build" / "interop"
+COMMANDS = {
+    "go": [str(BUILD / "go-peer")],
+    "node": ["node", str(BUILD / "node" / "peer.mjs")],
+}
+
+#: How long a program may take for anything; 16 MiB through Node take 4 s.
+DEADLINE_S = 30.0
+#: How long a program may take to end after its input ended.
+QUIT_S = 5.0
+
+Event = dict[str, Any]
+
+
+class Program:
+    """One running program; any thread may call its methods."""
+
+    def __init__(self, kind: str, *, protocols: str, name: str, max_peers: int) -> None:
+        # fixed after __init__
+        self._process = subprocess.Popen(
+            [*COMMANDS[kind], "--name", name, "--protocols", protocols]
+            + ["--max-peers", str(max_peers)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._collect, name=f"interop-{kind}", daemon=True)
+        self._changed = threading.Condition()
+        # guarded by _changed
+        self._events: list[Event] = []
+        self._ended = False
+
+        self._reader.start()
+        self.enode: str = self.expect("listening")["enode"]
+
+    def _collect(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._events.append(json.loads(line))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def do(self, cmd: str, **fields: object) -> None:
+        """Send a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"cmd": cmd, **fields}) + "\n")
+        self._process.stdin.flush()
+
+    def set_mode(self, protocol: str, mode: str, count: int = 0) -> None:
+        """Set what the program does with messages, and wait until it does."""
+        self.do("mode", protocol=protocol, mode=mode, count=count)
+        self.expect("mode_set", protocol=protocol, mode=mode)
+
+    def expect(self, event: str, *, within_s: float = DEADLINE_S, **fields: object) -> Event:
+        """Wait for the first event with these fields, and take it out of the list."""
+        found = self._find(event, fields, within_s)
+        if found is None:
+            raise AssertionError(f"no {event} with {fields}; came instead: {self._summary()}")
+        return found
+
+    def expect_none(self, event: str, *, within_s: float) -> None:
+        """Fail as soon as such an event comes within the time."""
+        found = self._find(event, {}, within_s)
+        if found is not None:
+            raise AssertionError(f"came, but should not: {found}")
+        if self._ended:
+            raise AssertionError("the program has ended")
+
+    def _find(self, event: str, fields: dict[str, object], within_s: float) -> Event | None:
+        deadline = time.monotonic() + within_s
+        wanted = {"event": event, **fields}
+        with self._changed:
+            while True:
+                for found in self._events:
+                    if all(found.get(key) == value for key, value in wanted.items()):
+                        self._events.remove(found)
+                        return found
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or self._ended:
+                    return None
+                self._changed.wait(left_s)
+
+    def _summary(self) -> str:
+        with self._changed:
+            last = "".join(f"\n  {event}" for event in self._events[-10:])
+            return f"{last}\n  (the program has ended)" if self._ended else last
+
+    def stop(self) -> None:
+        """End the process by ending its input, or else by force; safe to call twice."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.close()
+        try:
+            self._process.wait(QUIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+
+
+#: A fixture: starts a program; ``protocols``, ``name`` and ``max_peers`` may be given.
+StartProgram = Callable[..., Program]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from p2p.net import ERROR, READ, WRITE
+from p2p.net.poller import Poller, SelectorPoller, new_poller
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture(params=[new_poller, SelectorPoller])
+def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
+    make: Callable[[], Poller] = request.param
+    poller = make()
+    yield poller
+    poller.close()
+
+
+def test_tells_what_is_ready_of_what_was_asked(poller: Poller, tcp_pair: Pair) -> None:
+    near, far = tcp_pair
+    fd = near.fileno()
+    far.send(b"x")
+    poller.add(fd, READ)
+    assert poller.poll(5.0) == [(fd, READ)]
+    poller.change(fd, READ, WRITE)
+    assert poller.poll(5.0) == [(fd, WRITE)]
+    poller.change(fd, WRITE, READ | WRITE)
+    assert poller.poll(5.0) == [(fd, READ | WRITE)]
+
+
+def test_interest_0_is_quiet_until_it_changes(poller: Poller, tcp_pair: Pair) -> None:
+    near, far = tcp_pair
+    fd = near.fileno()
+    far.send(b"x")
+    poller.add(fd, 0)
+    assert poller.poll(0.0) == []
+    poller.change(fd, 0, READ)
+    assert poller.poll(5.0) == [(fd, READ)]
+    poller.change(fd, READ, 0)
+    assert poller.poll(0.0) == []
+    poller.remove(fd, 0)
+    poller.add(fd, READ)
+    assert poller.poll(5.0) == [(fd, READ)]
+    poller.remove(fd, READ)
+    assert poller.poll(0.0) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only epoll can tell")
+def test_epoll_tells_of_a_reset_at_interest_0(tcp_pair: Pair) -> None:
+    near, far = tcp_pair
+    poller = new_poller()
+    poller.add(near.fileno(), 0)
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    far.close()
+    assert poller.poll(5.0) == [(near.fileno(), ERROR)]
+    poller.close()

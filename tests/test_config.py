@@ -1,0 +1,251 @@
+"""Every wrong option is refused by name when it is given."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from p2p.clock import SimulatedClock, SystemClock
+from p2p.config import Config
+from p2p.crypto import PrivateKey
+from p2p.enode import Node
+from p2p.errors import ConfigError
+from p2p.netutil import Netlist
+from p2p.protocol import Protocol
+
+SECRET = bytes(range(1, 33))
+KEY = PrivateKey.from_bytes(SECRET)
+PEER = Node.from_parts(PrivateKey.from_bytes(b"\x02" * 32).public_key, ip_address("127.0.0.1"), 1)
+
+
+def run(peer: object, rw: object) -> None:
+    """A handler that does nothing."""
+
+
+def protocol(name: str = "foo", version: int = 1, length: int = 1) -> Protocol:
+    return Protocol(name=name, version=version, length=length, run=run)
+
+
+class Dialer:
+    def dial(self, node: Node, timeout_s: float) -> socket.socket:
+        raise OSError("not in this test")
+
+
+def config(**options: Any) -> Config:
+    return Config(**{"private_key": KEY, "name": "test", "max_peers": 10, **options})
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(ConfigError) as raised:
+        config(**options)
+    return str(raised.value)
+
+
+def test_three_options_are_enough() -> None:
+    made = config()
+    assert (made.private_key, made.name, made.max_peers) == (KEY, "test", 10)
+    assert (made.max_pending_peers, made.dial_ratio) == (50, 3)
+    assert (made.static_nodes, made.trusted_nodes, made.protocols) == ((), (), ())
+    assert (made.net_restrict, made.netlist, made.listen_addr, made.listen_endpoint) == (None,) * 4
+    assert (made.dialer, made.logger) == (None, None)
+    assert (made.no_dial, made.enable_msg_events, made.accept_pre_eip8) == (False,) * 3
+    assert isinstance(made.clock, SystemClock)
+
+
+def test_every_option_is_kept() -> None:
+    given: dict[str, Any] = {
+        "max_pending_peers": 7,
+        "dial_ratio": 1,
+        "static_nodes": (PEER,),
+        "trusted_nodes": (PEER,),
+        "net_restrict": Netlist.parse("127.0.0.0/8"),
+        "protocols": (protocol(),),
+        "listen_addr": "127.0.0.1:0",
+        "dialer": Dialer(),
+        "no_dial": True,
+        "enable_msg_events": True,
+        "logger": logging.getLogger("test"),
+        "clock": SimulatedClock(),
+        "accept_pre_eip8": True,
+    }
+    made = config(**given)
+    assert {option: getattr(made, option) for option in given} == given
+
+
+def test_config_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        config().max_peers = 11  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("option", ["private_key", "name", "max_peers"])
+def test_missing_option_is_named(option: str) -> None:
+    given = {"private_key": KEY, "name": "test", "max_peers": 10}
+    del given[option]
+    with pytest.raises(ConfigError, match=rf"^{option}: "):
+        Config(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (None, "generate_key()"),
+        (SECRET, "PrivateKey.from_bytes(data)"),
+        (bytearray(SECRET), "PrivateKey.from_bytes(data)"),
+        (SECRET.hex(), "bytes.fromhex(text)"),
+        (int.from_bytes(SECRET, "big"), "generate_key()"),
+    ],
+)
+def test_private_key_in_another_form_is_refused_with_the_way_to_make_one(
+    key: object, words: str
+) -> None:
+    assert words in refusal(private_key=key)
+
+
+@pytest.mark.parametrize("key", [SECRET, SECRET.hex(), int.from_bytes(SECRET, "big")])
+def test_refused_private_key_is_not_printed(key: object) -> None:
+    text = refusal(private_key=key)
+    assert repr(key)[:12] not in text
+    assert type(key).__name__ in text
+
+
+def test_config_does_not_print_its_private_key() -> None:
+    assert "private_key" not in repr(config())
+
+
+@pytest.mark.parametrize("option", ["max_peers", "max_pending_peers", "dial_ratio"])
+@pytest.mark.parametrize("value", [-1, True, 1.0, "10", None])
+def test_number_must_be_an_int_of_at_least_zero(option: str, value: object) -> None:
+    text = refusal(**{option: value})
+    assert text.startswith(f"{option}: ")
+    assert repr(value) in text
+    assert type(value).__name__ in text
+
+
+def test_zero_stands_for_the_default() -> None:
+    made = config(max_pending_peers=0, dial_ratio=0)
+    assert (made.max_pending_peers, made.dial_ratio) == (50, 3)
+
+
+def test_max_peers_may_be_zero() -> None:
+    assert config(max_peers=0).max_peers == 0
+
+
+@pytest.mark.parametrize("option", ["no_dial", "enable_msg_events", "accept_pre_eip8"])
+@pytest.mark.parametrize("value", [0, 1, None, "no"])
+def test_switch_must_be_true_or_false(option: str, value: object) -> None:
+    assert refusal(**{option: value}).startswith(f"{option}: wanted True or False")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("name", b"bytes"),
+        ("name", None),
+        ("net_restrict", 8),
+        ("net_restrict", ["10.0.0.0/8"]),
+        ("listen_addr", 30303),
+        ("listen_addr", ("127.0.0.1", 0)),
+        ("dialer", "dial"),
+        ("dialer", lambda node, timeout_s: None),
+        ("logger", "p2p"),
+        ("clock", None),
+        ("clock", 12.5),
+        ("static_nodes", None),
+        ("static_nodes", PEER),
+        ("trusted_nodes", [None]),
+        ("protocols", None),
+        ("protocols", [None]),
+        ("protocols", ["foo"]),
+    ],
+)
+def test_value_of_another_type_is_refused_by_name(option: str, value: object) -> None:
+    text = refusal(**{option: value})
+    assert text.startswith(f"{option}: wanted ")
+    assert "; got " in text
+
+
+def test_protocol_alone_is_refused_where_a_list_is_wanted() -> None:
+    assert refusal(protocols=protocol()).startswith("protocols: wanted a list")
+
+
+def test_long_value_is_cut_in_the_error() -> None:
+    assert len(refusal(max_peers="9" * 10_000)) < 200
+
+
+@pytest.mark.parametrize("option", ["static_nodes", "trusted_nodes"])
+def test_text_in_place_of_a_node_is_refused_with_a_hint(option: str) -> None:
+    assert "parse_node" in refusal(**{option: [PEER.url]})
+    assert "parse_node" in refusal(**{option: PEER.url})
+
+
+def test_sequences_become_tuples() -> None:
+    one = protocol()
+    made = config(static_nodes=[PEER], trusted_nodes=iter([PEER]), protocols=[one])
+    assert (made.static_nodes, made.trusted_nodes, made.protocols) == ((PEER,), (PEER,), (one,))
+
+
+def test_own_node_may_be_among_the_static_nodes() -> None:
+    own = Node.from_parts(KEY.public_key, ip_address("127.0.0.1"), 1)
+    assert config(static_nodes=[own]).static_nodes == (own,)
+
+
+def test_net_restrict_may_be_text() -> None:
+    made = config(net_restrict="10.0.0.0/8, fd00::/8")
+    assert made.netlist == made.net_restrict == Netlist.parse("10.0.0.0/8,fd00::/8")
+
+
+def test_broken_net_restrict_is_refused_with_the_part_that_is_wrong() -> None:
+    text = refusal(net_restrict="10.0.0.0/8, 300.0.0.0/8")
+    assert text.startswith("net_restrict: ")
+    assert "300.0.0.0/8" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [(":30303", (None, 30303)), ("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:1", ("::1", 1))],
+)
+def test_listen_addr_is_split_into_host_and_port(
+    text: str, endpoint: tuple[str | None, int]
+) -> None:
+    made = config(listen_addr=text)
+    assert (made.listen_addr, made.listen_endpoint) == (text, endpoint)
+
+
+@pytest.mark.parametrize("text", ["", "30303", "127.0.0.1", ":65536", ":x", "::1:30303"])
+def test_malformed_listen_addr_is_refused(text: str) -> None:
+    assert refusal(listen_addr=text).startswith("listen_addr: ")
+
+
+def test_protocol_of_same_name_and_version_twice_is_refused() -> None:
+    text = refusal(protocols=[protocol("eth", 68), protocol("snap", 1), protocol("eth", 68)])
+    assert text == "protocols: eth/68 is there twice"
+
+
+def test_protocol_may_come_in_several_versions() -> None:
+    assert len(config(protocols=[protocol("eth", 68), protocol("eth", 69)]).protocols) == 2
+
+
+def test_hello_of_exactly_two_kib_is_accepted_and_one_byte_more_is_not() -> None:
+    # list header 3, version 1, name header 3, empty capabilities 1, port 3, key header 2 and 64
+    longest = 2048 - 77
+    assert config(name="x" * longest).name == "x" * longest
+    assert "hello would take 2049 bytes" in refusal(name="x" * (longest + 1))
+
+
+def test_hello_is_measured_with_all_protocols() -> None:
+    protocols = [protocol(f"p{number}") for number in range(400)]
+    text = refusal(protocols=protocols)
+    assert text.startswith("name, protocols: ")
+    assert "at most 2048" in text
+
+
+def test_hello_is_measured_in_bytes_not_in_characters() -> None:
+    assert "hello would take" in refusal(name="é" * 1000)
+
+
+def test_name_that_is_not_unicode_is_refused() -> None:
+    assert refusal(name="\ud800").startswith("name: ")

@@ -1,0 +1,617 @@
+"""Whom the scheduler dials and when, as rounds of inputs and expected dials on virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+
+from p2p.dial import (
+    DIAL_HISTORY_S,
+    MAX_HISTORY,
+    AttemptLog,
+    DialAttempt,
+    DialScheduler,
+)
+from p2p.errors import (
+    AlreadyConnected,
+    AlreadyDialing,
+    ConnectError,
+    DialRefused,
+    DialStep,
+    DialTimeout,
+    IsSelf,
+    NetRestricted,
+    NoEndpoint,
+    RecentlyDialed,
+    TooManyPeers,
+)
+from p2p.netutil import Netlist
+
+
+@dataclass(frozen=True)
+class Node:
+    id: bytes
+    ip: IPv4Address | IPv6Address | None
+    tcp: int = 30303
+    hostname: str = ""
+
+
+def node_id(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def node(number: int, ip: str | None = "127.0.0.1", tcp: int = 30303, hostname: str = "") -> Node:
+    return Node(node_id(number), None if ip is None else ip_address(ip), tcp, hostname)
+
+
+SELF = 0xFFFF
+T0 = 1000.0
+
+
+def scheduler(
+    max_dialed: int = 4,
+    max_active: int = 5,
+    net_restrict: str | None = None,
+    static: Iterable[int] = (),
+) -> DialScheduler[Node]:
+    made: DialScheduler[Node] = DialScheduler(
+        node_id(SELF),
+        max_dialed,
+        max_active,
+        None if net_restrict is None else Netlist.parse(net_restrict),
+        random=random.Random(0x1111),
+    )
+    for number in static:
+        made.add_static(node(number))
+    return made
+
+
+def numbers(nodes: Iterable[Node]) -> list[int]:
+    return sorted(int.from_bytes(dialed.id, "big") for dialed in nodes)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What happens at one time, and the dials it must lead to. Rounds are 16 s apart.
+
+    ``discovered`` nodes are dialed by their turn while there are free slots, after static ones.
+    """
+
+    dialed_peers: Sequence[int] = ()
+    inbound_peers: Sequence[int] = ()
+    peers_removed: Sequence[int] = ()
+    add_static: Sequence[int] = ()
+    remove_static: Sequence[int] = ()
+    pending: Sequence[int] = ()
+    pending_done: Sequence[int] = ()
+    succeeded: Sequence[int] = ()
+    failed: Sequence[int] = ()
+    discovered: Sequence[int] = ()
+    want: Sequence[int] = ()
+
+
+class Play:
+    """Plays rounds on a scheduler and compares the dials."""
+
+    def __init__(self, dialing: DialScheduler[Node]) -> None:
+        self.dialing = dialing
+        self.dialed: dict[int, bool] = {}
+        self.queue: list[Node] = []
+        self.now = T0
+
+    def run(self, rounds: Sequence[Round]) -> None:
+        for index, turn in enumerate(rounds):
+            self.tell(turn)
+            got = self.dialing.poll(self.now)
+            self.queue += [node(number) for number in turn.discovered]
+            while self.queue and self.dialing.free_slots() > 0:
+                found = self.queue.pop(0)
+                if self.dialing.check_dial(found, self.now) is None:
+                    self.dialing.begin(found, self.now)
+                    got.append(found)
+            assert numbers(got) == sorted(turn.want), f"round {index}"
+            self.now += 16
+
+    def tell(self, turn: Round) -> None:
+        for number in turn.dialed_peers:
+            self.add_peer(number, True)
+        for number in turn.inbound_peers:
+            self.add_peer(number, False)
+        for number in turn.peers_removed:
+            self.dialing.peer_removed(node_id(number), self.dialed.pop(number))
+        for number in turn.add_static:
+            self.dialing.add_static(node(number))
+        for number in turn.remove_static:
+            self.dialing.remove_static(node_id(number))
+        for number in turn.pending:
+            self.dialing.inbound_pending(node_id(number))
+        for number in turn.pending_done:
+            self.dialing.inbound_done(node_id(number))
+        for number in turn.succeeded:
+            self.add_peer(number, True)
+            self.dialing.dial_done(node_id(number))
+        for number in turn.failed:
+            self.dialing.dial_done(node_id(number))
+
+    def add_peer(self, number: int, dialed: bool) -> None:
+        self.dialed[number] = dialed
+        self.dialing.peer_added(node_id(number), dialed)
+
+
+# Scenarios.
+
+
+def test_dials_of_found_nodes_use_twice_the_missing_dialed_peers() -> None:
+    Play(scheduler(max_dialed=4, max_active=5)).run(
+        [
+            # 3 of 4 are connected, so there are 2 slots; connected nodes are passed over
+            Round(dialed_peers=[0, 1, 2], discovered=[0, 2, 3, 4, 5, 6, 7, 8], want=[3, 4]),
+            Round(failed=[4], want=[5]),
+            # all dialed peers are there: no slots
+            Round(succeeded=[3], failed=[5], discovered=[9]),
+            # 3 leave, which makes 6 slots, but at most 5 dials go on at once
+            Round(peers_removed=[0, 1, 2], discovered=[10, 11, 12], want=[6, 7, 8, 9, 10]),
+        ]
+    )
+
+
+def test_static_nodes_are_dialed_beyond_the_share_of_dialed_peers() -> None:
+    Play(scheduler(max_dialed=1, max_active=10)).run(
+        [
+            Round(dialed_peers=[1], add_static=[2, 3, 4], want=[2, 3, 4]),
+            Round(succeeded=[2, 3, 4], discovered=[5]),
+        ]
+    )
+
+
+def test_static_nodes_that_are_connected_are_not_dialed_until_they_leave() -> None:
+    Play(scheduler(max_active=10)).run(
+        [
+            Round(dialed_peers=[1], inbound_peers=[2], add_static=[1, 2, 3], want=[3]),
+            Round(succeeded=[3]),
+            Round(peers_removed=[1], want=[1]),
+            Round(failed=[1], peers_removed=[2], want=[2]),
+        ]
+    )
+
+
+def test_static_nodes_wait_while_max_active_dials_are_under_way() -> None:
+    play = Play(scheduler(max_active=2, static=[1, 2, 3]))
+    first = numbers(play.dialing.poll(T0))
+    assert len(first) == 2
+    (rest,) = {1, 2, 3} - set(first)
+    play.run([Round(), Round(failed=first[:1], want=[rest])])
+
+
+def test_static_node_that_is_removed_is_not_dialed_again() -> None:
+    Play(scheduler(max_active=1)).run(
+        [
+            Round(add_static=[1], want=[1]),
+            Round(add_static=[2], failed=[1], want=[2]),
+            # 1 is in the history, 2 is being dialed, 3 is ready
+            Round(add_static=[3], remove_static=[1, 2, 3], failed=[2]),
+            Round(),
+            Round(),
+            Round(),
+        ]
+    )
+
+
+def test_static_node_is_dialed_again_when_its_history_ends() -> None:
+    Play(scheduler(max_active=3)).run(
+        [
+            Round(add_static=[1, 2, 3], want=[1, 2, 3]),
+            Round(succeeded=[1, 2], failed=[3]),
+            Round(),
+            Round(want=[3]),
+        ]
+    )
+
+
+def test_static_node_that_leaves_early_is_dialed_when_its_history_ends() -> None:
+    Play(scheduler()).run(
+        [
+            Round(add_static=[1], want=[1]),
+            Round(succeeded=[1]),
+            Round(peers_removed=[1]),
+            Round(want=[1]),
+        ]
+    )
+
+
+def test_static_node_that_leaves_late_is_dialed_at_once() -> None:
+    Play(scheduler()).run(
+        [
+            Round(add_static=[1], want=[1]),
+            Round(succeeded=[1]),
+            Round(),
+            Round(),
+            Round(peers_removed=[1], want=[1]),
+        ]
+    )
+
+
+def test_static_node_is_not_dialed_while_inbound_pending() -> None:
+    Play(scheduler()).run(
+        [
+            Round(pending=[1], add_static=[1, 2], want=[2]),
+            Round(pending_done=[1], want=[1]),
+        ]
+    )
+
+
+def test_static_node_whose_pending_inbound_became_a_peer_is_not_dialed() -> None:
+    Play(scheduler()).run(
+        [
+            Round(pending=[1], add_static=[1]),
+            Round(inbound_peers=[1], pending_done=[1]),
+            Round(peers_removed=[1], want=[1]),
+        ]
+    )
+
+
+def test_found_node_is_not_dialed_while_inbound_pending() -> None:
+    Play(scheduler(max_dialed=4)).run(
+        [
+            Round(dialed_peers=[1, 2], pending=[3], discovered=[3, 4, 5], want=[4, 5]),
+            Round(
+                inbound_peers=[3],
+                pending_done=[3],
+                succeeded=[4],
+                failed=[5],
+                discovered=[3, 6],
+                want=[6],
+            ),
+            Round(peers_removed=[3], pending=[7], discovered=[3, 7], want=[3]),
+        ]
+    )
+
+
+def test_manual_dial_keeps_a_static_node_from_being_dialed() -> None:
+    dialing = scheduler(static=[1])
+    dialing.begin(node(1), T0)
+    assert dialing.poll(T0) == []
+    dialing.dial_done(node_id(1))
+    assert dialing.poll(T0 + 1) == []
+    assert dialing.poll(T0 + DIAL_HISTORY_S) == [node(1)]
+
+
+def test_manual_dials_count_as_dials_under_way() -> None:
+    dialing = scheduler(max_active=2, static=[1, 2])
+    dialing.begin(node(9), T0)
+    assert len(dialing.poll(T0)) == 1
+    assert dialing.free_slots() == 0
+    dialing.begin(node(8), T0)
+    assert dialing.free_slots() == -1
+
+
+def test_only_trusted_static_nodes_are_dialed_while_full() -> None:
+    dialing = scheduler(static=[1, 2])
+    dialing.set_trusted(node_id(2), True)
+    dialing.set_full(True)
+    assert dialing.poll(T0) == [node(2)]
+    dialing.set_full(False)
+    assert dialing.poll(T0) == [node(1)]
+
+
+def test_static_node_that_becomes_trusted_is_dialed_while_full() -> None:
+    dialing = scheduler(static=[1])
+    dialing.set_full(True)
+    assert dialing.poll(T0) == []
+    dialing.set_trusted(node_id(1), True)
+    assert dialing.poll(T0) == [node(1)]
+
+
+def test_static_node_that_is_no_longer_trusted_waits_for_room() -> None:
+    dialing = scheduler()
+    dialing.set_trusted(node_id(1), True)
+    dialing.add_static(node(1))
+    dialing.set_full(True)
+    dialing.set_trusted(node_id(1), False)
+    assert dialing.poll(T0) == []
+    dialing.set_full(False)
+    assert dialing.poll(T0) == [node(1)]
+
+
+def test_trusted_node_that_is_not_static_is_never_polled() -> None:
+    dialing = scheduler()
+    dialing.set_trusted(node_id(1), True)
+    assert dialing.poll(T0) == []
+    assert not dialing.is_static(node_id(1))
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [node(SELF), node(1, ip=None), node(1, tcp=0), node(1, ip="9.9.9.9")],
+    ids=["self", "no address", "no port", "restricted"],
+)
+def test_static_node_that_cannot_be_dialed_is_passed_over(useless: Node) -> None:
+    dialing = scheduler(net_restrict="127.0.0.0/8", static=[2])
+    dialing.add_static(useless)
+    assert dialing.poll(T0) == [node(2)]
+    assert dialing.next_deadline(T0) == T0 + DIAL_HISTORY_S
+
+
+def test_static_node_added_again_takes_the_new_endpoint() -> None:
+    dialing = scheduler()
+    dialing.add_static(node(1, ip=None))
+    assert dialing.poll(T0) == []
+    dialing.add_static(node(1, ip="127.0.0.7"))
+    dialing.add_static(node(1, ip="127.0.0.8"))
+    assert dialing.poll(T0) == [node(1, ip="127.0.0.8")]
+
+
+def test_is_static_follows_add_and_remove() -> None:
+    dialing = scheduler(static=[1])
+    assert dialing.is_static(node_id(1))
+    dialing.remove_static(node_id(1))
+    assert not dialing.is_static(node_id(1))
+    dialing.remove_static(node_id(1))
+
+
+def test_static_nodes_are_picked_at_random() -> None:
+    dialing = scheduler(max_active=50, static=range(2000))
+    first = [int.from_bytes(dialed.id, "big") for dialed in dialing.poll(T0)]
+    assert len(set(first)) == 50
+    assert first != sorted(first)
+    assert max(first) > 1500
+    assert min(first) < 500
+
+
+def test_each_of_many_static_nodes_gets_its_turn() -> None:
+    dialing = scheduler(max_active=50, static=range(2000))
+    seen: set[bytes] = set()
+    for _ in range(40):
+        for dialed in dialing.poll(T0):
+            seen.add(dialed.id)
+            dialing.dial_done(dialed.id)
+    assert len(seen) == 2000
+    assert dialing.poll(T0) == []
+
+
+# check_dial: one error for each reason, in this order.
+
+
+def test_node_may_be_dialed_when_nothing_speaks_against_it() -> None:
+    assert scheduler().check_dial(node(1), T0) is None
+
+
+@pytest.mark.parametrize(
+    "without_endpoint",
+    [node(1, ip=None), node(1, tcp=0), node(1, ip="0.0.0.0"), node(1, ip="::")],
+)
+def test_node_without_endpoint_is_refused(without_endpoint: Node) -> None:
+    assert type(scheduler().check_dial(without_endpoint, T0)) is NoEndpoint
+
+
+def test_node_with_only_a_host_name_may_be_dialed() -> None:
+    named = node(1, ip=None, hostname="node.example")
+    assert scheduler(net_restrict="10.0.0.0/8").check_dial(named, T0) is None
+
+
+def test_node_with_a_host_name_but_no_port_is_refused() -> None:
+    named = node(1, ip=None, tcp=0, hostname="node.example")
+    assert type(scheduler().check_dial(named, T0)) is NoEndpoint
+
+
+def test_address_outside_net_restrict_is_refused() -> None:
+    dialing = scheduler(net_restrict="10.0.0.0/8")
+    assert type(dialing.check_dial(node(1), T0)) is NetRestricted
+    assert dialing.check_dial(node(1, ip="10.0.0.1"), T0) is None
+
+
+def test_resolved_address_outside_net_restrict_is_refused() -> None:
+    error = scheduler(net_restrict="10.0.0.0/8").check_address(ip_address("9.9.9.9"))
+    assert type(error) is NetRestricted
+    assert "9.9.9.9" in str(error)
+
+
+def test_pending_inbound_is_told_from_a_dial_by_the_text() -> None:
+    dialing = scheduler()
+    dialing.inbound_pending(node_id(1))
+    dialing.begin(node(2), T0)
+    pending, dialed = (dialing.check_dial(node(number), T0) for number in (1, 2))
+    assert type(pending) is type(dialed) is AlreadyDialing
+    assert "dialing us" in str(pending)
+    assert str(pending) != str(dialed)
+
+
+def test_recently_dialed_tells_how_long_to_wait() -> None:
+    dialing = scheduler()
+    dialing.begin(node(1), T0)
+    dialing.dial_done(node_id(1))
+    error = dialing.check_dial(node(1), T0 + 10)
+    assert type(error) is RecentlyDialed
+    assert error.retry_in_s == DIAL_HISTORY_S - 10
+    assert dialing.check_dial(node(1), T0 + DIAL_HISTORY_S) is None
+
+
+def test_untrusted_node_is_refused_while_full() -> None:
+    dialing = scheduler()
+    dialing.set_full(True)
+    dialing.set_trusted(node_id(2), True)
+    assert type(dialing.check_dial(node(1), T0)) is TooManyPeers
+    assert dialing.check_dial(node(2), T0) is None
+
+
+def test_reasons_are_checked_in_the_order_of_go_ethereum() -> None:
+    dialing = scheduler(net_restrict="10.0.0.0/8")
+    dialing.set_full(True)
+    # number, so that each holds all reasons from one on
+    dialing.begin(node(1), T0)
+    for number in (1, 2):
+        dialing.peer_added(node_id(number), True)
+        dialing.inbound_pending(node_id(number))
+    dialing.inbound_pending(node_id(3))
+    for number in (2, 3, 4, 5):
+        dialing.begin(node(number), T0)
+        dialing.dial_done(node_id(number))
+    reasons = [
+        dialing.check_dial(candidate, T0)
+        for candidate in (
+            node(SELF, tcp=0),
+            node(1, tcp=0),
+            node(1),
+            node(2),
+            node(3),
+            node(4),
+            node(5, ip="10.0.0.5"),
+            node(6, ip="10.0.0.6"),
+        )
+    ]
+    assert [type(reason) for reason in reasons] == [
+        IsSelf,
+        NoEndpoint,
+        AlreadyDialing,
+        AlreadyConnected,
+        AlreadyDialing,
+        NetRestricted,
+        RecentlyDialed,
+        TooManyPeers,
+    ]
+    assert all(reason is not None and reason.step is DialStep.CHECK for reason in reasons)
+
+
+# The time of the next dial.
+
+
+def test_there_is_no_deadline_without_static_nodes() -> None:
+    dialing = scheduler()
+    dialing.begin(node(1), T0)
+    dialing.dial_done(node_id(1))
+    assert dialing.next_deadline(T0) is None
+
+
+def test_deadline_is_now_while_a_static_node_is_ready() -> None:
+    assert scheduler(static=[1]).next_deadline(T0) == T0
+
+
+def test_deadline_is_the_end_of_the_history() -> None:
+    dialing = scheduler(static=[1])
+    dialing.poll(T0)
+    dialing.dial_done(node_id(1))
+    dialing.poll(T0 + 1)
+    assert dialing.next_deadline(T0 + 1) == T0 + DIAL_HISTORY_S
+
+
+def test_there_is_no_deadline_while_max_active_dials_are_under_way() -> None:
+    dialing = scheduler(max_active=1, static=[1, 2])
+    dialing.poll(T0)
+    assert dialing.next_deadline(T0) is None
+
+
+def test_there_is_no_deadline_for_ready_nodes_while_full() -> None:
+    dialing = scheduler(static=[1])
+    dialing.set_full(True)
+    assert dialing.next_deadline(T0) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_owner_that_follows_the_deadlines_never_spins_and_misses_no_dial(seed: int) -> None:
+    source = random.Random(seed)
+    dialing = scheduler(max_active=3, static=range(8))
+    peers: set[bytes] = set()
+    under_way: list[bytes] = []
+    last: dict[bytes, float] = {}
+    now = T0
+    for _ in range(400):
+        for dialed in dialing.poll(now):
+            assert dialed.id not in peers
+            assert now - last.get(dialed.id, -1e9) >= DIAL_HISTORY_S
+            under_way.append(dialed.id)
+            last[dialed.id] = now
+        assert len(under_way) <= 3
+        due = [n for n in range(8) if dialing.check_dial(node(n), now) is None]
+        assert not due or len(under_way) == 3
+        deadline = dialing.next_deadline(now)
+        assert deadline is None or deadline > now
+        choice = source.randrange(3)
+        if choice == 0 and under_way:
+            done = under_way.pop(source.randrange(len(under_way)))
+            if source.randrange(2):
+                peers.add(done)
+                dialing.peer_added(done, True)
+            dialing.dial_done(done)
+        elif choice == 1 and peers:
+            left = sorted(peers)[source.randrange(len(peers))]
+            peers.discard(left)
+            dialing.peer_removed(left, True)
+        elif deadline is not None:
+            now = deadline
+
+
+# Bounds.
+
+
+def test_history_is_bounded_and_frees_the_oldest() -> None:
+    dialing = scheduler(static=[0])
+    for number in range(MAX_HISTORY + 1):
+        dialing.begin(node(number), T0)
+        dialing.dial_done(node_id(number))
+    assert type(dialing.check_dial(node(1), T0)) is RecentlyDialed
+    assert dialing.poll(T0) == [node(0)]
+
+
+def test_attempts_are_kept_oldest_first_and_bounded_by_node() -> None:
+    log = AttemptLog(per_node=2)
+    attempts = [DialAttempt(float(n), "127.0.0.1:1", DialStep.TCP) for n in range(3)]
+    for attempt in attempts:
+        log.add(node_id(1), attempt)
+    assert log.of(node_id(1)) == attempts[1:]
+    assert log.of(node_id(2)) == []
+
+
+def test_attempts_of_the_node_not_dialed_for_longest_are_forgotten_first() -> None:
+    log = AttemptLog(max_nodes=2)
+    attempt = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP)
+    for number in (1, 2, 1, 3):
+        log.add(node_id(number), attempt)
+    assert [len(log.of(node_id(number))) for number in (1, 2, 3)] == [2, 0, 1]
+
+
+def test_list_of_attempts_is_a_copy() -> None:
+    log = AttemptLog()
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP))
+    log.of(node_id(1)).clear()
+    assert len(log.of(node_id(1))) == 1
+
+
+def test_outcome_names_the_step_and_the_error() -> None:
+    failed = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, DialRefused("nothing listens"))
+    assert failed.outcome == "tcp: DialRefused: nothing listens"
+    assert DialAttempt(0.0, "127.0.0.1:1", DialStep.CONNECTED).outcome == "connected"
+
+
+def raised(error: ConnectError) -> ConnectError:
+    try:
+        try:
+            raise ConnectionRefusedError(111, "refused")
+        except OSError as cause:
+            raise error from cause
+    except ConnectError as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DialRefused("nothing listens"),
+        RecentlyDialed("wait", 3.5),
+        DialTimeout("late", DialStep.ACK),
+    ],
+)
+def test_attempt_log_keeps_errors_whole_but_no_frames(error: ConnectError) -> None:
+    log = AttemptLog()
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, raised(error)))
+    kept = log.of(node_id(1))[0].error
+    assert kept is not None
+    assert (type(kept), str(kept), vars(kept)) == (type(error), str(error), vars(error))
+    assert kept.__traceback__ is None
+    assert kept.__cause__ is not None
+    assert (type(kept.__cause__), kept.__cause__.__traceback__) == (ConnectionRefusedError, None)
+    assert str(kept.__cause__) == "[Errno 111] refused"
+    assert error.__traceback__ is not None
