@@ -77,6 +77,8 @@ HANDSHAKE_TIMEOUT_S = 5.0
 #: A complete frame must arrive at least this often.
 FRAME_READ_TIMEOUT_S = 30.0
 PING_INTERVAL_S = 15.0
+#: Frames opened before their messages are looked at; an error among them comes after all of these.
+FRAMES_AT_ONCE = 256
 
 
 class State(Enum):
@@ -134,8 +136,8 @@ class Connection:
         self._reader: FrameReader | None = None
         self._writer: FrameWriter | None = None
         self._snappy = False
-        # output
-        self._out: list[bytes] = []
+        # output: packets of the handshake; frames are kept by the writer
+        self._packets_out: list[bytes] = []
         self._pong_due = False
         # time
         self._handshake_deadline = now + HANDSHAKE_TIMEOUT_S
@@ -152,7 +154,7 @@ class Connection:
             self.state = State.AWAIT_AUTH
         else:
             self._initiator = Initiator(private_key, remote, entropy)
-            self._out.append(self._initiator.auth)
+            self._packets_out.append(self._initiator.auth)
             self._enter(State.AWAIT_ACK)
 
     # input
@@ -205,15 +207,17 @@ class Connection:
         """Go on with the remote that :class:`IdentityKnown` named: send our hello."""
         self._require(State.IDENTIFIED)
         self._enter(State.AWAIT_HELLO)
-        self._append_frame(HELLO, encode_hello(self._hello))
+        self._write([(HELLO, encode_hello(self._hello))])
+        # Whoever has read our hello expects the rest compressed, even a Disconnect that crosses its
+        # own hello; that of an older remote takes this back.
+        self._snappy = self._hello.version >= SNAPPY_VERSION
         return self._process(now)
 
     def accept_hello(self, now: float) -> list[Event]:
         """Go on with the remote's hello: messages may pass from here on."""
         self._require(State.GREETED)
-        assert self._reader is not None and self.remote_hello is not None
+        assert self._reader is not None
         self._enter(State.OPEN)
-        self._snappy = min(self.remote_hello.version, self._hello.version) >= SNAPPY_VERSION
         self._reader.limit = MAX_MESSAGE_SIZE
         self._read_deadline = now + FRAME_READ_TIMEOUT_S
         self._ping_at = now + PING_INTERVAL_S
@@ -228,27 +232,19 @@ class Connection:
 
     def send_messages(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Frame messages, as (code counted from 0, payload); ignored when closed."""
-        if self.state is not State.OPEN:
-            return
-        assert self._writer is not None
-        append_frame, out = self._writer.append_frame, self._out
-        if self._snappy:
-            for code, payload in messages:
-                append_frame(out, code, compress(payload))
-        else:
-            for code, payload in messages:
-                append_frame(out, code, payload)
+        if self.state is State.OPEN:
+            self._write(messages)
 
     def ping(self) -> None:
         """Send a ping; the answer counts as a sign of life like every other frame."""
-        self._append_frame(PING, EMPTY)
+        self._write([(PING, EMPTY)])
 
     def disconnect(self, reason: DiscReason) -> None:
         """Tell the remote why, if frames can be sent yet, and close. Harmless when closed."""
         if self.state is State.CLOSED:
             return
         if self._writer is not None and reason is not DiscReason.NETWORK_ERROR:
-            self._append_frame(DISCONNECT, encode_disconnect(reason))
+            self._write([(DISCONNECT, encode_disconnect(reason))])
         self.state = State.CLOSED
 
     def data_to_send(self) -> list[bytes]:
@@ -256,14 +252,15 @@ class Connection:
         if self._pong_due:
             self._pong_due = False
             if self.state is State.OPEN:
-                self._append_frame(PONG, EMPTY)
-        out, self._out = self._out, []
-        return out
+                self._write([(PONG, EMPTY)])
+        packets, self._packets_out = self._packets_out, []
+        return packets if self._writer is None else packets + self._writer.take()
 
     @property
     def has_data_to_send(self) -> bool:
         """Whether :meth:`data_to_send` has anything."""
-        return bool(self._out) or self._pong_due
+        frames = self._writer is not None and not self._writer.is_empty
+        return frames or self._pong_due or bool(self._packets_out)
 
     # the machine
 
@@ -289,7 +286,7 @@ class Connection:
             secrets = self._initiator.receive_ack(*opened)
         else:
             recipient = Recipient(self._private_key, *opened, self._entropy)
-            self._out.append(recipient.ack)
+            self._packets_out.append(recipient.ack)
             secrets = recipient.secrets
         self._start_frames(secrets)
         self._enter(State.IDENTIFIED)
@@ -306,12 +303,12 @@ class Connection:
 
     def _await_hello(self, events: list[Event]) -> None:
         assert self._reader is not None and self.remote is not None
-        frame = self._reader.next_frame()
-        if frame is None:
+        frames = self._reader.read(1)
+        if not frames:
             return
-        code, payload = frame
+        ((code, payload),) = frames
         if code == DISCONNECT:
-            self._receive_disconnect(decode_disconnect(payload), events)
+            self._receive_disconnect(self._open_disconnect(payload), events)
             return
         if code != HELLO:
             raise HelloError(f"message {code} before hello")
@@ -319,6 +316,7 @@ class Connection:
         if hello.node_key != self.remote.to_bytes():
             raise UnexpectedIdentity("hello names another node than the handshake")
         self.remote_hello = hello
+        self._snappy = min(hello.version, self._hello.version) >= SNAPPY_VERSION
         self.shared = match(self._protocols, hello.caps)
         self._enter(State.GREETED)
         events.append(HelloReceived(hello, self.shared))
@@ -326,28 +324,21 @@ class Connection:
     def _read_messages(self, events: list[Event], now: float) -> None:
         """Read all complete frames; runs of one capability become one event."""
         assert self._reader is not None
-        next_frame = self._reader.next_frame
-        snappy = self._snappy
-        first, end, run = 0, 0, None
-        received = False
-        while (frame := next_frame()) is not None:
-            received = True
-            code, data = frame
-            if not first <= code < end:
-                if code < BASE_LENGTH:
+        transform = decompress if self._snappy else bytes
+        run, first, end = MessagesReceived(0, []), 0, 0
+        while frames := self._reader.read(FRAMES_AT_ONCE):
+            self._read_deadline = now + FRAME_READ_TIMEOUT_S
+            for code, data in frames:
+                if first <= code < end:
+                    run.messages.append((code - first, transform(data), now))
+                elif code >= BASE_LENGTH:
+                    index, first, end = self._find(code)
+                    run = MessagesReceived(index, [(code - first, transform(data), now)])
+                    events.append(run)
+                else:
                     self._receive_base(code, data, events)
                     if self.state is State.CLOSED:
                         return
-                    # What follows must come after what was said.
-                    first = end = 0
-                    continue
-                index, first, end = self._find(code)
-                run = MessagesReceived(index, [])
-                events.append(run)
-            assert run is not None
-            run.messages.append((code - first, decompress(data) if snappy else bytes(data), now))
-        if received:
-            self._read_deadline = now + FRAME_READ_TIMEOUT_S
 
     def _find(self, code: int) -> tuple[int, int, int]:
         """(index, first code, code after the last) of the capability a code belongs to."""
@@ -378,11 +369,9 @@ class Connection:
         self.state = State.CLOSED
         events.append(DisconnectReceived(reason))
 
-    def _append_frame(self, code: int, payload: bytes) -> None:
+    def _write(self, messages: Iterable[tuple[int, bytes]]) -> None:
         if self._writer is not None:
-            self._writer.append_frame(
-                self._out, code, compress(payload) if self._snappy else payload
-            )
+            self._writer.write(messages, compress if self._snappy else _unchanged)
 
     def _fail(self, error: P2PError) -> list[Event]:
         """Close because of ``error``, telling the remote where the protocol allows it."""
@@ -397,3 +386,7 @@ class Connection:
     def _require(self, state: State) -> None:
         if self.state is not state:
             raise RuntimeError(f"connection is {self.state.value}, not {state.value}")
+
+
+def _unchanged(data: Bytes) -> Bytes:
+    return data

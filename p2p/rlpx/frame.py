@@ -9,17 +9,20 @@ run from its first frame to its last. A frame is::
     padding    0-15  zeros up to a multiple of 16; encrypted, ignored by the reader
     frame MAC    16
 
-Frames below LARGE_FRAME are cut from one buffer; larger ones are hashed while they arrive and
-never joined with anything else, because copying would cost as much as the cipher.
+Both work on many frames at a time, with everything they need in local variables: a frame of 100
+bytes takes 4 us of cipher and hash calls, and each call of ours in between would add 2 %. Frames
+of LARGE_FRAME and more are hashed while they arrive and never joined with anything else, because
+copying them would cost as much as the cipher.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from hmac import compare_digest
 
 from p2p.codec import encode_uint, split_uint
 from p2p.crypto.backend import Bytes, Hasher, ctr_stream, feedback_mask
-from p2p.errors import FrameError
+from p2p.errors import DecodeError, FrameError, P2PError
 
 #: The frame size has three bytes (rlpx.md); the same limit holds for decompressed messages.
 MAX_MESSAGE_SIZE = 2**24 - 1
@@ -29,10 +32,16 @@ LARGE_FRAME = 16 * 1024
 HEADER_SIZE = 32
 MAC_SIZE = 16
 
-#: header-data [0, 0] and the header's padding.
-_HEADER_REST = bytes.fromhex("c28080") + bytes(10)
 _PADDING = [bytes(-size % 16) for size in range(16)]
-_CODES = [encode_uint(code) for code in range(1024)]
+_CODES = [encode_uint(code) for code in range(256)]
+
+
+def _header(size: int) -> bytes:
+    """frame-size, header-data [0, 0] and the header's padding."""
+    return size.to_bytes(3, "big") + bytes.fromhex("c28080") + bytes(10)
+
+
+_SMALL_HEADERS = [_header(size) for size in range(1024)]
 
 
 class FrameWriter:
@@ -45,48 +54,73 @@ class FrameWriter:
         self._digest = mac.digest
         # The first half of the MAC state's present digest: each frame ends with it.
         self._last = mac.digest()[:16]
+        # Output: finished buffers, and the pieces of the next one.
+        self._buffers: list[bytes] = []
+        self._pieces: list[bytes] = []
 
-    def append_frame(self, out: list[bytes], code: int, data: Bytes) -> None:
-        """Append the frame of one message to ``out``, as one or more buffers.
+    def write(
+        self, messages: Iterable[tuple[int, Bytes]], transform: Callable[[Bytes], Bytes]
+    ) -> None:
+        """Frame messages, given as (code, payload), after putting payloads through ``transform``.
 
-        ``data`` must fit: see :func:`p2p.rlpx.snappy.check_fits`.
+        What results must fit into a frame: see :func:`p2p.rlpx.snappy.check_fits`.
         """
-        prefix = _CODES[code] if code < 1024 else encode_uint(code)
-        size = len(prefix) + len(data)
-        padding = _PADDING[size & 15]
-        header = size.to_bytes(3, "big") + _HEADER_REST
-        if size < LARGE_FRAME:
-            sealed = self._encrypt(b"".join((header, prefix, data, padding)))
-            header_mac = self._header_mac(sealed[:16])
-            body = sealed[16:]
-            self._update(body)
-            out.append(b"".join((sealed[:16], header_mac, body, self._frame_mac())))
-        else:
-            sealed = self._encrypt(header + prefix)
-            head = sealed[:16] + self._header_mac(sealed[:16]) + sealed[16:]
-            body = self._encrypt(data)
-            tail = self._encrypt(padding)
-            self._update(sealed[16:])
-            self._update(body)
-            self._update(tail)
-            out += (head, body, tail + self._frame_mac())
+        encrypt, mask, update, digest = self._encrypt, self._mask, self._update, self._digest
+        pieces, join, last = self._pieces, b"".join, self._last
+        for code, payload in messages:
+            data = transform(payload)
+            prefix = _CODES[code] if code < 256 else encode_uint(code)
+            size = len(prefix) + len(data)
+            header = _SMALL_HEADERS[size] if size < 1024 else _header(size)
+            if size >= LARGE_FRAME:
+                last = self._write_large(header, prefix, data, last)
+                pieces = self._pieces
+                continue
+            sealed = encrypt(join((header, prefix, data, _PADDING[size & 15])))
+            header, body = sealed[:16], sealed[16:]
+            update(mask(last + header)[16:])
+            header_mac = digest()[:16]
+            update(body)
+            seed = digest()[:16]
+            update(mask(seed + seed)[16:])
+            last = digest()[:16]
+            pieces += (header, header_mac, body, last)
+        self._last = last
 
-    def _header_mac(self, header: bytes) -> bytes:
-        self._update(self._mask(self._last + header)[16:])
-        return self._digest()[:16]
-
-    def _frame_mac(self) -> bytes:
+    def _write_large(self, header: bytes, prefix: bytes, data: Bytes, last: bytes) -> bytes:
+        """Write one frame without joining its data to anything; returns the MAC it ends with."""
+        sealed = self._encrypt(header + prefix)
+        header, start = sealed[:16], sealed[16:]
+        self._update(self._mask(last + header)[16:])
+        self._pieces += (header, self._digest()[:16], start)
+        body = self._encrypt(data)
+        end = self._encrypt(_PADDING[len(prefix) + len(data) & 15])
+        self._update(start)
+        self._update(body)
+        self._update(end)
         seed = self._digest()[:16]
         self._update(self._mask(seed + seed)[16:])
-        self._last = last = self._digest()[:16]
+        last = self._digest()[:16]
+        self._buffers += (b"".join(self._pieces), body)
+        self._pieces = [end, last]
         return last
+
+    def take(self) -> list[bytes]:
+        """Everything written and not taken yet, as few buffers."""
+        buffers = self._buffers
+        if self._pieces:
+            buffers.append(b"".join(self._pieces))
+        self._buffers, self._pieces = [], []
+        return buffers
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        return not self._pieces and not self._buffers
 
 
 class FrameReader:
-    """Turns a stream of bytes into messages; once it has raised FrameError it is of no more use.
-
-    ``limit`` is the largest frame size accepted; it may be changed between frames.
-    """
+    """Turns a stream of bytes into messages. ``limit`` is the largest frame size accepted."""
 
     def __init__(self, key: bytes, mac_key: bytes, mac: Hasher) -> None:
         self.limit = MAX_MESSAGE_SIZE
@@ -95,117 +129,117 @@ class FrameReader:
         self._update = mac.update
         self._digest = mac.digest
         self._last = mac.digest()[:16]
-        # What has arrived and where the next frame, or the rest of this one, begins in it.
+        # What has arrived, and where in it the next frame, or the rest of this one, begins.
         self._buffer = b""
         self._position = 0
-        # The frame whose header has been read: its size, padded size, and, when it is large, what
-        # has arrived of it.
-        self._size = -1
+        # The frame whose header has been read: its size (0: none), its padded size, and, when it
+        # is large, what has arrived of it.
+        self._size = 0
         self._padded = 0
         self._body: bytearray | None = None
+        self._error: P2PError | None = None
 
     def receive_data(self, data: Bytes) -> None:
         """Take what has arrived; ``data`` is copied."""
         if self._body is not None:
-            data = self._fill_body(memoryview(data))
+            data = self._fill_body(self._body, memoryview(data))
         if self._position == len(self._buffer):
             self._buffer = bytes(data)
         else:
             self._buffer = self._buffer[self._position :] + data
         self._position = 0
 
-    def next_frame(self) -> tuple[int, Bytes] | None:
-        """The next message as (code, data), or None until more arrives. Raises FrameError."""
-        if self._size < 0 and not self._read_header():
-            return None
-        if self._body is not None:
-            return self._finish_large()
-        start = self._position
-        end = start + self._padded
-        if len(self._buffer) < end + MAC_SIZE:
-            if self._padded >= LARGE_FRAME:
-                self._start_large()
-            return None
-        sealed = self._buffer[start:end]
-        self._update(sealed)
-        self._check(self._frame_mac(), self._buffer[end : end + MAC_SIZE])
-        self._position = end + MAC_SIZE
-        return self._open(sealed)
+    def read(self, count: int) -> list[tuple[int, Bytes]]:
+        """At most ``count`` messages that are there, as (code, data); none: more must arrive.
 
-    def _read_header(self) -> bool:
-        start = self._position
-        header = self._buffer[start : start + HEADER_SIZE]
-        if len(header) < HEADER_SIZE:
-            return False
-        sealed = header[:16]
-        self._update(self._mask(self._last + sealed)[16:])
-        self._check(self._digest()[:16], header[16:])
-        plain = self._decrypt(sealed)
-        size = plain[0] << 16 | plain[1] << 8 | plain[2]
-        if not 0 < size <= self.limit:
-            raise FrameError(f"frame of {size} bytes, want 1 to {self.limit}")
-        self._size = size
-        self._padded = size + (-size & 15)
-        self._position = start + HEADER_SIZE
-        return True
+        Raises FrameError, for good, after the messages before the error have been returned.
+        """
+        if self._error is not None:
+            raise self._error
+        frames: list[tuple[int, Bytes]] = []
+        try:
+            self._read_into(frames, count)
+        except FrameError as error:
+            self._error = error
+            if not frames:
+                raise
+        return frames
 
-    def _open(self, sealed: Bytes) -> tuple[int, Bytes]:
-        """Split decrypted frame data into code and message, without the padding."""
-        size, self._size = self._size, -1
-        plain: Bytes = self._decrypt(sealed)
-        code = plain[0]
-        if 0 < code < 0x80:
-            start = 1
-        elif code == 0x80:
-            code, start = 0, 1
-        else:
-            code, start = _split_code(bytes(plain[:size]))
+    def _read_into(self, frames: list[tuple[int, Bytes]], count: int) -> None:
+        if self._body is not None and not self._finish_large(self._body, frames):
+            return
+        mask, update, digest, decrypt = self._mask, self._update, self._digest, self._decrypt
+        buffer, position, end = self._buffer, self._position, len(self._buffer)
+        size, last = self._size, self._last
+        while len(frames) < count:
+            if not size:
+                if end - position < HEADER_SIZE:
+                    break
+                sealed = buffer[position : position + 16]
+                update(mask(last + sealed)[16:])
+                if not compare_digest(digest()[:16], buffer[position + 16 : position + 32]):
+                    raise FrameError("bad header MAC")
+                plain = decrypt(sealed)
+                size = plain[0] << 16 | plain[1] << 8 | plain[2]
+                if not 0 < size <= self.limit:
+                    raise FrameError(f"frame of {size} bytes, want 1 to {self.limit}")
+                position += HEADER_SIZE
+            stop = position + size + (-size & 15)
+            if end < stop + MAC_SIZE:
+                break
+            sealed = buffer[position:stop]
+            update(sealed)
+            seed = digest()[:16]
+            update(mask(seed + seed)[16:])
+            last = digest()[:16]
+            position = stop + MAC_SIZE
+            if not compare_digest(last, buffer[stop:position]):
+                raise FrameError("bad frame MAC")
+            frames.append(_split(decrypt(sealed), size))
+            size = 0
+        self._position, self._size, self._last = position, size, last
         if size >= LARGE_FRAME:
-            plain = memoryview(plain)
-        return code, plain[start:size]
+            self._start_large()
 
     def _start_large(self) -> None:
-        """The rest of the buffer is the beginning of a large frame: hash it and keep it apart."""
+        """The rest of the buffer is the beginning of a large frame: keep it apart."""
         self._body = bytearray()
-        rest = self._fill_body(memoryview(self._buffer)[self._position :])
+        rest = self._fill_body(self._body, memoryview(self._buffer)[self._position :])
         self._buffer = bytes(rest)
         self._position = 0
 
-    def _fill_body(self, data: memoryview) -> memoryview:
-        """Add what belongs to the large frame; returns what follows it."""
-        body = self._body
-        assert body is not None
-        part = data[: self._padded - len(body)]
+    def _fill_body(self, body: bytearray, data: memoryview) -> memoryview:
+        """Hash and add what belongs to the large frame; returns what follows it."""
+        part = data[: self._size + (-self._size & 15) - len(body)]
         body += part
         self._update(part)
         return data[len(part) :]
 
-    def _finish_large(self) -> tuple[int, Bytes] | None:
-        body = self._body
-        assert body is not None
-        if len(body) < self._padded or len(self._buffer) - self._position < MAC_SIZE:
-            return None
+    def _finish_large(self, body: bytearray, frames: list[tuple[int, Bytes]]) -> bool:
+        """Open the large frame if all of it is there; returns whether it was."""
         end = self._position + MAC_SIZE
-        self._check(self._frame_mac(), self._buffer[self._position : end])
-        self._position = end
-        self._body = None
-        return self._open(body)
-
-    def _frame_mac(self) -> bytes:
+        if len(body) < self._size or len(self._buffer) < end:
+            return False
         seed = self._digest()[:16]
         self._update(self._mask(seed + seed)[16:])
-        self._last = last = self._digest()[:16]
-        return last
-
-    def _check(self, computed: bytes, received: bytes) -> None:
-        if not compare_digest(computed, received):
-            raise FrameError("bad MAC")
-
-
-def _split_code(data: bytes) -> tuple[int, int]:
-    try:
-        return split_uint(data)
-    except ValueError as error:
-        raise FrameError("frame does not begin with a message code") from error
+        self._last = self._digest()[:16]
+        if not compare_digest(self._last, self._buffer[self._position : end]):
+            raise FrameError("bad frame MAC")
+        frames.append(_split(self._decrypt(body), self._size))
+        self._position = end
+        self._size = 0
+        self._body = None
+        return True
 
 
+def _split(plain: bytes, size: int) -> tuple[int, Bytes]:
+    """Decrypted frame data as code and message, without the padding."""
+    code, start = plain[0], 1
+    if code >= 0x80 or not code:
+        try:
+            code, start = split_uint(plain[: min(size, 9)])
+        except DecodeError as error:
+            raise FrameError("frame does not begin with a message code") from error
+    if size < LARGE_FRAME:
+        return code, plain[start:size]
+    return code, memoryview(plain)[start:size]

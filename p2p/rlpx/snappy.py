@@ -26,9 +26,10 @@ _decompress = _snappy.decompress_raw
 _decompressed_size = _snappy.decompress_raw_len
 
 
-def compress(data: Bytes) -> bytes:
-    """The snappy block that holds ``data``."""
-    return bytes(_compress(data))
+def compress(data: Bytes) -> Bytes:
+    """The snappy block that holds ``data``, as an object with the buffer protocol and a length."""
+    block: Bytes = _compress(data)  # type: ignore[assignment]
+    return block
 
 
 def decompress(block: Bytes) -> bytes:
