@@ -109,7 +109,7 @@ class Mailbox:
     def take(self, max_bytes: int) -> list[Item]:
         """Remove the oldest items, about ``max_bytes`` of them and at least one if there is any.
 
-        An empty list means that ``on_items`` will be called for the next one.
+        When that leaves the mailbox empty, ``on_items`` is called for the next item.
         """
         with self._lock:
             items = self._items
@@ -117,14 +117,13 @@ class Mailbox:
                 taken = list(items)
                 items.clear()
                 size = self._size
+                self._announced = False
             else:
                 taken, size = [], 0
                 while size < max_bytes:
                     item = items.popleft()
                     taken.append(item)
                     size += len(item[1]) + ITEM_BYTES
-            if not taken:
-                self._announced = False
             room = self._removed_locked(size)
         if room and self._on_room is not None:
             self._on_room()
@@ -146,6 +145,11 @@ class Mailbox:
                 self._size = 0
             self._items_added.notify_all()
             self._room_made.notify_all()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to get or take at this moment."""
+        return not self._items
 
     @property
     def is_full(self) -> bool:

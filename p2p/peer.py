@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2p.clock import Clock
 from p2p.enode import Node, NodeID
@@ -27,6 +27,11 @@ from p2p.message import Msg, MsgReadWriter
 from p2p.netutil import join_host_port
 from p2p.protocol import Protocol
 from p2p.rlpx import Cap, SharedCap, check_fits
+
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
+else:  # not subscriptable in Python 3.10
+    _LoggerAdapter = logging.LoggerAdapter
 
 #: Go shows this much of a node's name.
 NAME_LENGTH = 20
@@ -76,7 +81,7 @@ class Peer:
         self.dyn_dialed: bool = not traits.inbound and not traits.static_dialed
         self.remote_addr: tuple[str, int] = traits.remote_addr
         self.local_addr: tuple[str, int] = traits.local_addr
-        self.log: logging.LoggerAdapter[logging.Logger] = _PeerLog(logger, {"peer": str(self)})
+        self.log: _LoggerAdapter = _PeerLog(logger, {"peer": str(self)})
         self._compressed = traits.compressed
         self._clock = clock
         self._created = clock.monotonic()
@@ -182,7 +187,7 @@ class ProtocolReadWriter(MsgReadWriter):
         if not 0 <= code < self._length:
             raise CodeOutOfRange(f"message code is {code}, {self.protocol.cap} has {self._length}")
         if type(payload) is not bytes:
-            payload = bytes(payload)
+            payload = bytes(memoryview(payload))  # bytes(5) would be five zero bytes
         check_fits(payload, self._peer._compressed)
         self._outbox.put((self._offset + code, payload))
         if self._events is not None:
@@ -212,7 +217,7 @@ def printable(text: str, limit: int) -> str:
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
-class _PeerLog(logging.LoggerAdapter[logging.Logger]):
+class _PeerLog(_LoggerAdapter):
     """Puts the peer in front of every line."""
 
     def process(

@@ -176,7 +176,7 @@ class PeerSet:
     # coming and going (SessionOwner)
 
     def session_opened(self, session: Session) -> Peer:
-        peer = self._make_peer(session)
+        peer = session.peer = self._make_peer(session)
         self._peers[peer.id] = session
         self._inbound_peers += session.inbound
         self._scheduler.peer_added(peer.id, dialed=not session.inbound)
@@ -216,7 +216,6 @@ class PeerSet:
         if peer is None:
             addr = format_address(session.channel.remote_addr)
             self._log.debug("connection with %s failed: %s", addr, session.ending)
-        session.peer = peer
         watcher = self._watchers.pop(session, None)
         if watcher is not None:
             watcher(session)

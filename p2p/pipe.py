@@ -27,7 +27,8 @@ class MsgPipe(MsgReadWriter):
     def write_msg(self, msg: Msg) -> None:
         if msg.code < 0:
             raise CodeOutOfRange(f"message code is {msg.code}")
-        self._outgoing.put((msg.code, bytes(msg.payload)))
+        # bytes(5) would be five zero bytes; a memoryview is of bytes only.
+        self._outgoing.put((msg.code, bytes(memoryview(msg.payload))))
 
     def close(self) -> None:
         """Close both ends; harmless when closed."""

@@ -260,18 +260,16 @@ class Session:
         phase = self.phase
         if phase in (Phase.CLOSING, Phase.CLOSED) or self.channel.unsent_bytes > 0:
             return
-        batch = self.outbox.take(BATCH_BYTES)
-        self.machine.send_messages(batch)
-        if not batch and phase is Phase.FLUSHING:
-            self._close()
-            return
+        self.machine.send_messages(self.outbox.take(BATCH_BYTES))
         buffers = self.machine.data_to_send()
         if buffers:
             self.channel.send(buffers)
-            if self.channel.unsent_bytes > 0:
-                self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
-            elif batch:
-                self.loop.post(self._write)  # there may be more; others first
+        if self.channel.unsent_bytes > 0:
+            self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
+        elif not self.outbox.is_empty:
+            self.loop.post(self._write)  # other connections first
+        elif phase is Phase.FLUSHING:
+            self._close()
 
     # ending
 

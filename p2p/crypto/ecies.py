@@ -32,7 +32,7 @@ def encrypt(
     ephemeral: PrivateKey,
     iv: bytes,
 ) -> bytes:
-    """Seal ``plaintext`` for ``recipient``; ``iv`` has 16 bytes. Never use a pair of these twice."""
+    """Seal ``plaintext`` for ``recipient``; never use an ephemeral key and iv (16 bytes) twice."""
     key, mac_key = _derive(ephemeral.agree(recipient))
     sealed = iv + ctr_stream(key, iv)(plaintext)
     tag = _tag(mac_key, sealed, shared_mac_data)

@@ -76,6 +76,10 @@ class PublicKey:
         """The x coordinate, 32 bytes, of this point times a valid 32-byte scalar."""
         return self._point.multiply(scalar).format(compressed=False)[1:33]
 
+    def __reduce__(self) -> tuple[Callable[[bytes], PublicKey], tuple[bytes]]:
+        """Copies and pickles are made of the bytes; the point itself can be neither."""
+        return PublicKey.from_bytes, (self._raw,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicKey) and self._raw == other._raw
 
@@ -125,6 +129,10 @@ class PrivateKey:
     def agree(self, other: PublicKey) -> bytes:
         """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``)."""
         return other.multiply(self._key.secret)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], PrivateKey], tuple[bytes]]:
+        """As for public keys. Who keeps the pickle keeps the key."""
+        return PrivateKey.from_bytes, (self._key.secret,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PrivateKey) and self._key.secret == other._key.secret
