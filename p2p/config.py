@@ -23,7 +23,8 @@ from p2p.admission import DEFAULT_DIAL_RATIO
 from p2p.clock import Clock, SystemClock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
-from p2p.errors import ConfigError, EncodeError
+from p2p.enr import Record
+from p2p.errors import ConfigError, EncodeError, InvalidNode
 from p2p.netutil import Netlist, split_listen_addr
 from p2p.protocol import Protocol
 from p2p.rlpx.base import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
@@ -145,11 +146,7 @@ class Config:
                 _check_node(option, node)
             self._set(option, nodes)
         for node in self.static_nodes:
-            if node.public_key is None:
-                raise ConfigError(
-                    f"static_nodes: node {node.id.hex()} has no public key, and without it the "
-                    "handshake cannot be encrypted; wanted an enode URL or a signed record"
-                )
+            check_has_key("static_nodes", node)
 
     def _check_network(self) -> None:
         if isinstance(self.net_restrict, str):
@@ -171,6 +168,18 @@ class Config:
         self._set("protocols", protocols)
         _check_duplicates(protocols)
         _check_hello(self.name, protocols)
+        _check_record(self.private_key, protocols)
+
+
+def check_has_key(option: str, node: Node) -> None:
+    """Raise ConfigError for a node that cannot be dialed because it has no public key."""
+    try:
+        _ = node.public_key
+    except InvalidNode as error:
+        raise ConfigError(
+            f"{option}: {error}, and without it the handshake cannot be encrypted; wanted an "
+            "enode URL or a signed record"
+        ) from None
 
 
 def _check_private_key(key: object) -> None:
@@ -217,6 +226,17 @@ def _check_hello(name: str, protocols: Iterable[Protocol]) -> None:
             f"name, protocols: the hello would take {size_bytes} bytes (the name alone takes "
             f"{len(name.encode())}), but other nodes accept at most {MAX_HELLO_SIZE}"
         )
+
+
+def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> None:
+    """Sign our record at its largest: EIP-778 allows 300 bytes."""
+    entries: dict[str, Any] = {"ip6": "::1", "tcp": 0xFFFF, "udp": 0xFFFF}
+    for protocol in protocols:
+        entries.update(protocol.attributes)
+    try:
+        Record.sign(private_key, 2**64 - 1, entries)
+    except (EncodeError, TypeError) as error:
+        raise ConfigError(f"protocols: attributes for our node record: {error}") from error
 
 
 def _as_tuple(option: str, value: object, wanted: str) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
     │   │   └── UnexpectedIdentity  its node key is not the one of the handshake
     │   ├── RemoteTimeout           the remote said nothing for too long (also a TimeoutError)
     │   ├── InvalidMessageCode      a code that belongs to no protocol of this connection
+    │   ├── PacketError             a datagram that is no discovery packet; carries the reason
     │   └── DecodeError             a payload is not what was asked for (also a ValueError)
     ├── LocalProtocolError          the caller misused us
     │   ├── ConfigError             a wrong or missing option (also a ValueError)
@@ -31,6 +32,8 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
     ├── UnexpectedMessage           expect_msg met another message
     ├── LoopCrashed                 an I/O thread died; __cause__ tells why
     ├── ServerStopped               the server stopped while the call waited
+    ├── NotFound                    discovery asked its way to a node, and nobody knew it
+    ├── NodeDBError                 the node database cannot be opened or written
     └── ConnectError                a dial that did not become a peer; carries the step
         ├── IsSelf                  the node is ourselves
         ├── AlreadyConnected        the node is a peer already
@@ -168,6 +171,14 @@ class InvalidMessageCode(RemoteProtocolError):
     """A message code that belongs to no protocol of the connection."""
 
 
+class PacketError(RemoteProtocolError):
+    """A datagram that is no valid discovery packet; ``reason`` is one word, for counting."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 class DecodeError(RemoteProtocolError, ValueError):
     """A payload is not canonical RLP, or not of the type it was to be decoded as."""
 
@@ -252,6 +263,14 @@ class LoopCrashed(P2PError):
 
 class ServerStopped(P2PError):
     """The server stopped while the call was waiting."""
+
+
+class NotFound(P2PError):
+    """Discovery asked its way to a node: nobody knew it, or it did not answer where they said."""
+
+
+class NodeDBError(P2PError):
+    """The file of the node database cannot be opened or written; the text names it and says why."""
 
 
 # A dial that did not become a peer.

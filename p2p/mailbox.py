@@ -117,13 +117,14 @@ class Mailbox:
                 taken = list(items)
                 items.clear()
                 size = self._size
-                self._announced = False
             else:
                 taken, size = [], 0
                 while size < max_bytes:
                     item = items.popleft()
                     taken.append(item)
                     size += len(item[1]) + ITEM_BYTES
+            if not items:
+                self._announced = False
             room = self._removed_locked(size)
         if room and self._on_room is not None:
             self._on_room()

@@ -58,6 +58,13 @@ class Protocol:
                 raise ConfigError(f"Protocol.{option} must be callable or None, not {value!r}")
         if not isinstance(self.attributes, Mapping):
             raise ConfigError(f"Protocol.attributes must be a mapping, not {self.attributes!r}")
+        for key in self.attributes:
+            if not isinstance(key, str):
+                raise ConfigError(f"Protocol.attributes must have keys of type str, not {key!r}")
+        if not isinstance(self.dial_candidates, (Iterable, type(None))):
+            raise ConfigError(
+                f"Protocol.dial_candidates must be iterable or None, not {self.dial_candidates!r}"
+            )
 
     @property
     def cap(self) -> Cap:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from enum import Enum
 from ipaddress import ip_address
 from types import TracebackType
@@ -21,7 +22,7 @@ from typing import Any
 
 from p2p.admission import max_dialed_conns, max_inbound_conns
 from p2p.clock import Clock, SystemClock
-from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer
+from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer, check_has_key
 from p2p.crypto import PrivateKey
 from p2p.dial import DialAttempt, DialScheduler
 from p2p.dialing import DIAL_TIMEOUT_S, Dialing
@@ -31,6 +32,7 @@ from p2p.errors import (
     ConfigError,
     DiscReason,
     LoopCrashed,
+    ReadTimeout,
     ServerStateError,
     ServerStopped,
 )
@@ -99,7 +101,7 @@ class Server:
             no_dial=no_dial,
             enable_msg_events=enable_msg_events,
             logger=logger,
-            clock=clock or SystemClock(),
+            clock=SystemClock() if clock is None else clock,
             accept_pre_eip8=accept_pre_eip8,
         )
         config = self.config
@@ -134,8 +136,8 @@ class Server:
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Raises OSError if the address cannot be listened on, ServerStateError if the server was
-        started before.
+        Raises OSError if the address cannot be listened on or the process has no descriptors left
+        (the server can then be started again), ServerStateError if the server was started before.
         """
         with self._lock:
             if self._state is not _State.NEW:
@@ -144,14 +146,18 @@ class Server:
         config = self.config
         if config.no_dial and config.listen_addr is None:
             self._log.warning("server is of no use: it neither dials nor listens")
+        sock = None
         try:
-            sock = None if config.listen_endpoint is None else bind(*config.listen_endpoint)
-        except OSError:
+            if config.listen_endpoint is not None:
+                sock = bind(*config.listen_endpoint)
+            self._loop.start()
+            self._launcher.start()
+        except BaseException:
+            if sock is not None:
+                sock.close()
             with self._lock:
                 self._state = _State.NEW
             raise
-        self._loop.start()
-        self._launcher.start()
         if sock is not None:
             self._listener = self._loop.call(Listener, self._loop, sock, self._peer_set.accept)
         self._node = self._make_node()
@@ -169,6 +175,7 @@ class Server:
             if self._state is _State.NEW:
                 self._state = _State.STOPPED
                 self._loop.stop()
+                self._events.close()
                 self._stopped.set()
             if self._state is _State.RUNNING:
                 self._state = _State.STOPPING
@@ -198,8 +205,7 @@ class Server:
             self._stopped.wait()
         except KeyboardInterrupt:
             return
-        if self._loop.crash is not None:
-            raise LoopCrashed(f"the I/O thread died: {self._loop.crash!r}") from self._loop.crash
+        self._raise_crash()
 
     def __enter__(self) -> Server:
         self.start()
@@ -226,6 +232,7 @@ class Server:
     def add_peer(self, node: Node) -> None:
         """Make ``node`` a static node: dialed until it is a peer, and again when it leaves."""
         self._check_node(node)
+        check_has_key("node", node)
         self._post(self._add_static, node)
 
     def remove_peer(self, node: Node, timeout: float | None = None) -> None:
@@ -235,15 +242,16 @@ class Server:
         call ``Peer.disconnect`` instead.
         """
         self._check_node(node)
-        with self._events.subscribe() as events:
-            if not self._loop.call(self._remove_static, node):
-                return
-            deadline = None if timeout is None else time.monotonic() + timeout
-            while True:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                event = events.get(left)
-                if event.type == "drop" and event.peer == node.id:
-                    return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._events.subscribe(capacity=1) as events:
+            peer = self._loop.call(self._remove_static, node)
+            # Each event is a reason to look again; in a flood of them any one may get lost.
+            while peer in self._peer_set.peers():
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise ReadTimeout(f"handlers of {peer} have not returned within {timeout:g} s")
+                with suppress(ReadTimeout):
+                    events.get(left)
 
     def add_trusted_peer(self, node: Node) -> None:
         """Let ``node`` connect even beyond ``max_peers``. It is not dialed for that."""
@@ -262,9 +270,14 @@ class Server:
         LoopCrashed. ``timeout`` is in seconds, for all steps together.
         """
         self._check_node(node)
+        check_has_key("node", node)
         waiter: Future[Peer] = Future()
         self._loop.call(self._dialing.connect, node, timeout, waiter)
-        return waiter.result()
+        try:
+            return waiter.result()
+        except ServerStopped:
+            self._raise_crash()
+            raise
 
     def dial_attempts(self, node: Node) -> list[DialAttempt]:
         """The last attempts to dial ``node``, oldest first: when, how far, with what outcome."""
@@ -348,9 +361,10 @@ class Server:
         self._scheduler.add_static(node)
         self._dialing.schedule()
 
-    def _remove_static(self, node: Node) -> bool:
+    def _remove_static(self, node: Node) -> Peer | None:
         self._scheduler.remove_static(node.id)
-        return self._peer_set.disconnect(node.id, DiscReason.REQUESTED)
+        self._peer_set.disconnect(node.id, DiscReason.REQUESTED)
+        return next((peer for peer in self._peer_set.peers() if peer.id == node.id), None)
 
     def _check_node(self, node: Node) -> None:
         if not isinstance(node, Node):
@@ -358,6 +372,11 @@ class Server:
         with self._lock:
             if self._state is not _State.RUNNING:
                 raise ServerStateError(f"the server is {self._state.value}")
+
+    def _raise_crash(self) -> None:
+        crash = self._loop.crash
+        if crash is not None:
+            raise LoopCrashed(f"the I/O thread died: {crash!r}") from crash
 
     def _post(self, fn: Any, *args: object) -> None:
         if not self._loop.post(fn, *args):

@@ -11,11 +11,11 @@ import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 from p2p.errors import (
     Disconnect,
     DiscReason,
-    P2PError,
     PeerDisconnected,
     RemoteProtocolError,
 )
@@ -72,10 +72,19 @@ def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[], None]) -> N
     except PeerDisconnected as error:
         reason = error.reason
     except BaseException as error:
-        reason = error.disc_reason if isinstance(error, P2PError) else reason
+        reason = _reason_of(error)
         expected = isinstance(error, (RemoteProtocolError, Disconnect))
         level = logging.DEBUG if expected else logging.ERROR
         peer.log.log(level, "handler of %s failed", rw.protocol.cap, exc_info=True)
     finally:
         peer.disconnect(reason)
         on_ended()
+
+
+def _reason_of(error: BaseException) -> DiscReason:
+    """The reason an exception carries; a program may give one to its own exceptions, too."""
+    carried: Any = getattr(error, "disc_reason", None)
+    try:
+        return DiscReason(carried)
+    except ValueError:
+        return DiscReason.SUBPROTOCOL_ERROR

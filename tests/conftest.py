@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.nodes import Nodes
+
 # Long enough for a thread that was told to end and was not joined, on a loaded machine.
 JOIN_TIMEOUT_S = 2.0
 FD_FOLDER = Path("/proc/self/fd")  # Linux only; elsewhere descriptors are not watched
@@ -67,6 +69,14 @@ def leaves_nothing_open() -> Iterator[None]:
     leaked = before.leaked_since()
     if leaked:
         pytest.fail("the test leaks: " + "; ".join(leaked), pytrace=False)
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    """Servers and their remotes, for one test."""
+    nodes = Nodes()
+    yield nodes
+    nodes.close()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ MAX_HELLO_SIZE = 2048
 NODE_KEY_SIZE = 64
 #: A reason is one byte; anything longer than this is not a Disconnect that somebody meant.
 MAX_DISCONNECT_SIZE = 100
+MAX_REASON = 0xFF
 
 EMPTY = b"\xc0"
 
@@ -82,7 +83,7 @@ def decode_disconnect(payload: Bytes) -> DiscReason:
             number = 0 if data == b"\0" else split_uint(data)[0]
     except DecodeError:
         return DiscReason.INVALID
-    return DiscReason(number)
+    return DiscReason(number) if number <= MAX_REASON else DiscReason.INVALID
 
 
 def _text(raw: bytes) -> str:

@@ -236,8 +236,8 @@ class Connection:
             self._write(messages)
 
     def ping(self) -> None:
-        """Send a ping; the answer counts as a sign of life like every other frame."""
-        self._write([(PING, EMPTY)])
+        """Send a ping, if open; the answer counts as a sign of life like every other frame."""
+        self.send_messages([(PING, EMPTY)])
 
     def disconnect(self, reason: DiscReason) -> None:
         """Tell the remote why, if frames can be sent yet, and close. Harmless when closed."""
@@ -313,10 +313,10 @@ class Connection:
         if code != HELLO:
             raise HelloError(f"message {code} before hello")
         hello = decode_hello(payload)
+        self._snappy = min(hello.version, self._hello.version) >= SNAPPY_VERSION
         if hello.node_key != self.remote.to_bytes():
             raise UnexpectedIdentity("hello names another node than the handshake")
         self.remote_hello = hello
-        self._snappy = min(hello.version, self._hello.version) >= SNAPPY_VERSION
         self.shared = match(self._protocols, hello.caps)
         self._enter(State.GREETED)
         events.append(HelloReceived(hello, self.shared))

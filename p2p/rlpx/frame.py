@@ -93,7 +93,7 @@ class FrameWriter:
         header, start = sealed[:16], sealed[16:]
         self._update(self._mask(last + header)[16:])
         self._pieces += (header, self._digest()[:16], start)
-        body = self._encrypt(data)
+        body = self._encrypt(memoryview(data))  # pycryptodome knows no other buffer
         end = self._encrypt(_PADDING[len(prefix) + len(data) & 15])
         self._update(start)
         self._update(body)

@@ -1,0 +1,75 @@
+"""Starts the processes of a workload, and talks with them in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWER_TIMEOUT_S = 120.0
+END_TIMEOUT_S = 15.0
+
+
+class Process:
+    """A ``benchmarks.node`` process. Leaving its block ends it."""
+
+    def __init__(self, role: str, *args: str) -> None:
+        self._role = f"benchmarks.node {role}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.node", role, *args],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        try:
+            self.greeting = self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        return self._answer()
+
+    def close(self) -> None:
+        """Let it end, or make it."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        stdin.close()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        stdout.close()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _answer(self) -> dict[str, Any]:
+        stdout = self._process.stdout
+        assert stdout is not None
+        if not select.select([stdout], [], [], ANSWER_TIMEOUT_S)[0]:
+            self._process.kill()
+            raise RuntimeError(f"no answer from {self._role} in {ANSWER_TIMEOUT_S:g} s")
+        line = stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._role} has failed")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

@@ -1,0 +1,38 @@
+"""How much each workload does: the sizes of a full run, a quick one, and one that only runs.
+
+A run goes through all workloads ``rounds`` times, so that what a machine does meanwhile hits all of
+them alike. Counts are those of one round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SMALL = 100
+MEDIUM = 64 * 1024
+LARGE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Messages, handshakes and peers. The number of messages with busy handlers is apart: they are
+    slower, and must last for many turns of the interpreter lock all the same."""
+
+    rounds: int
+    small: int
+    busy: int
+    medium: int
+    large: int
+    round_trips: int
+    handshakes: int
+    crowds: tuple[int, ...] = (100, 500)
+
+    def messages(self, size_bytes: int) -> int:
+        """How many messages of this size a round sends."""
+        return {SMALL: self.small, MEDIUM: self.medium, LARGE: self.large}[size_bytes]
+
+
+FULL = Scale(5, small=60_000, busy=25_000, medium=1_500, large=100,
+             round_trips=4_000, handshakes=400)  # fmt: skip
+QUICK = Scale(3, small=20_000, busy=10_000, medium=500, large=40,
+              round_trips=1_500, handshakes=160)  # fmt: skip

@@ -1,0 +1,354 @@
+"""The file of the node database: one SQLite file, which one process has open at a time.
+
+Owns the tables, what is done with a file that cannot be used, and the words for what went wrong.
+It does not own what is written when (:mod:`p2p.enode.nodedb`). Every call blocks on the disk; one
+thread at a time may call.
+
+A file that is broken, or of another version of this layout, is renamed (``nodes.db`` to
+``nodes.db.broken`` or ``nodes.db.v1``, in place of an earlier one) and a fresh one made: what is in
+it can be learned again. Only the sequence numbers of our own records are carried over where they
+can still be read. A file that is no database, or the database of another program, is left alone.
+
+The file is in WAL mode: a process that is killed loses nothing that was written before, a power cut
+at most the last moments, except what :meth:`DBFile.write` was told to make durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+from p2p.enode.node import Node
+from p2p.enode.nodememory import MAX_NODES, MAX_PROVEN, Batch, Contact, ContactKey, NodeRow
+from p2p.enr import IPAddress
+from p2p.errors import NodeDBError
+
+_logger = logging.getLogger("p2p.enode")
+
+#: Says in the header of the file whose it is: "p2pn".
+APPLICATION_ID = 0x7032706E
+#: The version of the tables below. With another one a file is set aside.
+VERSION = 1
+#: How long opening waits for another process that has the file open, perhaps to close it.
+LOCK_TIMEOUT_S = 1.0
+
+_MAGIC = b"SQLite format 3\0"
+#: Files that SQLite keeps beside its own. They must go before it does: what they hold would be
+#: applied to the next file of that name.
+_COMPANIONS = ("-wal", "-journal", "-shm")
+
+# A sequence number has 64 bits without a sign, more than an SQLite integer: 8 bytes, big-endian.
+_TABLES = (
+    "CREATE TABLE node (id BLOB PRIMARY KEY, public_key BLOB NOT NULL, ip BLOB,"
+    " tcp INTEGER NOT NULL, udp INTEGER NOT NULL, hostname TEXT NOT NULL, seq BLOB NOT NULL,"
+    " record BLOB) WITHOUT ROWID",
+    "CREATE TABLE contact (id BLOB NOT NULL, ip BLOB NOT NULL, last_ping REAL NOT NULL,"
+    " last_pong REAL NOT NULL, find_fails INTEGER NOT NULL, PRIMARY KEY (id, ip)) WITHOUT ROWID",
+    "CREATE TABLE local (id BLOB PRIMARY KEY, seq BLOB NOT NULL) WITHOUT ROWID",
+)
+_TABLE_NAMES = ("node", "contact", "local")
+
+_PUT_NODE = "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_CONTACT = "INSERT OR REPLACE INTO contact VALUES (?, ?, ?, ?, ?)"
+_PUT_LOCAL = "INSERT OR REPLACE INTO local VALUES (?, ?)"
+
+_MAX_SALVAGED_SEQ = 2**63
+
+
+class BrokenFile(NodeDBError):
+    """The file is damaged; :meth:`DBFile.replace_broken` makes a fresh one."""
+
+
+class _OtherVersion(Exception):
+    """The file is ours, with other tables."""
+
+
+class Contents(NamedTuple):
+    """All that is in a file, the oldest first."""
+
+    nodes: list[NodeRow]
+    contacts: list[tuple[ContactKey, Contact]]
+    local: dict[bytes, int]
+
+
+class DBFile:
+    """An open file, locked against other processes."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """Use :meth:`open`."""
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> tuple[DBFile, Contents]:
+        """Open the file, or make it, and read all of it.
+
+        Raises NodeDBError, which names the file, when it cannot be opened, read or written, when
+        another process has it open, and when it belongs to another program.
+        """
+        place = Path(path).absolute()
+        _check_place(place)
+        try:
+            return cls._open(place)
+        except BrokenFile as error:
+            return cls._open_after_setting_aside(place, "broken", str(error))
+        except _OtherVersion as error:
+            return cls._open_after_setting_aside(place, f"v{error.args[0]}", f"{place}: {error}")
+
+    @classmethod
+    def replace_broken(cls, path: Path) -> DBFile:
+        """Set a file aside that was closed as broken, and make an empty one.
+
+        Raises NodeDBError as :meth:`open` does.
+        """
+        return cls._open_after_setting_aside(path, "broken", f"{path} is damaged")[0]
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing; durable when it has a local sequence number.
+
+        Raises NodeDBError when it cannot be written; BrokenFile when the file is damaged.
+        """
+        with _errors(self.path):
+            # FULL: the commit returns when it is on the disk itself.
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if batch.local else 'NORMAL'}")
+            with _transaction(self._connection):
+                _write(self._connection, batch)
+
+    def close(self) -> None:
+        """Close the file. What cannot be written at last is lost."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @classmethod
+    def _open(cls, place: Path) -> tuple[DBFile, Contents]:
+        is_new = not place.exists()
+        with _errors(place):
+            connection = sqlite3.connect(
+                str(place), timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _prepare(connection, place)
+                contents = _read_all(connection, place)
+            except BaseException:
+                connection.close()
+                raise
+        if is_new:
+            _sync_directory(place.parent)
+        return cls(place, connection), contents
+
+    @classmethod
+    def _open_after_setting_aside(
+        cls, place: Path, suffix: str, why: str
+    ) -> tuple[DBFile, Contents]:
+        local = _salvage_local(place)
+        aside = _set_aside(place, suffix)
+        _logger.warning("node database: %s; it is now %s, and a new one is made", why, aside)
+        file, contents = cls._open(place)
+        if local:
+            file.write(Batch(local=local))
+            contents.local.update(local)
+        return file, contents
+
+
+def _check_place(place: Path) -> None:
+    """Refuse what is not ours, before SQLite looks at it and before it could be renamed."""
+    try:
+        if place.is_dir():
+            raise NodeDBError(f"node database {place}: is a directory")
+        with open(place, "rb") as file:
+            head = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise NodeDBError(f"node database {place}: {error.strerror or error}") from error
+    # Nothing but zeros is what a power cut can leave of a file.
+    if head not in (_MAGIC, b"") and any(head):
+        raise NodeDBError(
+            f"node database {place}: is no database; move the file away, or name another one"
+        )
+
+
+@contextmanager
+def _errors(place: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
+        text = str(error)
+        if "locked" in text:
+            text = "another process has it open"
+        raise NodeDBError(f"node database {place}: {text}") from error
+    except sqlite3.DatabaseError as error:
+        # What is left is SQLITE_CORRUPT and SQLITE_NOTADB, and values that cannot be there.
+        raise BrokenFile(f"node database {place}: {error}") from error
+    except OSError as error:
+        raise NodeDBError(f"node database {place}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _prepare(connection: sqlite3.Connection, place: Path) -> None:
+    # Exclusive before anything else: then WAL needs no shared memory, and the lock is kept.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    _is_empty(connection, place)  # another program's file must not become a WAL one
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    with _transaction(connection):
+        if _is_empty(connection, place):
+            for statement in _TABLES:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        version = _pragma(connection, "user_version")
+        if version not in (0, VERSION):
+            raise _OtherVersion(version)
+        # Written even if it is there, so that a file that cannot be written is noticed now.
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    _check_tables(connection, place)
+
+
+def _is_empty(connection: sqlite3.Connection, place: Path) -> bool:
+    application_id = _pragma(connection, "application_id")
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application_id == 0 and tables == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise NodeDBError(f"node database {place}: it is the database of another program")
+    return False
+
+
+def _check_tables(connection: sqlite3.Connection, place: Path) -> None:
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
+    if found != set(_TABLES):
+        raise BrokenFile(f"node database {place}: its tables are not those of version {VERSION}")
+    (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        raise BrokenFile(f"node database {place}: {str(result).strip()[:200]}")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _read_all(connection: sqlite3.Connection, place: Path) -> Contents:
+    newest = "SELECT * FROM contact ORDER BY last_pong DESC LIMIT ?"
+    try:
+        contacts = [
+            ((_blob(node_id), _address(ip)), Contact(float(ping), float(pong), int(fails)))
+            for node_id, ip, ping, pong, fails in connection.execute(newest, (MAX_PROVEN,))
+        ]
+        rows = connection.execute("SELECT * FROM node LIMIT ?", (MAX_NODES,))
+        nodes = [_read_node(*row) for row in rows]
+        local = _read_local(connection)
+    except (TypeError, ValueError) as error:
+        raise BrokenFile(f"node database {place}: {error}") from error
+    contacts.reverse()
+    last_pong = {node_id: contact.last_pong for (node_id, _), contact in contacts}
+    nodes.sort(key=lambda row: last_pong.get(row.id, 0.0))
+    return Contents(nodes, contacts, local)
+
+
+def _read_node(
+    node_id: bytes,
+    public_key: bytes,
+    ip: bytes | None,
+    tcp: int,
+    udp: int,
+    hostname: str,
+    seq: bytes,
+    record: bytes | None,
+) -> NodeRow:
+    address = None if ip is None else _address(ip)
+    blob = None if record is None else _blob(record)
+    number = int.from_bytes(_blob(seq), "big")
+    key = _blob(public_key)
+    return NodeRow(_blob(node_id), key, address, int(tcp), int(udp), str(hostname), number, blob)
+
+
+def _read_local(connection: sqlite3.Connection) -> dict[bytes, int]:
+    rows = connection.execute("SELECT id, seq FROM local")
+    return {_blob(node_id): int.from_bytes(_blob(seq), "big") for node_id, seq in rows}
+
+
+def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+    if batch.clear:
+        connection.execute("DELETE FROM node")
+        connection.execute("DELETE FROM contact")
+    gone = [(node_id,) for node_id, node in batch.nodes.items() if node is None]
+    connection.executemany("DELETE FROM node WHERE id = ?", gone)
+    put = [_node_values(node) for node in batch.nodes.values() if node is not None]
+    connection.executemany(_PUT_NODE, put)
+    lost = [(key[0], key[1].packed) for key, contact in batch.contacts.items() if contact is None]
+    connection.executemany("DELETE FROM contact WHERE id = ? AND ip = ?", lost)
+    made = [(key[0], key[1].packed, *contact) for key, contact in batch.contacts.items() if contact]
+    connection.executemany(_PUT_CONTACT, made)
+    local = [(node_id, seq.to_bytes(8, "big")) for node_id, seq in batch.local.items()]
+    connection.executemany(_PUT_LOCAL, local)
+
+
+def _node_values(node: Node | NodeRow) -> tuple[object, ...]:
+    row = node if isinstance(node, NodeRow) else NodeRow.from_node(node)
+    ip = None if row.ip is None else row.ip.packed
+    seq = row.seq.to_bytes(8, "big")
+    return (bytes(row.id), row.public_key, ip, row.tcp, row.udp, row.hostname, seq, row.record)
+
+
+def _address(packed: object) -> IPAddress:
+    return ip_address(_blob(packed))
+
+
+def _blob(value: object) -> bytes:
+    # A column of SQLite takes any type, whatever it was declared as.
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} where bytes are expected")
+    return value
+
+
+def _salvage_local(place: Path) -> dict[bytes, int]:
+    """Our own sequence numbers, as far as they can be read. They are what must not fall."""
+
+    def read() -> dict[bytes, int]:
+        with closing(sqlite3.connect(str(place), timeout=LOCK_TIMEOUT_S)) as connection:
+            return _read_local(connection)
+
+    try:
+        # A number beyond that is a torn page, not one we have ever signed.
+        return {node_id: seq for node_id, seq in read().items() if seq < _MAX_SALVAGED_SEQ}
+    except (sqlite3.Error, TypeError, ValueError):
+        return {}
+
+
+def _set_aside(place: Path, suffix: str) -> Path:
+    aside = place.with_name(f"{place.name}.{suffix}")
+    with _errors(place):
+        for companion in _COMPANIONS:
+            with suppress(FileNotFoundError):
+                os.replace(f"{place}{companion}", f"{aside}{companion}")
+        os.replace(place, aside)
+    _sync_directory(place.parent)
+    return aside
+
+
+def _sync_directory(directory: Path) -> None:
+    # Without this a power cut may forget the new name. Windows cannot open directories.
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,210 @@
+"""The server under attack, and the honest pair that must not notice.
+
+A :class:`Target` runs two protocols: "test", which the attackers speak, and "talk", which an honest
+server speaks with it over a real connection. Handlers of "test" run the function that the test
+gives. A :class:`Talk` exchanges numbered messages on demand and checks that each is answered, in
+order.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import p2p
+from p2p.rlpx import BASE_LENGTH
+from tests.hostile.remote import LENGTH, PATIENCE_S, Remote
+
+_loggers = count()
+
+Run = Callable[[p2p.Peer, p2p.MsgReadWriter], object]
+
+
+class Inbox:
+    """A handler that keeps what it reads and how it ended."""
+
+    def __init__(self) -> None:
+        self.peers: queue.Queue[p2p.Peer] = queue.Queue()
+        self.messages: queue.Queue[p2p.Msg] = queue.Queue()
+        self.endings: queue.Queue[BaseException] = queue.Queue()
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self.peers.put(peer)
+        try:
+            while True:
+                self.messages.put(rw.read_msg())
+        except p2p.P2PError as error:
+            self.endings.put(error)
+
+    def peer(self) -> p2p.Peer:
+        return self.peers.get(timeout=PATIENCE_S)
+
+    def message(self) -> p2p.Msg:
+        return self.messages.get(timeout=PATIENCE_S)
+
+    def ending(self) -> p2p.PeerDisconnected:
+        error = self.endings.get(timeout=PATIENCE_S)
+        assert isinstance(error, p2p.PeerDisconnected), repr(error)
+        return error
+
+
+class Log(logging.Handler):
+    """Keeps the lines that a server logs, and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+        self._changed = threading.Condition()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.getMessage()
+        with self._changed:
+            self.records.append(record)
+            self._changed.notify_all()
+
+    def lines(self) -> list[str]:
+        with self._changed:
+            return [record.getMessage() for record in self.records]
+
+    def await_line(self, part: str, times: int = 1) -> str:
+        """The latest line with ``part`` in it, once there are as many such lines."""
+
+        def found() -> list[str]:
+            lines = [record.getMessage() for record in self.records]
+            return [line for line in lines if part in line]
+
+        with self._changed:
+            there = self._changed.wait_for(lambda: len(found()) >= times, PATIENCE_S)
+            assert there, f"{part!r} was not logged: {[r.getMessage() for r in self.records]}"
+            return found()[-1]
+
+
+class Target:
+    """A server on loopback with "test" and "talk". Made by :func:`target`."""
+
+    def __init__(self, run: Run, **options: Any) -> None:
+        self.clock = p2p.SimulatedClock()
+        self.log = Log()
+        logger = logging.getLogger(f"p2p.test{next(_loggers)}")
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(self.log)
+        settings: dict[str, Any] = {
+            "private_key": p2p.generate_key(),
+            "name": "target",
+            "max_peers": 50,
+            "listen_addr": "127.0.0.1:0",
+            "protocols": [
+                p2p.Protocol("test", 1, LENGTH, run),
+                p2p.Protocol("talk", 1, 1, _echo),
+            ],
+            "clock": self.clock,
+            "logger": logger,
+        }
+        self.server = p2p.Server(**{**settings, **options})
+
+    @property
+    def key(self) -> p2p.PublicKey:
+        return self.server.config.private_key.public_key
+
+    def attack(self, **options: Any) -> Remote:
+        """A new attacker, connected by TCP."""
+        return Remote.dial(self.server, **options)
+
+    def sessions(self) -> tuple[int, int, int]:
+        """How many sessions there are, how many inbound ones in a handshake, how many sockets."""
+        peer_set = self.server._peer_set
+        return self.server._loop.call(
+            lambda: (len(peer_set._sessions), len(peer_set._pending), len(peer_set._open))
+        )
+
+    def await_quiet(self, peers: int = 0) -> None:
+        """Wait until nothing is left but ``peers`` connected peers."""
+        eventually(lambda: self.sessions() == (peers, 0, peers))
+        assert self.server.peer_count() == peers
+        peer_set = self.server._peer_set
+        assert not peer_set._watchers
+        assert peer_set._scheduler._pending_inbound == set()
+
+
+class Talk:
+    """An honest peer of a target: a server of its own, with one connection."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._next = 0
+        self._ends: queue.Queue[p2p.MsgReadWriter] = queue.Queue()
+        self._over = threading.Event()
+        self.server = p2p.Server(
+            private_key=p2p.generate_key(),
+            name="honest",
+            max_peers=10,
+            protocols=[p2p.Protocol("talk", 1, 1, self._run)],
+        )
+
+    def start(self) -> None:
+        self.server.start()
+        self.server.connect(self._target.server.self(), timeout=PATIENCE_S)
+        self._rw = self._ends.get(timeout=PATIENCE_S)
+
+    def stop(self) -> None:
+        self._over.set()
+        self.server.stop()
+
+    def exchange(self, messages: int = 20) -> None:
+        """Send some messages with the next numbers, and read the same numbers again."""
+        numbers = range(self._next, self._next + messages)
+        self._next = numbers.stop
+        for number in numbers:
+            p2p.send(self._rw, 0, number)
+        for number in numbers:
+            assert self._rw.read_msg(timeout=PATIENCE_S).decode(int) == number
+
+    def _run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self._ends.put(rw)
+        self._over.wait()
+
+
+@contextmanager
+def target(run: Run | None = None, **options: Any) -> Iterator[Target]:
+    """A running target, stopped at the end; nothing may then be left of it."""
+    made = Target(run or Inbox().run, **options)
+    with made.server:
+        yield made
+    assert made.server.peer_count() == 0
+
+
+@contextmanager
+def talk(with_target: Target) -> Iterator[Talk]:
+    """An honest peer that talks with the target, before, in between, and at the end."""
+    made = Talk(with_target)
+    try:
+        made.start()
+        made.exchange()
+        yield made
+        made.exchange()
+    finally:
+        made.stop()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a state that no event tells of."""
+    deadline = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        pause.wait(0.002)
+
+
+def _echo(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+    for msg in rw:
+        rw.write_msg(msg)
+
+
+#: The code on the wire of the first message of "test" for a remote that speaks only that.
+FIRST_CODE = BASE_LENGTH

@@ -1,0 +1,428 @@
+"""A peer that never reads, and a handler that never reads: one must not harm the others."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+
+import pytest
+
+import p2p
+from p2p import DiscReason
+from p2p.mailbox import LIMIT_BYTES
+from p2p.session import Phase, Session
+from tests.hostile.remote import FIRST_CODE, PATIENCE_S, Remote, connect
+from tests.hostile.target import Inbox, Target, eventually, talk, target
+
+WRITE_TIMEOUT_S = 20.0
+#: Small enough for the kernel to be full soon.
+RECEIVE_BUFFER = 4096
+
+
+class Writer:
+    """A handler that writes until it cannot."""
+
+    def __init__(self, size: int = 16 * 1024) -> None:
+        self.payload = bytes(size)
+        self.written = 0
+        self.error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        try:
+            while True:
+                rw.write_msg(p2p.Msg(0, self.payload))
+                self.written += 1
+        except p2p.P2PError as error:
+            self.error = error
+            raise
+        finally:
+            self.ended.set()
+
+
+def await_stuck(victim: Target) -> Session:
+    """Wait until the outbox is full, the kernel as well, and nothing moves any more."""
+    seen = -1
+    while True:
+        eventually(lambda: any(s.outbox.is_full and s.channel.unsent_bytes for s in sessions(victim)))
+        (session,) = sessions(victim)
+        state = session.channel.unsent_bytes
+        if state == seen:
+            return session
+        seen = state
+        threading.Event().wait(0.05)
+
+
+def sessions(victim: Target) -> list[Session]:
+    return [s for s in list(victim.server._peer_set._sessions) if _speaks_test(s)]
+
+
+def _speaks_test(session: Session) -> bool:
+    shared = session.machine.shared
+    return bool(shared) and shared[0].cap.name == "test"
+
+
+def deaf(victim: Target) -> Remote:
+    """A peer that will not read."""
+    sock = connect(victim.server, RECEIVE_BUFFER)
+    return Remote(sock, victim.key, version=4).open()  # so that zeros fill the kernel, too
+
+
+# the remote does not read
+
+
+def test_write_blocks_when_a_bounded_amount_waits_and_others_go_on() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, talk(victim) as honest, deaf(victim) as remote:
+        session = await_stuck(victim)
+        waiting = session.outbox._size + session.channel.unsent_bytes
+        assert waiting < 2 * LIMIT_BYTES
+        assert not writer.ended.is_set()
+        honest.exchange()
+        remote.reset()
+        assert writer.ended.wait(PATIENCE_S)
+
+
+def test_peer_that_does_not_read_for_20_s_is_dropped_with_network_error() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, talk(victim) as honest, deaf(victim) as remote:
+        await_stuck(victim)
+        with victim.server.subscribe_events() as events:
+            victim.clock.advance(WRITE_TIMEOUT_S - 1)
+            honest.exchange()
+            assert not writer.ended.is_set()
+            victim.clock.advance(1.0)
+            assert writer.ended.wait(PATIENCE_S)
+            dropped = events.get(PATIENCE_S)
+        assert isinstance(writer.error, p2p.PeerDisconnected)
+        assert (writer.error.reason, writer.error.by_remote) == (DiscReason.NETWORK_ERROR, False)
+        assert isinstance(writer.error.__cause__, TimeoutError)
+        assert (dropped.type, dropped.peer) == ("drop", remote.node.id)
+        assert "has not read for 20 s" in dropped.error
+        victim.await_quiet(peers=1)
+
+
+def test_peer_that_reads_slowly_but_reads_is_kept() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, deaf(victim) as remote:
+        for _ in range(3):
+            await_stuck(victim)
+            victim.clock.advance(WRITE_TIMEOUT_S - 8)
+            # More than the kernel holds, so some of what waited for it has gone.
+            written = writer.written
+            while writer.written < written + 200:
+                remote.receive()
+            remote.flush()
+        assert not writer.ended.is_set()
+        remote.reset()
+        assert writer.ended.wait(PATIENCE_S)
+
+
+def test_every_thread_that_waits_in_write_wakes_when_the_peer_is_dropped() -> None:
+    errors: list[BaseException] = []
+
+    def write(rw: p2p.MsgReadWriter) -> None:
+        try:
+            while True:
+                rw.write_msg(p2p.Msg(0, bytes(100_000)))
+        except p2p.PeerDisconnected as error:
+            errors.append(error)
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        threads = [threading.Thread(target=write, args=(rw,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    with target(run) as victim, deaf(victim):
+        await_stuck(victim)
+        victim.clock.advance(WRITE_TIMEOUT_S)
+        victim.await_quiet()
+        assert len(errors) == 4
+        assert len({id(error) for error in errors}) == 4
+
+
+def test_stop_ends_in_time_while_a_peer_does_not_read() -> None:
+    writer = Writer()
+    with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
+        await_stuck(victim)
+        begun = time.monotonic()
+        assert victim.server.stop(timeout=5.0) == []
+        assert time.monotonic() - begun < 4.0
+    assert isinstance(writer.error, p2p.PeerDisconnected)
+    assert writer.error.reason is DiscReason.QUITTING
+
+
+def flush(victim: Target) -> None:
+    """Disconnect the peer that does not read, so that its messages wait to be flushed."""
+    session = await_stuck(victim)
+    assert session.peer is not None
+    session.peer.disconnect(DiscReason.USELESS_PEER)
+    eventually(lambda: session.phase is Phase.FLUSHING)
+
+
+def test_flush_to_a_peer_that_does_not_read_is_given_up_after_20_s() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, talk(victim) as honest, deaf(victim):
+        flush(victim)
+        assert writer.ended.wait(PATIENCE_S)
+        victim.clock.advance(WRITE_TIMEOUT_S)
+        victim.await_quiet(peers=1)
+        honest.exchange()
+
+
+def test_all_that_was_accepted_is_flushed_before_the_reason() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, deaf(victim) as remote:
+        flush(victim)
+        assert writer.ended.wait(PATIENCE_S)
+        for _ in range(writer.written):
+            assert remote.next_message() == (0, writer.payload)
+        assert remote.disconnect_reason() is DiscReason.USELESS_PEER
+        assert not remote.messages
+
+
+def test_reset_while_we_flush_ends_the_flush() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, deaf(victim) as remote:
+        flush(victim)
+        remote.reset()
+        victim.await_quiet()
+
+
+def test_disconnect_by_the_remote_while_we_flush_ends_the_flush() -> None:
+    writer = Writer()
+    with target(writer.run) as victim, deaf(victim) as remote:
+        flush(victim)
+        remote.say_disconnect(b"\xc1\x04")
+        remote.sock.close()
+        victim.await_quiet()
+
+
+def test_stop_ends_in_time_while_we_flush() -> None:
+    writer = Writer()
+    with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
+        flush(victim)
+        begun = time.monotonic()
+        assert victim.server.stop(timeout=5.0) == []
+        assert time.monotonic() - begun < 4.0
+
+
+# our handler does not read
+
+
+class Sleeper:
+    """A handler that reads nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.awake = threading.Event()
+        self.inbox = Inbox()
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self.inbox.peers.put(peer)
+        self.awake.wait()  # here it sleeps
+        self.inbox.run(peer, rw)
+
+
+def flood(remote: Remote, count: int = 4000, size: int = 4096) -> threading.Thread:
+    """Send numbered messages from a thread of its own, for it will block."""
+
+    def send() -> None:
+        for number in range(count):
+            payload = number.to_bytes(4, "big") + bytes(size - 4)
+            frame = remote.frame(FIRST_CODE, payload)  # version 4: nothing is compressed
+            try:
+                remote.send_raw(frame)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def await_held(victim: Target) -> Session:
+    eventually(lambda: any(s._held for s in sessions(victim)))
+    return sessions(victim)[0]
+
+
+def test_handler_that_does_not_read_stops_the_reading_and_loses_nothing() -> None:
+    sleeper, count = Sleeper(), 4000
+    with target(sleeper.run) as victim, talk(victim) as honest:
+        with victim.attack(version=4) as remote:
+            remote.open()
+            sender = flood(remote, count)
+            session = await_held(victim)
+            honest.exchange()
+            assert sender.is_alive()
+            assert session.peer is not None
+            held = session.peer.running[0].inbox._size
+            assert held < 2 * LIMIT_BYTES
+            sleeper.awake.set()
+            for number in range(count):
+                assert sleeper.inbox.message().payload[:4] == number.to_bytes(4, "big")
+            sender.join(PATIENCE_S)
+            assert not sender.is_alive()
+        sleeper.inbox.ending()
+        victim.await_quiet(peers=1)
+
+
+def test_pings_go_on_and_the_peer_is_kept_while_the_handler_does_not_read() -> None:
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, talk(victim) as honest:
+        with victim.attack(version=4) as remote:
+            remote.open()
+            sender = flood(remote)
+            await_held(victim)
+            # A minute of it: twice the read time-out.
+            for _ in range(4):
+                victim.clock.advance(15.0)
+                remote.receive()  # a ping
+                honest.exchange()
+            assert victim.server.peer_count() == 2
+            remote.reset()
+            sender.join(PATIENCE_S)
+            sleeper.awake.set()
+        sleeper.inbox.ending()
+
+
+def test_silence_counts_from_the_moment_of_reading_again() -> None:
+    """No read time-out while held, nor right after; 30 s later there is one."""
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote, 600)
+        session = await_held(victim)
+        victim.clock.advance(25.0)
+        victim.clock.advance(25.0)
+        sleeper.awake.set()
+        for _ in range(600):
+            sleeper.inbox.message()
+        sender.join(PATIENCE_S)
+        eventually(lambda: not session._held)
+        victim.clock.advance(29.0)
+        assert victim.sessions()[0] == 1
+        victim.clock.advance(1.0)
+        ending = sleeper.inbox.ending()
+        assert ending.reason is DiscReason.READ_TIMEOUT
+        assert isinstance(ending.__cause__, p2p.RemoteTimeout)
+
+
+def test_stalled_handler_is_logged_once_with_its_place() -> None:
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote)
+        await_held(victim)
+        victim.clock.advance(9.9)
+        honest_pass(victim)
+        assert _stalls(victim) == []
+        for _ in range(5):
+            victim.clock.advance(10.0)
+            honest_pass(victim)
+        (record,) = _stalls(victim)
+        assert record.levelno == logging.WARNING
+        line = Sleeper.run.__code__.co_firstlineno + 2
+        message = record.getMessage()
+        assert f"{__file__}:{line} in run" in message
+        assert remote.node.id.short in message and "test/1" in message
+        remote.reset()
+        sender.join(PATIENCE_S)
+        sleeper.awake.set()
+        sleeper.inbox.ending()
+
+
+def test_handler_that_reads_in_time_is_not_logged() -> None:
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote, 600)
+        session = await_held(victim)
+        victim.clock.advance(9.0)
+        sleeper.awake.set()
+        for _ in range(600):
+            sleeper.inbox.message()
+        sender.join(PATIENCE_S)
+        eventually(lambda: not session._held)
+        victim.clock.advance(5.0)
+        honest_pass(victim)
+        assert _stalls(victim) == []
+        remote.reset()
+        sleeper.inbox.ending()
+
+
+def test_disconnect_by_us_reaches_a_peer_whose_messages_are_not_read() -> None:
+    """While we flush, what the remote sends is read and dropped, or it would not read either."""
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote, 2000)
+        await_held(victim)
+        sleeper.inbox.peer().disconnect(DiscReason.USELESS_PEER)
+        sender.join(PATIENCE_S)
+        assert remote.disconnect_reason() is DiscReason.USELESS_PEER
+        sleeper.awake.set()
+        assert sleeper.inbox.ending().reason is DiscReason.USELESS_PEER
+
+
+@pytest.mark.parametrize("end", ["returns", "raises"])
+def test_handler_that_ends_with_a_full_inbox_leaves_nothing(end: str) -> None:
+    go = threading.Event()
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        go.wait()
+        if end == "raises":
+            raise p2p.Disconnect(DiscReason.TOO_MANY_PEERS)
+
+    with target(run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote, 2000)
+        await_held(victim)
+        go.set()
+        sender.join(PATIENCE_S)
+        expected = DiscReason.QUITTING if end == "returns" else DiscReason.TOO_MANY_PEERS
+        assert remote.disconnect_reason() is expected
+        remote.sock.close()
+        victim.await_quiet()
+
+
+def test_small_messages_are_bounded_by_their_memory_not_their_bytes() -> None:
+    """Empty messages cost memory, too."""
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        stop = threading.Event()
+
+        def send() -> None:
+            while not stop.is_set():
+                remote.machine.send_messages([(FIRST_CODE, b"")] * 500)
+                try:
+                    remote.flush()
+                except OSError:
+                    return
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        session = await_held(victim)
+        assert session.peer is not None
+        # One read may add up to 256 KiB of frames of 64 bytes.
+        assert len(session.peer.running[0].inbox._items) < 2 * LIMIT_BYTES / 128
+        stop.set()
+        remote.sock.shutdown(socket.SHUT_RDWR)
+        sender.join(PATIENCE_S)
+        sleeper.awake.set()
+        sleeper.inbox.ending()
+
+
+def honest_pass(victim: Target) -> None:
+    """Return when the loop has run what is due."""
+    for _ in range(3):
+        victim.server._loop.call(lambda: None)
+
+
+def _stalls(victim: Target) -> list[logging.LogRecord]:
+    return [r for r in list(victim.log.records) if "has not read for" in r.getMessage()]
+

@@ -1,0 +1,326 @@
+"""Nodes for tests: servers on 127.0.0.1, handlers that the test plays, and remotes by script.
+
+The fixture ``nodes`` (conftest.py) hands out a :class:`Nodes` and ends whatever it started. A
+:class:`Talks` is a protocol whose handlers do nothing but wait for the test; each of its runs is a
+:class:`Talk`. A :class:`Remote` is the other end of a connection as a plain socket and a connection
+machine, for what a server would never do.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import p2p
+from p2p.rlpx import (
+    Connection,
+    ConnectionFailed,
+    DisconnectReceived,
+    Event,
+    Hello,
+    HelloReceived,
+    IdentityKnown,
+    MessagesReceived,
+)
+
+#: Ample for anything that happens at all.
+WAIT_S = 10.0
+HOST = "127.0.0.1"
+
+#: For programs that a test runs: prints the server's URL once the main thread stands in
+#: ``server.wait()``, so that whoever reads the URL may press Ctrl-C.
+ANNOUNCE = """
+def announce(server):
+    import sys, threading, time
+
+    def stands_in_wait():
+        frame = top = sys._current_frames()[threading.main_thread().ident]
+        while frame is not None and frame.f_code is not type(server).wait.__code__:
+            frame = frame.f_back
+        return frame is not None and top.f_code.co_filename == threading.__file__
+
+    def run():
+        while not stands_in_wait():
+            time.sleep(0.005)
+        print(server.self().url, flush=True)
+
+    threading.Thread(target=run, daemon=True).start()
+"""
+
+
+class Talk:
+    """One run of a handler, which does nothing until the test calls :meth:`end` or :meth:`fail`."""
+
+    def __init__(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self.peer = peer
+        self.rw = rw
+        self._outcome: Future[None] = Future()
+
+    def end(self) -> None:
+        """Let the handler return; harmless when it has."""
+        if not self._outcome.done():
+            self._outcome.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the handler raise ``error``."""
+        self._outcome.set_exception(error)
+
+    def wait(self) -> None:
+        """What the handler does."""
+        self._outcome.result()
+
+    def read(self) -> p2p.Msg:
+        return self.rw.read_msg(timeout=WAIT_S)
+
+
+class Talks:
+    """The runs of a handler, in the order in which they begin."""
+
+    def __init__(self) -> None:
+        self._begun: SimpleQueue[Talk] = SimpleQueue()
+        self._all: list[Talk] = []
+        self._released = False
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        """The handler."""
+        talk = Talk(peer, rw)
+        self._all.append(talk)
+        if self._released:
+            talk.end()
+        self._begun.put(talk)
+        talk.wait()
+
+    def next(self) -> Talk:
+        """The next run, when it has begun."""
+        try:
+            return self._begun.get(timeout=WAIT_S)
+        except Empty:
+            raise AssertionError("no handler began to run") from None
+
+    def none_begun(self) -> bool:
+        return self._begun.empty()
+
+    def release(self) -> None:
+        """Let all handlers return, now and from now on."""
+        self._released = True
+        for talk in self._all:
+            talk.end()
+
+    def protocol(
+        self, name: str = "test", version: int = 1, length: int = 8, **more: Any
+    ) -> p2p.Protocol:
+        return p2p.Protocol(name=name, version=version, length=length, run=self.run, **more)
+
+
+class Nodes:
+    """Makes servers, and stops them when the test is over."""
+
+    def __init__(self) -> None:
+        self._servers: list[p2p.Server] = []
+        self._talks: list[Talks] = []
+        self._remotes: list[Remote] = []
+
+    def talks(self) -> Talks:
+        talks = Talks()
+        self._talks.append(talks)
+        return talks
+
+    def new(self, **options: Any) -> p2p.Server:
+        """A server that is not started: it listens on 127.0.0.1 and has one protocol, test/1."""
+        chosen: dict[str, Any] = {
+            "private_key": p2p.generate_key(),
+            "name": "node",
+            "max_peers": 10,
+            "listen_addr": f"{HOST}:0",
+        }
+        if "protocols" not in options:
+            chosen["protocols"] = [self.talks().protocol()]
+        server = p2p.Server(**{**chosen, **options})
+        self._servers.append(server)
+        return server
+
+    def start(self, **options: Any) -> p2p.Server:
+        server = self.new(**options)
+        server.start()
+        return server
+
+    def pair(self, **options: Any) -> tuple[Talk, Talk]:
+        """Two servers that are connected: the talk of the one that dialed, and of the other.
+
+        ``options`` are for the one that dialed. The talks have their servers as ``server``.
+        """
+        ours, theirs = self.talks(), self.talks()
+        options = {"name": "dialer", "protocols": [ours.protocol()], **options}
+        here = self.start(**options)
+        there = self.start(name="listener", protocols=[theirs.protocol()])
+        here.connect(there.self(), timeout=WAIT_S)
+        one, other = ours.next(), theirs.next()
+        one.server, other.server = here, there  # type: ignore[attr-defined]
+        return one, other
+
+    def remote(self, server: p2p.Server, **options: Any) -> Remote:
+        """A remote by script that dials ``server``; it has sent its auth."""
+        host, _, port = (server.listen_addr or "").rpartition(":")
+        sock = socket.create_connection((host.strip("[]"), int(port)), WAIT_S)
+        return self.adopt(Remote(sock, to=server.self().public_key, **options))
+
+    def adopt(self, remote: Remote) -> Remote:
+        """Have ``remote`` closed when the test is over."""
+        self._remotes.append(remote)
+        return remote
+
+    def close(self) -> None:
+        for talks in self._talks:
+            talks.release()
+        for remote in self._remotes:
+            remote.sock.close()
+        left = [server.stop() for server in self._servers]
+        assert not any(left), f"threads that did not end: {left}"
+
+
+class Remote:
+    """The other end of a connection, played by the test step by step.
+
+    ``to`` is the key to dial, None for a remote that listens. ``node_key`` is what the hello says
+    of us, if it is to be something else than our key.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        to: p2p.PublicKey | None = None,
+        key: p2p.PrivateKey | None = None,
+        name: str = "remote",
+        caps: Sequence[tuple[str, int]] = (("test", 1),),
+        version: int = 5,
+        node_key: bytes | None = None,
+    ) -> None:
+        self.sock = sock
+        self.key = key or p2p.generate_key()
+        self._address = sock.getsockname()[:2]
+        shown = [p2p.Cap(*cap) for cap in caps]
+        own_key = self.key.public_key.to_bytes()
+        hello = Hello(version, name, shown, 0, node_key or own_key)
+        offers = [(cap, 8) for cap in shown]
+        self.machine = Connection(self.key, hello, offers, os.urandom, 0.0, remote=to)
+        self.messages: deque[tuple[int, bytes]] = deque()
+        self._events: deque[Event] = deque()
+        sock.settimeout(WAIT_S)
+        self.flush()
+
+    @property
+    def node(self) -> p2p.Node:
+        """What a server takes it for when it has connected."""
+        host, port = self._address
+        return p2p.Node.from_parts(self.key.public_key, host, port)
+
+    def flush(self) -> None:
+        """Send what the machine has to say."""
+        self.sock.sendall(b"".join(self.machine.data_to_send()))
+
+    def event(self) -> Event | None:
+        """The next event, or None when the server has closed the connection."""
+        while not self._events:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self._events += self.machine.receive_data(data, 0.0)
+            self.flush()
+        return self._events.popleft()
+
+    def prove(self) -> None:
+        """Shake hands up to where both have proved their keys; no hello is sent yet."""
+        event = self.event()
+        assert isinstance(event, IdentityKnown), event
+
+    def greet(self) -> None:
+        """Send the hello, and wait for the server's."""
+        self._events += self.machine.accept_identity(0.0)
+        self.flush()
+        event = self.event()
+        assert isinstance(event, HelloReceived), event
+        self._events += self.machine.accept_hello(0.0)
+
+    def join(self) -> Remote:
+        """Do the whole handshake."""
+        self.prove()
+        self.greet()
+        return self
+
+    def send(self, code: int, payload: bytes = b"\xc0") -> None:
+        """Send a message of the (one) shared protocol."""
+        self.machine.send_messages([(16 + code, payload)])
+        self.flush()
+
+    def read(self) -> tuple[int, bytes]:
+        """The next message of the shared protocol."""
+        while not self.messages:
+            event = self.event()
+            assert isinstance(event, MessagesReceived), event
+            self.messages += [(code, payload) for code, payload, _ in event.messages]
+        return self.messages.popleft()
+
+    def disconnect(self, reason: int) -> None:
+        self.machine.disconnect(p2p.DiscReason(reason))
+        self.flush()
+
+    def ending(self, silent: bool = False) -> p2p.DiscReason | None:
+        """Read to the end: the reason the server gave, or None if it closed without a word.
+
+        A hello that was not sent yet goes out before, unless ``silent``. Messages that come are
+        kept in ``messages``.
+        """
+        if self.machine.remote is not None and self.machine.state.value == "identified":
+            self._events += self.machine.accept_identity(0.0)
+            if silent:
+                self.machine.data_to_send()
+            self.flush()
+        reason = None
+        while (event := self.event()) is not None:
+            if isinstance(event, MessagesReceived):
+                self.messages += [(code, payload) for code, payload, _ in event.messages]
+            elif isinstance(event, HelloReceived):
+                self._events += self.machine.accept_hello(0.0)
+            elif isinstance(event, DisconnectReceived):
+                reason = event.reason
+                self.sock.shutdown(socket.SHUT_WR)
+            else:
+                assert not isinstance(event, ConnectionFailed), event
+        return reason
+
+
+@contextmanager
+def listening(backlog: int = 8) -> Iterator[socket.socket]:
+    """A socket that listens on 127.0.0.1 and is closed afterwards."""
+    with socket.create_server((HOST, 0), backlog=backlog) as sock:
+        sock.settimeout(WAIT_S)
+        yield sock
+
+
+def node_at(sock: socket.socket, key: p2p.PrivateKey | None = None) -> p2p.Node:
+    """The node with ``key`` (or one nobody has) where ``sock`` listens."""
+    public_key = (key or p2p.generate_key()).public_key
+    return p2p.Node.from_parts(public_key, HOST, sock.getsockname()[1])
+
+
+def await_event(events: p2p.Subscription[p2p.PeerEvent], kind: str) -> p2p.PeerEvent:
+    """The next event of this type; others before it are dropped."""
+    while (event := events.get(WAIT_S)).type != kind:
+        pass
+    return event
+
+
+def unused_port() -> int:
+    """A TCP port on 127.0.0.1 that nothing listens on."""
+    with socket.create_server((HOST, 0)) as sock:
+        return int(sock.getsockname()[1])

@@ -1,0 +1,136 @@
+"""A message pipe: what one end writes the other reads, until either is closed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import p2p
+from p2p.mailbox import LIMIT_BYTES
+from tests.nodes import WAIT_S
+
+
+def test_each_end_reads_what_the_other_wrote() -> None:
+    one, other = p2p.msg_pipe()
+    p2p.send(one, 8, [[0, 0]])
+    p2p.send_items(other, 9, "to", "one")
+    assert other.read_msg(WAIT_S) == p2p.Msg(8, b"\xc3\xc2\x80\x80")
+    assert one.read_msg(WAIT_S).decode(tuple[str, str]) == ("to", "one")
+
+
+def test_messages_keep_their_order() -> None:
+    one, other = p2p.msg_pipe()
+    for code in range(100):
+        one.write_msg(p2p.Msg(code))
+    assert [other.read_msg(WAIT_S).code for _ in range(100)] == list(range(100))
+
+
+def test_go_s_spelling_works_too() -> None:
+    one, other = p2p.msg_pipe()
+    one.WriteMsg(p2p.Msg(3, b"x"))
+    assert other.ReadMsg(WAIT_S) == p2p.Msg(3, b"x")
+    one.WriteMsg(p2p.Msg(4))
+    assert other.ReadMsg() == p2p.Msg(4)
+
+
+def test_message_is_a_copy() -> None:
+    one, other = p2p.msg_pipe()
+    payload = bytearray(b"abc")
+    one.write_msg(p2p.Msg(0, payload))  # type: ignore[arg-type]
+    payload[0] = 0
+    read = other.read_msg(WAIT_S)
+    assert read.payload == b"abc" and type(read.payload) is bytes
+
+
+@pytest.mark.parametrize("payload", ["text", 5, None, [1, 2]])
+def test_payload_that_is_no_bytes_is_refused(payload: object) -> None:
+    one, _other = p2p.msg_pipe()
+    with pytest.raises(TypeError):
+        one.write_msg(p2p.Msg(0, payload))  # type: ignore[arg-type]
+
+
+def test_negative_code_is_refused() -> None:
+    one, _other = p2p.msg_pipe()
+    with pytest.raises(p2p.CodeOutOfRange):
+        one.write_msg(p2p.Msg(-1))
+
+
+def test_read_runs_out_of_time_and_the_pipe_goes_on() -> None:
+    one, other = p2p.msg_pipe()
+    with pytest.raises(p2p.ReadTimeout):
+        other.read_msg(timeout=0)
+    with pytest.raises(TimeoutError):
+        other.read_msg(timeout=0.01)
+    one.write_msg(p2p.Msg(1))
+    assert other.read_msg(timeout=0).code == 1
+
+
+@pytest.mark.parametrize("closer", [0, 1])
+def test_close_of_either_end_closes_both(closer: int) -> None:
+    ends = p2p.msg_pipe()
+    ends[closer].close()
+    for end in ends:
+        with pytest.raises(p2p.PipeClosed):
+            end.write_msg(p2p.Msg(0))
+        with pytest.raises(EOFError):
+            end.read_msg()
+    ends[closer].close()
+
+
+def test_what_was_written_before_the_close_is_still_read() -> None:
+    one, other = p2p.msg_pipe()
+    one.write_msg(p2p.Msg(1))
+    one.write_msg(p2p.Msg(2))
+    one.close()
+    assert [msg.code for msg in other] == [1, 2]
+
+
+def test_close_wakes_a_reader() -> None:
+    one, other = p2p.msg_pipe()
+    errors: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            other.read_msg()
+        except p2p.PipeClosed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    one.close()
+    thread.join(WAIT_S)
+    assert len(errors) == 1
+
+
+def test_write_waits_while_a_megabyte_is_unread() -> None:
+    one, other = p2p.msg_pipe()
+    written = threading.Event()
+
+    def write() -> None:
+        one.write_msg(p2p.Msg(0, bytes(LIMIT_BYTES)))
+        one.write_msg(p2p.Msg(1))
+        written.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert not written.wait(0.05)
+    assert other.read_msg(WAIT_S).size == LIMIT_BYTES
+    assert written.wait(WAIT_S)
+    thread.join()
+    assert other.read_msg(WAIT_S).code == 1
+
+
+def test_handler_is_tested_without_a_server() -> None:
+    def echo(peer: object, rw: p2p.MsgReadWriter) -> None:
+        for msg in rw:
+            rw.write_msg(msg)
+
+    ours, theirs = p2p.msg_pipe()
+    thread = threading.Thread(target=echo, args=(None, theirs))
+    thread.start()
+    p2p.send(ours, 2, "hello")
+    p2p.expect_msg(ours, 2, "hello", timeout=WAIT_S)
+    ours.close()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()

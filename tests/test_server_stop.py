@@ -1,0 +1,343 @@
+"""A server can be stopped from anywhere, at any time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+import p2p
+from tests.nodes import ANNOUNCE, HOST, WAIT_S, Nodes, Remote, await_event, listening, node_at
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def in_thread(fn: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=fn)
+    thread.start()
+    return thread
+
+
+def threads_of_servers() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("p2p-")]
+
+
+def test_stop_ends_every_thread_and_closes_the_port(nodes: Nodes) -> None:
+    server = nodes.start()
+    port = server.self().tcp
+    assert "p2p-io" in threads_of_servers()
+    assert server.stop() == []
+    assert threads_of_servers() == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, port), WAIT_S)
+
+
+def test_peers_are_told_that_we_quit(nodes: Nodes) -> None:
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        assert list(rw) == []
+
+    server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
+    events = server.subscribe_events()
+    remotes = [nodes.remote(server).join() for _ in range(3)]
+    for _ in remotes:
+        await_event(events, "add")
+    reasons: list[object] = []
+    readers = [in_thread(lambda r=r: reasons.append(r.ending())) for r in remotes]  # type: ignore[misc]
+    assert server.stop() == []
+    for reader in readers:
+        reader.join(WAIT_S)
+    assert reasons == [p2p.DiscReason.QUITTING] * 3
+    assert [event.type for event in events] == ["drop"] * 3
+    assert server.peers() == []
+
+
+def test_what_handlers_wrote_before_the_stop_still_arrives(nodes: Nodes) -> None:
+    here, there = nodes.pair()
+    for number in range(100):
+        p2p.send(here.rw, 0, [number, bytes(1000)])
+    here.end()
+    here.server.stop()
+    assert len(list(there.rw)) == 100
+
+
+def test_stop_twice_is_harmless(nodes: Nodes) -> None:
+    server = nodes.start()
+    assert server.stop() == []
+    assert server.stop() == []
+
+
+def test_stop_before_start_is_harmless_and_ends_the_waiting(nodes: Nodes) -> None:
+    server = nodes.new()
+    events = server.subscribe_events()
+    assert server.stop() == []
+    server.wait()
+    assert list(events) == []
+    with pytest.raises(p2p.ServerStateError):
+        server.start()
+
+
+def test_stop_from_four_threads_at_once(nodes: Nodes) -> None:
+    here, _there = nodes.pair()
+    here.end()
+    results: list[list[str]] = []
+    together = threading.Barrier(4)
+
+    def stop() -> None:
+        together.wait()
+        results.append(here.server.stop())
+        assert "p2p-io" not in running_of(here.server)
+
+    threads = [in_thread(stop) for _ in range(4)]
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert results == [[], [], [], []]
+
+
+def running_of(server: p2p.Server) -> list[str]:
+    return ["p2p-io"] if not server._loop.join(0) else []
+
+
+def test_stop_from_another_thread_ends_wait(nodes: Nodes) -> None:
+    server = nodes.start()
+    thread = in_thread(server.wait)
+    assert server.stop() == []
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+def test_stop_from_inside_a_handler(nodes: Nodes) -> None:
+    results: SimpleQueue[list[str]] = SimpleQueue()
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        results.put(server.stop())
+        results.put(server.stop())  # once more is harmless
+
+    server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
+    remote = nodes.remote(server).join()
+    assert remote.ending() is p2p.DiscReason.QUITTING
+    remote.sock.close()
+    server.wait()
+    assert results.get(timeout=WAIT_S) == results.get(timeout=WAIT_S) == []
+    assert server.peers() == []
+
+
+def test_stop_from_the_handlers_of_two_peers_at_once(nodes: Nodes) -> None:
+    results: SimpleQueue[list[str]] = SimpleQueue()
+    together = threading.Barrier(2)
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        together.wait(WAIT_S)
+        results.put(server.stop())
+
+    server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
+    remotes = [nodes.remote(server).join() for _ in range(2)]
+    for remote in remotes:
+        assert remote.ending() is p2p.DiscReason.QUITTING
+        remote.sock.close()
+    start = time.monotonic()
+    server.wait()
+    assert results.get(timeout=WAIT_S) == results.get(timeout=WAIT_S) == []
+    assert time.monotonic() - start < 2
+
+
+def test_handler_that_never_returns_is_named_when_the_time_is_up(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, there = nodes.pair()
+    there.end()
+    start = time.monotonic()
+    left = here.server.stop(timeout=0.3)
+    assert time.monotonic() - start < 1.5
+    assert left == [f"p2p-peer-{here.peer.id.short}-test"]
+    assert left[0] in caplog.text
+    assert here.server.peers() == []
+    events = here.server.subscribe_events()
+    assert list(events) == []
+    here.end()  # nobody listens to it any more
+    assert here.server.stop() == []
+
+
+def test_handler_that_is_late_finds_a_server_that_has_stopped(nodes: Nodes) -> None:
+    here, there = nodes.pair()
+    here.server.stop(timeout=0.2)
+    for use in (
+        lambda: here.rw.write_msg(p2p.Msg(0)),
+        lambda: here.rw.read_msg(),
+    ):
+        with pytest.raises(p2p.PeerDisconnected) as raised:
+            use()
+        assert raised.value.reason is p2p.DiscReason.QUITTING
+    here.peer.disconnect()
+    assert here.peer.info()["id"] == str(there.server.self().id)
+    with pytest.raises(p2p.ServerStateError):
+        here.server.connect(there.server.self())
+
+
+def test_waiting_handlers_wake(nodes: Nodes) -> None:
+    ended: SimpleQueue[str] = SimpleQueue()
+    reading = threading.Barrier(3)
+
+    def read(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        reading.wait(WAIT_S)
+        try:
+            rw.read_msg()
+        except p2p.PeerDisconnected as error:
+            ended.put(str(error.reason))
+
+    def write(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        reading.wait(WAIT_S)
+        try:
+            while True:
+                rw.write_msg(p2p.Msg(0, bytes(2**20)))
+        except p2p.PeerDisconnected as error:
+            ended.put(str(error.reason))
+
+    server = nodes.start(
+        protocols=[p2p.Protocol("a", 1, 8, read), p2p.Protocol("b", 1, 8, write)]
+    )
+    nodes.remote(server, caps=[("a", 1), ("b", 1)]).join()  # it never reads
+    reading.wait(WAIT_S)
+    assert server.stop(timeout=4) == []
+    assert [ended.get(timeout=1), ended.get(timeout=1)] == ["client quitting"] * 2
+
+
+def test_stop_while_dials_are_under_way(nodes: Nodes) -> None:
+    outcomes: SimpleQueue[BaseException] = SimpleQueue()
+
+    class Hanging:
+        """A dialer that never comes back by itself."""
+
+        def dial(self, node: p2p.Node, timeout_s: float) -> socket.socket:
+            dialing.set()
+            release.wait(WAIT_S)
+            raise OSError("too late")
+
+    dialing, release = threading.Event(), threading.Event()
+    with listening() as silent:
+        here = nodes.start(listen_addr=None)
+        hanging = nodes.start(listen_addr=None, dialer=Hanging())
+
+        def connect(server: p2p.Server) -> None:
+            try:
+                server.connect(node_at(silent), timeout=WAIT_S)
+            except p2p.P2PError as error:
+                outcomes.put(error)
+
+        threads = [in_thread(lambda s=s: connect(s)) for s in (here, hanging)]  # type: ignore[misc]
+        accepted, _ = silent.accept()  # the auth of one is on its way
+        assert dialing.wait(WAIT_S)
+        with accepted:
+            accepted.settimeout(WAIT_S)
+            assert accepted.recv(1)
+            start = time.monotonic()
+            stopper = in_thread(here.stop)
+            assert isinstance(outcomes.get(timeout=WAIT_S), p2p.ServerStopped)
+            while accepted.recv(4096):
+                pass
+        stopper.join(WAIT_S)
+        left = hanging.stop(timeout=0.2)
+        assert [name.startswith("p2p-dial-") for name in left] == [True]
+        assert isinstance(outcomes.get(timeout=WAIT_S), p2p.ServerStopped)
+        assert time.monotonic() - start < 3
+        release.set()
+        for thread in threads:
+            thread.join(WAIT_S)
+
+
+def test_stop_while_connections_are_in_their_handshake(nodes: Nodes) -> None:
+    server = nodes.start()
+    with socket.create_connection((HOST, server.self().tcp), WAIT_S):
+        proved = nodes.remote(server)
+        proved.prove()
+        endings: list[object] = []
+        reader = in_thread(lambda: endings.append(proved.ending(silent=True)))
+        start = time.monotonic()
+        assert server.stop() == []
+        assert time.monotonic() - start < 3
+        reader.join(WAIT_S)
+        assert endings == [p2p.DiscReason.QUITTING]
+
+
+def test_stop_on_a_clock_that_stands_still(nodes: Nodes) -> None:
+    """The end must not wait for a clock that nobody moves."""
+    talks = nodes.talks()
+    server = nodes.start(clock=p2p.SimulatedClock(), protocols=[talks.protocol()])
+    nodes.remote(server).join()
+    talks.next().end()
+    start = time.monotonic()
+    assert server.stop(timeout=1) == []  # the remote does not close its end
+    assert time.monotonic() - start < 3
+
+
+def test_subscriptions_end_with_the_server(nodes: Nodes) -> None:
+    server = nodes.start()
+    events = server.subscribe_events()
+    waiting = in_thread(lambda: list(events))
+    server.stop()
+    waiting.join(WAIT_S)
+    assert not waiting.is_alive()
+    with pytest.raises(p2p.ServerStopped):
+        server.subscribe_events().get(timeout=0)
+
+
+def test_fifty_servers_come_and_go(nodes: Nodes) -> None:
+    for _ in range(50):
+        server = nodes.start()
+        assert server.stop() == []
+
+
+PROGRAM = """
+import threading
+import p2p
+
+def run(peer, rw):
+    print("peer", flush=True)
+    for msg in rw:
+        pass
+
+server = p2p.Server(
+    private_key=p2p.generate_key(), name="n", max_peers=5, listen_addr="127.0.0.1:0",
+    protocols=[p2p.Protocol(name="test", version=1, length=8, run=run)],
+)
+with server:
+    announce(server)
+    server.wait()
+print("left", threading.active_count(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("with_peer", [False, True])
+def test_ctrl_c_ends_wait_cleanly(nodes: Nodes, with_peer: bool) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-c", ANNOUNCE + PROGRAM],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        node = p2p.parse_node(process.stdout.readline().strip())
+        remote = None
+        if with_peer:
+            sock = socket.create_connection((HOST, node.tcp), WAIT_S)
+            remote = nodes.adopt(Remote(sock, to=node.public_key)).join()
+            assert process.stdout.readline() == "peer\n"
+        process.send_signal(signal.SIGINT)
+        if remote is not None:
+            assert remote.ending() is p2p.DiscReason.QUITTING
+            remote.sock.close()
+        out, err = process.communicate(timeout=WAIT_S)
+        assert (process.returncode, out, err) == (0, "left 1\n", "")
+    finally:
+        process.kill()
+        process.communicate()
