@@ -136,6 +136,7 @@ class Session:
         self.linger_s = LINGER_S
         self._workers = 0
         self._held = False
+        self._next_batch: list[bytes] = []  # framed, for when the channel has sent the last one
         self._write_deadline: float | None = None
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
@@ -258,24 +259,35 @@ class Session:
     def _write(self) -> None:
         """Give the channel the next batch, unless it is still busy with the last one."""
         phase = self.phase
-        if phase in (Phase.CLOSING, Phase.CLOSED) or self.channel.unsent_bytes > 0:
+        if phase in (Phase.CLOSING, Phase.CLOSED):
             return
-        self.machine.send_messages(self.outbox.take(BATCH_BYTES))
-        buffers = self.machine.data_to_send()
+        if self.channel.unsent_bytes > 0:
+            # One batch ahead, so that there is no gap when the kernel takes the last one.
+            self._next_batch = self._next_batch or self._frame_batch()
+            return
+        buffers, self._next_batch = self._next_batch or self._frame_batch(), []
         if buffers:
             self.channel.send(buffers)
         if self.channel.unsent_bytes > 0:
             self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
-        elif not self.outbox.is_empty:
+            if self._timer is None:  # it was not needed between two batches of a flush
+                self._arm_timer()
+        elif not self.outbox.is_empty or self._next_batch:
             self.loop.post(self._write)  # other connections first
         elif phase is Phase.FLUSHING:
             self._close()
 
+    def _frame_batch(self) -> list[bytes]:
+        """The next messages as frames; BATCH_BYTES of them or a single larger one."""
+        self.machine.send_messages(self.outbox.take(BATCH_BYTES))
+        return self.machine.data_to_send()
+
     # ending
 
     def end_locally(self, reason: DiscReason) -> None:
-        """End the session for a reason of ours; on ``p2p-io``."""
-        self._end(Ending(reason, False, self.machine.step), flush=self.phase is Phase.OPEN)
+        """End the session for a reason of ours; on ``p2p-io``. A flush under way goes on."""
+        flush = self.phase in (Phase.OPEN, Phase.FLUSHING)
+        self._end(Ending(reason, False, self.machine.step), flush=flush)
 
     def hurry(self, linger_s: float) -> None:
         """The server stops: give what is still to be sent only ``linger_s`` seconds."""
@@ -332,7 +344,7 @@ class Session:
         self.phase = Phase.CLOSING
         if self.ending is not None and not self.ending.by_remote:
             self.machine.disconnect(self.ending.reason)
-        self.channel.send(self.machine.data_to_send())
+        self.channel.send(self._next_batch + self.machine.data_to_send())
         self.channel.close(self.linger_s)
 
     def _worker_ended(self) -> None:

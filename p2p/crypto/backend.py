@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Bytes = bytes | bytearray | memoryview
 #: A cipher that was given its key: bytes in, as many bytes out.
@@ -26,6 +26,20 @@ class Hasher(Protocol):
     def update(self, data: Bytes, /) -> object: ...
 
     def digest(self) -> bytes: ...
+
+
+def renewed(hasher: Hasher) -> Hasher:
+    """The same state, in an object that keeps the interpreter lock on small inputs.
+
+    A pysha3 object that was once given 2,048 bytes or more makes itself a lock, and from then on
+    gives up the interpreter's for every input, however small. A copy has none.
+    """
+    return hasher.copy() if isinstance(hasher, _Copyable) else hasher
+
+
+@runtime_checkable
+class _Copyable(Hasher, Protocol):
+    def copy(self) -> Hasher: ...
 
 
 ZERO_IV = bytes(16)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from hmac import compare_digest
 
 from p2p.codec import encode_uint, split_uint
-from p2p.crypto.backend import Bytes, Hasher, ctr_stream, feedback_mask
+from p2p.crypto.backend import Bytes, Hasher, ctr_stream, feedback_mask, renewed
 from p2p.errors import DecodeError, FrameError, P2PError
 
 #: The frame size has three bytes (rlpx.md); the same limit holds for decompressed messages.
@@ -50,8 +50,7 @@ class FrameWriter:
     def __init__(self, key: bytes, mac_key: bytes, mac: Hasher) -> None:
         self._encrypt = ctr_stream(key)
         self._mask = feedback_mask(mac_key)
-        self._update = mac.update
-        self._digest = mac.digest
+        self._mac = mac
         # The first half of the MAC state's present digest: each frame ends with it.
         self._last = mac.digest()[:16]
         # Output: finished buffers, and the pieces of the next one.
@@ -65,7 +64,8 @@ class FrameWriter:
 
         What results must fit into a frame: see :func:`p2p.rlpx.snappy.check_fits`.
         """
-        encrypt, mask, update, digest = self._encrypt, self._mask, self._update, self._digest
+        encrypt, mask = self._encrypt, self._mask
+        update, digest = self._mac.update, self._mac.digest
         pieces, join, last = self._pieces, b"".join, self._last
         for code, payload in messages:
             data = transform(payload)
@@ -74,7 +74,7 @@ class FrameWriter:
             header = _SMALL_HEADERS[size] if size < 1024 else _header(size)
             if size >= LARGE_FRAME:
                 last = self._write_large(header, prefix, data, last)
-                pieces = self._pieces
+                update, digest, pieces = self._mac.update, self._mac.digest, self._pieces
                 continue
             sealed = encrypt(join((header, prefix, data, _PADDING[size & 15])))
             header, body = sealed[:16], sealed[16:]
@@ -91,16 +91,18 @@ class FrameWriter:
         """Write one frame without joining its data to anything; returns the MAC it ends with."""
         sealed = self._encrypt(header + prefix)
         header, start = sealed[:16], sealed[16:]
-        self._update(self._mask(last + header)[16:])
-        self._pieces += (header, self._digest()[:16], start)
+        mac = self._mac
+        mac.update(self._mask(last + header)[16:])
+        self._pieces += (header, mac.digest()[:16], start)
         body = self._encrypt(memoryview(data))  # pycryptodome knows no other buffer
         end = self._encrypt(_PADDING[len(prefix) + len(data) & 15])
-        self._update(start)
-        self._update(body)
-        self._update(end)
-        seed = self._digest()[:16]
-        self._update(self._mask(seed + seed)[16:])
-        last = self._digest()[:16]
+        mac.update(start)
+        mac.update(body)
+        self._mac = mac = renewed(mac)
+        mac.update(end)
+        seed = mac.digest()[:16]
+        mac.update(self._mask(seed + seed)[16:])
+        last = mac.digest()[:16]
         self._buffers += (b"".join(self._pieces), body)
         self._pieces = [end, last]
         return last
@@ -126,8 +128,7 @@ class FrameReader:
         self.limit = MAX_MESSAGE_SIZE
         self._decrypt = ctr_stream(key)
         self._mask = feedback_mask(mac_key)
-        self._update = mac.update
-        self._digest = mac.digest
+        self._mac = mac
         self._last = mac.digest()[:16]
         # What has arrived, and where in it the next frame, or the rest of this one, begins.
         self._buffer = b""
@@ -168,7 +169,8 @@ class FrameReader:
     def _read_into(self, frames: list[tuple[int, Bytes]], count: int) -> None:
         if self._body is not None and not self._finish_large(self._body, frames):
             return
-        mask, update, digest, decrypt = self._mask, self._update, self._digest, self._decrypt
+        decrypt, mask = self._decrypt, self._mask
+        update, digest = self._mac.update, self._mac.digest
         buffer, position, end = self._buffer, self._position, len(self._buffer)
         size, last = self._size, self._last
         while len(frames) < count:
@@ -212,7 +214,7 @@ class FrameReader:
         """Hash and add what belongs to the large frame; returns what follows it."""
         part = data[: self._size + (-self._size & 15) - len(body)]
         body += part
-        self._update(part)
+        self._mac.update(part)
         return data[len(part) :]
 
     def _finish_large(self, body: bytearray, frames: list[tuple[int, Bytes]]) -> bool:
@@ -220,9 +222,10 @@ class FrameReader:
         end = self._position + MAC_SIZE
         if len(body) < self._size or len(self._buffer) < end:
             return False
-        seed = self._digest()[:16]
-        self._update(self._mask(seed + seed)[16:])
-        self._last = self._digest()[:16]
+        self._mac = mac = renewed(self._mac)
+        seed = mac.digest()[:16]
+        mac.update(self._mask(seed + seed)[16:])
+        self._last = mac.digest()[:16]
         if not compare_digest(self._last, self._buffer[self._position : end]):
             raise FrameError("bad frame MAC")
         frames.append(_split(self._decrypt(body), self._size))

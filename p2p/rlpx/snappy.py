@@ -24,19 +24,36 @@ SAFE_SIZE = (MAX_MESSAGE_SIZE - MAX_CODE_SIZE - 32) // 7 * 6
 #: refused before its claim is allocated.
 MAX_RATIO = 22
 
+#: Blocks of at most this many bytes are made, and recognized, without the library: as one literal,
+#: which is what compressing hashes and keys comes to anyway. cramjam gives up the interpreter lock
+#: on every call, and getting it back may take 5 ms while a handler computes.
+MAX_LITERAL = 127
+
+#: For each such size the block's first bytes: the size, then the tag of one literal as long.
+_LITERALS = [
+    b"\0",
+    *(bytes((size, (size - 1) << 2)) for size in range(1, 61)),
+    *(bytes((size, 60 << 2, size - 1)) for size in range(61, MAX_LITERAL + 1)),
+]
+
 _compress = _snappy.compress_raw
 _decompress = _snappy.decompress_raw
 _decompressed_size = _snappy.decompress_raw_len
 
 
 def compress(data: Bytes) -> Bytes:
-    """The snappy block that holds ``data``, as an object with the buffer protocol and a length."""
-    block: Bytes = _compress(data)  # type: ignore[assignment]
-    return block
+    """The snappy block that holds ``data``."""
+    if len(data) <= MAX_LITERAL:
+        return b"".join((_LITERALS[len(data)], data))
+    return memoryview(_compress(data))  # not bytes(): a frame takes it without another copy
 
 
 def decompress(block: Bytes) -> bytes:
     """What a snappy block holds. Raises CompressionError if it is broken or too large."""
+    if 0 < len(block) <= MAX_LITERAL + 3 and block[0] <= MAX_LITERAL:
+        start = _LITERALS[block[0]]
+        if len(block) == len(start) + block[0] and block[: len(start)] == start:
+            return bytes(block[len(start) :])
     try:
         size = _decompressed_size(block)
         if size > MAX_MESSAGE_SIZE:

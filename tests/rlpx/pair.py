@@ -9,6 +9,7 @@ that the test does not keep for it. Pure: no socket, no thread, no waiting.
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 
 from Crypto.Cipher import AES
@@ -21,7 +22,6 @@ from p2p.rlpx import (
     Cap,
     Connection,
     ConnectionFailed,
-    DisconnectReceived,
     Event,
     Hello,
     HelloReceived,
@@ -29,10 +29,10 @@ from p2p.rlpx import (
     MessagesReceived,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, HELLO, encode_hello
+from p2p.rlpx.base import HELLO, encode_hello
 from p2p.rlpx.frame import FrameReader
 from p2p.rlpx.handshake import Initiator, PacketBuffer, Recipient
-from p2p.rlpx.snappy import compress, decompress
+from p2p.rlpx.snappy import compress
 
 ALICE = PrivateKey.from_bytes(b"\xa1" * 32)
 BOB = PrivateKey.from_bytes(b"\xb0" * 32)
@@ -306,14 +306,6 @@ class RawRemote:
         self.reader.receive_data(self.output())
         return [(code, bytes(data)) for code, data in self.reader.read(10_000)]
 
-    def told(self) -> list[bytes]:
-        """The payloads of the Disconnects among the frames to be sent now."""
-        return [
-            decompress(data) if self.snappy else data
-            for code, data in self.frames()
-            if code == DISCONNECT
-        ]
-
 
 class RawWriter:
     """Makes frames after the letter of rlpx.md ("Framing"), also such as a writer never would.
@@ -346,6 +338,15 @@ class RawWriter:
         return self._mac.digest()[:16]
 
 
-def is_disconnect(event: Event, reason: int) -> bool:
-    """Whether the event is the remote's Disconnect for this reason."""
-    return isinstance(event, DisconnectReceived) and event.reason == reason
+class Memory:
+    """Counts what Python allocates in a ``with`` block; ``peak`` is the most at any time."""
+
+    peak = 0
+
+    def __enter__(self) -> Memory:
+        tracemalloc.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-import tracemalloc
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from tests.rlpx.pair import (
     DELIVERIES,
     HEADER_REST,
     Delivery,
+    Memory,
     RawWriter,
     byte_by_byte,
     cut_at,
@@ -77,7 +78,7 @@ def test_no_section_of_the_vectors_is_left_out() -> None:
         "eip8_session_chain",
         "constructed_frames",
         "base_messages",  # here and in test_base
-        "hello_payloads",  # test_base, test_connection
+        "hello_payloads",  # test_base, test_connection_hello
         "disconnect_payloads",  # test_base
         "snappy",  # test_snappy
     }
@@ -256,13 +257,23 @@ def test_writer_puts_payloads_through_the_transform_in_order() -> None:
     assert read_all(reader(), [b"".join(frames.take())]) == [(1, b"aaa"), (2, b"bbb")]
 
 
+def test_writer_is_empty_until_it_has_written_and_once_all_is_taken() -> None:
+    frames = writer()
+    states = [frames.is_empty]
+    for size in (0, LARGE_FRAME):
+        frames.write([(1, bytes(size))], bytes)
+        states.append(frames.is_empty)
+        frames.take()
+        states.append(frames.is_empty)
+    assert states == [True, False, True, False, True]
+
+
 def test_what_was_taken_is_not_given_again() -> None:
     frames = writer()
     assert frames.is_empty and frames.take() == []
     frames.write([(1, b"a"), (1, bytes(LARGE_FRAME))], bytes)
-    assert not frames.is_empty
     first = frames.take()
-    assert first and frames.is_empty and frames.take() == []
+    assert first and frames.take() == []
     frames.write([(2, b"b")], bytes)
     found = read_all(reader(), [*first, *frames.take()])
     assert [code for code, _data in found] == [1, 1, 2]
@@ -461,16 +472,11 @@ def test_random_frame_data_gives_messages_or_a_frame_error(plains: list[bytes], 
 
 def grown(frames: FrameReader, pieces: Iterable[bytes]) -> int:
     """The most bytes that were held at any time while the pieces were read."""
-    tracemalloc.start()
-    try:
+    with Memory() as memory, suppress(FrameError):
         for piece in pieces:
             frames.receive_data(piece)
             frames.read(1)
-        return tracemalloc.get_traced_memory()[1]
-    except FrameError:
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return memory.peak
 
 
 def test_announced_frame_costs_nothing_until_it_comes() -> None:

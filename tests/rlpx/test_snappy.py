@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from p2p.errors import CompressionError, DiscReason, MessageTooLarge
 from p2p.rlpx.frame import MAX_MESSAGE_SIZE
 from p2p.rlpx.snappy import SAFE_SIZE, check_fits, compress, decompress
+from tests.rlpx.pair import Memory
 from tests.rlpx.vectors import FRAMES, name_of, unhex
 
 VECTORS = FRAMES["snappy"]
@@ -74,11 +74,9 @@ def test_limits(case: dict[str, Any]) -> None:
         except CompressionError:
             pass
     else:
-        tracemalloc.start()
-        with pytest.raises(CompressionError) as caught:
+        with Memory() as memory, pytest.raises(CompressionError) as caught:
             decompress(block)
-        assert tracemalloc.get_traced_memory()[1] < 64 * 1024
-        tracemalloc.stop()
+        assert memory.peak < 64 * 1024
         assert caught.value.disc_reason is DiscReason.PROTOCOL_ERROR
 
 
@@ -91,11 +89,9 @@ def test_zeros_of_the_largest_message_pass() -> None:
 
 def test_block_that_declares_too_much_is_refused_before_it_is_opened() -> None:
     block = compress(bytes(MAX_MESSAGE_SIZE + 1))
-    tracemalloc.start()
-    with pytest.raises(CompressionError, match="limit"):
+    with Memory() as memory, pytest.raises(CompressionError, match="limit"):
         decompress(block)
-    assert tracemalloc.get_traced_memory()[1] < 64 * 1024
-    tracemalloc.stop()
+    assert memory.peak < 64 * 1024
 
 
 @pytest.mark.parametrize("declared", [0, 1, 1000, MAX_MESSAGE_SIZE - 1])
