@@ -42,12 +42,16 @@ from p2p.errors import (
 )
 from p2p.net import Connecting, Loop, Timer
 from p2p.netutil import IPAddress, is_lan, join_host_port
-from p2p.peer import Peer
+from p2p.peer import Peer, printable
 from p2p.peerset import PeerSet
+from p2p.rlpx import State
 from p2p.session import Session
 
 #: From the first packet to the TCP connection.
 DIAL_TIMEOUT_S = 15.0
+#: How much of a stranger's capabilities an error shows: of each, and how many. Real names have up
+#: to 8 letters, real nodes up to 10 capabilities.
+CAP_LENGTH, MAX_CAPS = 30, 20
 
 
 class Dialing:
@@ -253,10 +257,12 @@ class Dial:
         assert self._config.dialer is not None
         try:
             sock = self._config.dialer.dial(self.node, DIAL_TIMEOUT_S)
+            if not isinstance(sock, socket.socket) or sock.fileno() < 0:
+                raise TypeError(f"want an open socket, not {sock!r}")
         except OSError as error:
             self._loop.post(self._connected, None, error)
             return
-        except Exception as error:  # the top of a thread, and the user's code
+        except BaseException as error:  # the top of a thread, and the user's code
             self._dialing._log.exception("the dialer failed on %s", self.node)
             self._loop.post(self._finish, Unreachable(f"the dialer failed: {error!r}"))
             return
@@ -314,7 +320,7 @@ def _session_error(session: Session, config: Config) -> ConnectError:
         made = WrongIdentity(str(ending.cause))
     elif ending.cause is not None and not isinstance(ending.cause, OSError):
         made = HandshakeFailed(f"{type(ending.cause).__name__}: {ending.cause}", ending.step)
-    elif ending.by_remote and ending.reason is not DiscReason.NETWORK_ERROR:
+    elif ending.by_remote and session.machine.state is State.CLOSED:  # by a Disconnect
         made = RefusedByPeer(ending.reason, ending.step)
     elif ending.by_remote:
         made = ConnectionLost(_lost_text(ending.step, ending.cause), ending.step)
@@ -353,7 +359,8 @@ def _lost_text(step: DialStep, cause: object) -> str:
 
 def _join(caps: object) -> str:
     assert isinstance(caps, (list, tuple))
-    return "[" + ", ".join(str(cap) for cap in caps) + "]"
+    text = ", ".join(printable(str(cap), CAP_LENGTH) for cap in caps[:MAX_CAPS])
+    return f"[{text}]" if len(caps) <= MAX_CAPS else f"[{text}, ...]"
 
 
 def _address_text(node: Node) -> str:

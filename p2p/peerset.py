@@ -28,7 +28,7 @@ from p2p.netutil import join_host_port
 from p2p.peer import Peer, PeerTraits, ProtocolReadWriter
 from p2p.rlpx import Connection, Hello, State
 from p2p.rlpx.base import VERSION
-from p2p.session import Session
+from p2p.session import Phase, Session
 from p2p.worker import Launcher
 
 #: The kernel's name for "no port": hello's field is of no use to anybody (rlpx.md).
@@ -158,9 +158,27 @@ class PeerSet:
             return DiscReason.USELESS_PEER
         return self._check_peer(session, self._node_of(session).id)
 
+    def _gives_way(self, session: Session, node_id: NodeID) -> bool:
+        """Whether the other connection of two nodes that dial each other at once is to be kept.
+
+        If each kept the one it happened to complete first, they could refuse both. So both keep
+        the one that the node with the greater ID has dialed, once the other end is proved.
+        """
+        if session.inbound == (node_id > self._self_id):
+            return False
+        others = self._watchers if session.inbound else self._pending
+        return any(
+            other.phase is Phase.HANDSHAKE
+            and other.machine.state is State.AWAIT_HELLO
+            and other.machine.remote == session.machine.remote
+            for other in others
+        )
+
     def _check_peer(self, session: Session, node_id: NodeID) -> DiscReason | None:
         if self._stopping:
             return DiscReason.QUITTING
+        if self._gives_way(session, node_id):
+            return DiscReason.ALREADY_CONNECTED
         return check_peer(
             node_id,
             self_id=self._self_id,
@@ -197,15 +215,19 @@ class PeerSet:
 
     def session_ended(self, session: Session) -> None:
         self._sessions.discard(session)
+        self._drop_peer(session)
+
+    def _drop_peer(self, session: Session) -> None:
         peer = session.peer
-        if peer is not None:
-            del self._peers[peer.id]
-            self._inbound_peers -= session.inbound
-            self._publish_peers()
-            self._scheduler.peer_removed(peer.id, dialed=not session.inbound)
-            self._log.debug("removed peer %s, now %d: %s", peer, len(self._peers), session.ending)
-            self._tell("drop", peer, str(session.ending))
-            self.on_change()
+        if peer is None or self._peers.get(peer.id) is not session:
+            return
+        del self._peers[peer.id]
+        self._inbound_peers -= session.inbound
+        self._publish_peers()
+        self._scheduler.peer_removed(peer.id, dialed=not session.inbound)
+        self._log.debug("removed peer %s, now %d: %s", peer, len(self._peers), session.ending)
+        self._tell("drop", peer, str(session.ending))
+        self.on_change()
 
     def _settle(self, session: Session, peer: Peer | None) -> None:
         """The handshake is over, one way or the other."""
@@ -295,12 +317,10 @@ class PeerSet:
         self._check_stopped()
 
     def abort(self) -> None:
-        """Close what is still open, in good order or not, and forget the peers."""
+        """Close what is still open, in good order or not, and forget the peers, done or not."""
         for session in list(self._sessions):
             session.abort()
-        for peer in self._snapshot:
-            self._tell("drop", peer, str(DiscReason.QUITTING))
-        self._snapshot = ()
+            self._drop_peer(session)
 
     def crash(self, cause: BaseException | None) -> None:
         """The loop is dead: wake everybody who waits on a session."""

@@ -390,14 +390,15 @@ class Server:
         helpers: list[threading.Thread] = []
         if self._loop.post(self._begin_stop, deadline, closed, helpers):
             closed.wait(max(0.0, deadline - time.monotonic()) / 2)
+        # The launcher first: what it starts until it ends has to be joined, too.
+        left = _join_all([self._launcher.stop()], deadline)
         workers = [
             rw.thread
             for peer in self._peer_set.peers()
             for rw in peer.running
             if rw.thread is not None
         ]
-        launcher = self._launcher.stop()
-        left = _join_all([launcher, *workers, *helpers], deadline)
+        left += _join_all([*workers, *helpers], deadline)
         self._loop.post(self._peer_set.abort)
         self._loop.stop()
         if not self._loop.join(max(1.0, deadline - time.monotonic())):

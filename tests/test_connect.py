@@ -66,6 +66,12 @@ def to_loopback(port: int) -> ByHand:
     return ByHand(lambda node, timeout_s: socket.create_connection((HOST, port), timeout_s))
 
 
+def await_waiters(server: p2p.Server, node: p2p.Node, number: int) -> None:
+    """Until so many calls of ``connect`` wait for the dial of ``node``."""
+    while server._loop.call(lambda: len(server._dialing._dials[node.id].waiters)) < number:
+        pass
+
+
 def refused(server: p2p.Server, node: p2p.Node, timeout: float = WAIT_S) -> Any:
     """The error with which ``connect`` fails; the attempt must have been remembered with it."""
     with pytest.raises(p2p.ConnectError) as raised:
@@ -126,8 +132,7 @@ def test_connect_joins_a_dial_under_way(nodes: Nodes) -> None:
         sock, _ = listener.accept()
         remote = nodes.adopt(Remote(sock, key=key))
         others = [Dialing(here, node) for _ in range(3)]
-        while here._loop.call(lambda: len(here._dialing._dials[node.id].waiters)) < 4:
-            pass
+        await_waiters(here, node, 4)
         remote.join()
         peers = [dialing.peer() for dialing in (first, *others)]
     assert len(set(map(id, peers))) == 1
@@ -142,6 +147,7 @@ def test_static_dial_is_joined(nodes: Nodes) -> None:
         here.add_peer(node)
         sock, _ = listener.accept()
         dialing = Dialing(here, node)
+        await_waiters(here, node, 1)
         nodes.adopt(Remote(sock, key=key)).join()
         assert dialing.peer().static_dialed
 

@@ -130,6 +130,24 @@ def test_stop_from_inside_a_handler(nodes: Nodes) -> None:
     assert server.peers() == []
 
 
+def test_handler_that_was_not_started_yet_is_waited_for(nodes: Nodes) -> None:
+    running: SimpleQueue[str] = SimpleQueue()
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        list(rw)
+        running.put(peer.name)
+
+    for _ in range(20):
+        server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
+        events = server.subscribe_events()
+        remote = nodes.remote(server).join()
+        assert events.get(WAIT_S).type == "add"
+        remote.sock.close()
+        assert server.stop() == []
+        assert running.get_nowait()
+        assert [event.type for event in events] == ["drop"]
+
+
 def test_stop_from_the_handlers_of_two_peers_at_once(nodes: Nodes) -> None:
     results: SimpleQueue[list[str]] = SimpleQueue()
     together = threading.Barrier(2)
@@ -273,9 +291,11 @@ def test_stop_on_a_clock_that_stands_still(nodes: Nodes) -> None:
     server = nodes.start(clock=p2p.SimulatedClock(), protocols=[talks.protocol()])
     nodes.remote(server).join()
     talks.next().end()
+    events = server.subscribe_events()
     start = time.monotonic()
     assert server.stop(timeout=1) == []  # the remote does not close its end
     assert time.monotonic() - start < 3
+    assert [event.type for event in events] == ["drop"]
 
 
 def test_subscriptions_end_with_the_server(nodes: Nodes) -> None:
@@ -311,7 +331,7 @@ server = p2p.Server(
 with server:
     announce(server)
     server.wait()
-print("left", threading.active_count(), flush=True)
+print("left", [t.name for t in threading.enumerate() if t.name.startswith("p2p-")], flush=True)
 """
 
 
@@ -337,7 +357,7 @@ def test_ctrl_c_ends_wait_cleanly(nodes: Nodes, with_peer: bool) -> None:
             assert remote.ending() is p2p.DiscReason.QUITTING
             remote.sock.close()
         out, err = process.communicate(timeout=WAIT_S)
-        assert (process.returncode, out, err) == (0, "left 1\n", "")
+        assert (process.returncode, out, err) == (0, "left []\n", "")
     finally:
         process.kill()
         process.communicate()

@@ -1,0 +1,580 @@
+"""Dials: each way to fail has its own error, and every attempt is remembered."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+import p2p
+from p2p import Cap, DialStep, DiscReason
+from p2p.codec import encode
+from p2p.config import Config
+from p2p.dialing import _session_error, _tcp_error
+from p2p.rlpx import Hello, State
+from p2p.session import Ending, Session
+from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
+from tests.hostile.target import Inbox, Target, eventually, talk, target
+from tests.hostile.test_reset import dial
+
+KEY = p2p.generate_key()
+CONFIG = Config(
+    private_key=KEY, name="us", max_peers=1, protocols=[p2p.Protocol("test", 1, 1, Inbox().run)]
+)
+
+
+# the mapping
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), p2p.DialRefused),
+        (TimeoutError(errno.ETIMEDOUT, "late"), p2p.DialTimeout),
+        (OSError(errno.ENETUNREACH, "no way"), p2p.Unreachable),
+        (OSError(errno.EHOSTUNREACH, "no way"), p2p.Unreachable),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), p2p.Unreachable),
+        (OSError(errno.EMFILE, "no descriptors"), p2p.Unreachable),
+        (OSError("a dialer's own words"), p2p.Unreachable),
+    ],
+    ids=repr,
+)
+def test_error_of_tcp_has_its_connect_error(error: OSError, kind: type[p2p.ConnectError]) -> None:
+    made = _tcp_error(error)
+    assert type(made) is kind
+    assert made.step is DialStep.TCP
+    assert made.__cause__ is error
+    assert str(error) in str(made)
+
+
+@dataclass
+class Machine:
+    remote_hello: Hello | None
+    step: DialStep
+    state: State
+
+
+@dataclass
+class Ended:
+    """What the mapping looks at of a session that has ended."""
+
+    ending: Ending
+    machine: Machine
+
+
+def session_error(
+    ending: Ending, hello: Hello | None = None, state: State = State.AWAIT_HELLO
+) -> p2p.ConnectError:
+    ended = Ended(ending, Machine(hello, ending.step, state))
+    return _session_error(cast(Session, ended), CONFIG)
+
+
+ACK, HELLO = DialStep.ACK, DialStep.HELLO
+CAUSED: list[tuple[Ending, type[p2p.ConnectError]]] = [
+    (
+        Ending(DiscReason.READ_TIMEOUT, False, step, p2p.RemoteTimeout("late")),
+        p2p.DialTimeout,
+    )
+    for step in (ACK, HELLO)
+] + [
+    (
+        Ending(DiscReason.PROTOCOL_ERROR, False, ACK, p2p.HandshakeError("ack is malformed")),
+        p2p.HandshakeFailed,
+    ),
+    (
+        Ending(DiscReason.PROTOCOL_ERROR, False, HELLO, p2p.FrameError("bad MAC")),
+        p2p.HandshakeFailed,
+    ),
+    (
+        Ending(DiscReason.PROTOCOL_ERROR, False, HELLO, p2p.HelloError("malformed")),
+        p2p.HandshakeFailed,
+    ),
+    (
+        Ending(DiscReason.INVALID_IDENTITY, False, HELLO, p2p.InvalidIdentity("no key")),
+        p2p.HandshakeFailed,
+    ),
+    (
+        Ending(DiscReason.UNEXPECTED_IDENTITY, False, HELLO, p2p.UnexpectedIdentity("other")),
+        p2p.WrongIdentity,
+    ),
+    (
+        Ending(DiscReason.NETWORK_ERROR, True, ACK, ConnectionResetError("reset")),
+        p2p.ConnectionLost,
+    ),
+]
+
+
+@pytest.mark.parametrize(("ending", "kind"), CAUSED, ids=str)
+def test_ending_with_a_cause_has_its_connect_error(
+    ending: Ending, kind: type[p2p.ConnectError]
+) -> None:
+    made = session_error(ending)
+    assert type(made) is kind
+    assert made.step is ending.step
+    assert made.__cause__ is ending.cause
+
+
+@pytest.mark.parametrize("step", [ACK, HELLO])
+def test_end_of_data_is_a_lost_connection(step: DialStep) -> None:
+    made = session_error(Ending(DiscReason.NETWORK_ERROR, True, step))
+    assert (type(made), made.step) == (p2p.ConnectionLost, step)
+    assert f"closed the connection where {step} was expected" in str(made)
+
+
+def test_lost_connection_before_the_ack_names_the_likely_reasons() -> None:
+    text = str(session_error(Ending(DiscReason.NETWORK_ERROR, True, ACK)))
+    assert "public key" in text and "30 s" in text
+
+
+@pytest.mark.parametrize("reason", DiscReason, ids=str)
+def test_disconnect_of_the_remote_is_a_refusal_with_its_reason(reason: DiscReason) -> None:
+    made = session_error(Ending(reason, True, HELLO), state=State.CLOSED)
+    assert isinstance(made, p2p.RefusedByPeer)
+    assert (made.reason, made.step) == (reason, HELLO)
+
+
+def test_our_refusals_have_their_connect_errors() -> None:
+    theirs = [Cap("eth", 68), Cap("snap", 1)]
+    hello = Hello(5, "x", theirs, 0, bytes(64))
+    useless = session_error(Ending(DiscReason.USELESS_PEER, False, HELLO), hello)
+    assert isinstance(useless, p2p.NoSharedCapability)
+    assert (useless.ours, useless.theirs) == ((Cap("test", 1),), tuple(theirs))
+    assert str(useless) == "no capability in common: ours [test/1], theirs [eth/68, snap/1]"
+    for reason, kind in (
+        (DiscReason.TOO_MANY_PEERS, p2p.TooManyPeers),
+        (DiscReason.ALREADY_CONNECTED, p2p.AlreadyConnected),
+        (DiscReason.SELF, p2p.IsSelf),
+        (DiscReason.REQUESTED, p2p.ConnectionLost),
+    ):
+        made = session_error(Ending(reason, False, HELLO), hello)
+        assert (type(made), made.step) == (kind, HELLO)
+
+
+# against a remote that we dial
+
+
+@pytest.fixture
+def listener() -> Iterator[RemoteListener]:
+    with RemoteListener() as made:
+        yield made
+
+
+@pytest.fixture
+def victim() -> Iterator[Target]:
+    with target() as made:
+        yield made
+
+
+def outcome(
+    victim: Target, listener: RemoteListener, play: Callable[[Remote], object], **options: Any
+) -> p2p.ConnectError:
+    """Dial the listener, which plays its part; the error, after all else is gone."""
+    join = dial(victim, listener.node)
+    with listener.accept(**options) as remote:
+        play(remote)
+        error = join()
+    assert isinstance(error, p2p.ConnectError), repr(error)
+    victim.await_quiet()
+    attempt = victim.server.dial_attempts(listener.node)[-1]
+    assert (type(attempt.error), attempt.step) == (type(error), error.step)
+    assert str(attempt.error) == str(error)
+    return error
+
+
+def test_closed_port_is_refused(victim: Target, listener: RemoteListener) -> None:
+    node = listener.node
+    listener.close()
+    with pytest.raises(p2p.DialRefused) as raised:
+        victim.server.connect(node)
+    assert raised.value.step is DialStep.TCP
+
+
+def test_garbage_for_an_ack_is_a_failed_handshake(
+    victim: Target, listener: RemoteListener
+) -> None:
+    error = outcome(victim, listener, lambda remote: remote.send_raw(b"\x01\x00" + bytes(300)))
+    assert type(error) is p2p.HandshakeFailed
+    assert error.step is ACK and isinstance(error.__cause__, p2p.HandshakeError)
+
+
+def test_replayed_ack_is_a_failed_handshake(victim: Target, listener: RemoteListener) -> None:
+    acks: list[bytes] = []
+
+    def record(remote: Remote) -> None:
+        remote.receive()
+        acks.append(remote.pending())
+        remote.send_raw(acks[0])
+        remote.sock.close()
+
+    outcome(victim, listener, record)
+    victim.clock.advance(60.0)
+    error = outcome(victim, listener, lambda remote: remote.send_raw(acks[0] + bytes(64)))
+    # The ack is genuine, but its secrets are those of another connection.
+    assert type(error) is p2p.HandshakeFailed
+    assert error.step is HELLO and isinstance(error.__cause__, p2p.FrameError)
+
+
+def test_flipped_bit_in_the_ack_is_a_failed_handshake(
+    victim: Target, listener: RemoteListener
+) -> None:
+    def play(remote: Remote) -> None:
+        remote.receive()
+        ack = bytearray(remote.pending())
+        ack[-1] ^= 1
+        remote.send_raw(bytes(ack))
+
+    error = outcome(victim, listener, play)
+    assert (type(error), error.step) == (p2p.HandshakeFailed, ACK)
+
+
+def test_flipped_bit_in_the_hello_is_a_failed_handshake(
+    victim: Target, listener: RemoteListener
+) -> None:
+    def play(remote: Remote) -> None:
+        remote.shake_hands()
+        frame = bytearray(remote.frame(0, b"\xc0"))
+        frame[-1] ^= 1
+        remote.send_raw(bytes(frame))
+
+    error = outcome(victim, listener, play)
+    assert (type(error), error.step) == (p2p.HandshakeFailed, HELLO)
+    assert isinstance(error.__cause__, p2p.FrameError)
+
+
+def test_hello_of_another_node_is_a_wrong_identity(
+    victim: Target, listener: RemoteListener
+) -> None:
+    other = p2p.generate_key().public_key.to_bytes()
+
+    def play(remote: Remote) -> None:
+        remote.shake_hands()
+        remote.say_hello(encode([5, "x", [["test", 1]], 0, other]))
+
+    error = outcome(victim, listener, play)
+    assert (type(error), error.step) == (p2p.WrongIdentity, HELLO)
+
+
+def test_another_key_behind_the_address_is_a_lost_connection(
+    victim: Target, listener: RemoteListener
+) -> None:
+    """It cannot read our auth, and tells nothing: the text says what it may be."""
+
+    def play(remote: Remote) -> None:
+        remote.receive()
+        assert isinstance(remote.await_failure().error, p2p.HandshakeError)
+        remote.sock.close()
+
+    error = outcome(victim, listener, play, key=p2p.generate_key())
+    assert (type(error), error.step) == (p2p.ConnectionLost, ACK)
+    assert "public key" in str(error)
+
+
+def test_no_shared_capability_tells_both_lists(victim: Target, listener: RemoteListener) -> None:
+    def play(remote: Remote) -> None:
+        remote.shake_hands()
+        remote.say_hello()
+        remote.receive_hello()
+        assert remote.disconnect_reason() is DiscReason.USELESS_PEER
+
+    error = outcome(victim, listener, play, caps=[Cap("eth", 68)])
+    assert isinstance(error, p2p.NoSharedCapability)
+    assert error.ours == (Cap("talk", 1), Cap("test", 1))
+    assert error.theirs == (Cap("eth", 68),)
+
+
+def test_capabilities_of_a_stranger_are_escaped_and_cut_in_errors_and_log(
+    victim: Target, listener: RemoteListener, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "p2p")
+    caps = [Cap("\x1b[31mred\r\n", 1)] + [Cap("\u202e" * 3, n) for n in range(60)]
+
+    def play(remote: Remote) -> None:
+        remote.shake_hands()
+        remote.say_hello()
+
+    error = outcome(victim, listener, play, caps=caps)
+    assert isinstance(error, p2p.NoSharedCapability)
+    assert error.theirs == tuple(caps)
+    shown = [str(error), *(record.getMessage() for record in caplog.records)]
+    assert all(text.isprintable() for text in shown), shown
+    assert all(len(text) < 1000 for text in shown)
+
+
+@pytest.mark.parametrize("reason", [0, 1, 3, 4, 5, 8, 0x10, 0x42])
+def test_disconnect_before_hello_is_a_refusal_with_its_reason(
+    victim: Target, listener: RemoteListener, reason: int
+) -> None:
+    def play(remote: Remote) -> None:
+        remote.shake_hands()
+        remote.say_disconnect(encode([reason]))
+
+    error = outcome(victim, listener, play)
+    assert isinstance(error, p2p.RefusedByPeer), repr(error)
+    assert (error.reason, error.step) == (reason, HELLO)
+
+
+def test_connect_gives_up_at_its_own_timeout(victim: Target, listener: RemoteListener) -> None:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            victim.server.connect(listener.node, timeout=2.0)
+        except p2p.ConnectError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    with listener.accept() as remote:
+        remote.receive()
+        victim.clock.advance(2.0)
+        thread.join(PATIENCE_S)
+    (error,) = errors
+    assert isinstance(error, p2p.DialTimeout)
+    assert error.step is ACK and "within 2 s" in str(error)
+    victim.await_quiet()
+
+
+def test_two_connects_to_one_node_share_the_dial(victim: Target, listener: RemoteListener) -> None:
+    peers: list[p2p.Peer] = []
+    threads = [
+        threading.Thread(target=lambda: peers.append(victim.server.connect(listener.node)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    dials = victim.server._dialing._dials
+    eventually(lambda: [len(dial.waiters) for dial in dials.values()] == [3])
+    with listener.accept() as remote:
+        remote.open()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert peers == [victim.server.peers()[0]] * 3
+
+
+def test_node_that_becomes_a_peer_during_the_dial_is_already_connected(
+    victim: Target, listener: RemoteListener
+) -> None:
+    join = dial(victim, listener.node)
+    with listener.accept() as dialed, victim.attack(key=listener.key) as inbound:
+        inbound.open()
+        eventually(lambda: victim.server.peer_count() == 1)
+        dialed.shake_hands()
+        dialed.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
+        assert dialed.disconnect_reason() is DiscReason.ALREADY_CONNECTED
+        dialed.sock.close()
+        assert type(join()) is p2p.AlreadyConnected
+        victim.await_quiet(peers=1)
+
+
+def test_server_that_fills_up_during_the_dial_has_too_many_peers(
+    listener: RemoteListener,
+) -> None:
+    with target(max_peers=2) as victim:
+        join = dial(victim, listener.node)
+        with listener.accept() as dialed, victim.attack() as inbound, RemoteListener() as other:
+            inbound.open()
+            eventually(lambda: victim.server.peer_count() == 1)
+            join_other = dial(victim, other.node)
+            with other.accept() as second:
+                second.open()
+                assert join_other() is None
+                dialed.shake_hands()
+                dialed.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
+                assert dialed.disconnect_reason() is DiscReason.TOO_MANY_PEERS
+                assert type(join()) is p2p.TooManyPeers
+
+
+def test_stop_ends_a_dial_under_way(victim: Target, listener: RemoteListener) -> None:
+    join = dial(victim, listener.node)
+    with listener.accept() as remote:
+        remote.receive()
+        stopping = threading.Thread(target=victim.server.stop)
+        stopping.start()
+        error = join()
+        remote.sock.close()
+        stopping.join(PATIENCE_S)
+    assert type(error) is p2p.ServerStopped
+
+
+# names
+
+
+def test_name_is_looked_up_and_dialed(listener: RemoteListener) -> None:
+    with target() as victim:
+        join = dial(victim, listener.node.with_ip(None).with_hostname("localhost"))
+        with listener.accept() as remote:
+            remote.open()
+            assert join() is None
+        (attempt,) = victim.server.dial_attempts(listener.node)
+        assert attempt.step is DialStep.CONNECTED and attempt.error is None
+
+
+def test_name_that_is_no_name_is_not_resolved(victim: Target, listener: RemoteListener) -> None:
+    node = listener.node.with_ip(None).with_hostname("a..b")
+    with pytest.raises(p2p.NameNotResolved) as raised:
+        victim.server.connect(node)
+    assert raised.value.step is DialStep.RESOLVE
+
+
+def test_name_outside_net_restrict_is_not_dialed(listener: RemoteListener) -> None:
+    with target(net_restrict="10.0.0.0/8") as victim:
+        with pytest.raises(p2p.NetRestricted):
+            victim.server.connect(listener.node.with_ip(None).with_hostname("localhost"))
+
+
+# the user's dialer
+
+
+class Dialer:
+    def __init__(self, dial: Callable[[], Any]) -> None:
+        self._dial = dial
+
+    def dial(self, node: p2p.Node, timeout_s: float) -> Any:
+        return self._dial()
+
+
+def failing(error: Exception) -> Callable[[], Any]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def closed_socket() -> socket.socket:
+    sock = socket.socket()
+    sock.close()
+    return sock
+
+
+DIALERS: dict[str, tuple[Callable[[], Any], type[p2p.ConnectError]]] = {
+    "refused": (failing(ConnectionRefusedError("no")), p2p.DialRefused),
+    "late": (failing(TimeoutError("late")), p2p.DialTimeout),
+    "no way": (failing(OSError(errno.ENETUNREACH, "no way")), p2p.Unreachable),
+    "broken": (failing(KeyError("a bug")), p2p.Unreachable),
+    "returns nothing": (lambda: None, p2p.Unreachable),
+    "returns no socket": (lambda: "socket", p2p.Unreachable),
+    "returns a closed socket": (closed_socket, p2p.Unreachable),
+    "returns a socket that is not connected": (socket.socket, p2p.ConnectionLost),
+}
+
+
+@pytest.mark.parametrize("kind", DIALERS)
+def test_dialer_that_fails_is_a_connect_error_and_harms_nobody(
+    kind: str, listener: RemoteListener
+) -> None:
+    answer, error = DIALERS[kind]
+    with target(dialer=Dialer(answer)) as victim, talk(victim) as honest:
+        with pytest.raises(p2p.ConnectError) as raised:
+            victim.server.connect(listener.node)
+        assert type(raised.value) is error
+        honest.exchange()
+
+
+def test_dialer_may_return_any_stream_socket(listener: RemoteListener) -> None:
+    ours, theirs = socket.socketpair()
+    inbox = Inbox()
+    with target(inbox.run, dialer=Dialer(lambda: ours)) as victim:
+        join = dial(victim, listener.node)
+        with Remote(cast(socket.socket, Plain(theirs)), None, key=listener.key) as remote:
+            remote.open()
+            assert join() is None
+            remote.send((2, b"over a pipe"))
+            assert inbox.message().payload == b"over a pipe"
+    assert inbox.ending()
+
+
+class Plain:
+    """A socket that knows nothing of TCP."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def setsockopt(self, *args: Any) -> None:
+        """There is nothing to set."""
+
+
+# two servers dial each other
+
+
+def pair(**options: Any) -> tuple[p2p.Server, p2p.Server, Inbox, Inbox, p2p.SimulatedClock]:
+    clock = p2p.SimulatedClock()
+    inboxes = Inbox(), Inbox()
+    servers = [
+        p2p.Server(
+            private_key=p2p.generate_key(),
+            name=name,
+            max_peers=10,
+            listen_addr="127.0.0.1:0",
+            protocols=[p2p.Protocol("test", 1, 16, inbox.run)],
+            clock=clock,
+            **options,
+        )
+        for name, inbox in zip("ab", inboxes, strict=True)
+    ]
+    return servers[0], servers[1], *inboxes, clock
+
+
+class MeetingDialer:
+    """Lets no dial go on before the other side's has come as far."""
+
+    def __init__(self, meeting: threading.Barrier) -> None:
+        self._meeting = meeting
+
+    def dial(self, node: p2p.Node, timeout_s: float) -> socket.socket:
+        sock = socket.create_connection((str(node.ip), node.tcp), timeout_s)
+        self._meeting.wait(PATIENCE_S)
+        return sock
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_servers_that_connect_to_each_other_at_once_end_connected_once(attempt: int) -> None:
+    a, b, _, _, _ = pair(dialer=MeetingDialer(threading.Barrier(2)))
+    with a, b:
+        outcomes: list[object] = [None, None]
+
+        def connect(index: int, ours: p2p.Server, theirs: p2p.Server) -> None:
+            try:
+                outcomes[index] = ours.connect(theirs.self(), timeout=PATIENCE_S)
+            except p2p.ConnectError as error:
+                outcomes[index] = error
+
+        threads = [
+            threading.Thread(target=connect, args=(0, a, b)),
+            threading.Thread(target=connect, args=(1, b, a)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        kinds = {type(outcome) for outcome in outcomes}
+        assert p2p.Peer in kinds and kinds <= {p2p.Peer, p2p.AlreadyConnected}, outcomes
+        eventually(lambda: all(len(s._peer_set._open) == 1 for s in (a, b)))
+        assert (a.peer_count(), b.peer_count()) == (1, 1)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_servers_with_each_other_as_static_nodes_end_connected_once(attempt: int) -> None:
+    a, b, inbox_a, inbox_b, clock = pair()
+    with a, b:
+        a.add_peer(b.self())
+        b.add_peer(a.self())
+        eventually(lambda: (a.peer_count(), b.peer_count()) == (1, 1))
+        p2p.send(inbox_a.peer().running[0], 0, "hello")
+        inbox_b.peer()
+        assert inbox_b.message().decode(str) == "hello"
+        # Nothing but the one connection is left, and nothing is dialed any more.
+        eventually(lambda: all(len(s._peer_set._open) == 1 for s in (a, b)))
+        clock.advance(0.0)
+        assert (a.peer_count(), b.peer_count()) == (1, 1)
+        assert not a._dialing._dials and not b._dialing._dials
+
+

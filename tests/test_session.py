@@ -1,0 +1,372 @@
+"""Sessions: how the messages of one connection flow, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+import p2p
+from p2p import DiscReason, SimulatedClock
+from p2p.codec import encode
+from p2p.errors import DialStep, LoopCrashed, PeerDisconnected
+from p2p.mailbox import LIMIT_BYTES
+from p2p.net import Loop
+from p2p.rlpx import Connection, Hello
+from p2p.session import BATCH_BYTES, Ending, Phase, Session, where_is
+from tests.hostile.remote import LENGTH, PATIENCE_S, TEST, Remote
+from tests.hostile.target import Inbox, Target, eventually, target
+
+T = TypeVar("T")
+
+
+# how it ended, in words
+
+
+def test_ending_without_a_cause_names_the_reason_and_who_gave_it() -> None:
+    ours = Ending(DiscReason.QUITTING, False, DialStep.CONNECTED)
+    theirs = Ending(DiscReason.TOO_MANY_PEERS, True, DialStep.CONNECTED)
+    assert str(ours) == "client quitting (local)"
+    assert str(theirs) == "too many peers (remote)"
+
+
+def test_ending_with_a_cause_tells_it_and_chains_it() -> None:
+    cause = p2p.FrameError("bad MAC")
+    ending = Ending(DiscReason.PROTOCOL_ERROR, False, DialStep.CONNECTED, cause)
+    assert str(ending) == "breach of protocol: bad MAC"
+    assert ending.error().__cause__ is cause
+
+
+def test_every_waiter_gets_an_error_of_its_own() -> None:
+    ending = Ending(DiscReason.REQUESTED, False, DialStep.CONNECTED)
+    assert ending.error() is not ending.error()
+
+
+def test_place_of_a_thread_is_where_the_program_stands_not_the_library() -> None:
+    ready, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        ready.set()
+        over.wait()  # in threading.py, which is nobody's place
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    ready.wait(PATIENCE_S)
+    line = wait.__code__.co_firstlineno + 2
+    eventually(lambda: where_is(thread) == f"{__file__}:{line} in wait")
+    over.set()
+    thread.join()
+
+
+def test_place_of_a_thread_that_is_not_there_is_unknown() -> None:
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    assert where_is(None) == where_is(thread) == "an unknown place"
+
+
+# a session by itself
+
+
+class Owner:
+    """Accepts everybody, makes no peer, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.refusal: DiscReason | None = None
+
+    def identity_known(self, session: Session) -> DiscReason | None:
+        self.calls.append("identity")
+        return self.refusal
+
+    def hello_received(self, session: Session) -> DiscReason | None:
+        self.calls.append("hello")
+        return None
+
+    def session_opened(self, session: Session) -> Any:
+        raise AssertionError("no session gets so far here")
+
+    def session_closing(self, session: Session) -> None:
+        self.calls.append("closing")
+
+    def socket_closed(self, session: Session) -> None:
+        self.calls.append("socket closed")
+
+    def session_ended(self, session: Session) -> None:
+        self.calls.append("ended")
+
+
+class Bench:
+    """A loop with one inbound session, whose remote end is a :class:`Remote`."""
+
+    def __init__(self) -> None:
+        self.clock = SimulatedClock()
+        self.loop = Loop("p2p-io", self.clock)
+        self.owner = Owner()
+        key = p2p.generate_key()
+        hello = Hello(5, "bench", [TEST], 0, key.public_key.to_bytes())
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.remote = Remote(socket.create_connection(listener.getsockname()), key.public_key)
+            sock, _ = listener.accept()
+        self.loop.start()
+
+        def make() -> Session:
+            now = self.loop.now()
+            machine = Connection(key, hello, [(TEST, LENGTH)], os.urandom, now)
+            return Session(self.loop, sock, machine, self.owner)
+
+        self.session = self.run(make)
+
+    def run(self, fn: Callable[..., T], *args: object) -> T:
+        return self.loop.call(fn, *args, timeout_s=PATIENCE_S)
+
+    def await_end(self) -> Ending:
+        eventually(lambda: "ended" in self.owner.calls)
+        assert self.session.phase is Phase.CLOSED
+        assert self.owner.calls[-3:] == ["closing", "socket closed", "ended"]
+        assert self.session.ending is not None
+        return self.session.ending
+
+    def await_end_after_close(self) -> Ending:
+        """The same, when the session waits for the remote to close."""
+        self.remote.sock.close()
+        return self.await_end()
+
+    def close(self) -> None:
+        self.remote.sock.close()
+        self.loop.post(self.session.abort)
+        self.loop.stop()
+        self.loop.join(PATIENCE_S)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def test_end_of_data_in_the_handshake_ends_the_session(bench: Bench) -> None:
+    bench.remote.sock.shutdown(socket.SHUT_WR)
+    bench.remote.await_eof()
+    assert bench.await_end() == Ending(DiscReason.NETWORK_ERROR, True, DialStep.AUTH)
+
+
+def test_reset_in_the_handshake_ends_the_session_with_its_error(bench: Bench) -> None:
+    bench.remote.reset()
+    ending = bench.await_end()
+    assert (ending.reason, ending.by_remote) == (DiscReason.NETWORK_ERROR, True)
+    assert isinstance(ending.cause, ConnectionResetError)
+
+
+def test_silence_ends_the_session_after_five_seconds(bench: Bench) -> None:
+    bench.clock.advance(4.9)
+    bench.run(lambda: None)
+    assert bench.session.phase is Phase.HANDSHAKE
+    bench.clock.advance(0.2)
+    bench.remote.await_eof()
+    ending = bench.await_end_after_close()
+    assert (ending.reason, ending.step) == (DiscReason.READ_TIMEOUT, DialStep.AUTH)
+    assert isinstance(ending.cause, p2p.RemoteTimeout)
+
+
+def test_refused_identity_is_told_the_reason(bench: Bench) -> None:
+    bench.owner.refusal = DiscReason.TOO_MANY_PEERS
+    bench.remote.shake_hands()
+    bench.remote.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
+    assert bench.remote.disconnect_reason() is DiscReason.TOO_MANY_PEERS
+    ending = bench.await_end_after_close()
+    assert ending == Ending(DiscReason.TOO_MANY_PEERS, False, DialStep.HELLO)
+    assert "hello" not in bench.owner.calls
+
+
+def test_first_ending_counts(bench: Bench) -> None:
+    def end_twice() -> None:
+        bench.session.end_locally(DiscReason.USELESS_PEER)
+        bench.session.end_locally(DiscReason.QUITTING)
+        bench.session.abort()
+
+    bench.run(end_twice)
+    assert bench.await_end().reason is DiscReason.USELESS_PEER
+    assert bench.owner.calls.count("closing") == 1
+
+
+def test_closed_session_that_the_remote_keeps_open_ends_after_the_linger(bench: Bench) -> None:
+    bench.run(bench.session.end_locally, DiscReason.QUITTING)
+    bench.remote.await_eof()
+    assert bench.session.phase is Phase.CLOSING
+    bench.clock.advance(1.0)
+    bench.await_end()
+
+
+def test_abort_closes_at_once(bench: Bench) -> None:
+    bench.run(bench.session.abort)
+    bench.await_end()
+    assert bench.owner.calls == ["closing", "socket closed", "ended"]
+
+
+def test_crash_wakes_writers_with_the_cause(bench: Bench) -> None:
+    fault = RuntimeError("injected")
+    bench.run(bench.session.crash, fault)
+    with pytest.raises(LoopCrashed) as raised:
+        bench.session.outbox.put((0, b""))
+    assert raised.value.__cause__ is fault
+    eventually(lambda: "ended" in bench.owner.calls)
+
+
+# messages of an open session, on a server
+
+
+def open_session(victim: Target) -> Session:
+    (session,) = (s for s in victim.server._peer_set._sessions if s.phase is Phase.OPEN)
+    return session
+
+
+class Hand:
+    """A handler that stands still while the test uses its read-writer."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._over = threading.Event()
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self.peer, self._rw = peer, rw
+        self._ready.set()
+        self._over.wait()
+
+    @property
+    def rw(self) -> p2p.MsgReadWriter:
+        assert self._ready.wait(PATIENCE_S)
+        return self._rw
+
+    def let_go(self) -> None:
+        self._over.set()
+
+
+@pytest.fixture
+def hand() -> Iterator[Hand]:
+    made = Hand()
+    yield made
+    made.let_go()
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [BATCH_BYTES, 10, 10],
+        [BATCH_BYTES + 1, 0, BATCH_BYTES + 1, 0],
+        [LIMIT_BYTES, LIMIT_BYTES, 1],
+        [BATCH_BYTES - 1000, 2000, 1],
+        [5_000_000, 1, 5_000_000],
+    ],
+    ids=str,
+)
+def test_message_after_one_larger_than_a_batch_is_sent(hand: Hand, sizes: list[int]) -> None:
+    """Each write must reach the loop, whatever the batches before it were."""
+    with target(hand.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        for size in sizes:
+            hand.rw.write_msg(p2p.Msg(1, bytes(size)))
+            assert remote.next_message() == (1, bytes(size))
+        hand.let_go()
+
+
+def test_messages_leave_in_the_order_of_the_writes(hand: Hand) -> None:
+    sizes = [0, 300_000, 1, 70_000, 5, 262_144, 17, 262_016, 3, 1_048_576, 0]
+    with target(hand.run) as victim, victim.attack() as remote:
+        remote.open()
+        messages = [(n % LENGTH, os.urandom(size)) for n, size in enumerate(sizes * 3)]
+
+        def write() -> None:
+            for code, payload in messages:
+                hand.rw.write_msg(p2p.Msg(code, payload))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert [remote.next_message() for _ in messages] == messages
+        writer.join(PATIENCE_S)
+        hand.let_go()
+
+
+def test_everything_written_before_the_handler_returns_arrives_before_disconnect() -> None:
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        for number in range(500):
+            p2p.send(rw, 0, number)
+
+    with target(run) as victim, victim.attack() as remote:
+        remote.open()
+        assert remote.disconnect_reason() is DiscReason.QUITTING
+        assert [payload for _, payload in remote.messages] == [
+            encode(number) for number in range(500)
+        ]
+
+
+def test_second_handler_that_leaves_does_not_cut_the_flush_short(hand: Hand) -> None:
+    """The first reason ends the connection; what was written before it is still sent."""
+    other = Inbox()
+    protocols = [
+        p2p.Protocol("test", 1, LENGTH, hand.run),
+        p2p.Protocol("zest", 1, LENGTH, other.run),
+    ]
+    with target(protocols=protocols) as victim:
+        caps = [TEST, p2p.Cap("zest", 1)]
+        with victim.attack(version=4, caps=caps) as remote:
+            remote.open()
+            rw, count = hand.rw, 0
+
+            def write() -> None:
+                nonlocal count
+                try:
+                    while True:
+                        rw.write_msg(p2p.Msg(0, count.to_bytes(8, "big") + bytes(50_000)))
+                        count += 1
+                except PeerDisconnected:
+                    pass
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            session = open_session(victim)
+            eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
+            hand.peer.disconnect(DiscReason.USELESS_PEER)
+            assert other.ending().reason is DiscReason.USELESS_PEER
+            writer.join(PATIENCE_S)
+            hand.let_go()
+            for number in range(count):
+                assert remote.next_message()[1][:8] == number.to_bytes(8, "big")
+            assert remote.disconnect_reason() is DiscReason.USELESS_PEER
+
+
+def test_write_that_has_to_wait_always_has_a_timer(hand: Hand) -> None:
+    """Between two batches of a flush nothing is due; the batch that sticks needs a time limit."""
+    with target(hand.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        rw = hand.rw
+        session = open_session(victim)
+
+        def between_two_batches() -> None:
+            session.phase = Phase.FLUSHING
+            session._write_deadline = None
+            session._on_timer()
+            session.phase = Phase.OPEN
+
+        session.loop.call(between_two_batches)
+        assert session._timer is None
+
+        def write() -> None:
+            try:
+                while True:
+                    rw.write_msg(p2p.Msg(0, bytes(100_000)))
+            except PeerDisconnected:
+                pass
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
+        assert session._timer is not None
+        remote.reset()
+        writer.join(PATIENCE_S)
+        hand.let_go()
