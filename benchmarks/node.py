@@ -118,6 +118,7 @@ class Listener:
             max_peers=MAX_PEERS,
             no_dial=True,
             listen_addr="127.0.0.1:0",
+            no_discovery=True,
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()

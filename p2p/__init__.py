@@ -8,10 +8,10 @@ snake_case. Only what is imported here is public.
 from __future__ import annotations
 
 from p2p._version import __version__
+from p2p.attempts import DialAttempt
 from p2p.clock import Clock, SimulatedClock, SystemClock
 from p2p.config import Dialer
 from p2p.crypto import PrivateKey, PublicKey
-from p2p.dial import DialAttempt
 from p2p.enode import (
     Node,
     NodeID,

@@ -12,6 +12,7 @@ thread may read a configuration.
 from __future__ import annotations
 
 import logging
+import os
 import reprlib
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +74,18 @@ class Config:
         The sub-protocols to offer, no name and version twice.
     ``listen_addr``
         "host:port" or ":port" to listen on, port 0 for any; None: do not listen.
+    ``discovery_v4``
+        Find and be found by discovery v4; None: if the server listens.
+    ``no_discovery``
+        Neither look for nodes nor answer those who do, whatever ``discovery_v4`` says.
+    ``bootstrap_nodes``
+        Nodes to begin with when no others are known.
+    ``node_database``
+        The file in which known nodes are kept over restarts; None: in memory.
+    ``disc_addr``
+        "host:port" or ":port" for discovery's UDP, if not that of ``listen_addr``.
+    ``discovery_version``
+        The version in discovery pings: 4, but some networks use numbers of their own.
     ``dialer``
         Opens outbound connections in place of the server's own connector.
     ``no_dial``
@@ -97,6 +110,12 @@ class Config:
     net_restrict: Netlist | str | None = None
     protocols: Sequence[Protocol] = ()
     listen_addr: str | None = None
+    discovery_v4: bool | None = None
+    no_discovery: bool = False
+    bootstrap_nodes: Sequence[Node] = ()
+    node_database: str | os.PathLike[str] | None = None
+    disc_addr: str | None = None
+    discovery_version: int = 4
     dialer: Dialer | None = None
     no_dial: bool = False
     enable_msg_events: bool = False
@@ -111,7 +130,8 @@ class Config:
         self._check_nodes()
         self._check_network()
         self._check_protocols()
-        for option in ("no_dial", "enable_msg_events", "accept_pre_eip8"):
+        self._check_discovery()
+        for option in ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"):
             _check_type(option, getattr(self, option), bool, "True or False")
         if self.logger is not None:
             _check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
@@ -128,6 +148,17 @@ class Config:
         """``listen_addr`` as host (None: every address) and port, or None for not to listen."""
         return None if self.listen_addr is None else split_listen_addr(self.listen_addr)
 
+    @property
+    def disc_endpoint(self) -> tuple[str | None, int] | None:
+        """``disc_addr`` as host (None: every address) and port, or None."""
+        return None if self.disc_addr is None else split_listen_addr(self.disc_addr)
+
+    @property
+    def discovers(self) -> bool:
+        """Whether discovery is to run."""
+        wanted = self.listen_addr is not None if self.discovery_v4 is None else self.discovery_v4
+        return wanted and not self.no_discovery
+
     def _set(self, option: str, value: object) -> None:
         object.__setattr__(self, option, value)  # the way around frozen; only before anyone reads
 
@@ -140,13 +171,14 @@ class Config:
         self._set("dial_ratio", self.dial_ratio or DEFAULT_DIAL_RATIO)
 
     def _check_nodes(self) -> None:
-        for option in ("static_nodes", "trusted_nodes"):
+        for option in ("static_nodes", "trusted_nodes", "bootstrap_nodes"):
             nodes = _as_tuple(option, getattr(self, option), "a list of nodes")
             for node in nodes:
                 _check_node(option, node)
             self._set(option, nodes)
-        for node in self.static_nodes:
-            check_has_key("static_nodes", node)
+        for option in ("static_nodes", "bootstrap_nodes"):
+            for node in getattr(self, option):
+                check_has_key(option, node)
 
     def _check_network(self) -> None:
         if isinstance(self.net_restrict, str):
@@ -160,6 +192,26 @@ class Config:
             _named("listen_addr", split_listen_addr, self.listen_addr)
         if self.dialer is not None and not callable(getattr(self.dialer, "dial", None)):
             raise _wrong("dialer", self.dialer, "an object with dial(node, timeout_s), or None")
+
+    def _check_discovery(self) -> None:
+        if self.discovery_v4 is not None:
+            _check_type("discovery_v4", self.discovery_v4, bool, "True, False or None")
+        if self.disc_addr is not None:
+            wanted = 'text such as ":30303" or "127.0.0.1:0", or None'
+            _check_type("disc_addr", self.disc_addr, str, wanted)
+            _named("disc_addr", split_listen_addr, self.disc_addr)
+        if self.node_database is not None:
+            wanted = "a path, or None for memory"
+            _check_type("node_database", self.node_database, (str, os.PathLike), wanted)
+        version = self.discovery_version
+        if type(version) is not int or not 0 <= version < 2**32:
+            raise _wrong("discovery_version", version, "an int from 0 up")
+        for node in self.bootstrap_nodes:
+            if node.udp_endpoint is None and not node.hostname:
+                raise ConfigError(
+                    f"bootstrap_nodes: {node.id.short} has no address or no UDP port, so nobody "
+                    "can ask it"
+                )
 
     def _check_protocols(self) -> None:
         protocols = _as_tuple("protocols", self.protocols, "a list of p2p.Protocol")
@@ -253,7 +305,9 @@ def _named(option: str, parse: Callable[[str], object], text: str) -> object:
         raise ConfigError(f"{option}: {error}") from error
 
 
-def _check_type(option: str, value: object, kind: type, wanted: str) -> None:
+def _check_type(
+    option: str, value: object, kind: type | tuple[type, ...], wanted: str
+) -> None:
     if not isinstance(value, kind):
         raise _wrong(option, value, wanted)
 

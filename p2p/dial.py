@@ -1,4 +1,4 @@
-"""Whom to dial next, and whom not: the scheduler of outbound connections and the log of attempts.
+"""Whom to dial next, and whom not: the scheduler of outbound connections.
 
 The scheduler knows which nodes are static or trusted, being dialed, connected, or in an inbound
 handshake, and which were dialed within the last 35 s. From that it answers two questions: may this
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, Protocol, TypeVar
 
@@ -26,7 +25,6 @@ from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,
     ConnectError,
-    DialStep,
     IsSelf,
     NetRestricted,
     NoEndpoint,
@@ -42,11 +40,14 @@ DEFAULT_MAX_ACTIVE = 50
 #: small network each second attempt would be closed without a word.
 DIAL_HISTORY_S = INBOUND_WINDOW_S + 5.0
 
+#: How long discovery is not asked again for a node that it did not find, at first and at most.
+INITIAL_RESOLVE_DELAY_S = 60.0
+MAX_RESOLVE_DELAY_S = 3600.0
+
 #: Nodes the history remembers at most. Only a program that dials by hand more than 250 nodes a
 #: second gets there; the oldest is then free to be dialed a little early.
 MAX_HISTORY = 10_000
 
-E = TypeVar("E", bound=BaseException)
 K = TypeVar("K", bound=Hashable)
 
 
@@ -80,27 +81,6 @@ class DialNode(Protocol):
 N = TypeVar("N", bound=DialNode)
 
 
-@dataclass(frozen=True, slots=True)
-class DialAttempt:
-    """One attempt to connect to a node.
-
-    ``time_unix`` is when it ended, ``address`` the "ip:port" that was dialed (or what stands for
-    it), ``step`` how far it came, ``error`` why it failed, or None if the node became a peer.
-    """
-
-    time_unix: float
-    address: str
-    step: DialStep
-    error: ConnectError | None = None
-
-    @property
-    def outcome(self) -> str:
-        """What came of it, in a line: "connected", or the step, the error's name and its text."""
-        if self.error is None:
-            return "connected"
-        return f"{self.step}: {type(self.error).__name__}: {self.error}"
-
-
 class DialScheduler(Generic[N]):
     """Decides which nodes may be dialed, and which static nodes to dial next.
 
@@ -131,6 +111,8 @@ class DialScheduler(Generic[N]):
         self._pending_inbound: set[bytes] = set()
         self._dialed_peers = 0
         self._full = False
+        #: Whether discovery can be asked for static nodes that have no address.
+        self.can_resolve = False
         # what was started
         self._dialing: set[bytes] = set()
         self._history: OrderedDict[bytes, float] = OrderedDict()  # ID -> expiry, earliest first
@@ -208,17 +190,20 @@ class DialScheduler(Generic[N]):
 
     # Output.
 
-    def check_dial(self, node: N, now: float) -> ConnectError | None:
+    def check_dial(
+        self, node: N, now: float, *, resolvable: bool = False
+    ) -> ConnectError | None:
         """Return why ``node`` must not be dialed at ``now``, or None if it may be.
 
         The error is one of :class:`IsSelf`, :class:`NoEndpoint`, :class:`AlreadyDialing`,
         :class:`AlreadyConnected`, :class:`NetRestricted`, :class:`RecentlyDialed` (with
         ``retry_in_s``) and :class:`TooManyPeers`. A node with only a host name passes the check of
-        its address: ask :meth:`check_address` when the name is resolved.
+        its address: ask :meth:`check_address` when the name is resolved. So does one without any
+        address if it is ``resolvable``, that is, if its owner will ask discovery for it.
         """
         return (
             self._check_identity(node)
-            or self._check_endpoint(node)
+            or self._check_endpoint(node, resolvable)
             or self._check_state(node.id)
             or (self.check_address(node.ip) if node.ip is not None else None)
             or self._check_history(node.id, now)
@@ -247,7 +232,7 @@ class DialScheduler(Generic[N]):
         started: list[N] = []
         while len(self._dialing) < self._max_active and self._has_ready():
             node = self._static[self._take_ready()]
-            if self.check_dial(node, now) is None:
+            if self.check_dial(node, now, resolvable=self.can_resolve) is None:
                 self.begin(node, now)
                 started.append(node)
         return started
@@ -275,12 +260,29 @@ class DialScheduler(Generic[N]):
         wanted = (self._max_dialed - self._dialed_peers) * 2
         return min(wanted, self._max_active) - len(self._dialing)
 
+    @property
+    def dialed_peers(self) -> int:
+        """How many peers are ones that we dialed."""
+        return self._dialed_peers
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether fewer peers are dialed ones than there may be."""
+        return self._dialed_peers < self._max_dialed
+
+    @property
+    def static_count(self) -> int:
+        """How many nodes are static."""
+        return len(self._static)
+
     # The checks, in their order.
 
     def _check_identity(self, node: N) -> ConnectError | None:
         return IsSelf("the node is this node itself") if node.id == self._self_id else None
 
-    def _check_endpoint(self, node: N) -> ConnectError | None:
+    def _check_endpoint(self, node: N, resolvable: bool) -> ConnectError | None:
+        if resolvable and not node.hostname and node.ip is None:
+            return None
         if not node.hostname and (node.ip is None or node.ip.is_unspecified):
             return NoEndpoint("the node has no known address")
         return NoEndpoint("the node has no TCP port") if node.tcp == 0 else None
@@ -327,48 +329,30 @@ class DialScheduler(Generic[N]):
         self._reconsider(node_id)
 
 
-class AttemptLog:
-    """The last attempts to connect, by node ID; bounded in nodes and in attempts of a node.
+class ResolveBackoff:
+    """When the network may be asked again where a node is.
 
-    When there are more than ``max_nodes`` the node goes whose last attempt is the longest ago.
+    A minute after the first time in vain, then after twice as long each time, at most an hour.
     """
 
-    def __init__(self, max_nodes: int = 1000, per_node: int = 10) -> None:
-        self._max_nodes = max_nodes
-        self._per_node = per_node
-        # by node, the one with the latest attempt at the end
-        self._attempts: OrderedDict[bytes, list[DialAttempt]] = OrderedDict()
+    def __init__(self) -> None:
+        self._next: dict[bytes, tuple[float, float]] = {}  # ID -> (when, delay after that)
 
-    def add(self, node_id: bytes, attempt: DialAttempt) -> None:
-        """Remember an attempt. Its error is kept as a copy, without its traceback."""
-        if attempt.error is not None:
-            attempt = replace(attempt, error=_without_traceback(attempt.error))
-        attempts = self._attempts.setdefault(node_id, [])
-        attempts.append(attempt)
-        del attempts[: -self._per_node]
-        self._attempts.move_to_end(node_id)
-        if len(self._attempts) > self._max_nodes:
-            self._attempts.popitem(last=False)
+    def may_ask(self, node_id: bytes, now: float) -> bool:
+        """Whether it is time to ask for the node."""
+        return now >= self._next.get(node_id, (now, 0.0))[0]
 
-    def of(self, node_id: bytes) -> list[DialAttempt]:
-        """The attempts that are remembered of a node, oldest first; a new list."""
-        return list(self._attempts.get(node_id, ()))
+    def asked(self, node_id: bytes, found: bool, now: float) -> None:
+        """The network was asked, and has found the node or has not."""
+        if found:
+            self.forget(node_id)
+            return
+        delay = self._next.get(node_id, (now, INITIAL_RESOLVE_DELAY_S))[1]
+        self._next[node_id] = (now + delay, min(delay * 2, MAX_RESOLVE_DELAY_S))
 
-
-def _without_traceback(error: E) -> E:
-    """Copy an error and its direct cause, so that no frame with all it holds is kept alive."""
-    copy = _bare_copy(error)
-    if error.__cause__ is not None:
-        copy.__cause__ = _bare_copy(error.__cause__)
-    return copy
-
-
-def _bare_copy(error: E) -> E:
-    # not copy.copy(): it calls the constructor, whose arguments are not always error.args
-    copy = type(error).__new__(type(error), *error.args)
-    copy.args = error.args
-    copy.__dict__.update(error.__dict__)
-    return copy
+    def forget(self, node_id: bytes) -> None:
+        """The node is of no interest any more, or was found."""
+        self._next.pop(node_id, None)
 
 
 class _Bag(Generic[K]):

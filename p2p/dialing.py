@@ -1,9 +1,8 @@
 """Dialing: carries out what the scheduler decides and what ``connect`` asks for.
 
-Owned by ``p2p-io``. A dial goes through looking up a host name (in a thread of its own), opening
-the TCP connection (on the loop, or by the user's dialer in a thread of its own) and the session's
-handshake. However it ends, the attempt is logged, the scheduler is told, and whoever waits for the
-dial gets the peer or the precise error.
+Owned by ``p2p-io``. It begins dials (:mod:`p2p.dialtask`) for static nodes when they are due, for
+candidates when there are free slots, and for callers of ``connect`` at once. However a dial ends,
+the attempt is logged, the scheduler is told, and whoever waits gets the peer or the precise error.
 """
 
 from __future__ import annotations
@@ -11,47 +10,34 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from ipaddress import ip_address
 
-from p2p.config import Config
-from p2p.dial import AttemptLog, DialAttempt, DialScheduler
+from p2p.attempts import AttemptLog, DialAttempt
+from p2p.config import Config, Dialer
+from p2p.dial import DialScheduler, ResolveBackoff
+from p2p.dialerror import session_error
+from p2p.dialtask import Dial, address_text, fail
 from p2p.enode import Node
 from p2p.errors import (
-    AlreadyConnected,
     ConnectError,
-    ConnectionLost,
-    DialRefused,
     DialStep,
     DialTimeout,
-    DiscReason,
-    HandshakeFailed,
-    IsSelf,
-    NameNotResolved,
-    NoSharedCapability,
     RecentlyDialed,
-    RefusedByPeer,
-    RemoteTimeout,
     ServerStopped,
     Throttled,
-    TooManyPeers,
-    UnexpectedIdentity,
-    Unreachable,
-    WrongIdentity,
 )
-from p2p.net import Connecting, Loop, Timer
-from p2p.netutil import IPAddress, is_lan, join_host_port
-from p2p.peer import Peer, printable
+from p2p.finder import Finder
+from p2p.net import Loop, Timer
+from p2p.netutil import IPAddress, is_lan
+from p2p.peer import Peer
 from p2p.peerset import PeerSet
-from p2p.rlpx import State
 from p2p.session import Session
 
-#: From the first packet to the TCP connection.
-DIAL_TIMEOUT_S = 15.0
-#: How much of a stranger's capabilities an error shows: of each, and how many. Real names have up
-#: to 8 letters, real nodes up to 10 capabilities.
-CAP_LENGTH, MAX_CAPS = 30, 20
+#: How often "looking for peers" is said, and below how many dialed peers.
+SEARCH_REPORT_INTERVAL_S = 10.0
+SEARCH_REPORT_PEERS = 3
 
 
 class Dialing:
@@ -66,29 +52,57 @@ class Dialing:
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
+        self.loop = loop
+        self.log = logger.getChild("server")
         self._config = config
-        self._loop = loop
         self._peer_set = peer_set
         self._scheduler = scheduler
-        self._log = logger.getChild("server")
         # owned by p2p-io
         self.attempts = AttemptLog()
         self._dials: dict[bytes, Dial] = {}
+        self._backoff = ResolveBackoff()
+        self._finder: Finder | None = None
         self._timer: Timer | None = None
+        self._report_timer: Timer | None = None
         self._stopped = False
         self._threads: list[threading.Thread] = []
+        # since the last report
+        self._tried = 0
+        self._refused: Counter[str] = Counter()
+
+    def use(self, finder: Finder) -> None:
+        """Take candidates and addresses from ``finder`` from now on."""
+        self._finder = finder
+        self._scheduler.can_resolve = finder.can_resolve
+        if finder.is_searching:
+            self._report_timer = self.loop.call_later(SEARCH_REPORT_INTERVAL_S, self._report)
 
     def schedule(self) -> None:
-        """Begin what is due, and wake up for what will be."""
+        """Begin what is due, ask for a candidate if there is room, wake up for what will be."""
         if self._stopped or self._config.no_dial:
             return
-        now = self._loop.now()
+        now = self.loop.now()
         for node in self._scheduler.poll(now):
             self._begin(node, static=True)
+        if self._finder is not None:
+            self._finder.want(self._scheduler.free_slots() > 0)
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._scheduler.next_deadline(now)
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self.schedule)
+        self._timer = None if deadline is None else self.loop.call_at(deadline, self.schedule)
+
+    def try_candidate(self, node: Node) -> None:
+        """Dial a node that a source has come up with, if it may be."""
+        if self._stopped:
+            return
+        now = self.loop.now()
+        error = self._scheduler.check_dial(node, now)
+        if error is not None:
+            self._refused[str(error.__class__.__name__)] += 1
+        elif self._scheduler.free_slots() > 0:
+            self._scheduler.begin(node, now)
+            self._begin(node, static=False)
+        self.schedule()
 
     def connect(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
@@ -97,35 +111,30 @@ class Dialing:
             error = self._check(node)
             if error is not None:
                 self.attempts.add(node.id, self._attempt(node, error.step, error))
-                _fail(waiter, error)
+                fail(waiter, error)
                 return
-            self._scheduler.begin(node, self._loop.now())
+            self._scheduler.begin(node, self.loop.now())
             dial = self._begin(node, static=self._scheduler.is_static(node.id))
         dial.waiters.append(waiter)
-        timer = self._loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
-        waiter.add_done_callback(lambda _: self._loop.post(timer.cancel))
+        timer = self.loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
+        waiter.add_done_callback(lambda _: self.loop.post(timer.cancel))
 
     def stop(self) -> list[threading.Thread]:
         """Give up all dials; returns the threads that may still be at work."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._report_timer):
+            if timer is not None:
+                timer.cancel()
         for dial in list(self._dials.values()):
             dial.cancel(ServerStopped("the server stopped"))
         self._dials.clear()
         return self._threads
 
-    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
-        """Run a blocking job in a thread of its own."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=job, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
     def _check(self, node: Node) -> ConnectError | None:
         if self._stopped:
             return ConnectError("the server is stopping")
-        error = self._scheduler.check_dial(node, self._loop.now())
+        can_resolve = self._scheduler.can_resolve
+        error = self._scheduler.check_dial(node, self.loop.now(), resolvable=can_resolve)
         if not isinstance(error, RecentlyDialed):
             return error
         if node.ip is not None and is_lan(node.ip):
@@ -136,238 +145,86 @@ class Dialing:
         )
 
     def _begin(self, node: Node, static: bool) -> Dial:
-        self._log.debug("dialing %s at %s", node.id.short, _address_text(node))
+        self.log.debug("dialing %s at %s", node.id.short, address_text(node))
         dial = Dial(self, node, static)
         self._dials[node.id] = dial
         dial.start()
         return dial
 
-    def finished(self, dial: Dial, outcome: Peer | ConnectError) -> None:
-        """A dial has ended."""
-        node = dial.node
-        self._dials.pop(node.id, None)
-        error = outcome if isinstance(outcome, ConnectError) else None
-        step = DialStep.CONNECTED if error is None else error.step
-        attempt = self._attempt(node, step, error)
-        self.attempts.add(node.id, attempt)
-        self._log.debug("dial of %s: %s", node.id.short, attempt.outcome)
-        for waiter in dial.waiters:
-            if isinstance(outcome, ConnectError):
-                _fail(waiter, outcome)
-            elif not waiter.done():
-                waiter.set_result(outcome)
-        self._scheduler.dial_done(node.id)
-        self.schedule()
-
     def _attempt(self, node: Node, step: DialStep, error: ConnectError | None) -> DialAttempt:
-        return DialAttempt(self._config.clock.time_unix(), _address_text(node), step, error)
+        return DialAttempt(self._config.clock.time_unix(), address_text(node), step, error)
 
     def _give_up(self, dial: Dial, waiter: Future[Peer], timeout_s: float) -> None:
         """A caller of ``connect`` has no more time. A dial of a static node goes on without it."""
         error = DialTimeout(f"no {dial.step} within {timeout_s:g} s", dial.step)
-        _fail(waiter, error)
+        fail(waiter, error)
         if not dial.static and all(other.done() for other in dial.waiters):
             dial.cancel(error)
             self.finished(dial, error)
 
+    def _report(self) -> None:
+        """Tell a user whose node has hardly any peers what it is doing about it."""
+        self._report_timer = self.loop.call_later(SEARCH_REPORT_INTERVAL_S, self._report)
+        scheduler = self._scheduler
+        if scheduler.dialed_peers < SEARCH_REPORT_PEERS and scheduler.wants_more:
+            refused = ", ".join(f"{name} {count}" for name, count in sorted(self._refused.items()))
+            self.log.info(
+                "looking for peers: %d connected, %d tried, %d static; candidates refused: %s",
+                len(self._peer_set.peers()),
+                self._tried,
+                scheduler.static_count,
+                refused or "none",
+            )
+        self._tried = 0
+        self._refused.clear()
 
-class Dial:
-    """One dial, from the host name to the peer."""
-
-    def __init__(self, dialing: Dialing, node: Node, static: bool) -> None:
-        self.node = node
-        self.static = static
-        self.waiters: list[Future[Peer]] = []
-        self._dialing = dialing
-        self._loop = dialing._loop
-        self._config = dialing._config
-        self._step = DialStep.RESOLVE if node.hostname else DialStep.TCP
-        self._connecting: Connecting | None = None
-        self._session: Session | None = None
-        self._over = False
+    # calls of the dials (DialOwner)
 
     @property
-    def step(self) -> DialStep:
-        """What the dial is waiting for."""
-        return self._step if self._session is None else self._session.machine.step
+    def dialer(self) -> Dialer | None:
+        return self._config.dialer
 
-    def start(self) -> None:
-        if self.node.hostname:
-            self._run_blocking("dns", self._look_up)
-        else:
-            self._open()
+    def check_address(self, ip: IPAddress) -> ConnectError | None:
+        return self._scheduler.check_address(ip)
 
-    def cancel(self, error: Exception) -> None:
-        """Give up without a report to :class:`Dialing`; waiters get ``error``."""
-        self._over = True
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._session is not None:
-            self._session.end_locally(DiscReason.REQUESTED)
-        for waiter in self.waiters:
-            _fail(waiter, error)
+    def may_resolve(self, node: Node) -> bool:
+        return self._scheduler.can_resolve and self._backoff.may_ask(node.id, self.loop.now())
 
-    def _finish(self, outcome: Peer | ConnectError) -> None:
-        if not self._over:
-            self._over = True
-            self._dialing.finished(self, outcome)
+    def resolve(self, node: Node) -> Node | None:
+        return None if self._finder is None else self._finder.resolve(node)
 
-    # the name
+    def resolved(self, node: Node, found: Node | None) -> None:
+        self._backoff.asked(node.id, found is not None, self.loop.now())
+        if found is not None and self._scheduler.is_static(node.id):
+            self._scheduler.add_static(found)
 
-    def _look_up(self) -> None:
-        """In a helper thread: names may take seconds, and each dial asks anew."""
-        name = self.node.hostname
-        try:
-            found = socket.getaddrinfo(name, self.node.tcp, type=socket.SOCK_STREAM)
-            addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
-        except (OSError, UnicodeError) as error:
-            text = f"cannot look up {name}: {error}"
-            self._loop.post(self._finish, NameNotResolved(text))
-            return
-        self._loop.post(self._resolved, addresses)
+    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=job, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    def _resolved(self, addresses: list[IPAddress]) -> None:
-        if self._over:
-            return
-        if not addresses:
-            self._finish(NameNotResolved(f"{self.node.hostname} has no address"))
-            return
-        # IPv4 first, as go-ethereum does: it is the one that more networks can reach.
-        addresses.sort(key=lambda ip: ip.version)
-        self.node = self.node.with_ip(addresses[0])
-        self._open()
+    def open_session(
+        self, sock: socket.socket, dial: Dial, on_settled: Callable[[Session], None]
+    ) -> Session:
+        return self._peer_set.dialed(sock, dial.node, dial.static, on_settled)
 
-    # the TCP connection
+    def session_error(self, session: Session) -> ConnectError:
+        return session_error(session, self._config)
 
-    def _open(self) -> None:
-        self._step = DialStep.TCP
-        node = self.node
-        assert node.ip is not None
-        refusal = self._dialing._scheduler.check_address(node.ip)
-        if refusal is not None:
-            self._loop.post(self._finish, refusal)
-        elif self._config.dialer is not None:
-            self._run_blocking("dial", self._ask_dialer)
-        else:
-            address = (node.ip, node.tcp)
-            self._connecting = Connecting(self._loop, address, DIAL_TIMEOUT_S, self._connected)
-
-    def _ask_dialer(self) -> None:
-        """In a helper thread: the user's dialer may block."""
-        assert self._config.dialer is not None
-        try:
-            sock = self._config.dialer.dial(self.node, DIAL_TIMEOUT_S)
-            if not isinstance(sock, socket.socket) or sock.fileno() < 0:
-                raise TypeError(f"want an open socket, not {sock!r}")
-        except OSError as error:
-            self._loop.post(self._connected, None, error)
-            return
-        except BaseException as error:  # the top of a thread, and the user's code
-            self._dialing._log.exception("the dialer failed on %s", self.node)
-            self._loop.post(self._finish, Unreachable(f"the dialer failed: {error!r}"))
-            return
-        if not self._loop.post(self._connected, sock, None):
-            sock.close()
-
-    def _connected(self, sock: socket.socket | None, error: OSError | None) -> None:
-        self._connecting = None
-        if sock is None:
-            assert error is not None
-            self._finish(_tcp_error(error))
-        elif self._over:
-            sock.close()
-        else:
-            self._session = self._dialing._peer_set.dialed(
-                sock, self.node, self.static, self._settled
-            )
-
-    # the handshake
-
-    def _settled(self, session: Session) -> None:
-        if session.peer is not None:
-            self._finish(session.peer)
-        else:
-            self._finish(_session_error(session, self._config))
-
-    def _run_blocking(self, kind: str, job: Callable[[], None]) -> None:
-        try:
-            self._dialing.run_blocking(f"p2p-{kind}-{self.node.id.short}", job)
-        except RuntimeError as error:  # the system has no more threads
-            self._loop.post(self._finish, Unreachable(f"cannot start a thread: {error}"))
-
-
-def _tcp_error(error: OSError) -> ConnectError:
-    """The named error for what a connect failed with."""
-    made: ConnectError
-    if isinstance(error, ConnectionRefusedError):
-        made = DialRefused(str(error))
-    elif isinstance(error, TimeoutError):
-        made = DialTimeout(f"no TCP connection: {error}", DialStep.TCP)
-    else:
-        made = Unreachable(str(error))
-    made.__cause__ = error
-    return made
-
-
-def _session_error(session: Session, config: Config) -> ConnectError:
-    """The named error for how a dialed session ended before it was a peer."""
-    ending = session.ending
-    assert ending is not None
-    made: ConnectError
-    if isinstance(ending.cause, RemoteTimeout):
-        made = DialTimeout(str(ending.cause), ending.step)
-    elif isinstance(ending.cause, UnexpectedIdentity):
-        made = WrongIdentity(str(ending.cause))
-    elif ending.cause is not None and not isinstance(ending.cause, OSError):
-        made = HandshakeFailed(f"{type(ending.cause).__name__}: {ending.cause}", ending.step)
-    elif ending.by_remote and session.machine.state is State.CLOSED:  # by a Disconnect
-        made = RefusedByPeer(ending.reason, ending.step)
-    elif ending.by_remote:
-        made = ConnectionLost(_lost_text(ending.step, ending.cause), ending.step)
-    else:
-        made = _own_refusal(ending.reason, session, config)
-    made.__cause__ = ending.cause
-    return made
-
-
-def _own_refusal(reason: DiscReason, session: Session, config: Config) -> ConnectError:
-    if reason is DiscReason.USELESS_PEER and session.machine.remote_hello is not None:
-        ours = sorted(protocol.cap for protocol in config.protocols)
-        theirs = session.machine.remote_hello.caps
-        text = f"no capability in common: ours {_join(ours)}, theirs {_join(theirs)}"
-        return NoSharedCapability(text, ours, theirs)
-    if reason is DiscReason.TOO_MANY_PEERS:
-        return TooManyPeers("max_peers was reached while the connection was made", DialStep.HELLO)
-    if reason is DiscReason.ALREADY_CONNECTED:
-        return AlreadyConnected("the node became a peer in the meantime", DialStep.HELLO)
-    if reason is DiscReason.SELF:
-        return IsSelf("the node is this node", DialStep.HELLO)
-    return ConnectionLost(f"connection given up: {reason}", session.machine.step)
-
-
-def _lost_text(step: DialStep, cause: object) -> str:
-    text = f"remote closed the connection where {step} was expected"
-    if cause is not None:
-        text += f" ({cause})"
-    if step is DialStep.ACK:
-        text += (
-            "; it does so if its public key is another one, if all its handshake slots are taken, "
-            "or if our address has connected within the last 30 s"
-        )
-    return text
-
-
-def _join(caps: object) -> str:
-    assert isinstance(caps, (list, tuple))
-    text = ", ".join(printable(str(cap), CAP_LENGTH) for cap in caps[:MAX_CAPS])
-    return f"[{text}]" if len(caps) <= MAX_CAPS else f"[{text}, ...]"
-
-
-def _address_text(node: Node) -> str:
-    host = node.hostname or node.ip
-    return "unknown" if host is None else join_host_port(str(host), node.tcp)
-
-
-def _fail(waiter: Future[Peer], error: Exception) -> None:
-    if not waiter.done():
-        waiter.set_exception(error)
+    def finished(self, dial: Dial, outcome: Peer | ConnectError) -> None:
+        node = dial.node
+        self._dials.pop(node.id, None)
+        self._tried += 1
+        error = outcome if isinstance(outcome, ConnectError) else None
+        step = DialStep.CONNECTED if error is None else error.step
+        attempt = self._attempt(node, step, error)
+        self.attempts.add(node.id, attempt)
+        self.log.debug("dial of %s: %s", node.id.short, attempt.outcome)
+        for waiter in dial.waiters:
+            if isinstance(outcome, ConnectError):
+                fail(waiter, outcome)
+            elif not waiter.done():
+                waiter.set_result(outcome)
+        self._scheduler.dial_done(node.id)
+        self.schedule()

@@ -32,7 +32,7 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
     ├── UnexpectedMessage           expect_msg met another message
     ├── LoopCrashed                 an I/O thread died; __cause__ tells why
     ├── ServerStopped               the server stopped while the call waited
-    ├── NotFound                    discovery asked its way to a node, and nobody knew it
+    ├── NodeNotFound                a lookup has ended without the node that was looked for
     ├── NodeDBError                 the node database cannot be opened or written
     └── ConnectError                a dial that did not become a peer; carries the step
         ├── IsSelf                  the node is ourselves
@@ -265,12 +265,12 @@ class ServerStopped(P2PError):
     """The server stopped while the call was waiting."""
 
 
-class NotFound(P2PError):
-    """Discovery asked its way to a node: nobody knew it, or it did not answer where they said."""
-
-
 class NodeDBError(P2PError):
     """The file of the node database cannot be opened or written; the text names it and says why."""
+
+
+class NodeNotFound(P2PError):
+    """A lookup has ended without finding the node that was looked for."""
 
 
 # A dial that did not become a peer.

@@ -9,6 +9,7 @@ touches nothing of theirs itself.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -16,18 +17,19 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
 
 from p2p.admission import max_dialed_conns, max_inbound_conns
+from p2p.attempts import DialAttempt
 from p2p.clock import Clock, SystemClock
 from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer, check_has_key
 from p2p.crypto import PrivateKey
-from p2p.dial import DialAttempt, DialScheduler
-from p2p.dialing import DIAL_TIMEOUT_S, Dialing
+from p2p.dial import DialScheduler
+from p2p.dialing import Dialing
+from p2p.dialtask import DIAL_TIMEOUT_S
+from p2p.discover.service import UDPv4
 from p2p.enode import Node
-from p2p.enr import Record
 from p2p.errors import (
     ConfigError,
     DiscReason,
@@ -37,7 +39,8 @@ from p2p.errors import (
     ServerStopped,
 )
 from p2p.events import DEFAULT_CAPACITY, Feed, PeerEvent, Subscription
-from p2p.net import Listener, Loop, bind, format_address
+from p2p.finder import Finder
+from p2p.net import Listener, Loop, format_address
 from p2p.netutil import Netlist
 from p2p.peer import Peer
 from p2p.peerset import PeerSet
@@ -45,8 +48,6 @@ from p2p.protocol import Protocol
 from p2p.session import LINGER_S
 from p2p.worker import Launcher
 
-#: What our record says while we do not know better, as go-ethereum's does.
-_FALLBACK_IP = ip_address("127.0.0.1")
 #: How long ``stop`` waits for connections and handlers to end.
 STOP_TIMEOUT_S = 5.0
 
@@ -78,6 +79,12 @@ class Server:
         net_restrict: Netlist | str | None = None,
         protocols: Sequence[Protocol] = (),
         listen_addr: str | None = None,
+        discovery_v4: bool | None = None,
+        no_discovery: bool = False,
+        bootstrap_nodes: Sequence[Node] = (),
+        node_database: str | os.PathLike[str] | None = None,
+        disc_addr: str | None = None,
+        discovery_version: int = 4,
         dialer: Dialer | None = None,
         no_dial: bool = False,
         enable_msg_events: bool = False,
@@ -97,6 +104,12 @@ class Server:
             net_restrict=net_restrict,
             protocols=protocols,
             listen_addr=listen_addr,
+            discovery_v4=discovery_v4,
+            no_discovery=no_discovery,
+            bootstrap_nodes=bootstrap_nodes,
+            node_database=node_database,
+            disc_addr=disc_addr,
+            discovery_version=discovery_version,
             dialer=dialer,
             no_dial=no_dial,
             enable_msg_events=enable_msg_events,
@@ -123,21 +136,23 @@ class Server:
         self._dialing = Dialing(config, self._loop, self._peer_set, scheduler, logger)
         self._peer_set.on_change = self._dialing.schedule
         self._scheduler = scheduler
+        self._logger = logger
         self._stopped = threading.Event()
         # guarded by _lock
         self._lock = threading.Lock()
         self._state = _State.NEW
         # fixed after start()
+        self._finder: Finder | None = None
         self._listener: Listener | None = None
-        self._node: Node | None = None
 
     # life
 
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Raises OSError if the address cannot be listened on or the process has no descriptors left
-        (the server can then be started again), ServerStateError if the server was started before.
+        Raises OSError if an address cannot be listened on or the process has no descriptors left,
+        and NodeDBError if the node database cannot be used (the server can then be started again),
+        ServerStateError if the server was started before.
         """
         with self._lock:
             if self._state is not _State.NEW:
@@ -146,23 +161,24 @@ class Server:
         config = self.config
         if config.no_dial and config.listen_addr is None:
             self._log.warning("server is of no use: it neither dials nor listens")
+        finder = Finder(config, self._logger, self._deliver_candidate)
         sock = None
         try:
-            if config.listen_endpoint is not None:
-                sock = bind(*config.listen_endpoint)
+            sock = finder.start()
             self._loop.start()
             self._launcher.start()
         except BaseException:
             if sock is not None:
                 sock.close()
+            finder.stop(time.monotonic())
             with self._lock:
                 self._state = _State.NEW
             raise
+        self._finder = finder
         if sock is not None:
             self._listener = self._loop.call(Listener, self._loop, sock, self._peer_set.accept)
-        self._node = self._make_node()
-        self._loop.post(self._add_configured_nodes)
-        self._log.info("started as %s", self._node.url)
+        self._loop.post(self._begin_dialing, finder)
+        self._log.info("started as %s", finder.node().url)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """Disconnect all peers, wait for their handlers to return, and end all threads.
@@ -299,7 +315,14 @@ class Server:
 
     def self(self) -> Node:
         """Our own node, as others may dial it."""
-        return self._node or Node.from_parts(self.config.private_key.public_key, "0.0.0.0")
+        if self._finder is None:
+            return Node.from_parts(self.config.private_key.public_key, "0.0.0.0")
+        return self._finder.node()
+
+    @property
+    def discovery(self) -> UDPv4 | None:
+        """Discovery: what it knows of the network, and calls to ask it. None if it does not run."""
+        return None if self._finder is None else self._finder.discovery
 
     def max_dialed_conns(self) -> int:
         """How many peers may be ones that the server found and dialed by itself."""
@@ -336,26 +359,16 @@ class Server:
 
     # inside
 
-    def _make_node(self) -> Node:
-        """Our signed record; a bound address that others can dial is a better guess than none."""
-        entries: dict[str, Any] = {}
-        for protocol in self.config.protocols:
-            entries.update(protocol.attributes)
-        ip = _FALLBACK_IP
-        if self._listener is not None:
-            bound, port = self._listener.address
-            ip = ip if bound.is_unspecified else bound
-            entries["tcp"] = port
-        entries["ip" if ip.version == 4 else "ip6"] = ip
-        seq = int(self.config.clock.time_unix() * 1000)
-        return Node.from_record(Record.sign(self.config.private_key, seq, entries))
-
-    def _add_configured_nodes(self) -> None:
+    def _begin_dialing(self, finder: Finder) -> None:
+        self._dialing.use(finder)
         for node in self.config.trusted_nodes:
             self._peer_set.set_trusted(node.id, True)
         for node in self.config.static_nodes:
             self._scheduler.add_static(node)
         self._dialing.schedule()
+
+    def _deliver_candidate(self, node: Node) -> None:
+        self._loop.post(self._dialing.try_candidate, node)
 
     def _add_static(self, node: Node) -> None:
         self._scheduler.add_static(node)
@@ -399,6 +412,8 @@ class Server:
             if rw.thread is not None
         ]
         left += _join_all([*workers, *helpers], deadline)
+        if self._finder is not None:
+            left += self._finder.stop(deadline)
         self._loop.post(self._peer_set.abort)
         self._loop.stop()
         if not self._loop.join(max(1.0, deadline - time.monotonic())):

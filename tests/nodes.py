@@ -138,6 +138,7 @@ class Nodes:
             "name": "node",
             "max_peers": 10,
             "listen_addr": f"{HOST}:0",
+            "no_discovery": True,
         }
         if "protocols" not in options:
             chosen["protocols"] = [self.talks().protocol()]

@@ -9,13 +9,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from p2p.dial import (
-    DIAL_HISTORY_S,
-    MAX_HISTORY,
-    AttemptLog,
-    DialAttempt,
-    DialScheduler,
-)
+from p2p.attempts import AttemptLog, DialAttempt
+from p2p.dial import DIAL_HISTORY_S, MAX_HISTORY, DialScheduler
 from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,

@@ -16,7 +16,7 @@ import p2p
 from p2p import Cap, DialStep, DiscReason
 from p2p.codec import encode
 from p2p.config import Config
-from p2p.dialing import _session_error, _tcp_error
+from p2p.dialerror import session_error, tcp_error
 from p2p.rlpx import Hello, State
 from p2p.session import Ending, Session
 from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
@@ -46,7 +46,7 @@ CONFIG = Config(
     ids=repr,
 )
 def test_error_of_tcp_has_its_connect_error(error: OSError, kind: type[p2p.ConnectError]) -> None:
-    made = _tcp_error(error)
+    made = tcp_error(error)
     assert type(made) is kind
     assert made.step is DialStep.TCP
     assert made.__cause__ is error
@@ -68,11 +68,11 @@ class Ended:
     machine: Machine
 
 
-def session_error(
+def error_of(
     ending: Ending, hello: Hello | None = None, state: State = State.AWAIT_HELLO
 ) -> p2p.ConnectError:
     ended = Ended(ending, Machine(hello, ending.step, state))
-    return _session_error(cast(Session, ended), CONFIG)
+    return session_error(cast(Session, ended), CONFIG)
 
 
 ACK, HELLO = DialStep.ACK, DialStep.HELLO
@@ -114,7 +114,7 @@ CAUSED: list[tuple[Ending, type[p2p.ConnectError]]] = [
 def test_ending_with_a_cause_has_its_connect_error(
     ending: Ending, kind: type[p2p.ConnectError]
 ) -> None:
-    made = session_error(ending)
+    made = error_of(ending)
     assert type(made) is kind
     assert made.step is ending.step
     assert made.__cause__ is ending.cause
@@ -122,19 +122,19 @@ def test_ending_with_a_cause_has_its_connect_error(
 
 @pytest.mark.parametrize("step", [ACK, HELLO])
 def test_end_of_data_is_a_lost_connection(step: DialStep) -> None:
-    made = session_error(Ending(DiscReason.NETWORK_ERROR, True, step))
+    made = error_of(Ending(DiscReason.NETWORK_ERROR, True, step))
     assert (type(made), made.step) == (p2p.ConnectionLost, step)
     assert f"closed the connection where {step} was expected" in str(made)
 
 
 def test_lost_connection_before_the_ack_names_the_likely_reasons() -> None:
-    text = str(session_error(Ending(DiscReason.NETWORK_ERROR, True, ACK)))
+    text = str(error_of(Ending(DiscReason.NETWORK_ERROR, True, ACK)))
     assert "public key" in text and "30 s" in text
 
 
 @pytest.mark.parametrize("reason", DiscReason, ids=str)
 def test_disconnect_of_the_remote_is_a_refusal_with_its_reason(reason: DiscReason) -> None:
-    made = session_error(Ending(reason, True, HELLO), state=State.CLOSED)
+    made = error_of(Ending(reason, True, HELLO), state=State.CLOSED)
     assert isinstance(made, p2p.RefusedByPeer)
     assert (made.reason, made.step) == (reason, HELLO)
 
@@ -142,7 +142,7 @@ def test_disconnect_of_the_remote_is_a_refusal_with_its_reason(reason: DiscReaso
 def test_our_refusals_have_their_connect_errors() -> None:
     theirs = [Cap("eth", 68), Cap("snap", 1)]
     hello = Hello(5, "x", theirs, 0, bytes(64))
-    useless = session_error(Ending(DiscReason.USELESS_PEER, False, HELLO), hello)
+    useless = error_of(Ending(DiscReason.USELESS_PEER, False, HELLO), hello)
     assert isinstance(useless, p2p.NoSharedCapability)
     assert (useless.ours, useless.theirs) == ((Cap("test", 1),), tuple(theirs))
     assert str(useless) == "no capability in common: ours [test/1], theirs [eth/68, snap/1]"
@@ -152,7 +152,7 @@ def test_our_refusals_have_their_connect_errors() -> None:
         (DiscReason.SELF, p2p.IsSelf),
         (DiscReason.REQUESTED, p2p.ConnectionLost),
     ):
-        made = session_error(Ending(reason, False, HELLO), hello)
+        made = error_of(Ending(reason, False, HELLO), hello)
         assert (type(made), made.step) == (kind, HELLO)
 
 

@@ -366,7 +366,7 @@ def test_write_that_has_to_wait_always_has_a_timer(hand: Hand) -> None:
         writer = threading.Thread(target=write)
         writer.start()
         eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
-        assert session._timer is not None
+        assert session.loop.call(lambda: session._timer) is not None
         remote.reset()
         writer.join(PATIENCE_S)
         hand.let_go()

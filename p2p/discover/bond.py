@@ -1,9 +1,9 @@
 """Endpoint proofs: who has shown to be where, and for how long that counts.
 
 Pure. A node is *proven* at an address when it has answered a ping that we sent there: the answer
-carries the ping's hash, so whoever sent it sees what arrives at that address. Only proven nodes get
-more than a pong (discovery v4, "Endpoint Proof"). The other way round, a node that has pinged us and
-got our pong has a proof of us, so we may ask it.
+carries the ping's hash, so whoever sent it sees what arrives at that address. Only proven nodes
+get more than a pong (discovery v4, "Endpoint Proof"). The other way round, a node that has pinged
+us and got our pong has a proof of us, so we may ask it.
 
 What counts is in the node store, in wall-clock time. A proof lasts 24 hours; one from the future is
 believed as long as a clock that was set back by a day and an hour explains it.

@@ -23,7 +23,7 @@ class LocalView(Protocol):
         """Our record, signed, as it stands now."""
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> tuple[IPAddress | None, int, int]:
         """Where we are, as our pings say it."""
 
     def endpoint_statement(

@@ -1,13 +1,13 @@
 """Is our wall clock right? Asked of a time server when nobody answers us any more.
 
 A discovery packet says when it expires, so a node whose clock is wrong sends packets that everybody
-drops, and drops what it gets. To the node this looks like a network of dead nodes. Hence, after a
-row of requests without an answer, a time server is asked, and a clock that is far off is logged as
-a WARNING. Nothing is corrected.
+drops, and drops what it gets. To the node this looks like a network of dead nodes. Hence, when the
+engine tells of many requests in a row without an answer, a time server is asked, and a clock that
+is far off is logged as a WARNING. Nothing is corrected.
 
-:class:`ClockCheck` counts the timeouts and is owned by the thread that counts; it starts the thread
-``p2p-ntp``, which looks the server's name up, measures and ends. :func:`measure_drift` is the
-measurement by itself, for any thread that may wait.
+:class:`ClockCheck` belongs to the thread of the engine; it starts the thread ``p2p-ntp``, which
+looks the server's name up, measures and ends. :func:`measure_drift` is the measurement by itself,
+for any thread that may wait.
 
 The exchange is SNTP (RFC 4330): one packet of 48 bytes each way, numbers big-endian::
 
@@ -33,9 +33,6 @@ from p2p.net.wakeup import WakeUp
 
 #: A host name or address, and a port.
 NTP_SERVER = ("pool.ntp.org", 123)
-
-#: Requests in a row without an answer, after which the clock may be to blame.
-TIMEOUTS_IN_A_ROW = 32
 
 #: Seconds between two checks: a node without a network must not bother the time servers.
 COOL_DOWN_S = 600.0
@@ -173,7 +170,7 @@ def _unix_time(timestamp: bytes) -> float:
 
 
 class ClockCheck:
-    """Counts requests without an answer, and has the clock checked when there are too many.
+    """Has the clock checked when there is reason to, and no more often than every 10 minutes.
 
     One thread owns it, the one that calls its methods. ``server`` is asked; no server, no check.
     """
@@ -192,7 +189,6 @@ class ClockCheck:
         self._server = server
         self._timeout_s = timeout_s
         # owned by the thread that calls
-        self._timeouts = 0
         self._not_before = clock.monotonic()
         self._stopped = False
         self._measuring: _Measuring | None = None
@@ -203,20 +199,15 @@ class ClockCheck:
         """The last ``p2p-ntp`` thread, which may have ended; any thread may ask and join it."""
         return self._thread
 
-    def replied(self) -> None:
-        """Note that a request was answered."""
-        self._timeouts = 0
-
-    def timed_out(self, count: int = 1) -> None:
-        """Note that ``count`` more requests were not answered, and check the clock if due."""
-        self._timeouts += count
-        if self._timeouts < TIMEOUTS_IN_A_ROW:
-            return
-        self._timeouts = 0
+    def begin(self) -> None:
+        """Check the clock in a thread, unless that was done lately. Does not wait."""
         now = self._clock.monotonic()
-        if self._server is not None and now >= self._not_before and not self._stopped:
-            self._not_before = now + COOL_DOWN_S
-            self._begin(self._server)
+        if self._server is None or self._stopped or now < self._not_before:
+            return
+        if self._thread is not None and self._thread.is_alive():
+            return  # a name lookup that takes minutes
+        self._not_before = now + COOL_DOWN_S
+        self._start_thread(self._server)
 
     def stop(self) -> None:
         """Begin no more checks and end the one under way. Does not wait; idempotent."""
@@ -224,9 +215,7 @@ class ClockCheck:
         if self._measuring is not None:
             self._measuring.stop()
 
-    def _begin(self, server: tuple[str, int]) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            return  # a name lookup that takes minutes
+    def _start_thread(self, server: tuple[str, int]) -> None:
         try:
             measuring = _Measuring(server, MEASUREMENTS, self._timeout_s, self._clock)
         except OSError as error:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import TypeAlias
 
 from p2p.enode import Node, NodeID
+from p2p.enode.iterator import ClosableNodes
 from p2p.errors import LoopCrashed, P2PError, ServerStopped
 from p2p.net import Loop, Timer
 
@@ -32,7 +32,7 @@ MAX_SEEN = 256
 OnLookup: TypeAlias = Callable[[list[Node] | None, P2PError | None], None]
 
 
-class RandomNodes:
+class RandomNodes(ClosableNodes):
     """An endless iterator over nodes of the network, in no order, often with repetitions.
 
     ``next()`` waits for a node. It ends when the iterator is closed, from whatever thread, or when
@@ -71,9 +71,6 @@ class RandomNodes:
 
     # any thread
 
-    def __iter__(self) -> RandomNodes:
-        return self
-
     def __next__(self) -> Node:
         """The next node; waits until there is one."""
         while True:
@@ -106,17 +103,6 @@ class RandomNodes:
                 self._closed, self._error = True, error
             self._nodes.clear()
             self._changed.notify_all()
-
-    def __enter__(self) -> RandomNodes:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # the loop's thread
 

@@ -1,10 +1,10 @@
 """The file of the node database: one SQLite file, which one process has open at a time.
 
-Owns the tables, what is done with a file that cannot be used, and the words for what went wrong.
+Owns what is done with a file that cannot be used, and the words for what went wrong.
 It does not own what is written when (:mod:`p2p.enode.nodedb`). Every call blocks on the disk; one
 thread at a time may call.
 
-A file that is broken, or of another version of this layout, is renamed (``nodes.db`` to
+A file that is broken, or of another version of the tables, is renamed (``nodes.db`` to
 ``nodes.db.broken`` or ``nodes.db.v1``, in place of an earlier one) and a fresh one made: what is in
 it can be learned again. Only the sequence numbers of our own records are carried over where they
 can still be read. A file that is no database, or the database of another program, is left alone.
@@ -20,13 +20,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
 
-from p2p.enode.node import Node
-from p2p.enode.nodememory import MAX_NODES, MAX_PROVEN, Batch, Contact, ContactKey, NodeRow
-from p2p.enr import IPAddress
+from p2p.enode.dbtables import TABLES, Batch, Contents, read_all, read_local, write_batch
 from p2p.errors import NodeDBError
 
 _logger = logging.getLogger("p2p.enode")
@@ -38,25 +34,13 @@ VERSION = 1
 #: How long opening waits for another process that has the file open, perhaps to close it.
 LOCK_TIMEOUT_S = 1.0
 
+#: What SQLite keeps of the file in memory, where all that is in it already is.
+CACHE_KIB = 128
+
 _MAGIC = b"SQLite format 3\0"
 #: Files that SQLite keeps beside its own. They must go before it does: what they hold would be
 #: applied to the next file of that name.
 _COMPANIONS = ("-wal", "-journal", "-shm")
-
-# A sequence number has 64 bits without a sign, more than an SQLite integer: 8 bytes, big-endian.
-_TABLES = (
-    "CREATE TABLE node (id BLOB PRIMARY KEY, public_key BLOB NOT NULL, ip BLOB,"
-    " tcp INTEGER NOT NULL, udp INTEGER NOT NULL, hostname TEXT NOT NULL, seq BLOB NOT NULL,"
-    " record BLOB) WITHOUT ROWID",
-    "CREATE TABLE contact (id BLOB NOT NULL, ip BLOB NOT NULL, last_ping REAL NOT NULL,"
-    " last_pong REAL NOT NULL, find_fails INTEGER NOT NULL, PRIMARY KEY (id, ip)) WITHOUT ROWID",
-    "CREATE TABLE local (id BLOB PRIMARY KEY, seq BLOB NOT NULL) WITHOUT ROWID",
-)
-_TABLE_NAMES = ("node", "contact", "local")
-
-_PUT_NODE = "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_CONTACT = "INSERT OR REPLACE INTO contact VALUES (?, ?, ?, ?, ?)"
-_PUT_LOCAL = "INSERT OR REPLACE INTO local VALUES (?, ?)"
 
 _MAX_SALVAGED_SEQ = 2**63
 
@@ -69,20 +53,13 @@ class _OtherVersion(Exception):
     """The file is ours, with other tables."""
 
 
-class Contents(NamedTuple):
-    """All that is in a file, the oldest first."""
-
-    nodes: list[NodeRow]
-    contacts: list[tuple[ContactKey, Contact]]
-    local: dict[bytes, int]
-
-
 class DBFile:
     """An open file, locked against other processes."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         """Use :meth:`open`."""
         self.path = path
+        self.is_open = True
         self._connection = connection
 
     @classmethod
@@ -118,10 +95,11 @@ class DBFile:
             # FULL: the commit returns when it is on the disk itself.
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if batch.local else 'NORMAL'}")
             with _transaction(self._connection):
-                _write(self._connection, batch)
+                write_batch(self._connection, batch)
 
     def close(self) -> None:
         """Close the file. What cannot be written at last is lost."""
+        self.is_open = False
         with suppress(sqlite3.Error):
             self._connection.close()
 
@@ -134,7 +112,7 @@ class DBFile:
             )
             try:
                 _prepare(connection, place)
-                contents = _read_all(connection, place)
+                contents = _read(connection, place)
             except BaseException:
                 connection.close()
                 raise
@@ -172,6 +150,9 @@ def _check_place(place: Path) -> None:
         raise NodeDBError(
             f"node database {place}: is no database; move the file away, or name another one"
         )
+    for needed in (place, place.parent):  # SQLite makes files beside its own
+        if not os.access(needed, os.W_OK):
+            raise NodeDBError(f"node database {place}: {needed} cannot be written")
 
 
 @contextmanager
@@ -179,16 +160,23 @@ def _errors(place: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
-        text = str(error)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        text = ascii(str(error))[1:-1][:200]  # it may quote what is in the file
         if "locked" in text:
             text = "another process has it open"
-        raise NodeDBError(f"node database {place}: {text}") from error
-    except sqlite3.DatabaseError as error:
-        # What is left is SQLITE_CORRUPT and SQLITE_NOTADB, and values that cannot be there.
-        raise BrokenFile(f"node database {place}: {error}") from error
+        kind = BrokenFile if _is_damage(error) else NodeDBError
+        raise kind(f"node database {place}: {text}") from error
     except OSError as error:
         raise NodeDBError(f"node database {place}: {error.strerror or error}") from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file's content is at fault, not the disk, the lock or the rights."""
+    others = (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+    if isinstance(error, others):
+        return "malformed" in str(error) or "unsupported file format" in str(error)
+    # SQLITE_CORRUPT and SQLITE_NOTADB, and messages that quote what is no text.
+    return True
 
 
 @contextmanager
@@ -209,9 +197,10 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
     _is_empty(connection, place)  # another program's file must not become a WAL one
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     with _transaction(connection):
         if _is_empty(connection, place):
-            for statement in _TABLES:
+            for statement in TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         version = _pragma(connection, "user_version")
@@ -234,7 +223,7 @@ def _is_empty(connection: sqlite3.Connection, place: Path) -> bool:
 
 def _check_tables(connection: sqlite3.Connection, place: Path) -> None:
     found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
-    if found != set(_TABLES):
+    if found != set(TABLES):
         raise BrokenFile(f"node database {place}: its tables are not those of version {VERSION}")
     (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if result != "ok":
@@ -245,78 +234,11 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _read_all(connection: sqlite3.Connection, place: Path) -> Contents:
-    newest = "SELECT * FROM contact ORDER BY last_pong DESC LIMIT ?"
+def _read(connection: sqlite3.Connection, place: Path) -> Contents:
     try:
-        contacts = [
-            ((_blob(node_id), _address(ip)), Contact(float(ping), float(pong), int(fails)))
-            for node_id, ip, ping, pong, fails in connection.execute(newest, (MAX_PROVEN,))
-        ]
-        rows = connection.execute("SELECT * FROM node LIMIT ?", (MAX_NODES,))
-        nodes = [_read_node(*row) for row in rows]
-        local = _read_local(connection)
+        return read_all(connection)
     except (TypeError, ValueError) as error:
         raise BrokenFile(f"node database {place}: {error}") from error
-    contacts.reverse()
-    last_pong = {node_id: contact.last_pong for (node_id, _), contact in contacts}
-    nodes.sort(key=lambda row: last_pong.get(row.id, 0.0))
-    return Contents(nodes, contacts, local)
-
-
-def _read_node(
-    node_id: bytes,
-    public_key: bytes,
-    ip: bytes | None,
-    tcp: int,
-    udp: int,
-    hostname: str,
-    seq: bytes,
-    record: bytes | None,
-) -> NodeRow:
-    address = None if ip is None else _address(ip)
-    blob = None if record is None else _blob(record)
-    number = int.from_bytes(_blob(seq), "big")
-    key = _blob(public_key)
-    return NodeRow(_blob(node_id), key, address, int(tcp), int(udp), str(hostname), number, blob)
-
-
-def _read_local(connection: sqlite3.Connection) -> dict[bytes, int]:
-    rows = connection.execute("SELECT id, seq FROM local")
-    return {_blob(node_id): int.from_bytes(_blob(seq), "big") for node_id, seq in rows}
-
-
-def _write(connection: sqlite3.Connection, batch: Batch) -> None:
-    if batch.clear:
-        connection.execute("DELETE FROM node")
-        connection.execute("DELETE FROM contact")
-    gone = [(node_id,) for node_id, node in batch.nodes.items() if node is None]
-    connection.executemany("DELETE FROM node WHERE id = ?", gone)
-    put = [_node_values(node) for node in batch.nodes.values() if node is not None]
-    connection.executemany(_PUT_NODE, put)
-    lost = [(key[0], key[1].packed) for key, contact in batch.contacts.items() if contact is None]
-    connection.executemany("DELETE FROM contact WHERE id = ? AND ip = ?", lost)
-    made = [(key[0], key[1].packed, *contact) for key, contact in batch.contacts.items() if contact]
-    connection.executemany(_PUT_CONTACT, made)
-    local = [(node_id, seq.to_bytes(8, "big")) for node_id, seq in batch.local.items()]
-    connection.executemany(_PUT_LOCAL, local)
-
-
-def _node_values(node: Node | NodeRow) -> tuple[object, ...]:
-    row = node if isinstance(node, NodeRow) else NodeRow.from_node(node)
-    ip = None if row.ip is None else row.ip.packed
-    seq = row.seq.to_bytes(8, "big")
-    return (bytes(row.id), row.public_key, ip, row.tcp, row.udp, row.hostname, seq, row.record)
-
-
-def _address(packed: object) -> IPAddress:
-    return ip_address(_blob(packed))
-
-
-def _blob(value: object) -> bytes:
-    # A column of SQLite takes any type, whatever it was declared as.
-    if not isinstance(value, bytes):
-        raise TypeError(f"{type(value).__name__} where bytes are expected")
-    return value
 
 
 def _salvage_local(place: Path) -> dict[bytes, int]:
@@ -324,7 +246,7 @@ def _salvage_local(place: Path) -> dict[bytes, int]:
 
     def read() -> dict[bytes, int]:
         with closing(sqlite3.connect(str(place), timeout=LOCK_TIMEOUT_S)) as connection:
-            return _read_local(connection)
+            return read_local(connection)
 
     try:
         # A number beyond that is a torn page, not one we have ever signed.
@@ -339,7 +261,8 @@ def _set_aside(place: Path, suffix: str) -> Path:
         for companion in _COMPANIONS:
             with suppress(FileNotFoundError):
                 os.replace(f"{place}{companion}", f"{aside}{companion}")
-        os.replace(place, aside)
+        with suppress(FileNotFoundError):
+            os.replace(place, aside)
     _sync_directory(place.parent)
     return aside
 

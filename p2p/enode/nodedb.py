@@ -22,12 +22,11 @@ import time
 from types import TracebackType
 
 from p2p.enode.dbfile import BrokenFile, DBFile
+from p2p.enode.dbtables import Batch
 from p2p.enode.node import Node
-from p2p.enode.nodememory import Batch, NodeMemory, RandomSource
+from p2p.enode.nodememory import NodeMemory, RandomSource
 from p2p.enr import IPAddress
 from p2p.errors import NodeDBError
-
-_logger = logging.getLogger("p2p.enode")
 
 #: Seeds that are asked for at a start, and how old they may be; for the caller of ``query_seeds``.
 SEED_COUNT = 30
@@ -57,8 +56,13 @@ class NodeDB:
     without a public key (the scheme of tests) stays in memory.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        logger: logging.Logger | None = None,
+    ) -> None:
         # fixed after __init__
+        self._log = (logger or logging.getLogger("p2p")).getChild("enode")
         self._memory_only = path is None
         # guarded by _lock
         self._lock = threading.Condition()
@@ -105,7 +109,7 @@ class NodeDB:
             return self._close_file(timeout_s)
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            _logger.warning("node database: the disk does not answer, %s goes on", thread.name)
+            self._log.warning("node database: the disk does not answer, %s goes on", thread.name)
         return not thread.is_alive()
 
     def __enter__(self) -> NodeDB:
@@ -193,6 +197,18 @@ class NodeDB:
         with self._lock:
             self._memory.expire(now_unix)
             self._changed_locked()
+
+    @property
+    def nodes_count(self) -> int:
+        """How many nodes are remembered."""
+        with self._lock:
+            return self._memory.nodes_count()
+
+    @property
+    def contacts_count(self) -> int:
+        """How many addresses of nodes are remembered."""
+        with self._lock:
+            return self._memory.contacts_count()
 
     # Our own sequence numbers.
 
@@ -304,7 +320,7 @@ class NodeDB:
             self._changed_locked()
             self._lock.notify_all()
 
-    def _write_batch(self) -> NodeDBError | None:
+    def _write_batch(self, may_replace: bool = True) -> NodeDBError | None:
         if self._file is None:
             return None
         with self._lock:
@@ -313,50 +329,54 @@ class NodeDB:
             self._unstored_local.clear()
         if not batch:
             return None
-        try:
-            self._file.write(batch)
-        except BrokenFile as broken:
-            error = self._replace_file(broken)
-        except NodeDBError as failed:
-            error = failed
+        error = self._try_to_write(self._file, batch, may_replace)
+        if error is None:
+            self._note_written(batch)
         else:
-            self._written(batch)
-            return None
-        with self._lock:
-            self._memory.give_back(batch)
-            self._unstored_local.update(batch.local)
-        self._note_failure(error)
+            self._note_failure(batch, error)
         return error
 
-    def _written(self, batch: Batch) -> None:
-        with self._lock:
-            self._stored_local.update(batch.local)
-            recovered, self._failed = self._failed, False
-        if recovered:
-            _logger.info("node database: the file can be written again")
-
-    def _replace_file(self, broken: BrokenFile) -> NodeDBError:
-        """Begin a new file with all that is in memory. Returns what to tell of it."""
-        assert self._file is not None
-        path = self._file.path
-        self._file.close()
+    def _try_to_write(self, file: DBFile, batch: Batch, may_replace: bool) -> NodeDBError | None:
         try:
-            self._file = DBFile.replace_broken(path)
+            if not file.is_open:
+                raise BrokenFile(f"node database {file.path}: it could not be replaced")
+            file.write(batch)
+        except BrokenFile as broken:
+            return self._replace_file(file) if may_replace else broken
+        except NodeDBError as error:
+            return error
+        return None
+
+    def _replace_file(self, broken: DBFile) -> NodeDBError | None:
+        """Begin a new file, with all that is in memory."""
+        broken.close()
+        try:
+            self._file = DBFile.replace_broken(broken.path)
         except NodeDBError as error:
             return error
         with self._lock:
             self._memory.change_all()
             self._unstored_local.update(self._local)
-        return broken
+        return self._write_batch(may_replace=False)
 
-    def _note_failure(self, error: NodeDBError) -> None:
+    def _note_written(self, batch: Batch) -> None:
         with self._lock:
+            self._stored_local.update(batch.local)
+            recovered, self._failed = self._failed, False
+        if recovered:
+            self._log.info("node database: the file can be written again")
+
+    def _note_failure(self, batch: Batch, error: NodeDBError) -> None:
+        with self._lock:
+            self._memory.give_back(batch)
+            self._unstored_local.update(batch.local)
             already, self._failed = self._failed, True
         if not already:
-            _logger.warning("%s; what is new stays in memory, until it can be written", error)
+            self._log.warning("%s; what is new stays in memory until it can be written", error)
 
     def _close_file(self, turn_timeout_s: float | None) -> bool:
-        self._write(turn_timeout_s)
+        for _ in range(2):  # the first time it may have had to begin a new file
+            self._write(turn_timeout_s)
         if not self._take_turn(turn_timeout_s):
             return False
         try:

@@ -17,20 +17,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
-from p2p.crypto import PublicKey
+from p2p.enode.dbtables import MAX_NODES, MAX_PROVEN, Batch, Contact, ContactKey, NodeRow
 from p2p.enode.node import Node
-from p2p.enr import IPAddress, Record
-from p2p.errors import InvalidKey, InvalidNode
+from p2p.enr import IPAddress
 
-#: Nodes that are remembered at most; with their records about 10 MB. go-ethereum has no limit, a
-#: table of 17 buckets holds 272.
-MAX_NODES = 10_000
-#: Contacts that have answered a ping, at most: a node may have several addresses.
-MAX_PROVEN = 20_000
 #: Contacts that have not, at most; about 400 bytes each.
 MAX_STRANGERS = 10_000
 #: Changes that may wait for the file. When it cannot be written for so long that there are more, it
@@ -55,61 +48,6 @@ class RandomSource(Protocol):
         """A number from 0 up to, but not including, ``stop``."""
 
 
-class Contact(NamedTuple):
-    """What passed between us and a node at one address; 0 stands for never."""
-
-    last_ping: float = 0.0
-    last_pong: float = 0.0
-    find_fails: int = 0
-
-
-class NodeRow(NamedTuple):
-    """A node as the file has it. Its key and record are looked at when it is asked for."""
-
-    id: bytes
-    public_key: bytes
-    ip: IPAddress | None
-    tcp: int
-    udp: int
-    hostname: str
-    seq: int
-    record: bytes | None
-
-    @classmethod
-    def from_node(cls, node: Node) -> NodeRow:
-        """The row of a node that has a public key."""
-        record = None if node.record is None else node.record.to_rlp()
-        key = node.public_key.to_bytes()
-        return cls(node.id, key, node.ip, node.tcp, node.udp, node.hostname, node.seq, record)
-
-    def to_node(self) -> Node | None:
-        """The node, or None if what the file has is not a valid one."""
-        try:
-            node = Node.from_parts(PublicKey.from_bytes(self.public_key))
-            if self.record is not None:
-                node = Node.from_record(Record.from_rlp(self.record))
-            node = node.with_endpoint(self.ip, self.tcp, self.udp).with_hostname(self.hostname)
-        except (InvalidKey, InvalidNode):
-            return None
-        return node if node.id == self.id else None
-
-
-ContactKey: TypeAlias = tuple[bytes, IPAddress]
-
-
-@dataclass(slots=True)
-class Batch:
-    """Changes on their way to the file. A value of None deletes; ``clear`` empties it before."""
-
-    clear: bool = False
-    nodes: dict[bytes, Node | NodeRow | None] = field(default_factory=dict)
-    contacts: dict[ContactKey, Contact | None] = field(default_factory=dict)
-    local: dict[bytes, int] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return self.clear or bool(self.nodes or self.contacts or self.local)
-
-
 class NodeMemory:
     """Nodes and contacts, and the changes that the file does not have.
 
@@ -130,7 +68,9 @@ class NodeMemory:
         self._changed_nodes: dict[bytes, None] = {}
         self._changed_contacts: dict[ContactKey, None] = {}
 
-    def load(self, nodes: Iterable[NodeRow], contacts: Iterable[tuple[ContactKey, Contact]]) -> None:
+    def load(
+        self, nodes: Iterable[NodeRow], contacts: Iterable[tuple[ContactKey, Contact]]
+    ) -> None:
         """Take what the file has, the oldest first."""
         for row in nodes:
             self._nodes[row.id] = row

@@ -73,8 +73,9 @@ class Channel:
 
     ``sock`` belongs to the channel from now on. ``remote_addr`` and ``local_addr`` are the two
     ends, or ``UNKNOWN_ADDRESS`` when the connection was reset before the channel was made (which
-    ``connection_lost`` then reports). ``unsent_bytes`` is what waits for the kernel to take it.
-    A loop that ends leaves its channels open: ``on_end`` has to abort them.
+    ``connection_lost`` then reports), or when the socket is a stream of another family.
+    ``unsent_bytes`` is what waits for the kernel to take it. A loop that ends leaves its channels
+    open: ``on_end`` has to abort them.
     """
 
     def __init__(
@@ -286,6 +287,8 @@ class Channel:
 
 
 def _addresses_of(sock: socket.socket) -> tuple[Address, Address]:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
     try:
         return address_of(sock.getpeername()), address_of(sock.getsockname())
     except OSError:  # reset already; the first read will say so

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-URL = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+\?discport=0")
+URL = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+")
 
 
 @pytest.fixture

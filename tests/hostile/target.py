@@ -99,6 +99,7 @@ class Target:
             "name": "target",
             "max_peers": 50,
             "listen_addr": "127.0.0.1:0",
+            "no_discovery": True,
             "protocols": [
                 p2p.Protocol("test", 1, LENGTH, run),
                 p2p.Protocol("talk", 1, 1, _echo),

@@ -121,9 +121,10 @@ def test_stranger_that_proved_its_key_does_not_give_way() -> None:
 def test_when_all_have_proved_their_key_the_oldest_gives_way() -> None:
     inbox = Inbox()
     with target(inbox.run, max_pending_peers=2) as victim:
-        with victim.attack() as first, victim.attack() as second, victim.attack() as third:
-            first.shake_hands()
-            second.shake_hands()
+        first, second = victim.attack(), victim.attack()
+        first.shake_hands()
+        second.shake_hands()
+        with first, second, victim.attack() as third:
             third.open()
             first.await_eof()
             assert inbox.peer().id == third.node.id
@@ -133,7 +134,7 @@ def test_when_all_have_proved_their_key_the_oldest_gives_way() -> None:
 
 
 def test_server_stops_in_time_under_a_silent_crowd() -> None:
-    with target() as victim, crowd(victim, 60):
+    with target(clock=p2p.SystemClock()) as victim, crowd(victim, 60):
         assert victim.server.stop(timeout=PATIENCE_S) == []
 
 

@@ -44,10 +44,11 @@ class Writer:
 
 def await_stuck(victim: Target) -> Session:
     """Wait until the outbox is full, the kernel as well, and nothing moves any more."""
+    eventually(lambda: len(sessions(victim)) == 1)
+    (session,) = sessions(victim)
     seen = -1
     while True:
-        eventually(lambda: any(s.outbox.is_full and s.channel.unsent_bytes for s in sessions(victim)))
-        (session,) = sessions(victim)
+        eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
         state = session.channel.unsent_bytes
         if state == seen:
             return session

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .discovery import OurDiscovery, StartDiscovery
 from .ours import OurNode, StartServer
 from .program import COMMANDS, Program, StartProgram
 
-pytest.register_assert_rewrite(f"{__package__}.rules")
+pytest.register_assert_rewrite(f"{__package__}.rules", f"{__package__}.discovery_rules")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -34,10 +36,8 @@ def start_program(request: pytest.FixtureRequest) -> Iterator[StartProgram]:
         pytest.fail(f"{built.name} is not built; run tests/interop/build.sh")
     with ExitStack() as stack:
 
-        def start(
-            protocols: str = "foo/1/5", name: str = "their node", max_peers: int = 50
-        ) -> Program:
-            program = Program(kind, protocols=protocols, name=name, max_peers=max_peers)
+        def start(protocols: str = "foo/1/5", **options: Any) -> Program:
+            program = Program(kind, protocols, **options)
             stack.callback(program.stop)
             return program
 
@@ -53,5 +53,16 @@ def start_server() -> Iterator[StartServer]:
             node = OurNode(protocols, name)
             stack.enter_context(node.server)
             return node
+
+        yield start
+
+
+@pytest.fixture
+def start_discovery() -> Iterator[StartDiscovery]:
+    """A function that starts discovery of ours."""
+    with ExitStack() as stack:
+
+        def start(*bootnodes: str) -> OurDiscovery:
+            return stack.enter_context(OurDiscovery(bootnodes))
 
         yield start

@@ -12,9 +12,11 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import p2p
 
 BUILD = Path(__file__).parents[2] / "build" / "interop"
 COMMANDS = {
@@ -33,11 +35,24 @@ Event = dict[str, Any]
 class Program:
     """One running program; any thread may call its methods."""
 
-    def __init__(self, kind: str, *, protocols: str, name: str, max_peers: int) -> None:
+    def __init__(
+        self,
+        kind: str,
+        protocols: str = "foo/1/5",
+        *,
+        name: str = "their node",
+        max_peers: int = 50,
+        bootnodes: Iterable[str] | None = None,
+        dial: bool = False,
+    ) -> None:
+        """With ``bootnodes``, even none, it runs discovery; with ``dial`` it dials what it finds."""
+        discovery: list[str] = []
+        if bootnodes is not None:
+            discovery = ["--discovery", "--bootnodes", ",".join(bootnodes)]
         # fixed after __init__
         self._process = subprocess.Popen(
             [*COMMANDS[kind], "--name", name, "--protocols", protocols]
-            + ["--max-peers", str(max_peers)],
+            + ["--max-peers", str(max_peers), *discovery, *(["--dial"] if dial else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -50,6 +65,7 @@ class Program:
 
         self._reader.start()
         self.enode: str = self.expect("listening")["enode"]
+        self.node = p2p.parse_node(self.enode)
 
     def _collect(self) -> None:
         assert self._process.stdout is not None
@@ -71,6 +87,11 @@ class Program:
         """Set what the program does with messages, and wait until it does."""
         self.do("mode", protocol=protocol, mode=mode, count=count)
         self.expect("mode_set", protocol=protocol, mode=mode)
+
+    def ask(self, cmd: str, answer: str, **fields: object) -> Event:
+        """Send a command, and wait for the event that answers it."""
+        self.do(cmd, **fields)
+        return self.expect(answer)
 
     def expect(self, event: str, *, within_s: float = DEADLINE_S, **fields: object) -> Event:
         """Wait for the first event with these fields, and take it out of the list."""
@@ -120,5 +141,5 @@ class Program:
         self._process.stdout.close()
 
 
-#: A fixture: starts a program; ``protocols``, ``name`` and ``max_peers`` may be given.
+#: A fixture: starts a program; the options of :class:`Program` may be given.
 StartProgram = Callable[..., Program]

@@ -37,6 +37,19 @@ type command struct {
 	Count    int    `json:"count"`
 	Mode     string `json:"mode"`
 	Reason   uint8  `json:"reason"`
+	Key      string `json:"key"` // hex of a key, or the name of an entry
+	Value    string `json:"value"`
+	Node     string `json:"node"` // enode URL or record
+	Seq      uint64 `json:"seq"`
+	// The entries of a record, by name.
+	Entries map[string]json.RawMessage `json:"entries"`
+}
+
+// options are those of the command line.
+type options struct {
+	name, protocols, bootnodes string
+	maxPeers                   int
+	discovery, dial            bool
 }
 
 var (
@@ -51,47 +64,77 @@ func report(e event) {
 }
 
 func main() {
-	name := flag.String("name", "interop-go", "client name told in the hello")
-	protocols := flag.String("protocols", "foo/1/5", "comma-separated name/version/length")
-	maxPeers := flag.Int("max-peers", 50, "how many peers are accepted")
+	var o options
+	flag.StringVar(&o.name, "name", "interop-go", "client name told in the hello")
+	flag.StringVar(&o.protocols, "protocols", "foo/1/5", "comma-separated name/version/length")
+	flag.IntVar(&o.maxPeers, "max-peers", 50, "how many peers are accepted")
+	flag.BoolVar(&o.discovery, "discovery", false, "run discovery v4, on a free UDP port")
+	flag.StringVar(&o.bootnodes, "bootnodes", "", "comma-separated nodes to ask first")
+	flag.BoolVar(&o.dial, "dial", false, "dial the nodes that discovery finds")
 	flag.Parse()
-	if err := run(*name, *protocols, *maxPeers); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(name, protocols string, maxPeers int) error {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		return err
-	}
+func run(o options) error {
 	links := newLinkTable()
-	runs, err := parseProtocols(protocols, links)
+	config, err := configure(o, links)
 	if err != nil {
 		return err
 	}
-	server := &p2p.Server{Config: p2p.Config{
-		PrivateKey:  key,
-		Name:        name,
-		MaxPeers:    maxPeers,
-		NoDiscovery: true,
-		ListenAddr:  "127.0.0.1:0",
-		Protocols:   runs,
-		Logger:      log.NewLogger(&logWatcher{}),
-	}}
+	server := &p2p.Server{Config: config}
 	if err := server.Start(); err != nil {
 		return err
 	}
 	added := make(chan *p2p.PeerEvent)
 	server.SubscribeEvents(added)
 	go reportAdded(server, added)
+	if udp := server.DiscoveryV4(); udp != nil {
+		go reportTable(udp)
+	}
 
-	report(event{"event": "listening", "enode": server.Self().URLv4()})
+	report(event{"event": "listening", "enode": server.Self().URLv4(),
+		"record": server.Self().String()})
 	obey(server, links)
 	server.Stop()
 	report(event{"event": "done"})
 	return nil
+}
+
+func configure(o options, links *linkTable) (config p2p.Config, err error) {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		return config, err
+	}
+	protocols, err := parseProtocols(o.protocols, links)
+	if err != nil {
+		return config, err
+	}
+	bootnodes, err := parseNodes(o.bootnodes)
+	if err != nil {
+		return config, err
+	}
+	if o.discovery && !o.dial {
+		// The server dials what its protocols name. A source of its own keeps it from dialing all
+		// that discovery finds, and this one is empty; nodes that a command names are dialed.
+		for i := range protocols {
+			protocols[i].DialCandidates = enode.IterNodes(nil)
+		}
+	}
+	return p2p.Config{
+		PrivateKey:     key,
+		Name:           o.name,
+		MaxPeers:       o.maxPeers,
+		NoDiscovery:    !o.discovery,
+		DiscoveryV4:    o.discovery,
+		DiscAddr:       "127.0.0.1:0",
+		BootstrapNodes: bootnodes,
+		ListenAddr:     "127.0.0.1:0",
+		Protocols:      protocols,
+		Logger:         log.NewLogger(&logWatcher{}),
+	}, nil
 }
 
 // parseProtocols reads "foo/1/5,bar/2/3"; nothing at all is a node without protocols.
@@ -176,6 +219,18 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		}
 		peer.Disconnect(p2p.DiscReason(c.Reason))
 		return nil
+	case "table", "lookup", "ping", "request_enr", "resolve":
+		return executeDiscovery(server, c)
+	case "set_entry":
+		setEntry(server, c.Key, c.Value)
+		return nil
+	case "self":
+		reportNode("self", server.Self())
+		return nil
+	case "parse_node":
+		return parseNode(c.Node)
+	case "make_record":
+		return makeRecord(c)
 	default:
 		return errors.New("unknown command")
 	}

@@ -5,22 +5,28 @@
 // and events are described in tests/interop/README.md; the Go program speaks the same.
 
 import { createHash } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 
-import { Peer, RLPx, genPrivateKey } from '@ethereumjs/devp2p'
+import { DPT, Peer, RLPx, genPrivateKey } from '@ethereumjs/devp2p'
 import { keccak256 } from 'ethereum-cryptography/keccak.js'
 import snappy from 'snappyjs'
 
 const PONG_TIMEOUT_MS = 2000 // after this the library gives up a peer that does not answer a ping
 const START_TIMEOUT_MS = 5000 // how long a send waits for its protocol to start
 const FLUSH_MS = 300 // at the end, for the Disconnect messages to leave
+const REFRESH_MS = 1000 // in this time each known node is asked for neighbors once
 
 const { values: options } = parseArgs({
   options: {
     name: { type: 'string', default: 'interop-node' }, // told in the hello
     protocols: { type: 'string', default: 'foo/1/5' }, // comma-separated name/version/length
     'max-peers': { type: 'string', default: '50' },
+    discovery: { type: 'boolean', default: false }, // run discovery v4, on a free UDP port
+    bootnodes: { type: 'string', default: '' }, // comma-separated enode URLs to ask first
+    dial: { type: 'boolean', default: false }, // dial the nodes that discovery finds
   },
 })
 
@@ -117,17 +123,74 @@ function reportEnd(event, peer, reason, disconnectWe) {
   })
 }
 
-function startServer() {
-  const server = new RLPx(genPrivateKey(), {
+/** Reads an enode URL. */
+function parseEnode(text) {
+  const url = new URL(text)
+  const tcpPort = Number(url.port)
+  return {
+    id: new Uint8Array(Buffer.from(url.username, 'hex')),
+    address: url.hostname,
+    tcpPort,
+    udpPort: Number(url.searchParams.get('discport') ?? tcpPort),
+  }
+}
+
+/** Writes one. A node that has not told its TCP port has 0 there. */
+function enodeOf({ id, address, tcpPort, udpPort }) {
+  const query = udpPort === undefined || udpPort === tcpPort ? '' : `?discport=${udpPort}`
+  return `enode://${hex(id)}@${address}:${tcpPort ?? 0}${query}`
+}
+
+const described = (peer) => ({ peer: nodeId(peer.id), enode: enodeOf(peer) })
+
+/** Starts discovery; the TCP port of `endpoint`, which its pings tell, may be set later. */
+async function startDiscovery(privateKey, endpoint) {
+  const socket = createSocket('udp4')
+  const dpt = new DPT(privateKey, {
+    endpoint,
+    createSocket: () => socket,
+    refreshInterval: REFRESH_MS,
+  })
+  dpt.events.on('peer:added', (peer) => report({ event: 'node_added', ...described(peer) }))
+  dpt.events.on('peer:removed', (peer) => report({ event: 'node_removed', peer: nodeId(peer.id) }))
+  dpt.events.on('error', (error) => report({ event: 'error', error: String(error) }))
+  dpt.bind(0, endpoint.address)
+  await once(socket, 'listening')
+  endpoint.udpPort = socket.address().port
+  return dpt
+}
+
+/** Starts to listen, and tells where. */
+async function start() {
+  const privateKey = genPrivateKey()
+  const endpoint = { address: '127.0.0.1', udpPort: undefined, tcpPort: null }
+  const dpt = options.discovery ? await startDiscovery(privateKey, endpoint) : null
+  const server = createServer(privateKey, options.dial ? dpt : null)
+  server.listen(0, endpoint.address)
+  await once(server._server, 'listening')
+  endpoint.tcpPort = server._server.address().port
+  report({ event: 'listening', enode: enodeOf({ id: server.id, ...endpoint }) })
+  const bootnodes = options.bootnodes.split(',').filter((item) => item !== '')
+  for (const enode of bootnodes) dpt?.bootstrap(parseEnode(enode))
+  return [server, dpt]
+}
+
+/** Notes whom it has dialed, which the library tells nobody. */
+class Server extends RLPx {
+  async connect(peer) {
+    await super.connect(peer)
+    dialed.add(hex(peer.id))
+  }
+}
+
+function createServer(privateKey, dpt) {
+  const server = new Server(privateKey, {
     clientId: Buffer.from(options.name),
     capabilities: parseProtocols(options.protocols),
     timeout: PONG_TIMEOUT_MS,
     maxPeers: Number(options['max-peers']),
     listenPort: null,
-  })
-  server.events.on('listening', () => {
-    const { port } = server._server.address()
-    report({ event: 'listening', enode: `enode://${hex(server.id)}@127.0.0.1:${port}` })
+    dpt,
   })
   server.events.on('peer:added', (peer) => {
     const hello = peer.getHelloMessage()
@@ -144,7 +207,6 @@ function startServer() {
   )
   server.events.on('peer:error', (peer, error) => report({ event: 'error', error: String(error) }))
   server.events.on('error', (error) => report({ event: 'error', error: String(error) }))
-  server.listen(0, '127.0.0.1')
   return server
 }
 
@@ -184,12 +246,14 @@ function numbered(n) {
 
 const commands = {
   async dial({ enode }) {
-    const url = new URL(enode)
-    const id = Buffer.from(url.username, 'hex')
-    dialed.add(url.username)
-    const address = { id: new Uint8Array(id), address: url.hostname, tcpPort: Number(url.port) }
-    server.connect(address).catch((error) =>
-      report({ event: 'setup_failed', peer: nodeId(id), error: String(error), by_remote: false }),
+    const peer = parseEnode(enode)
+    server.connect(peer).catch((error) =>
+      report({
+        event: 'setup_failed',
+        peer: nodeId(peer.id),
+        error: String(error),
+        by_remote: false,
+      }),
     )
   },
 
@@ -216,10 +280,24 @@ const commands = {
     if (!found) throw new Error('no such peer')
     found.disconnect(reason ?? 0)
   },
+
+  /** Pings a node that is not in the table; of one that is there, the library knows it alive. */
+  async ping({ enode }) {
+    report({ event: 'pong', peer: nodeId((await discovery().addPeer(parseEnode(enode))).id) })
+  },
+
+  async table() {
+    report({ event: 'table', nodes: discovery().getPeers().map(described) })
+  },
 }
 
-const dialed = new Set() // hex of the public keys that a command had dialed
-const server = startServer()
+function discovery() {
+  if (!dpt) throw new Error('started without --discovery')
+  return dpt
+}
+
+const dialed = new Set() // hex of the public keys of those we connected to
+const [server, dpt] = await start()
 
 for await (const line of createInterface({ input: process.stdin })) {
   let cmd
@@ -235,5 +313,6 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 const flush = server.getPeers().length > 0 ? FLUSH_MS : 0
 server.destroy()
+dpt?.destroy()
 report({ event: 'done' })
 setTimeout(() => process.exit(0), flush)

@@ -1,0 +1,165 @@
+"""Discovery services on loopback, on one clock that the test moves.
+
+The sockets and threads are real, the time is not: :meth:`Services.settle` lets everything that was
+sent arrive and be answered, and only then :meth:`Services.pass_time` moves the clock, so that a
+reply is late only when the test wants it to be.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from p2p.clock import SimulatedClock
+from p2p.crypto import PrivateKey
+from p2p.discover.event import Event
+from p2p.discover.local import FixedLocal
+from p2p.discover.service import UDPv4
+from p2p.discover.v4wire import Endpoint
+from p2p.enode import Node
+from p2p.net import bind_udp
+
+#: Ample for anything that happens at all, in real seconds.
+PATIENCE_S = 20.0
+HOME = IPv4Address("127.0.0.1")
+_STEP_S = 0.1
+
+
+def key_of(number: int) -> PrivateKey:
+    return PrivateKey.from_bytes(number.to_bytes(32, "big"))
+
+
+class Call(threading.Thread):
+    """A blocking call in a thread of its own."""
+
+    def __init__(self, fn: Callable[..., Any], *args: Any) -> None:
+        super().__init__(name="call")
+        self.error: BaseException | None = None
+        self._fn = fn
+        self._args = args
+        self._result: Any = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._result = self._fn(*self._args)
+        except (Exception, StopIteration) as error:
+            self.error = error
+
+    def result(self) -> Any:
+        """What the call returned or raised."""
+        self.join(PATIENCE_S)
+        assert not self.is_alive(), "the call still waits"
+        if self.error is not None:
+            raise self.error
+        return self._result
+
+
+class Services:
+    """Makes services, and stops them when the test is over."""
+
+    def __init__(self) -> None:
+        self.clock = SimulatedClock()
+        self.all: list[UDPv4] = []
+        self._running: list[UDPv4] = []
+        self._calls: list[Call] = []
+
+    def new(self, *bootnodes: Node, start: bool = True, **options: Any) -> UDPv4:
+        """A service on 127.0.0.1 that knows ``bootnodes``; its key is the number it has here."""
+        number = len(self.all) + 1
+        sock = bind_udp("127.0.0.1", 0)
+        port = sock.getsockname()[1]
+        local = FixedLocal(key_of(number), Endpoint(HOME, port, 0), number)
+        chosen: dict[str, Any] = {"clock": self.clock, "seed": number, "ntp_server": None}
+        service = UDPv4(key_of(number), local, sock, bootnodes=bootnodes, **{**chosen, **options})
+        return self.add(service, start)
+
+    def add(self, service: UDPv4, start: bool = True) -> UDPv4:
+        """Start a service, and stop it at the end."""
+        self.all.append(service)
+        if start:
+            service.start()
+            self._running.append(service)
+        return service
+
+    def stop(self, service: UDPv4) -> None:
+        if service in self._running:
+            self._running.remove(service)
+        assert service.stop() == []
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Call:
+        """Begin a blocking call."""
+        call = Call(fn, *args)
+        self._calls.append(call)
+        return call
+
+    def ask(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Make a blocking call, and let time pass until it has ended."""
+        call = self.call(fn, *args)
+        self.pass_time_until(lambda: not call.is_alive())
+        return call.result()
+
+    def waiting(self, service: UDPv4) -> int:
+        """How many of its operations somebody waits for."""
+        assert service._driver is not None
+        return service._driver.waiting
+
+    def wait_for_waiting(self, service: UDPv4, count: int) -> None:
+        """Let calls that were begun reach the engine; time stands still."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.waiting(service) < count:
+            assert time.monotonic() < deadline
+            self.settle()
+
+    def tell(self, service: UDPv4, event: Event) -> None:
+        """Have the service handle an event as if its engine had told it."""
+        assert service._driver is not None
+        service._loop.call(service._driver._handle_event, event)
+
+    def settle(self) -> None:
+        """Let everything that is on its way arrive."""
+        before: list[int] = []
+        while (traffic := self._traffic()) != before:
+            before = traffic
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock in small steps, and let everything arrive after each."""
+        for _ in range(round(seconds / _STEP_S)):
+            self.clock.advance(_STEP_S)
+            self.settle()
+
+    def pass_time_until(self, happened: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        self.settle()
+        while not happened():
+            assert time.monotonic() < deadline, "it does not happen"
+            self.pass_time(_STEP_S)
+
+    def close(self) -> None:
+        for service in self.all:
+            self.stop(service)
+        for call in self._calls:
+            call.join(PATIENCE_S)
+
+    def _traffic(self) -> list[int]:
+        traffic = []
+        for service in self._running:
+            # The first call has it read what has come by then, the second one sees what it did.
+            service._loop.call(int)
+            traffic.append(service._loop.call(_handled, service))
+        return traffic
+
+
+def _handled(service: UDPv4) -> int:
+    assert service._driver is not None
+    seen = service._driver._engine.counters
+    return sum(sum(kind.values()) for kind in (seen.packets_in, seen.packets_out, seen.dropped))
+
+
+def knows(service: UDPv4, *others: UDPv4) -> bool:
+    """Whether all ``others`` are in the table of ``service``, seen alive."""
+    alive = {entry.node.id for b in service.table().buckets for entry in b.nodes if entry.live}
+    return all(other.self().id in alive for other in others)

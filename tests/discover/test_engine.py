@@ -1,0 +1,656 @@
+"""The engine: what it answers to whom, and what it makes of answers."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+
+from p2p.crypto import keccak256
+from p2p.discover.event import NodeAdded, NodeRemoved, OperationDone
+from p2p.discover.exchange import REPLY_TIMEOUT_S
+from p2p.discover.v4wire import (
+    ENRRequest,
+    ENRResponse,
+    FindNode,
+    NeighborNode,
+    Neighbors,
+    Ping,
+    Pong,
+)
+from p2p.enode.node import Node
+from p2p.enr import Record
+from p2p.errors import (
+    LocalProtocolError,
+    NetRestricted,
+    NodeNotFound,
+    NoEndpoint,
+    PacketError,
+    RemoteTimeout,
+)
+from p2p.netutil import Netlist
+from tests.discover.link import PORT, Link, address_of, key_of
+
+HOUR_S = 3600.0
+TARGET = b"t" * 64
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link()
+
+
+def told(number: int, **changes: object) -> NeighborNode:
+    """A node as it stands in a neighbors packet."""
+    ip, port = address_of(number)
+    key = key_of(number).public_key.to_bytes()
+    return NeighborNode(ip, port, PORT, key)._replace(**changes)
+
+
+# Ping and pong.
+
+
+@pytest.mark.parametrize("version", [3, 4, 5, 45])
+def test_a_ping_of_any_version_is_answered(link: Link, version: int) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    ping_hash = remote.ping(version=version)
+    link.run(0.1)
+    (pong,) = remote.got(Pong)
+    assert pong.ping_hash == ping_hash
+    assert pong.recipient == (*remote.address, PORT)
+    assert pong.enr_seq == 1
+
+
+@pytest.mark.parametrize("version", [4, 45])
+def test_our_pings_have_the_version_we_are_given(link: Link, version: int) -> None:
+    engine = link.node(1, ping_version=version)
+    remote = link.remote(2).to(engine)
+    engine.start_ping(remote.node, link.now)
+    link.run(0.1)
+    (ping,) = remote.got(Ping)
+    assert ping.version == version
+    assert ping.sender == (*link.address(engine), PORT)
+    assert ping.recipient == (*remote.address, 0)
+    assert ping.enr_seq == 1
+
+
+def test_a_ping_comes_to_the_sequence_number_of_the_pong(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    assert link.ping(engine, remote.node) is None
+    remote.enr_seq = 7
+    assert link.ping(engine, remote.node) == 7
+
+
+def test_a_ping_ends_after_half_a_second_without_answer(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2)
+    remote.answers_pings = False
+    operation = engine.start_ping(remote.node, link.now)
+    link.run(REPLY_TIMEOUT_S - 0.01)
+    assert not any(isinstance(e, OperationDone) for e in link.events[link.address(engine)])
+    with pytest.raises(RemoteTimeout):
+        link.result(engine, operation, within_s=0.1)
+
+
+def test_a_pong_that_comes_too_late_does_not_count(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.answers_pings = False
+    engine.start_ping(remote.node, link.now)
+    link.run(0.6)
+    remote.pong(remote.received[0][1])
+    link.run(0.1)
+    assert engine.counters.dropped["unsolicited"] == 1
+
+
+def test_an_unknown_node_that_pings_is_asked_for_a_proof_once(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.answers_pings = False
+    for _ in range(3):
+        remote.ping()
+    link.run(0.1)
+    assert len(remote.got(Pong)) == 3
+    assert len(remote.got(Ping)) == 1
+
+
+def test_a_node_that_pings_and_proves_its_endpoint_comes_into_the_table(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.ping()
+    link.run(0.011)
+    assert remote.id not in engine.table
+    link.run(0.1)
+    assert engine.table.nodes() == [remote.node]
+    assert NodeAdded(remote.node) in link.events[link.address(engine)]
+
+
+def test_a_proven_node_is_not_asked_for_a_proof_again(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.ping()
+    link.run(0.1)
+    assert [type(packet) for packet, _ in remote.received] == [Pong]
+
+
+def test_before_the_first_refresh_is_over_nobody_who_pings_gets_a_place(link: Link) -> None:
+    silent = link.remote(9)
+    silent.answers_pings = False
+    engine = link.node(1, bootnodes=[silent.node])
+    remote = link.remote(2).to(engine)
+    remote.ping()
+    link.run(0.2)
+    assert not engine.is_initialized
+    assert remote.id not in engine.table
+
+
+def test_a_statement_of_our_endpoint_counts_only_from_a_proven_node(link: Link) -> None:
+    engine = link.node(1)
+    statements = []
+    engine._local.endpoint_statement = lambda *args: statements.append(args[:2])  # type: ignore
+    remote = link.remote(2).to(engine)
+    remote.answers_pings = False
+    remote.ping()
+    link.run(1.0)
+    assert statements == []
+    remote.answers_pings = True
+    remote.ping()
+    link.run(1.0)
+    assert statements == [(remote.address[0], link.address(engine))]
+
+
+# Bonds.
+
+
+@pytest.mark.parametrize("age_h, answered", [(23.9, True), (24.1, False)])
+def test_a_proof_counts_for_a_day(link: Link, age_h: float, answered: bool) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.answers_pings = False
+    link.run(age_h * HOUR_S)
+    remote.received.clear()
+    remote.send(FindNode(TARGET, remote.expiration))
+    link.run(0.1)
+    assert bool(remote.got(Neighbors)) == answered
+
+
+def test_a_proof_counts_for_one_address(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    elsewhere = link.remote(2, address_of(3)).to(engine)
+    elsewhere.answers_pings = False
+    elsewhere.send(FindNode(TARGET, remote.expiration))
+    link.run(0.1)
+    assert [type(packet) for packet, _ in elsewhere.received] == [Ping]
+
+
+def test_a_node_that_should_have_no_proof_of_us_is_pinged_before_it_is_asked(link: Link) -> None:
+    remote = link.remote(2)
+    engine = link.node(1, bootnodes=[remote.node])
+    remote.to(engine)
+    link.run(0.4)
+    assert [type(packet) for packet, _ in remote.received] == [Ping]
+    remote.ping()
+    link.run(0.1)
+    assert [type(packet) for packet, _ in remote.received][:3] == [Ping, Pong, FindNode]
+
+
+def test_a_node_that_does_not_ping_back_is_asked_half_a_second_later(link: Link) -> None:
+    remote = link.remote(2)
+    engine = link.node(1, bootnodes=[remote.node])
+    remote.to(engine)
+    link.run(0.6)
+    assert FindNode in [type(packet) for packet, _ in remote.received]
+
+
+def test_a_node_that_has_pinged_us_is_asked_at_once(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    engine.start_lookup(TARGET, link.now)
+    link.run(0.011)
+    assert [type(packet) for packet, _ in remote.received] == [FindNode]
+
+
+# Findnode.
+
+
+def test_findnode_is_answered_with_the_sixteen_closest_in_two_packets(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    for number in range(10, 40):
+        other = link.remote(number).to(engine)
+        other.bond()
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.send(FindNode(TARGET, remote.expiration))
+    link.run(0.1)
+    first, second = remote.got(Neighbors)
+    assert (len(first.nodes), len(second.nodes)) == (12, 4)
+    near = engine.table.closest(keccak256(TARGET), 17)
+    expected = [node.public_key.to_bytes() for node in near if node.id != remote.id][:16]
+    assert [node.public_key for node in (*first.nodes, *second.nodes)] == expected
+
+
+def test_an_empty_table_is_an_answer_too(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.send(FindNode(TARGET, remote.expiration))
+    link.run(0.1)
+    (neighbors,) = remote.got(Neighbors)
+    assert list(neighbors.nodes) == []
+
+
+def test_nodes_that_were_only_heard_of_are_not_passed_on(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    proven = link.remote(2).to(engine)
+    proven.bond()
+    asker = link.remote(3).to(engine)
+    asker.bond()
+    engine.table.add_found(link.remote(4).node, link.time)
+    asker.send(FindNode(TARGET, asker.expiration))
+    link.run(0.1)
+    keys = [node.public_key for packet in asker.got(Neighbors) for node in packet.nodes]
+    assert keys == [proven.key.public_key.to_bytes()]
+
+
+def test_a_lan_node_is_not_told_to_the_wide_world(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    for number, text in ((2, "192.168.1.2"), (3, "20.7.7.7")):
+        link.remote(number, (ip_address(text), PORT)).to(engine).bond()
+    asker = link.remote(4).to(engine)
+    asker.bond()
+    asker.send(FindNode(TARGET, asker.expiration))
+    link.run(0.1)
+    (neighbors,) = asker.got(Neighbors)
+    assert [str(node.ip) for node in neighbors.nodes] == ["20.7.7.7"]
+
+
+# Neighbors.
+
+
+def asked(link: Link, **options: object):
+    """An engine in the middle of a lookup, and the remote that it has just asked."""
+    engine = link.node(1, **options)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    operation = engine.start_lookup(TARGET, link.now)
+    link.run(0.05)
+    assert len(remote.got(FindNode)) == 1
+    return engine, remote, operation
+
+
+def found_by(link: Link, *nodes: NeighborNode) -> set[bytes]:
+    """The keys of the told nodes that reach the table."""
+    engine, remote, _ = asked(link)
+    remote.send(Neighbors(nodes, remote.expiration))
+    link.run(REPLY_TIMEOUT_S)  # so few nodes may be the second part of an answer
+    return {node.public_key.to_bytes() for node in engine.table.nodes()}
+
+
+def test_the_neighbors_of_a_node_are_asked_in_turn(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    other = link.remote(3).to(engine)
+    other.on_packet = lambda packet, packet_hash: (
+        other.send(Neighbors([], other.expiration)) if isinstance(packet, FindNode) else None
+    )
+    remote.send(Neighbors([told(3)], remote.expiration))
+    nodes = link.result(engine, operation)
+    assert {node.id for node in nodes} == {remote.id, other.id}
+
+
+def test_neighbors_never_asked_for_are_ignored(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.send(Neighbors([told(3)], remote.expiration))
+    link.run(0.1)
+    assert engine.table.nodes() == [remote.node]
+    assert engine.counters.dropped["unsolicited"] == 1
+
+
+def test_neighbors_of_a_node_that_was_not_asked_are_ignored(link: Link) -> None:
+    engine, remote, _ = asked(link)
+    stranger = link.remote(4, remote.address).to(engine)
+    stranger.send(Neighbors([told(3)], stranger.expiration))
+    link.run(0.1)
+    assert key_of(3).public_key not in [node.public_key for node in engine.table.nodes()]
+    assert engine.counters.dropped["unsolicited"] == 1
+
+
+def test_neighbors_from_another_address_are_ignored(link: Link) -> None:
+    engine, remote, _ = asked(link)
+    remote.send(Neighbors([told(3)], remote.expiration), source=address_of(5))
+    link.run(0.1)
+    assert engine.table.nodes() == [remote.node]
+
+
+def test_of_one_answer_no_more_than_sixteen_neighbors_count(link: Link) -> None:
+    engine, remote, _ = asked(link)
+    for start in (10, 22, 34):
+        nodes = [told(number) for number in range(start, start + 12)]
+        remote.send(Neighbors(nodes, remote.expiration))
+    link.run(0.05)
+    ids = {node.id for node in engine.table.nodes()} - {remote.id}
+    assert ids == {Node.from_parts(key_of(n).public_key).id for n in range(10, 26)}
+    assert engine.counters.dropped["unsolicited"] == 1
+
+
+def test_an_answer_in_two_parts_is_one_answer(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    remote.send(Neighbors([told(n) for n in range(10, 22)], remote.expiration))
+    link.run(0.2)
+    remote.send(Neighbors([told(n) for n in range(22, 26)], remote.expiration))
+    link.run(0.05)
+    assert len(engine.table) == 17
+
+
+@pytest.mark.parametrize("port", [0, 53, 1024])
+def test_a_neighbor_with_a_low_port_is_refused(link: Link, port: int) -> None:
+    keys = found_by(link, told(3, udp=port), told(4))
+    assert key_of(3).public_key.to_bytes() not in keys
+    assert key_of(4).public_key.to_bytes() in keys
+
+
+@pytest.mark.parametrize(
+    "ip", ["127.0.0.1", "192.168.1.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1"]
+)
+def test_a_neighbor_whose_address_may_not_be_told_is_refused(link: Link, ip: str) -> None:
+    keys = found_by(link, told(3, ip=ip_address(ip)), told(4))
+    assert key_of(3).public_key.to_bytes() not in keys
+    assert key_of(4).public_key.to_bytes() in keys
+
+
+def test_a_neighbor_whose_key_is_no_key_is_refused(link: Link) -> None:
+    assert len(found_by(link, told(3, public_key=b"\x01" * 64), told(4))) == 2
+
+
+def test_what_the_table_has_proved_counts_more_than_what_neighbors_say(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    known = link.remote(3).to(engine)
+    known.bond()
+    operation = engine.start_lookup(TARGET, link.now)
+    link.run(0.05)
+    remote.send(Neighbors([told(3, ip=IPv4Address("66.6.6.6"))], remote.expiration))
+    link.run(REPLY_TIMEOUT_S)
+    assert engine.table.get(known.id) == known.node
+    assert known.got(FindNode)
+    engine.cancel(operation, link.now)
+
+
+def test_a_node_is_asked_for_one_target_at_a_time(link: Link) -> None:
+    engine, remote, first = asked(link)
+    second = engine.start_lookup(b"u" * 64, link.now)
+    link.run(0.05)
+    assert [packet.target for packet in remote.got(FindNode)] == [TARGET]
+    remote.send(Neighbors([], remote.expiration))
+    link.run(0.05)
+    assert [packet.target for packet in remote.got(FindNode)] == [TARGET, b"u" * 64]
+    remote.send(Neighbors([], remote.expiration))
+    assert link.result(engine, first) == link.result(engine, second) == [remote.node]
+
+
+def test_a_findnode_without_answer_is_sent_once_more(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    link.run(REPLY_TIMEOUT_S)
+    assert len(remote.got(FindNode)) == 2
+    assert link.result(engine, operation) == []
+    assert len(remote.got(FindNode)) == 2
+
+
+def test_five_findnode_failures_drop_a_node_of_a_bucket_that_has_others(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remotes = []
+    for number in range(2, 80):
+        remote = link.remote(number).to(engine)
+        remote.on_packet = answer_with_nothing(remote)
+        remote.bond()
+        remotes.append(remote)
+    silent = next(r for r in remotes if engine.table.bucket_size(r.id) >= 8)
+    silent.on_packet = lambda packet, packet_hash: None
+    for failures in range(1, 6):
+        assert silent.id in engine.table, failures
+        link.lookup(engine, silent.key.public_key.to_bytes())
+    assert silent.id not in engine.table
+    assert NodeRemoved(silent.node) in link.events[link.address(engine)]
+
+
+def answer_with_nothing(remote):
+    """What a remote does that knows one node: an empty answer would count as a failure."""
+
+    def answer(packet: object, packet_hash: bytes) -> None:
+        if isinstance(packet, FindNode):
+            remote.send(Neighbors([told(2)], remote.expiration))
+
+    return answer
+
+
+def test_findnode_failures_do_not_drop_a_node_of_a_nearly_empty_bucket(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    link.result(engine, operation)
+    for _ in range(10):
+        link.lookup(engine, TARGET)
+    assert remote.id in engine.table
+
+
+# Records.
+
+
+def serve_record(remote, **entries: object) -> Record:
+    """Have a remote answer ENR requests with a record of its own."""
+    record = Record.sign(remote.key, remote.enr_seq or 1, entries)
+
+    def answer(packet: object, packet_hash: bytes) -> None:
+        if isinstance(packet, ENRRequest):
+            remote.send(ENRResponse(packet_hash, record.to_rlp()))
+
+    remote.on_packet = answer
+    return record
+
+
+def test_our_record_is_given_to_a_proven_node(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    request_hash = remote.send(ENRRequest(remote.expiration))
+    link.run(0.1)
+    (response,) = remote.got(ENRResponse)
+    assert response.request_hash == request_hash
+    assert Node.from_record(Record.from_rlp(response.record)).id == engine.id
+
+
+def test_our_record_is_not_given_to_an_unproven_node(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    remote.answers_pings = False
+    remote.send(ENRRequest(remote.expiration))
+    link.run(0.1)
+    assert [type(packet) for packet, _ in remote.received] == [Ping]
+
+
+def test_a_record_can_be_asked_for(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    record = serve_record(remote, ip=remote.address[0], udp=PORT, eth=b"x")
+    node = link.result(engine, engine.start_request_enr(remote.node, link.now))
+    assert node.record == record
+
+
+def test_a_record_that_says_no_address_keeps_the_one_we_know(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    record = serve_record(remote)
+    node = link.result(engine, engine.start_request_enr(remote.node, link.now))
+    assert (node.record, node.udp_endpoint) == (record, remote.address)
+
+
+def test_a_record_of_another_node_is_refused(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    other = Record.sign(key_of(3), 1, ip="20.0.0.3", udp=PORT)
+    remote.on_packet = lambda packet, packet_hash: (
+        remote.send(ENRResponse(packet_hash, other.to_rlp()))
+        if isinstance(packet, ENRRequest)
+        else None
+    )
+    with pytest.raises(PacketError, match="another node"):
+        link.result(engine, engine.start_request_enr(remote.node, link.now))
+
+
+def test_a_record_that_sends_us_into_our_own_network_is_refused(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    serve_record(remote, ip="192.168.1.1", udp=PORT)
+    with pytest.raises(PacketError, match="LAN"):
+        link.result(engine, engine.start_request_enr(remote.node, link.now))
+
+
+def test_a_record_with_a_wrong_request_hash_is_ignored(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    record = Record.sign(remote.key, 1, ip=remote.address[0], udp=PORT)
+    remote.on_packet = lambda packet, packet_hash: (
+        remote.send(ENRResponse(b"\0" * 32, record.to_rlp()))
+        if isinstance(packet, ENRRequest)
+        else None
+    )
+    with pytest.raises(RemoteTimeout):
+        link.result(engine, engine.start_request_enr(remote.node, link.now))
+    assert engine.counters.dropped["unsolicited"] == 2
+
+
+def test_a_newer_record_that_a_pong_names_is_fetched(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.enr_seq = 7
+    record = serve_record(remote, ip=remote.address[0], tcp=PORT, udp=PORT)
+    link.run(20.0)
+    assert engine.table.nodes() == [Node.from_record(record)]
+    assert len(remote.got(ENRRequest)) == 1
+
+
+def test_a_node_whose_record_names_another_address_is_checked_there(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    remote.enr_seq = 7
+    serve_record(remote, ip="20.9.9.9", tcp=PORT, udp=PORT)
+    link.run(30.0)
+    assert remote.id not in engine.table  # nobody answers there
+
+
+# Resolve.
+
+
+def test_resolve_asks_the_node_where_it_is_said_to_be(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    record = serve_record(remote, ip=remote.address[0], udp=PORT)
+    node = link.result(engine, engine.start_resolve(remote.node, link.now))
+    assert node.record == record
+
+
+def test_resolve_asks_the_node_where_the_table_has_it(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.bond()
+    record = serve_record(remote, ip=remote.address[0], udp=PORT)
+    stale = remote.node.with_ip("20.9.9.9")
+    assert link.result(engine, engine.start_resolve(stale, link.now)).record == record
+
+
+def test_resolve_looks_up_a_node_of_which_only_the_key_is_known(link: Link) -> None:
+    engines = [link.node(number) for number in range(3)]
+    for engine in engines[1:]:
+        engine.table.add_found(link.as_node(engines[0]), link.time)
+    link.run(60.0)
+    engines[1].table.remove(engines[2].id, link.time)
+    wanted = Node.from_parts(key_of(2).public_key)
+    node = link.result(engines[1], engines[1].start_resolve(wanted, link.now))
+    assert node.udp_endpoint == link.address(engines[2])
+    assert node.seq == 1
+
+
+def test_resolve_takes_what_others_say_of_a_node_that_gives_no_record(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.on_packet = answer_with_nothing(remote)
+    remote.bond()
+    wanted = remote.node.with_ip("20.9.9.9")
+    assert link.result(engine, engine.start_resolve(wanted, link.now)) == remote.node
+
+
+def test_resolve_says_when_a_node_is_not_found(link: Link) -> None:
+    engine = link.node(1)
+    with pytest.raises(NodeNotFound):
+        link.result(engine, engine.start_resolve(link.remote(2).node.with_ip(None), link.now))
+
+
+# Commands that cannot be.
+
+
+def test_a_node_without_endpoint_cannot_be_asked(link: Link) -> None:
+    engine = link.node(1)
+    nowhere = link.remote(2).node.with_ip(None)
+    for start in (engine.start_ping, engine.start_request_enr):
+        with pytest.raises(NoEndpoint):
+            link.result(engine, start(nowhere, link.now))
+
+
+def test_a_node_outside_net_restrict_is_not_asked(link: Link) -> None:
+    engine = link.node(1, net_restrict=Netlist.parse("10.0.0.0/8"))
+    remote = link.remote(2)
+    with pytest.raises(NetRestricted):
+        link.result(engine, engine.start_ping(remote.node, link.now))
+    assert remote.received == []
+
+
+def test_a_node_outside_net_restrict_is_not_answered(link: Link) -> None:
+    engine = link.node(1, net_restrict=Netlist.parse("10.0.0.0/8"))
+    inside = link.remote(2, (ip_address("10.0.0.2"), PORT)).to(engine)
+    outside = link.remote(3).to(engine)
+    inside.ping()
+    outside.ping()
+    link.run(0.1)
+    assert inside.received and not outside.received
+
+
+def test_a_neighbor_outside_net_restrict_is_passed_over(link: Link) -> None:
+    engine, remote, _ = asked(link, net_restrict=Netlist.parse("20.0.2.0/24, 20.0.4.0/24"))
+    remote.send(Neighbors([told(3), told(4)], remote.expiration))
+    link.run(REPLY_TIMEOUT_S)
+    keys = {node.public_key for node in engine.table.nodes()}
+    assert keys == {key_of(2).public_key, key_of(4).public_key}
+
+
+def test_a_target_has_64_bytes(link: Link) -> None:
+    with pytest.raises(LocalProtocolError):
+        link.node(1).start_lookup(b"t" * 32, link.now)
+
+
+def test_a_cancelled_command_ends_without_a_word(link: Link) -> None:
+    engine, remote, operation = asked(link)
+    ping = engine.start_ping(remote.node, link.now)
+    for number in (operation, ping, 999):
+        engine.cancel(number, link.now)
+    link.run(5.0)
+    assert not any(isinstance(e, OperationDone) for e in link.events[link.address(engine)])
+    assert len(remote.got(FindNode)) <= 2

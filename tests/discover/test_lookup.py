@@ -1,0 +1,178 @@
+"""One lookup: whom it asks, when it ends, and what a hostile answer can do to it."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+
+from p2p.crypto import keccak256
+from p2p.discover.lookup import ALPHA, MAX_CANDIDATES, MAX_QUERIES, RESULT_SIZE, Candidate, Lookup
+from p2p.discover.v4wire import NeighborNode
+from p2p.enode.distance import xor_distance
+from p2p.enode.ids import NodeID
+from p2p.enode.node import Node
+from tests.discover.link import key_of
+
+TARGET = keccak256(b"target")
+SELF_ID = NodeID(keccak256(b"self"))
+IP = IPv4Address("20.0.0.1")
+
+
+def node_near(bits: int, number: int = 0) -> Node:
+    """A node whose distance to the target has so many bits."""
+    offset = (1 << (bits - 1)) | number
+    node_id = NodeID((int.from_bytes(TARGET, "big") ^ offset).to_bytes(32, "big"))
+    return Node(node_id, IP, 30303, 30303)
+
+
+def as_candidate(node: Node) -> Candidate:
+    candidate = Candidate.from_node(node)
+    assert candidate is not None
+    return candidate
+
+
+def lookup_from(*nodes: Node) -> Lookup:
+    return Lookup(TARGET, SELF_ID, nodes)
+
+
+def finish(lookup: Lookup) -> list[NodeID]:
+    """Answer all queries with nothing; returns who was asked."""
+    asked = []
+    while chosen := lookup.next_queries():
+        for candidate in chosen:
+            asked.append(candidate.id)
+            lookup.answered(candidate)
+    return asked
+
+
+def test_a_lookup_with_nobody_to_ask_is_over() -> None:
+    lookup = lookup_from()
+    assert lookup.finished
+    assert lookup.result() == []
+
+
+def test_three_nodes_are_asked_at_a_time_the_nearest_first() -> None:
+    lookup = lookup_from(*(node_near(bits) for bits in range(200, 210)))
+    chosen = lookup.next_queries()
+    assert [candidate.id for candidate in chosen] == [node_near(b).id for b in (200, 201, 202)]
+    assert lookup.next_queries() == []
+    lookup.answered(chosen[0])
+    assert [candidate.id for candidate in lookup.next_queries()] == [node_near(203).id]
+    assert ALPHA == 3
+
+
+def test_a_nearer_node_that_somebody_names_is_asked_next() -> None:
+    lookup = lookup_from(*(node_near(bits) for bits in range(200, 210)))
+    chosen = lookup.next_queries()
+    lookup.answered(chosen[0])
+    lookup.add([as_candidate(node_near(100))])
+    assert [candidate.id for candidate in lookup.next_queries()] == [node_near(100).id]
+
+
+def test_a_lookup_is_over_when_the_sixteen_nearest_have_answered() -> None:
+    nodes = [node_near(bits) for bits in range(200, 240)]
+    lookup = lookup_from(*nodes)
+    asked = finish(lookup)
+    assert lookup.finished
+    assert asked == [node.id for node in nodes[:RESULT_SIZE]]
+    assert lookup.result() == nodes[:RESULT_SIZE]
+
+
+def test_a_lookup_is_not_over_while_somebody_is_being_asked() -> None:
+    lookup = lookup_from(node_near(200))
+    (candidate,) = lookup.next_queries()
+    assert not lookup.finished
+    lookup.answered(candidate)
+    assert lookup.finished
+
+
+def test_a_node_that_does_not_answer_is_not_in_the_result_and_the_next_takes_its_place() -> None:
+    nodes = [node_near(bits) for bits in range(200, 217)]
+    lookup = lookup_from(*nodes)
+    while chosen := lookup.next_queries():
+        for candidate in chosen:
+            (lookup.failed if candidate.id == nodes[0].id else lookup.answered)(candidate)
+    assert lookup.result() == nodes[1:]
+
+
+def test_a_node_is_asked_once_however_often_it_is_named() -> None:
+    lookup = lookup_from(node_near(200))
+    (candidate,) = lookup.next_queries()
+    lookup.answered(candidate)
+    lookup.add([as_candidate(node_near(200))])
+    assert lookup.next_queries() == []
+    assert lookup.finished
+
+
+def test_another_address_of_a_node_that_did_not_answer_is_tried() -> None:
+    lookup = lookup_from(node_near(200), node_near(201))
+    false, honest = lookup.next_queries()
+    lookup.failed(false)
+    lookup.add([as_candidate(node_near(200))])
+    assert lookup.next_queries() == []
+    lookup.add([as_candidate(node_near(200).with_ip("20.9.9.9"))])
+    (candidate,) = lookup.next_queries()
+    assert candidate.ip == ip_address("20.9.9.9")
+    lookup.answered(candidate)
+    lookup.answered(honest)
+    assert [node.ip for node in lookup.result()] == [ip_address("20.9.9.9"), IP]
+
+
+def test_we_are_not_asked_ourselves() -> None:
+    lookup = lookup_from(Node(SELF_ID, IP, 30303, 30303))
+    assert lookup.finished
+    assert not lookup.is_new(SELF_ID)
+
+
+def test_a_key_that_is_not_on_the_curve_is_found_out_when_it_is_used() -> None:
+    told = NeighborNode(IP, 30303, 30303, b"\x01" * 64)
+    candidate = Candidate.from_neighbor(NodeID(keccak256(told.public_key)), IP, told)
+    assert candidate.node() is None
+
+
+def test_a_told_node_becomes_one_with_its_key() -> None:
+    key = key_of(1).public_key
+    told = NeighborNode(IP, 30303, 30304, key.to_bytes())
+    candidate = Candidate.from_neighbor(NodeID(keccak256(told.public_key)), IP, told)
+    assert candidate.node() == Node.from_parts(key, IP, 30304, 30303)
+
+
+def test_a_liar_who_names_ever_nearer_nodes_cannot_keep_a_lookup_going() -> None:
+    lookup = lookup_from(node_near(256))
+    asked = 0
+    while chosen := lookup.next_queries():
+        for candidate in chosen:
+            asked += 1
+            lookup.answered(candidate)
+            nearer = max(1, xor_distance(TARGET, candidate.id).bit_length() - 1)
+            lookup.add(as_candidate(node_near(nearer, n)) for n in range(min(16, nearer)))
+    assert lookup.finished
+    assert asked <= MAX_QUERIES
+
+
+def test_a_liar_who_names_many_nodes_does_not_fill_our_memory() -> None:
+    lookup = lookup_from()
+    for number in range(1000):
+        lookup.add([as_candidate(node_near(256, number))])
+    assert sum(not lookup.is_new(node_near(256, n).id) for n in range(1000)) == MAX_CANDIDATES
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lookup_finds_the_nearest_when_each_node_knows_its_neighbors(seed: int) -> None:
+    rng = random.Random(seed)
+    nodes = [Node(NodeID(rng.randbytes(32)), IP, 30303, 30303) for _ in range(300)]
+
+    def near(target: bytes, count: int, among: list[Node] = nodes) -> list[Node]:
+        return sorted(among, key=lambda node: xor_distance(target, node.id))[:count]
+
+    # Each knows those near to it, and a few others.
+    knows = {node.id: near(node.id, 20) + rng.sample(nodes, 20) for node in nodes}
+    lookup = lookup_from(*rng.sample(nodes, 3))
+    while chosen := lookup.next_queries():
+        for candidate in chosen:
+            lookup.answered(candidate)
+            told = near(TARGET, 16, knows[candidate.id])
+            lookup.add([as_candidate(node) for node in told])
+    assert lookup.result() == near(TARGET, 16)

@@ -1,0 +1,233 @@
+"""A connection that breaks in every state, by a reset or by an end of data; who dials varies."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+
+import p2p
+from p2p import DiscReason
+from p2p.rlpx.base import HELLO, encode_hello
+from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
+from tests.hostile.target import Inbox, Target, eventually, talk, target
+
+Step = Callable[[Remote], object]
+Break = Callable[[Remote], None]
+
+
+def half_auth(remote: Remote) -> None:
+    remote.send_raw(remote.pending()[:100])
+
+
+def auth(remote: Remote) -> None:
+    remote.flush()
+
+
+def half_hello(remote: Remote) -> None:
+    remote.shake_hands()
+    remote.send_raw(remote.frame(HELLO, encode_hello(remote.hello))[:50])
+
+
+def hello(remote: Remote) -> None:
+    """The hello is sent; the server's own is not read."""
+    remote.shake_hands()
+    remote.say_hello()
+
+
+def half_message(remote: Remote) -> None:
+    remote.open()
+    remote.send((0, b"whole"))
+    remote.send_raw(remote.frame(0x10, bytes(2000))[:1000])
+
+
+def disconnect(remote: Remote) -> None:
+    remote.open()
+    remote.say_disconnect(b"\xc1\x08")
+
+
+#: What an inbound remote does before it breaks, and whether it has been a peer by then.
+INBOUND: dict[str, Step] = {
+    "before auth": lambda remote: None,
+    "inside auth": half_auth,
+    "after auth": auth,
+    "after ack": Remote.shake_hands,
+    "inside hello": half_hello,
+    "after hello": hello,
+    "open": Remote.open,
+    "inside a message": half_message,
+    "after disconnect": disconnect,
+}
+
+
+def reset(remote: Remote) -> None:
+    remote.reset()
+
+
+def end_of_data(remote: Remote) -> None:
+    remote.sock.shutdown(socket.SHUT_WR)
+    remote.await_eof()
+
+
+def close(remote: Remote) -> None:
+    remote.sock.close()
+
+
+BREAKS = {"reset": reset, "end of data": end_of_data, "close": close}
+
+
+@pytest.mark.parametrize("end", BREAKS)
+@pytest.mark.parametrize("state", INBOUND)
+def test_inbound_connection_that_breaks_leaves_nothing(state: str, end: str) -> None:
+    inbox = Inbox()
+    with target(inbox.run) as victim, talk(victim) as honest, victim.attack() as remote:
+        INBOUND[state](remote)
+        BREAKS[end](remote)
+        victim.await_quiet(peers=1)
+        honest.exchange()
+
+
+@pytest.mark.parametrize("end", BREAKS)
+def test_open_connection_that_breaks_is_a_network_error_of_the_remote(end: str) -> None:
+    inbox = Inbox()
+    with target(inbox.run) as victim, victim.attack() as remote:
+        remote.open()
+        remote.send((3, b"read me"))
+        assert inbox.message().payload == b"read me"
+        BREAKS[end](remote)
+        ending = inbox.ending()
+    assert (ending.reason, ending.by_remote) == (DiscReason.NETWORK_ERROR, True)
+    assert isinstance(ending.__cause__, OSError) is (end == "reset")
+
+
+def test_messages_before_the_end_of_data_are_delivered() -> None:
+    inbox = Inbox()
+    with target(inbox.run) as victim, victim.attack() as remote:
+        remote.open()
+        remote.send(*((n % 16, bytes(n)) for n in range(1000)))
+        remote.sock.shutdown(socket.SHUT_WR)
+        assert [inbox.message().size for _ in range(1000)] == list(range(1000))
+        assert inbox.ending().by_remote
+
+
+def test_reset_while_the_server_lingers_ends_the_linger() -> None:
+    inbox = Inbox()
+    with target(inbox.run) as victim, victim.attack() as remote:
+        remote.open()
+        inbox.peer().disconnect(DiscReason.REQUESTED)
+        assert remote.disconnect_reason() is DiscReason.REQUESTED
+        assert victim.sessions() == (1, 0, 1)
+        remote.reset()
+        victim.await_quiet()
+
+
+def test_linger_ends_after_a_second_without_the_remote() -> None:
+    inbox = Inbox()
+    with target(inbox.run) as victim, victim.attack() as remote:
+        remote.open()
+        inbox.peer().disconnect(DiscReason.REQUESTED)
+        assert remote.disconnect_reason() is DiscReason.REQUESTED
+        victim.clock.advance(1.0)
+        victim.await_quiet()
+
+
+def test_peer_may_come_back_as_soon_as_its_handler_has_returned() -> None:
+    inbox, key = Inbox(), p2p.generate_key()
+    with target(inbox.run) as victim:
+        for _ in range(5):
+            with victim.attack(key=key) as remote:
+                remote.open()
+                assert inbox.peer().id == remote.node.id
+                remote.reset()
+            inbox.ending()
+            victim.await_quiet()
+
+
+# the same when we dial
+
+
+def dial(victim: Target, node: p2p.Node) -> Callable[[], BaseException | None]:
+    """Connect in a thread; the function returned waits for the outcome."""
+    outcome: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            victim.server.connect(node, timeout=PATIENCE_S)
+            outcome.append(None)
+        except p2p.P2PError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def join() -> BaseException | None:
+        thread.join(PATIENCE_S)
+        assert outcome, "connect has not returned"
+        return outcome[0]
+
+    return join
+
+
+def read_auth(remote: Remote) -> None:
+    remote.receive()
+
+
+def ack(remote: Remote) -> None:
+    remote.shake_hands()
+
+
+def ack_and_half_hello(remote: Remote) -> None:
+    remote.shake_hands()
+    remote.send_raw(remote.frame(HELLO, encode_hello(remote.hello))[:50])
+
+
+DIALED: dict[str, tuple[Step, p2p.DialStep]] = {
+    "after connect": (lambda remote: None, p2p.DialStep.ACK),
+    "after auth": (read_auth, p2p.DialStep.ACK),
+    "after ack": (ack, p2p.DialStep.HELLO),
+    "inside hello": (ack_and_half_hello, p2p.DialStep.HELLO),
+}
+
+
+@pytest.mark.parametrize("end", ["reset", "close"])
+@pytest.mark.parametrize("state", DIALED)
+def test_dialed_connection_that_breaks_is_a_lost_connection(state: str, end: str) -> None:
+    step, reached = DIALED[state]
+    with target() as victim, talk(victim) as honest, RemoteListener() as listener:
+        join = dial(victim, listener.node)
+        with listener.accept() as remote:
+            # A reset before that would be a failure of the connection itself.
+            eventually(lambda: _step_of(victim, listener.node) is p2p.DialStep.ACK)
+            step(remote)
+            BREAKS[end](remote)
+        error = join()
+        assert type(error) is p2p.ConnectionLost
+        assert error.step is reached
+        (attempt,) = victim.server.dial_attempts(listener.node)
+        assert (type(attempt.error), attempt.step) == (p2p.ConnectionLost, reached)
+        victim.await_quiet(peers=1)
+        assert victim.server._dialing._dials == {}
+        honest.exchange()
+
+
+@pytest.mark.parametrize("state", DIALED)
+def test_dial_that_gets_no_answer_times_out_at_its_step(state: str) -> None:
+    step, reached = DIALED[state]
+    with target() as victim, RemoteListener() as listener:
+        join = dial(victim, listener.node)
+        with listener.accept() as remote:
+            step(remote)
+            eventually(lambda: _step_of(victim, listener.node) is reached)
+            victim.clock.advance(5.0)
+            remote.await_eof()
+        error = join()
+        assert type(error) is p2p.DialTimeout
+        assert error.step is reached
+        victim.await_quiet()
+
+
+def _step_of(victim: Target, node: p2p.Node) -> p2p.DialStep | None:
+    made = victim.server._dialing._dials.get(node.id)
+    return None if made is None or made._session is None else made.step
