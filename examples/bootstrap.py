@@ -1,0 +1,89 @@
+"""Twenty nodes that know one, and find the others.
+
+    $ python examples/bootstrap.py
+    20 nodes, bootnode ...
+    every node has found at least 5 others
+    node 19 has its first peer: node ...
+    table of ...: ... nodes in ... of 17 buckets
+    distance 256: ... nodes
+      ...  127.0.0.1:...        alive   ... checks  since ...
+    ...
+
+Each node is a real server on a port of its own, all in this one process. All are given the URL of
+the first, the bootnode, and nothing else. They ask it for neighbors, then those for theirs
+(docs/explanation/discovery.md), and dial whom they find until their slots are filled. At the end
+the last node shows its table: who it knows, by distance, and whether they answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import ExitStack
+
+import p2p
+
+NODES = 20
+ENOUGH = 5
+PATIENCE_S = 120.0
+
+
+def hello(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+    """Stay connected, and say nothing."""
+    for _ in rw:
+        pass
+
+
+def new_server(number: int, bootnodes: list[p2p.Node]) -> p2p.Server:
+    return p2p.Server(
+        private_key=p2p.generate_key(),
+        name=f"node {number}",
+        max_peers=8,
+        listen_addr="127.0.0.1:0",
+        bootstrap_nodes=bootnodes,
+        protocols=[p2p.Protocol(name="hello", version=1, length=1, run=hello)],
+    )
+
+
+def wait_for_neighbors(server: p2p.Server, deadline: float) -> None:
+    """Return when the server's table has enough nodes."""
+    assert server.discovery is not None
+    with server.discovery.subscribe_events() as changes:
+        while len(server.discovery.nodes()) < ENOUGH:
+            changes.get(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def wait_for_peer(server: p2p.Server, deadline: float) -> p2p.Peer:
+    """Return the server's first peer."""
+    with server.subscribe_events() as events:
+        while not server.peers():
+            events.get(timeout=max(0.0, deadline - time.monotonic()))
+    return server.peers()[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Nodes that find each other.")
+    parser.add_argument("--nodes", type=int, default=NODES)
+    arguments = parser.parse_args()
+
+    with ExitStack() as running:
+        bootnode = running.enter_context(new_server(0, []))
+        servers = [bootnode]
+        for number in range(1, arguments.nodes):
+            servers.append(running.enter_context(new_server(number, [bootnode.self()])))
+        print(f"{len(servers)} nodes, bootnode {bootnode.self().url}", flush=True)
+
+        deadline = time.monotonic() + PATIENCE_S
+        for server in servers:
+            wait_for_neighbors(server, deadline)
+        print(f"every node has found at least {ENOUGH} others", flush=True)
+
+        last = servers[-1]
+        peer = wait_for_peer(last, deadline)
+        print(f"{last.config.name} has its first peer: {peer.name}", flush=True)
+        assert last.discovery is not None
+        print(last.discovery.table(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
