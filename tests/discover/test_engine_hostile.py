@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from p2p.crypto import keccak256
 from p2p.discover import v4wire
 from p2p.discover.bond import MAX_ADDRESSES, MAX_WAITING, Bonds
-from p2p.discover.engine import MANY_TIMEOUTS, Engine
-from p2p.discover.event import ManyTimeouts, NodeRemoved
+from p2p.discover.engine import Engine
+from p2p.discover.event import OperationDone
 from p2p.discover.limits import (
     MAX_AMPLIFICATION,
     Ledger,
@@ -22,7 +23,17 @@ from p2p.discover.limits import (
 )
 from p2p.discover.now import Now
 from p2p.discover.store import MemoryStore
-from p2p.discover.v4wire import Endpoint, ENRRequest, FindNode, Neighbors, Packet, Ping, Pong
+from p2p.discover.v4wire import (
+    Endpoint,
+    ENRRequest,
+    ENRResponse,
+    FindNode,
+    NeighborNode,
+    Neighbors,
+    Packet,
+    Ping,
+    Pong,
+)
 from p2p.discover.wallclock import WallClock
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
@@ -406,82 +417,52 @@ def test_a_ping_replayed_from_another_address_proves_nothing_there(link: Link) -
     assert victim.bytes_in <= MAX_AMPLIFICATION * len(ping_datagram(link))
 
 
-# Clocks.
+# Anything at all.
 
 
-@pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S, DAY_S, -DAY_S])
-def test_a_jump_of_the_wall_clock_loses_no_live_node(jump_s: float) -> None:
-    link = Link(plain=True)
-    boot = link.node(0)
-    engines = [boot, *(link.node(n, bootnodes=[link.as_node(boot)]) for n in range(1, 8))]
-    link.run(120.0)
-    jumper = engines[3]
-    address = link.address(jumper)
-    before = set(jumper.table.nodes())
-    assert len(before) == 7
-    set_clock(jumper, jump_s)
-    link.run(2 * HOUR_S)
-    set_clock(jumper, -jump_s)
-    link.run(600.0)
-    assert set(jumper.table.nodes()) == before
-    assert not any(isinstance(event, NodeRemoved) for event in link.events[address])
-    assert all(jumper.id in engine.table for engine in engines if engine is not jumper)
-    assert len(link.lookup(jumper, TARGET)) == 7
+def any_packet(rng: random.Random, hashes: list[bytes], expiration: int) -> Packet:
+    """A packet with fields of any kind, some of them taken from what was received."""
+
+    def endpoint() -> Endpoint:
+        ips = (None, IPv4Address(rng.getrandbits(32)), IPv6Address(rng.getrandbits(128)))
+        return Endpoint(rng.choice(ips), rng.getrandbits(16), rng.getrandbits(16))
+
+    def neighbor() -> NeighborNode:
+        key = rng.choice((rng.randbytes(64), key_of(rng.randrange(6)).public_key.to_bytes()))
+        return NeighborNode(*endpoint(), key)
+
+    packet_hash = rng.choice([*hashes[-3:], rng.randbytes(32)])
+    seq = rng.choice((None, 0, rng.getrandbits(64)))
+    makers: list[Callable[[], Packet]] = [
+        lambda: Ping(rng.getrandbits(16), endpoint(), endpoint(), expiration, seq),
+        lambda: Pong(endpoint(), packet_hash, expiration, seq),
+        lambda: FindNode(rng.randbytes(64), expiration),
+        lambda: Neighbors([neighbor() for _ in range(rng.randrange(12))], expiration),
+        lambda: ENRRequest(expiration),
+        lambda: ENRResponse(packet_hash, rng.choice((b"\xc0", b"\xc2\x01\x02"))),
+    ]
+    return rng.choice(makers)()
 
 
-def set_clock(engine: Engine, jump_s: float) -> None:
-    """Move one engine's wall clock from now on, on top of earlier moves."""
-    receive, handle = engine.receive_datagram, engine.handle_timeout
-
-    def moved(now: Now) -> Now:
-        return Now(now.monotonic, now.unix + jump_s)
-
-    engine.receive_datagram = (  # type: ignore[method-assign]
-        lambda data, addr, now: receive(data, addr, moved(now))
-    )
-    engine.handle_timeout = lambda now: handle(moved(now))  # type: ignore[method-assign]
-
-
-@pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S, DAY_S, -DAY_S])
-def test_a_wall_clock_that_jumps_is_read_both_ways(jump_s: float) -> None:
-    clock = WallClock(Now(10.0, START_UNIX))
-    later = Now(20.0, START_UNIX + 10.0 + jump_s)
-    assert clock.earliest(later) == START_UNIX + 10.0 + min(0.0, jump_s)
-    assert clock.latest(later) == START_UNIX + 10.0 + max(0.0, jump_s)
-
-
-def test_a_proof_from_the_far_future_does_not_count(link: Link) -> None:
-    store = MemoryStore()
-    engine = link.node(1, store=store)
-    remote = link.remote(2).to(engine)
-    store.set_last_pong_received(remote.id, remote.address[0], link.now.unix + 10 * DAY_S)
-    remote.answers_pings = False
-    remote.send(FindNode(TARGET, remote.expiration))
-    link.run(0.1)
-    assert not remote.got(Neighbors)
-
-
-def test_many_timeouts_in_a_row_are_told(link: Link) -> None:
-    engine = link.node(1)
-    remote = link.remote(2)
-    remote.answers_pings = False
-    for _ in range(MANY_TIMEOUTS - 1):
-        engine.start_ping(remote.node, link.now)
-        link.run(1.0)
-    events = link.events[link.address(engine)]
-    assert not any(isinstance(event, ManyTimeouts) for event in events)
-    engine.start_ping(remote.node, link.now)
-    link.run(1.0)
-    assert ManyTimeouts(MANY_TIMEOUTS) in events
-
-
-def test_an_answer_ends_the_row_of_timeouts(link: Link) -> None:
-    engine = link.node(1)
-    remote = link.remote(2).to(engine)
-    for round_ in range(2 * MANY_TIMEOUTS):
-        remote.answers_pings = round_ == MANY_TIMEOUTS // 2 or round_ == MANY_TIMEOUTS
-        engine.start_ping(remote.node, link.now)
-        link.run(1.0)
-        if round_ == MANY_TIMEOUTS + 5:
-            break
-    assert not any(isinstance(e, ManyTimeouts) for e in link.events[link.address(engine)])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_sequence_of_packets_and_pauses_raises(seed: int) -> None:
+    link = Link(seed=seed, plain=True)
+    rng = random.Random(seed)
+    engine = link.node(0, bootnodes=[link.remote(1).node])
+    remotes = [link.remote(number).to(engine) for number in range(1, 6)]
+    for _ in range(400):
+        remote = rng.choice(remotes)
+        remote.answers_pings = rng.random() < 0.8
+        hashes = [packet_hash for _, packet_hash in remote.received]
+        sources = [remote.address, remotes[0].address, (IPv4Address(rng.getrandbits(32)), 9)]
+        remote.send(any_packet(rng, hashes, remote.expiration), source=rng.choice(sources))
+        if rng.random() < 0.1:
+            starts = (engine.start_ping, engine.start_resolve, engine.start_request_enr)
+            rng.choice(starts)(remote.node, link.now)
+            engine.start_random_lookup(link.now)
+        link.run(rng.choice((0.0, 0.02, 0.3, 2.0)))
+    link.run(60.0)
+    done = [e for e in link.events[link.address(engine)] if isinstance(e, OperationDone)]
+    assert len(done) == len({event.operation for event in done})
+    assert len(engine._operations) == 0
+    assert len(engine._exchange) <= 4
