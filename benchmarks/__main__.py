@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import codec, memory, report
+from benchmarks.discovery import LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
 from benchmarks.process import ROOT
@@ -29,8 +30,14 @@ def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
     with ExitStack() as processes:
         messages = Messages(processes)
         handshakes = Handshakes(processes)
+        pings = Pings(processes)
+        if pings.missing:
+            tell(f"without go-ethereum's pings: {pings.missing}")
+        lookups, loaded = Lookups(processes, scale), LoadedMessages(processes)
+        workloads = (codec.measure, messages.measure, handshakes.measure, pings.measure,
+                     lookups.measure, loaded.measure)  # fmt: skip
         for number in range(1, scale.rounds + 1):
-            for workload in (codec.measure, messages.measure, handshakes.measure):
+            for workload in workloads:
                 tell(f"round {number} of {scale.rounds}: {workload.__module__}")
                 keep(workload(scale))
     tell(memory.__name__)

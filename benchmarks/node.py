@@ -1,9 +1,10 @@
-"""One process of a workload: ``python -m benchmarks.node ROLE [URL]``.
+"""One process of a workload: ``python -m benchmarks.node ROLE [ARGUMENT ...]``.
 
 Roles: ``listen`` waits for peers and does what they ask for; ``dial`` connects to a listener and
-sends to it; ``shake`` connects and disconnects; ``crowd`` makes many idle peers. A process says on
-standard output, in a line of JSON, that it is ready, then answers each line of its standard
-input with one, and ends with its input.
+sends to it; ``shake`` connects and disconnects; ``crowd`` makes many idle peers. ``discover`` is a
+node of discovery, ``network`` has many of them (:mod:`benchmarks.services`), and ``ping`` asks one
+(:mod:`benchmarks.pinger`). A process says on standard output, in a line of JSON, that it is ready,
+then answers each line of its standard input with one, and ends with its input.
 
 Between ``dial`` and ``listen`` each job is a conversation of the protocol "bench"::
 
@@ -36,6 +37,8 @@ from typing import Any
 import p2p
 from benchmarks import codec
 from benchmarks.memory import STATM
+from benchmarks.pinger import Pinger
+from benchmarks.services import Network, Service
 
 BEGIN, READY, DATA, DONE = range(4)
 LENGTH = 4
@@ -106,9 +109,9 @@ class BusyHandlers:
 
 
 class Listener:
-    """The end that receives."""
+    """The end that receives; with the argument "discovery", discovery v4 runs beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self._busy = BusyHandlers()
         self._arrived = threading.Condition()
         self._arrivals = 0
@@ -118,7 +121,7 @@ class Listener:
             max_peers=MAX_PEERS,
             no_dial=True,
             listen_addr="127.0.0.1:0",
-            no_discovery=True,
+            no_discovery="discovery" not in options,
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()
@@ -340,6 +343,9 @@ ROLES: dict[str, Callable[..., Any]] = {
     "dial": Dialer,
     "shake": Shaker,
     "crowd": Crowd,
+    "discover": Service,
+    "network": Network,
+    "ping": Pinger,
 }
 
 

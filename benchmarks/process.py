@@ -1,4 +1,7 @@
-"""Starts the processes of a workload, and talks with them in lines of JSON."""
+"""Starts the processes of a workload, and talks with them in lines of JSON.
+
+A :class:`Process` is one of ours, a :class:`GoNode` is go-ethereum's.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import select
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,29 +20,19 @@ ANSWER_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 15.0
 
 
-class Process:
-    """A ``benchmarks.node`` process. Leaving its block ends it."""
+class Child:
+    """A process that ends with its input. Leaving its block ends it."""
 
-    def __init__(self, role: str, *args: str) -> None:
-        self._role = f"benchmarks.node {role}"
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self._role = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.node", role, *args],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         try:
             self.greeting = self._answer()
         except BaseException:
             self.close()
             raise
-
-    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
-        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-        return self._answer()
 
     def close(self) -> None:
         """Let it end, or make it."""
@@ -51,7 +46,7 @@ class Process:
             self._process.wait()
         stdout.close()
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Child:
         return self
 
     def __exit__(
@@ -73,3 +68,46 @@ class Process:
             raise RuntimeError(f"{self._role} has failed")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Process(Child):
+    """A ``benchmarks.node`` process."""
+
+    def __init__(self, role: str, *args: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.node", role, *args]
+        super().__init__(f"benchmarks.node {role}", command)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        return self._answer()
+
+
+class GoNode(Child):
+    """A node of go-ethereum with discovery, the peer of the interoperability tests.
+
+    Its greeting has its URL as "enode". What it tells later is read and thrown away.
+    """
+
+    PROGRAM = ROOT / "build" / "interop" / "go-peer"
+
+    def __init__(self) -> None:
+        super().__init__("go-ethereum", [str(self.PROGRAM), "--discovery"])
+        self._drain = threading.Thread(target=self._read_on, name="go-node", daemon=True)
+        self._drain.start()
+
+    def close(self) -> None:
+        """Let it end, or make it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._drain.join(END_TIMEOUT_S)
+        super().close()
+
+    def _read_on(self) -> None:
+        assert self._process.stdout is not None
+        while self._process.stdout.read(65536):
+            pass

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import p2p
+from benchmarks.discovery import LOAD_PER_S, MANY
 from benchmarks.messages import BUSY
 from benchmarks.node import MAX_LANES
 from benchmarks.scale import LARGE, MEDIUM, SMALL
@@ -33,7 +34,7 @@ class Row:
 
     ``limits`` are the times that the measured one cannot be below; the ratio is the part of the
     rate which they allow that was reached. ``aim`` is the least that it shall be; without limits it
-    is the most that the figure shall be.
+    is the most that the figure shall be. A limit that was not measured gives no ratio.
     """
 
     name: str
@@ -68,6 +69,10 @@ def megabytes_per_second(size_bytes: int) -> Callable[[float], float]:
 
 def microseconds(seconds: float) -> float:
     return seconds * 1e6
+
+
+def milliseconds(seconds: float) -> float:
+    return seconds * 1e3
 
 
 def kibibytes(size_bytes: float) -> float:
@@ -117,6 +122,19 @@ def rows(crowds: Sequence[int]) -> list[Row]:
         Row(f"handshakes, {MAX_LANES} at a time", "handshake at a time", "handshakes/s",
             per_second, ("curve operations of one end",)),
     ]  # fmt: skip
+    for count, text in ((1, "one endpoint"), (MANY, f"{MANY} endpoints")):
+        go = f"go ping {count}"
+        table += [
+            Row(f"pings answered, {text}", f"ping {count}", "pings/s", per_second, (go,), 0.3),
+            Row("  go-ethereum", go, "pings/s", per_second),
+        ]
+    table += [
+        Row("lookup, CPU of who asks", "lookup", "ms", milliseconds, ("lookup curve operations",)),
+        Row("lookup, CPU of all others", "lookup of others", "ms", milliseconds),
+        Row(f"one way, {LOAD_PER_S:,} packets/s", "loaded one-way", "messages/s", per_second,
+            ("quiet one-way",), 0.75),
+        Row("  packets answered meanwhile", "loaded ping", "pings/s", per_second, ("load",)),
+    ]  # fmt: skip
     for count in crowds:
         table.append(
             Row(f"idle peer, one of {count}", f"idle peer {count}", "KiB", kibibytes, aim=100.0)
@@ -134,13 +152,14 @@ def figure(samples: Samples, row: Row) -> Figure:
     measured = samples[row.key]
     value = row.convert(statistics.median(measured))
     ratio = None
-    if row.limits:
+    is_compared = bool(row.limits) and all(key in samples for key in row.limits)
+    if is_compared:
         # Of several limits the slowest counts.
         limits = [max(times) for times in zip(*(samples[key] for key in row.limits), strict=True)]
         pairs = zip(limits, measured, strict=True)
         ratio = statistics.median(limit / time for limit, time in pairs)
     ok = None
-    if row.aim is not None:
+    if row.aim is not None and (is_compared or not row.limits):
         ok = value <= row.aim if ratio is None else ratio >= row.aim
     converted = [row.convert(sample) for sample in measured]
     return Figure(row.name.strip(), value, row.unit, ratio, row.aim, ok, converted)
@@ -153,7 +172,8 @@ def table_text(shown: Sequence[Figure], names: Sequence[str]) -> str:
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
         aim = ""
         if one.aim is not None:
-            aim = f"<= {one.aim:g}" if one.ratio is None else f">= {one.aim:g}"
+            is_ratio = one.ratio is not None or one.ok is None
+            aim = f"{'>=' if is_ratio else '<='} {one.aim:g}"
         ok = {None: "", True: "yes", False: "NO"}[one.ok]
         number = f"{one.figure:,.0f}" if one.figure >= 100 else f"{one.figure:,.1f}"
         lines.append(f"{name:34}{number:>12}  {one.unit:14}{ratio:>6}  {aim:8}{ok}".rstrip())

@@ -15,8 +15,9 @@ LARGE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Scale:
-    """Messages, handshakes and peers. The number of messages with busy handlers is apart: they are
-    slower, and must last for many turns of the interpreter lock all the same."""
+    """Messages, handshakes, peers, and what discovery does. The number of messages with busy
+    handlers is apart: they are slower, and must last for many turns of the interpreter lock all the
+    same."""
 
     rounds: int
     small: int
@@ -26,6 +27,9 @@ class Scale:
     round_trips: int
     handshakes: int
     crowds: tuple[int, ...] = (100, 500)
+    pings: int = 4_000
+    lookups: int = 10
+    nodes: int = 50
 
     def messages(self, size_bytes: int) -> int:
         """How many messages of this size a round sends."""
@@ -35,4 +39,4 @@ class Scale:
 FULL = Scale(5, small=60_000, busy=25_000, medium=1_500, large=100,
              round_trips=4_000, handshakes=400)  # fmt: skip
 QUICK = Scale(3, small=20_000, busy=10_000, medium=500, large=40,
-              round_trips=1_500, handshakes=160)  # fmt: skip
+              round_trips=1_500, handshakes=160, pings=1_500, lookups=5)  # fmt: skip

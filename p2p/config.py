@@ -36,6 +36,9 @@ DEFAULT_MAX_PENDING_PEERS = 50
 #: What stands for the option nobody gave.
 _MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
+#: Entries of our record that are not for protocols: what we are, and where.
+_OWN_ENTRIES = frozenset(("id", "secp256k1", "ip", "ip6", "tcp", "tcp6", "udp", "udp6"))
+
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
 
@@ -79,9 +82,10 @@ class Config:
     ``no_discovery``
         Neither look for nodes nor answer those who do, whatever ``discovery_v4`` says.
     ``bootstrap_nodes``
-        Nodes to begin with when no others are known.
+        Nodes to begin with when no others are known. Host names are looked up by ``start``.
     ``node_database``
-        The file in which known nodes are kept over restarts; None: in memory.
+        The file in which known nodes are kept over restarts, and the number of our record; one
+        for each server. None: in memory.
     ``disc_addr``
         "host:port" or ":port" for discovery's UDP, if not that of ``listen_addr``.
     ``discovery_version``
@@ -207,7 +211,7 @@ class Config:
         if type(version) is not int or not 0 <= version < 2**32:
             raise _wrong("discovery_version", version, "an int from 0 up")
         for node in self.bootstrap_nodes:
-            if node.udp_endpoint is None and not node.hostname:
+            if node.udp == 0 or (node.udp_endpoint is None and not node.hostname):
                 raise ConfigError(
                     f"bootstrap_nodes: {node.id.short} has no address or no UDP port, so nobody "
                     "can ask it"
@@ -282,8 +286,15 @@ def _check_hello(name: str, protocols: Iterable[Protocol]) -> None:
 
 def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> None:
     """Sign our record at its largest: EIP-778 allows 300 bytes."""
-    entries: dict[str, Any] = {"ip6": "::1", "tcp": 0xFFFF, "udp": 0xFFFF}
+    ports = dict.fromkeys(("tcp", "udp", "udp6"), 0xFFFF)
+    entries: dict[str, Any] = {"ip": "127.0.0.1", "ip6": "::1", **ports}
     for protocol in protocols:
+        own = sorted(_OWN_ENTRIES.intersection(protocol.attributes))
+        if own:
+            raise ConfigError(
+                f"protocols: attributes of {protocol.name}: {own[0]!r} is an entry of our node "
+                "record that the server itself makes"
+            )
         entries.update(protocol.attributes)
     try:
         Record.sign(private_key, 2**64 - 1, entries)

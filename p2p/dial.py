@@ -261,6 +261,11 @@ class DialScheduler(Generic[N]):
         return min(wanted, self._max_active) - len(self._dialing)
 
     @property
+    def is_full(self) -> bool:
+        """Whether there are ``max_peers`` peers."""
+        return self._full
+
+    @property
     def dialed_peers(self) -> int:
         """How many peers are ones that we dialed."""
         return self._dialed_peers
@@ -332,7 +337,8 @@ class DialScheduler(Generic[N]):
 class ResolveBackoff:
     """When the network may be asked again where a node is.
 
-    A minute after the first time in vain, then after twice as long each time, at most an hour.
+    A minute after it was found, or the first time it was not; after that, twice as long after each
+    time in vain, at most an hour.
     """
 
     def __init__(self) -> None:
@@ -344,14 +350,15 @@ class ResolveBackoff:
 
     def asked(self, node_id: bytes, found: bool, now: float) -> None:
         """The network was asked, and has found the node or has not."""
-        if found:
-            self.forget(node_id)
-            return
         delay = self._next.get(node_id, (now, INITIAL_RESOLVE_DELAY_S))[1]
-        self._next[node_id] = (now + delay, min(delay * 2, MAX_RESOLVE_DELAY_S))
+        if found:
+            # Not at once again: perhaps it is still where it was, and just does not take us.
+            self._next[node_id] = (now + INITIAL_RESOLVE_DELAY_S, INITIAL_RESOLVE_DELAY_S)
+        else:
+            self._next[node_id] = (now + delay, min(delay * 2, MAX_RESOLVE_DELAY_S))
 
     def forget(self, node_id: bytes) -> None:
-        """The node is of no interest any more, or was found."""
+        """The node is of no interest any more, or something new is known of it."""
         self._next.pop(node_id, None)
 
 

@@ -24,6 +24,7 @@ from p2p.errors import (
     ConnectError,
     DialStep,
     DialTimeout,
+    InvalidNode,
     RecentlyDialed,
     ServerStopped,
     Throttled,
@@ -38,6 +39,11 @@ from p2p.session import Session
 #: How often "looking for peers" is said, and below how many dialed peers.
 SEARCH_REPORT_INTERVAL_S = 10.0
 SEARCH_REPORT_PEERS = 3
+
+#: Candidates refused in a row before the next one is asked for only after a pause. A source that
+#: says the same few over and over, as in a small network, is not to keep the process busy.
+REFUSALS_IN_A_ROW = 32
+REFUSAL_PAUSE_S = 0.1
 
 
 class Dialing:
@@ -66,6 +72,11 @@ class Dialing:
         self._report_timer: Timer | None = None
         self._stopped = False
         self._threads: list[threading.Thread] = []
+        # candidates: one at most is asked for, one at most waits for a free slot
+        self._asked = False
+        self._candidate: Node | None = None
+        self._refused_in_a_row = 0
+        self._pause: Timer | None = None
         # since the last report
         self._tried = 0
         self._refused: Counter[str] = Counter()
@@ -84,25 +95,28 @@ class Dialing:
         now = self.loop.now()
         for node in self._scheduler.poll(now):
             self._begin(node, static=True)
-        if self._finder is not None:
-            self._finder.want(self._scheduler.free_slots() > 0)
+        self._fill_slots()
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._scheduler.next_deadline(now)
         self._timer = None if deadline is None else self.loop.call_at(deadline, self.schedule)
 
     def try_candidate(self, node: Node) -> None:
-        """Dial a node that a source has come up with, if it may be."""
-        if self._stopped:
-            return
-        now = self.loop.now()
-        error = self._scheduler.check_dial(node, now)
-        if error is not None:
-            self._refused[str(error.__class__.__name__)] += 1
-        elif self._scheduler.free_slots() > 0:
-            self._scheduler.begin(node, now)
-            self._begin(node, static=False)
+        """Dial a node that a source has come up with, when there is room and if it may be."""
+        self._asked = False
+        self._candidate = node
         self.schedule()
+
+    def add_static(self, node: Node) -> None:
+        """Keep ``node`` connected from now on."""
+        self._backoff.forget(node.id)
+        self._scheduler.add_static(node)
+        self.schedule()
+
+    def remove_static(self, node_id: bytes) -> None:
+        """Do not dial the node again."""
+        self._backoff.forget(node_id)
+        self._scheduler.remove_static(node_id)
 
     def connect(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
@@ -122,7 +136,7 @@ class Dialing:
     def stop(self) -> list[threading.Thread]:
         """Give up all dials; returns the threads that may still be at work."""
         self._stopped = True
-        for timer in (self._timer, self._report_timer):
+        for timer in (self._timer, self._report_timer, self._pause):
             if timer is not None:
                 timer.cancel()
         for dial in list(self._dials.values()):
@@ -137,12 +151,52 @@ class Dialing:
         error = self._scheduler.check_dial(node, self.loop.now(), resolvable=can_resolve)
         if not isinstance(error, RecentlyDialed):
             return error
-        if node.ip is not None and is_lan(node.ip):
+        if is_lan(node.ip) if node.ip is not None else not node.hostname:
             return self._scheduler.check_room(node.id)
         return Throttled(
             f"{error}: nodes close a second connection from one address within 30 s",
             error.retry_in_s,
         )
+
+    def _fill_slots(self) -> None:
+        """Dial the candidate there is, or ask for one, as long as there is room."""
+        if self._finder is None or not self._has_slots():
+            return
+        node, self._candidate = self._candidate, None
+        if node is not None:
+            self._dial_candidate(node)
+        if self._has_slots() and not self._asked:
+            self._asked = True
+            self._finder.want()
+
+    def _has_slots(self) -> bool:
+        scheduler = self._scheduler
+        return self._pause is None and scheduler.free_slots() > 0 and not scheduler.is_full
+
+    def _dial_candidate(self, node: Node) -> None:
+        now = self.loop.now()
+        error = self._check_key(node) or self._scheduler.check_dial(node, now)
+        if error is None:
+            self._refused_in_a_row = 0
+            self._scheduler.begin(node, now)
+            self._begin(node, static=False)
+            return
+        self.log.debug("candidate %s refused: %s", node.id.short, error)
+        self._refused[type(error).__name__] += 1
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row > REFUSALS_IN_A_ROW:
+            self._pause = self.loop.call_later(REFUSAL_PAUSE_S, self._end_pause)
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        self.schedule()
+
+    def _check_key(self, node: Node) -> InvalidNode | None:
+        try:
+            _ = node.public_key
+        except InvalidNode as error:
+            return error
+        return None
 
     def _begin(self, node: Node, static: bool) -> Dial:
         self.log.debug("dialing %s at %s", node.id.short, address_text(node))
@@ -188,14 +242,21 @@ class Dialing:
         return self._scheduler.check_address(ip)
 
     def may_resolve(self, node: Node) -> bool:
-        return self._scheduler.can_resolve and self._backoff.may_ask(node.id, self.loop.now())
+        # Who calls connect() wants to know now; static nodes are dialed again and again.
+        if not self._scheduler.can_resolve or not self._scheduler.is_static(node.id):
+            return self._scheduler.can_resolve
+        return self._backoff.may_ask(node.id, self.loop.now())
 
     def resolve(self, node: Node) -> Node | None:
         return None if self._finder is None else self._finder.resolve(node)
 
     def resolved(self, node: Node, found: Node | None) -> None:
+        if not self._scheduler.is_static(node.id):
+            return
         self._backoff.asked(node.id, found is not None, self.loop.now())
-        if found is not None and self._scheduler.is_static(node.id):
+        # Where it cannot be dialed, or must not be, the address that the user gave is the better.
+        endpoint = None if found is None else found.tcp_endpoint
+        if found is not None and endpoint is not None and self.check_address(endpoint.ip) is None:
             self._scheduler.add_static(found)
 
     def run_blocking(self, name: str, job: Callable[[], None]) -> None:

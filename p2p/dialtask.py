@@ -176,6 +176,9 @@ class Dial:
         self._owner.resolved(self.node, found)
         endpoint = None if found is None else found.tcp_endpoint
         if found is None or endpoint is None or endpoint == self.node.tcp_endpoint:
+            if isinstance(error, NoEndpoint):
+                text = "discovery did not find it" if found is None else "it takes no connections"
+                error = NoEndpoint(f"{error}, and {text}", DialStep.RESOLVE)
             self._finish(error)
             return
         self.node = found

@@ -3,34 +3,71 @@
 A :class:`Finder` opens and closes, in order, the node database, the local node, discovery
 (:mod:`p2p.discover`) and the mix of all sources of candidates. A thread ``p2p-dial-feed`` takes
 candidates out of the mix, one whenever the dial scheduler wants one, and hands them to ``p2p-io``.
+Sources may be the program's own code, so each is read by a thread of its own (``p2p-source-<n>``),
+what it says is checked there, and it can neither hold up another one nor the end of the server.
 
 The server starts and stops it; :meth:`Finder.want` is for ``p2p-io``; the rest any thread may call.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import IPv4Address, ip_address
 
 from p2p.config import Config
 from p2p.discover.service import UDPv4
-from p2p.enode import FairMix, LocalNode, Node, NodeDB
-from p2p.errors import NodeNotFound, ServerStateError
+from p2p.enode import FairMix, LocalNode, Node, NodeDB, cycle_nodes
+from p2p.enode.iterator import ClosableNodes, close_nodes
+from p2p.errors import ConfigError, NodeNotFound, ServerStateError, ServerStopped
 from p2p.net import address_of, bind, bind_udp
 from p2p.netutil import IPAddress, IPTracker
+from p2p.protocol import Protocol
 
-#: How long each source of candidates is waited for at its turn; Go waits as long.
+#: How long each source of candidates is waited for at its turn. A lookup takes a second or two.
 SOURCE_TIMEOUT_S = 5.0
 #: What our record says while nobody has told us better, as go-ethereum's does.
 FALLBACK_IP: IPAddress = IPv4Address("127.0.0.1")
 #: How often another TCP port is tried when the kernel chose one whose UDP port is taken.
 PORT_TRIES = 20
-#: How long to look for a static node whose address is stale or unknown.
+#: How long to look for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
+#: What discovery and the database get to end with when all else has used up the time.
+LAST_MOMENT_S = 0.1
+
+
+class Candidates(ClosableNodes):
+    """The nodes that a protocol names: an iterator's once, those of a collection over and over.
+
+    ``reader`` is the thread that reads it, once one has. Raises ConfigError for what is no node.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        given = protocol.dial_candidates
+        assert given is not None
+        self._name = protocol.name
+        self._nodes = cycle_nodes(given) if isinstance(given, Collection) else iter(given)
+        self.reader: threading.Thread | None = None
+
+    def __next__(self) -> Node:
+        self.reader = threading.current_thread()
+        try:
+            node = next(self._nodes)
+        except ServerStopped:  # it asked discovery
+            raise StopIteration from None
+        if not isinstance(node, Node):
+            raise ConfigError(
+                f"dial_candidates of {self._name}: want a Node, not {node!r:.80}; "
+                "parse_node(text) makes one of a URL"
+            )
+        return node
+
+    def close(self) -> None:
+        close_nodes(self._nodes)
 
 
 class Finder:
@@ -47,8 +84,10 @@ class Finder:
         self.discovery: UDPv4 | None = None
         self._db: NodeDB | None = None
         self._local: LocalNode | None = None
+        # fixed after start_feed()
         self._mix: FairMix | None = None
         self._feed: threading.Thread | None = None
+        self._candidates: list[Candidates] = []
         # guarded by _wanted
         self._wanted = threading.Condition()
         self._want = False
@@ -57,10 +96,10 @@ class Finder:
     # life
 
     def start(self) -> socket.socket | None:
-        """Open everything; returns the listening socket, if the server is to listen.
+        """Open everything but the feed; returns the listening socket, if the server is to listen.
 
-        Raises OSError if an address cannot be bound, NodeDBError if the database cannot be
-        opened; nothing is left open then.
+        Looks up the names of bootnodes, which may take a while. Raises OSError if an address
+        cannot be bound, NodeDBError if the database cannot be opened; nothing is left open then.
         """
         config = self._config
         tcp, udp = self._bind()
@@ -74,38 +113,54 @@ class Finder:
                     self._local,
                     udp,
                     store=self._db,
-                    bootnodes=config.bootstrap_nodes,
+                    bootnodes=[self._with_address(node) for node in config.bootstrap_nodes],
                     net_restrict=config.netlist,
                     ping_version=config.discovery_version,
                     clock=config.clock,
                     logger=self._logger,
                 )
                 self.discovery.start()
-            self._start_feed()
         except BaseException:
+            self.stop(time.monotonic() + RESOLVE_TIMEOUT_S)
             for sock in (tcp, udp):
                 if sock is not None:
                     sock.close()
-            self.stop(time.monotonic())
             raise
         return tcp
 
+    def start_feed(self) -> None:
+        """Mix the sources, and begin to read them. Protocols with their own want no others."""
+        if self._config.no_dial:
+            return
+        named: set[str] = set()
+        for protocol in self._config.protocols:
+            if protocol.dial_candidates is not None and protocol.name not in named:
+                named.add(protocol.name)
+                self._candidates.append(Candidates(protocol))
+        sources: list[Iterator[Node]] = [*self._candidates]
+        if not sources and self.discovery is not None:
+            sources.append(self.discovery.random_nodes())
+        if not sources:
+            return
+        self._mix = FairMix(SOURCE_TIMEOUT_S, clock=self._config.clock)
+        for source in sources:
+            self._mix.add_source(source)
+        feed = threading.Thread(target=self._run_feed, name="p2p-dial-feed", daemon=True)
+        feed.start()
+        self._feed = feed
+
     def stop(self, deadline: float) -> list[str]:
         """Close everything; returns the names of threads that have not ended by ``deadline``."""
-        with self._wanted:
-            self._stopping = True
-            self._wanted.notify_all()
-        if self._mix is not None:
-            self._mix.close()
+        threads = self._stop_feed()
         left = []
-        if self._feed is not None:
-            self._feed.join(max(0.0, deadline - time.monotonic()))
-            left += [self._feed.name] if self._feed.is_alive() else []
         if self.discovery is not None:
-            left += self.discovery.stop(max(0.1, deadline - time.monotonic()))
-        if self._db is not None and not self._db.close(max(0.1, deadline - time.monotonic())):
+            left += self.discovery.stop(_time_left(deadline))
+        if self._db is not None and not self._db.close(_time_left(deadline)):
             left.append("p2p-db")
-        return left
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        readers = [source.reader for source in self._candidates if source.reader is not None]
+        return left + [thread.name for thread in [*threads, *readers] if thread.is_alive()]
 
     # what we are and what can be asked
 
@@ -136,12 +191,11 @@ class Finder:
 
     # p2p-io
 
-    def want(self, wanted: bool) -> None:
-        """Say whether a candidate is wanted; one is delivered for each time it is."""
+    def want(self) -> None:
+        """Have one candidate delivered, as soon as there is one."""
         with self._wanted:
-            if wanted and not self._want:
-                self._wanted.notify_all()
-            self._want = wanted
+            self._want = True
+            self._wanted.notify_all()
 
     # inside
 
@@ -158,16 +212,20 @@ class Finder:
                     tcp.close()
                 raise
             return tcp, udp
-        host, port = listen
-        for tries_left in reversed(range(PORT_TRIES)):
-            tcp = bind(host, port)
-            try:
-                return tcp, bind_udp(host, address_of(tcp.getsockname())[1])
-            except OSError:
-                tcp.close()
-                if port or not tries_left:
-                    raise
-        raise AssertionError("unreachable")
+        return bind_pair(*listen)
+
+    def _with_address(self, node: Node) -> Node:
+        """A bootnode with the address that its name has now, if it has a name."""
+        if not node.hostname:
+            return node
+        try:
+            found = socket.getaddrinfo(node.hostname, node.udp, type=socket.SOCK_DGRAM)
+            addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+        except (OSError, UnicodeError) as error:
+            text = "bootnode %s is left out: cannot look up %s: %s"
+            self._logger.getChild("server").warning(text, node.id.short, node.hostname, error)
+            return node
+        return node.with_hostname("").with_ip(min(addresses, key=lambda ip: ip.version))
 
     def _make_local_node(
         self, db: NodeDB, tcp: socket.socket | None, udp: socket.socket | None
@@ -195,23 +253,19 @@ class Finder:
         local.set_fallback_ip(fallback)
         return local
 
-    def _start_feed(self) -> None:
-        """Mix the sources. Protocols that name their own do not want just any node."""
-        if self._config.no_dial:
-            return
-        sources: dict[str, Iterator[Node]] = {}
-        for protocol in self._config.protocols:
-            if protocol.dial_candidates is not None and protocol.name not in sources:
-                sources[protocol.name] = iter(protocol.dial_candidates)
-        if not sources and self.discovery is not None:
-            sources["discovery"] = self.discovery.random_nodes()
-        if not sources:
-            return
-        self._mix = FairMix(SOURCE_TIMEOUT_S, clock=self._config.clock)
-        for source in sources.values():
-            self._mix.add_source(source)
-        self._feed = threading.Thread(target=self._run_feed, name="p2p-dial-feed", daemon=True)
-        self._feed.start()
+    def _stop_feed(self) -> list[threading.Thread]:
+        """Tell the feed to end, and close its sources; returns the threads that are to end.
+
+        Sources are closed in a thread: those of the program may take their time.
+        """
+        with self._wanted:
+            self._stopping = True
+            self._wanted.notify_all()
+        if self._mix is None:
+            return []
+        closing = threading.Thread(target=self._mix.close, name="p2p-dial-close", daemon=True)
+        closing.start()
+        return [closing] if self._feed is None else [self._feed, closing]
 
     def _run_feed(self) -> None:
         """The thread ``p2p-dial-feed``."""
@@ -228,3 +282,27 @@ class Finder:
             self._wanted.wait_for(lambda: self._want or self._stopping)
             self._want = False
             return not self._stopping
+
+
+def bind_pair(
+    host: str | None,
+    port: int,
+    bind_tcp: Callable[[str | None, int], socket.socket] = bind,
+) -> tuple[socket.socket, socket.socket]:
+    """A listening TCP socket and a UDP socket on the same port; ``port`` 0 takes a free one.
+
+    Raises OSError if either cannot be bound; both are closed then.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        tcp = bind_tcp(host, port)
+        try:
+            return tcp, bind_udp(host, address_of(tcp.getsockname())[1])
+        except OSError as error:
+            tcp.close()
+            if port or not tries_left or error.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _time_left(deadline: float) -> float:
+    return max(LAST_MOMENT_S, deadline - time.monotonic())

@@ -167,14 +167,16 @@ class Server:
             sock = finder.start()
             self._loop.start()
             self._launcher.start()
+            self._finder = finder  # before the feed: sources of candidates may ask discovery
+            finder.start_feed()
         except BaseException:
+            self._finder = None
             if sock is not None:
                 sock.close()
-            finder.stop(time.monotonic())
+            finder.stop(time.monotonic() + STOP_TIMEOUT_S)
             with self._lock:
                 self._state = _State.NEW
             raise
-        self._finder = finder
         if sock is not None:
             self._listener = self._loop.call(Listener, self._loop, sock, self._peer_set.accept)
         self._loop.post(self._begin_dialing, finder)
@@ -249,7 +251,7 @@ class Server:
         """Make ``node`` a static node: dialed until it is a peer, and again when it leaves."""
         self._check_node(node)
         check_has_key("node", node)
-        self._post(self._add_static, node)
+        self._post(self._dialing.add_static, node)
 
     def remove_peer(self, node: Node, timeout: float | None = None) -> None:
         """Make ``node`` static no more and disconnect it.
@@ -370,12 +372,8 @@ class Server:
     def _deliver_candidate(self, node: Node) -> None:
         self._loop.post(self._dialing.try_candidate, node)
 
-    def _add_static(self, node: Node) -> None:
-        self._scheduler.add_static(node)
-        self._dialing.schedule()
-
     def _remove_static(self, node: Node) -> Peer | None:
-        self._scheduler.remove_static(node.id)
+        self._dialing.remove_static(node.id)
         self._peer_set.disconnect(node.id, DiscReason.REQUESTED)
         return next((peer for peer in self._peer_set.peers() if peer.id == node.id), None)
 
@@ -393,6 +391,7 @@ class Server:
 
     def _post(self, fn: Any, *args: object) -> None:
         if not self._loop.post(fn, *args):
+            self._raise_crash()
             raise ServerStopped("the server stopped")
 
     # the end
@@ -411,9 +410,10 @@ class Server:
             for rw in peer.running
             if rw.thread is not None
         ]
-        left += _join_all([*workers, *helpers], deadline)
+        # Discovery before them: it wakes those that wait for its answers.
         if self._finder is not None:
             left += self._finder.stop(deadline)
+        left += _join_all([*workers, *helpers], deadline)
         self._loop.post(self._peer_set.abort)
         self._loop.stop()
         if not self._loop.join(max(1.0, deadline - time.monotonic())):

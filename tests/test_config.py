@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from p2p.clock import SimulatedClock, SystemClock
 from p2p.config import Config
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
+from p2p.enr import Record
 from p2p.errors import ConfigError
 from p2p.netutil import Netlist
 from p2p.protocol import Protocol
@@ -20,6 +22,8 @@ from p2p.protocol import Protocol
 SECRET = bytes(range(1, 33))
 KEY = PrivateKey.from_bytes(SECRET)
 PEER = Node.from_parts(PrivateKey.from_bytes(b"\x02" * 32).public_key, ip_address("127.0.0.1"), 1)
+
+BOOT = PEER.with_endpoint("127.0.0.1", 1, 1)
 
 
 def run(peer: object, rw: object) -> None:
@@ -54,6 +58,10 @@ def test_three_options_are_enough() -> None:
     assert (made.dialer, made.logger) == (None, None)
     assert (made.no_dial, made.enable_msg_events, made.accept_pre_eip8) == (False,) * 3
     assert isinstance(made.clock, SystemClock)
+    assert (made.discovery_v4, made.node_database) == (None, None)
+    assert (made.disc_addr, made.disc_endpoint) == (None, None)
+    assert (made.no_discovery, made.bootstrap_nodes, made.discovery_version) == (False, (), 4)
+    assert not made.discovers
 
 
 def test_every_option_is_kept() -> None:
@@ -65,6 +73,12 @@ def test_every_option_is_kept() -> None:
         "net_restrict": Netlist.parse("127.0.0.0/8"),
         "protocols": (protocol(),),
         "listen_addr": "127.0.0.1:0",
+        "discovery_v4": True,
+        "no_discovery": True,
+        "bootstrap_nodes": (BOOT,),
+        "node_database": Path("nodes.db"),
+        "disc_addr": "127.0.0.1:1",
+        "discovery_version": 45,
         "dialer": Dialer(),
         "no_dial": True,
         "enable_msg_events": True,
@@ -134,7 +148,9 @@ def test_max_peers_may_be_zero() -> None:
     assert config(max_peers=0).max_peers == 0
 
 
-@pytest.mark.parametrize("option", ["no_dial", "enable_msg_events", "accept_pre_eip8"])
+@pytest.mark.parametrize(
+    "option", ["no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"]
+)
 @pytest.mark.parametrize("value", [0, 1, None, "no"])
 def test_switch_must_be_true_or_false(option: str, value: object) -> None:
     assert refusal(**{option: value}).startswith(f"{option}: wanted True or False")
@@ -149,6 +165,18 @@ def test_switch_must_be_true_or_false(option: str, value: object) -> None:
         ("net_restrict", ["10.0.0.0/8"]),
         ("listen_addr", 30303),
         ("listen_addr", ("127.0.0.1", 0)),
+        ("discovery_v4", 1),
+        ("discovery_v4", "no"),
+        ("disc_addr", 30303),
+        ("node_database", 3),
+        ("node_database", b"nodes.db"),
+        ("discovery_version", None),
+        ("discovery_version", "4"),
+        ("discovery_version", True),
+        ("discovery_version", -1),
+        ("discovery_version", 2**32),
+        ("bootstrap_nodes", None),
+        ("bootstrap_nodes", [None]),
         ("dialer", "dial"),
         ("dialer", lambda node, timeout_s: None),
         ("logger", "p2p"),
@@ -176,7 +204,7 @@ def test_long_value_is_cut_in_the_error() -> None:
     assert len(refusal(max_peers="9" * 10_000)) < 200
 
 
-@pytest.mark.parametrize("option", ["static_nodes", "trusted_nodes"])
+@pytest.mark.parametrize("option", ["static_nodes", "trusted_nodes", "bootstrap_nodes"])
 def test_text_in_place_of_a_node_is_refused_with_a_hint(option: str) -> None:
     assert "parse_node" in refusal(**{option: [PEER.url]})
     assert "parse_node" in refusal(**{option: PEER.url})
@@ -218,6 +246,99 @@ def test_listen_addr_is_split_into_host_and_port(
 @pytest.mark.parametrize("text", ["", "30303", "127.0.0.1", ":65536", ":x", "::1:30303"])
 def test_malformed_listen_addr_is_refused(text: str) -> None:
     assert refusal(listen_addr=text).startswith("listen_addr: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "discovers"),
+    [
+        ({}, False),
+        ({"listen_addr": ":0"}, True),
+        ({"listen_addr": ":0", "discovery_v4": False}, False),
+        ({"listen_addr": ":0", "no_discovery": True}, False),
+        ({"listen_addr": ":0", "no_discovery": True, "discovery_v4": True}, False),
+        ({"discovery_v4": True}, True),
+        ({"discovery_v4": True, "no_discovery": True}, False),
+        ({"disc_addr": ":0"}, False),
+        ({"bootstrap_nodes": [BOOT]}, False),
+    ],
+    ids=str,
+)
+def test_server_that_listens_discovers_unless_told_otherwise(
+    options: dict[str, Any], discovers: bool
+) -> None:
+    assert config(**options).discovers is discovers
+
+
+@pytest.mark.parametrize("text", ["", "30303", "127.0.0.1", ":65536", ":x", "::1:30303"])
+def test_malformed_disc_addr_is_refused(text: str) -> None:
+    assert refusal(disc_addr=text).startswith("disc_addr: ")
+
+
+def test_disc_addr_is_split_into_host_and_port() -> None:
+    assert config(disc_addr="[::1]:5").disc_endpoint == ("::1", 5)
+
+
+@pytest.mark.parametrize("path", ["nodes.db", Path("nodes.db")], ids=repr)
+def test_node_database_may_be_text_or_a_path(path: str | Path) -> None:
+    assert config(node_database=path).node_database == path
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        BOOT.with_ip(None),
+        BOOT.with_endpoint("0.0.0.0", 1, 1),
+        BOOT.with_endpoint("127.0.0.1", 1, 0),
+        BOOT.with_ip(None).with_endpoint(None, 1, 0).with_hostname("node.example"),
+    ],
+    ids=repr,
+)
+def test_bootnode_that_nobody_can_ask_is_refused(useless: Node) -> None:
+    text = refusal(bootstrap_nodes=[BOOT, useless])
+    assert text.startswith("bootstrap_nodes: ") and useless.id.short in text
+
+
+def test_bootnode_may_have_a_name_instead_of_an_address() -> None:
+    named = BOOT.with_ip(None).with_hostname("node.example")
+    assert config(bootstrap_nodes=[named]).bootstrap_nodes == (named,)
+
+
+def test_bootnode_without_a_key_is_refused() -> None:
+    keyless = Node.from_record(Record.null(b"\x01" * 32, ip="127.0.0.1", udp=1))
+    assert refusal(bootstrap_nodes=[keyless]).startswith("bootstrap_nodes: ")
+
+
+def described(name: str = "foo", **attributes: object) -> Protocol:
+    return Protocol(name=name, version=1, length=1, run=run, attributes=attributes)
+
+
+@pytest.mark.parametrize("key", ["id", "secp256k1", "ip", "ip6", "tcp", "tcp6", "udp", "udp6"])
+def test_attribute_of_the_record_that_is_the_server_s_own_is_refused(key: str) -> None:
+    text = refusal(protocols=[described("eth", eth=[]), described(**{key: 1})])
+    assert text.startswith("protocols: ")
+    assert repr(key) in text
+
+
+def test_attributes_fit_into_the_record_with_both_our_addresses() -> None:
+    sizes = [size for size in range(200) if fits(size)]
+    assert sizes == list(range(len(sizes)))
+    largest = Record.sign(
+        KEY,
+        2**64 - 1,
+        {
+            **{"ip": "127.0.0.1", "ip6": "::1", "tcp": 65535, "udp": 65535, "udp6": 65535},
+            "foo": bytes(sizes[-1]),
+        },
+    )
+    assert len(largest.to_rlp()) == 300
+
+
+def fits(size_bytes: int) -> bool:
+    try:
+        return bool(config(protocols=[described(foo=bytes(size_bytes))]))
+    except ConfigError as error:
+        assert "record" in str(error)
+        return False
 
 
 def test_protocol_of_same_name_and_version_twice_is_refused() -> None:

@@ -9,15 +9,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from p2p.attempts import AttemptLog, DialAttempt
-from p2p.dial import DIAL_HISTORY_S, MAX_HISTORY, DialScheduler
+from p2p.dial import (
+    DIAL_HISTORY_S,
+    INITIAL_RESOLVE_DELAY_S,
+    MAX_HISTORY,
+    MAX_RESOLVE_DELAY_S,
+    DialScheduler,
+    ResolveBackoff,
+)
 from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,
-    ConnectError,
-    DialRefused,
     DialStep,
-    DialTimeout,
     IsSelf,
     NetRestricted,
     NoEndpoint,
@@ -471,6 +474,99 @@ def test_reasons_are_checked_in_the_order_of_go_ethereum() -> None:
     assert all(reason is not None and reason.step is DialStep.CHECK for reason in reasons)
 
 
+# Nodes whose address discovery is to find.
+
+
+def test_node_without_an_address_may_be_dialed_when_it_can_be_searched_for() -> None:
+    dialing = scheduler(net_restrict="10.0.0.0/8")
+    assert dialing.check_dial(node(1, ip=None, tcp=0), T0, resolvable=True) is None
+    assert type(dialing.check_dial(node(1, ip=None, tcp=0), T0)) is NoEndpoint
+
+
+@pytest.mark.parametrize(
+    "useless", [node(1, tcp=0), node(1, ip="0.0.0.0"), node(1, None, 0, "node.example")], ids=repr
+)
+def test_node_with_half_an_endpoint_is_not_searched_for(useless: Node) -> None:
+    assert type(scheduler().check_dial(useless, T0, resolvable=True)) is NoEndpoint
+
+
+def test_search_spares_a_node_no_other_check() -> None:
+    dialing = scheduler()
+    dialing.begin(node(1, ip=None), T0)
+    dialing.peer_added(node_id(2), True)
+    reasons = [dialing.check_dial(node(n, None), T0, resolvable=True) for n in (SELF, 1, 2)]
+    assert [type(reason) for reason in reasons] == [IsSelf, AlreadyDialing, AlreadyConnected]
+
+
+def test_static_node_without_an_address_is_polled_only_when_it_can_be_searched_for() -> None:
+    dialing = scheduler()
+    dialing.add_static(node(1, ip=None))
+    assert dialing.poll(T0) == []
+    dialing.can_resolve = True
+    dialing.add_static(node(1, ip=None))
+    assert dialing.poll(T0) == [node(1, ip=None)]
+    dialing.dial_done(node_id(1))
+    assert dialing.poll(T0 + 1) == []
+    assert dialing.poll(T0 + DIAL_HISTORY_S) == [node(1, ip=None)]
+
+
+def test_scheduler_tells_whether_there_is_room_for_peers() -> None:
+    dialing = scheduler(max_dialed=1)
+    assert (dialing.is_full, dialing.wants_more) == (False, True)
+    dialing.peer_added(node_id(1), True)
+    dialing.set_full(True)
+    assert (dialing.is_full, dialing.wants_more, dialing.dialed_peers) == (True, False, 1)
+
+
+# When discovery is asked again for a node.
+
+ONE, OTHER = node_id(1), node_id(2)
+
+
+def waits(backoff: ResolveBackoff, now: float) -> float:
+    """How long, in whole seconds, until the network may be asked for the node."""
+    return next(s for s in range(4000) if backoff.may_ask(ONE, now + s))
+
+
+def test_discovery_is_asked_at_once_for_a_node_never_asked_for() -> None:
+    assert ResolveBackoff().may_ask(ONE, T0)
+
+
+def test_pause_begins_at_a_minute_and_doubles_up_to_an_hour() -> None:
+    backoff, now, pauses = ResolveBackoff(), T0, []
+    for _ in range(9):
+        backoff.asked(ONE, False, now)
+        pauses.append(waits(backoff, now))
+        now += pauses[-1]
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    assert (pauses[0], pauses[-1]) == (INITIAL_RESOLVE_DELAY_S, MAX_RESOLVE_DELAY_S)
+
+
+def test_pause_after_a_node_was_found_is_a_minute_again() -> None:
+    backoff = ResolveBackoff()
+    for _ in range(5):
+        backoff.asked(ONE, False, T0)
+    backoff.asked(ONE, True, T0)
+    assert waits(backoff, T0) == 60
+    backoff.asked(ONE, False, T0 + 60)
+    assert waits(backoff, T0 + 60) == 60
+
+
+def test_pause_is_of_one_node_only() -> None:
+    backoff = ResolveBackoff()
+    backoff.asked(ONE, False, T0)
+    assert not backoff.may_ask(ONE, T0)
+    assert backoff.may_ask(OTHER, T0)
+
+
+def test_forgotten_node_is_asked_for_at_once() -> None:
+    backoff = ResolveBackoff()
+    backoff.forget(ONE)
+    backoff.asked(ONE, False, T0)
+    backoff.forget(ONE)
+    assert backoff.may_ask(ONE, T0)
+
+
 # The time of the next dial.
 
 
@@ -549,64 +645,3 @@ def test_history_is_bounded_and_frees_the_oldest() -> None:
         dialing.dial_done(node_id(number))
     assert type(dialing.check_dial(node(1), T0)) is RecentlyDialed
     assert dialing.poll(T0) == [node(0)]
-
-
-def test_attempts_are_kept_oldest_first_and_bounded_by_node() -> None:
-    log = AttemptLog(per_node=2)
-    attempts = [DialAttempt(float(n), "127.0.0.1:1", DialStep.TCP) for n in range(3)]
-    for attempt in attempts:
-        log.add(node_id(1), attempt)
-    assert log.of(node_id(1)) == attempts[1:]
-    assert log.of(node_id(2)) == []
-
-
-def test_attempts_of_the_node_not_dialed_for_longest_are_forgotten_first() -> None:
-    log = AttemptLog(max_nodes=2)
-    attempt = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP)
-    for number in (1, 2, 1, 3):
-        log.add(node_id(number), attempt)
-    assert [len(log.of(node_id(number))) for number in (1, 2, 3)] == [2, 0, 1]
-
-
-def test_list_of_attempts_is_a_copy() -> None:
-    log = AttemptLog()
-    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP))
-    log.of(node_id(1)).clear()
-    assert len(log.of(node_id(1))) == 1
-
-
-def test_outcome_names_the_step_and_the_error() -> None:
-    failed = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, DialRefused("nothing listens"))
-    assert failed.outcome == "tcp: DialRefused: nothing listens"
-    assert DialAttempt(0.0, "127.0.0.1:1", DialStep.CONNECTED).outcome == "connected"
-
-
-def raised(error: ConnectError) -> ConnectError:
-    try:
-        try:
-            raise ConnectionRefusedError(111, "refused")
-        except OSError as cause:
-            raise error from cause
-    except ConnectError as caught:
-        return caught
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        DialRefused("nothing listens"),
-        RecentlyDialed("wait", 3.5),
-        DialTimeout("late", DialStep.ACK),
-    ],
-)
-def test_attempt_log_keeps_errors_whole_but_no_frames(error: ConnectError) -> None:
-    log = AttemptLog()
-    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, raised(error)))
-    kept = log.of(node_id(1))[0].error
-    assert kept is not None
-    assert (type(kept), str(kept), vars(kept)) == (type(error), str(error), vars(error))
-    assert kept.__traceback__ is None
-    assert kept.__cause__ is not None
-    assert (type(kept.__cause__), kept.__cause__.__traceback__) == (ConnectionRefusedError, None)
-    assert str(kept.__cause__) == "[Errno 111] refused"
-    assert error.__traceback__ is not None

@@ -20,8 +20,7 @@ from p2p.dialerror import session_error, tcp_error
 from p2p.rlpx import Hello, State
 from p2p.session import Ending, Session
 from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
-from tests.hostile.target import Inbox, Target, eventually, talk, target
-from tests.hostile.test_reset import dial
+from tests.hostile.target import Inbox, Target, dial, eventually, talk, target
 
 KEY = p2p.generate_key()
 CONFIG = Config(

@@ -12,8 +12,7 @@ import p2p
 from p2p import DiscReason
 from p2p.rlpx import State
 from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
-from tests.hostile.target import Inbox, Target, eventually, target
-from tests.hostile.test_reset import dial
+from tests.hostile.target import Inbox, Target, dial, eventually, target
 
 # making room
 

@@ -19,7 +19,7 @@ from p2p.net import Loop
 from p2p.rlpx import Connection, Hello
 from p2p.session import BATCH_BYTES, Ending, Phase, Session, where_is
 from tests.hostile.remote import LENGTH, PATIENCE_S, TEST, Remote
-from tests.hostile.target import Inbox, Target, eventually, target
+from tests.hostile.target import Inbox, Target, await_stuck, eventually, target
 
 T = TypeVar("T")
 
@@ -329,8 +329,7 @@ def test_second_handler_that_leaves_does_not_cut_the_flush_short(hand: Hand) -> 
 
             writer = threading.Thread(target=write)
             writer.start()
-            session = open_session(victim)
-            eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
+            await_stuck(victim)
             hand.peer.disconnect(DiscReason.USELESS_PEER)
             assert other.ending().reason is DiscReason.USELESS_PEER
             writer.join(PATIENCE_S)
@@ -365,7 +364,7 @@ def test_write_that_has_to_wait_always_has_a_timer(hand: Hand) -> None:
 
         writer = threading.Thread(target=write)
         writer.start()
-        eventually(lambda: session.outbox.is_full and session.channel.unsent_bytes > 0)
+        await_stuck(victim)
         assert session.loop.call(lambda: session._timer) is not None
         remote.reset()
         writer.join(PATIENCE_S)

@@ -21,9 +21,9 @@ from p2p.codec.scan import (
     Misfit,
     as_bytes,
     check_count,
-    item_end,
     list_span,
     refuse_rest,
+    skip_items,
 )
 
 T = TypeVar("T")
@@ -76,8 +76,7 @@ def decode_fields(
         values, pos = read_first(data, pos, stop, readers)
         if len(values) < len(readers):
             raise Misfit(start, f"a list of {len(values)} items, expected {len(readers)}")
-        while pos < stop:
-            pos = item_end(data, pos, stop)
+        skip_items(data, pos, stop)
     except Misfit as misfit:
         raise misfit.error() from misfit.__cause__
     return tuple(values), stop

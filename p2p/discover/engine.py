@@ -248,8 +248,7 @@ class Engine:
         if is_expired(packet.expiration, self._clock.earliest(now)):
             return "expired"
         if isinstance(packet, Ping):
-            node = Node.from_parts(public_key, addr[0], packet.sender.tcp, addr[1])
-            self._on_ping(packet, node, addr, packet_hash, proven, now)
+            self._on_ping(packet, received, from_id, addr, proven, now)
             return None
         if isinstance(packet, Pong):
             return self._on_pong(packet, from_id, addr, now)
@@ -267,17 +266,26 @@ class Engine:
         return None
 
     def _on_ping(
-        self, ping: Ping, node: Node, addr: Address, ping_hash: bytes, proven: bool, now: Now
+        self,
+        ping: Ping,
+        received: Received,
+        from_id: NodeID,
+        addr: Address,
+        proven: bool,
+        now: Now,
     ) -> None:
-        self._sender.pong(node.id, addr, ping.sender.tcp, ping_hash, now)
-        if proven:
-            self._bonds.note_ping(node.id, addr[0], now)
-            self._add_proven(node, now)
-            self._note_statement(addr[0], ping.recipient, now)
+        ip, port = addr
+        tcp = ping.sender.tcp
+        self._sender.pong(addr, tcp, received.packet_hash, proven, now)
+        if not proven:
+            self._bonds.await_proof(Node.from_parts(received.public_key, ip, tcp, port), ip)
+            self._exchange.ping_back(from_id, addr, now)
         else:
-            self._bonds.await_proof(node, addr[0])
-            self._exchange.ping_back(node.id, addr, now)
-        self._exchange.receive_ping(node.id, addr[0], now)
+            self._bonds.note_ping(from_id, ip, now)
+            if not self.table.is_current(from_id, ip, tcp, port):
+                self._add_proven(Node.from_parts(received.public_key, ip, tcp, port), now)
+            self._note_statement(ip, ping.recipient, now)
+        self._exchange.receive_ping(from_id, ip, now)
 
     def _on_pong(self, pong: Pong, from_id: NodeID, addr: Address, now: Now) -> str | None:
         ip = addr[0]

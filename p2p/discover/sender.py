@@ -88,28 +88,31 @@ class Sender:
 
     def ping_back(self, to_id: NodeID, to: Address, now: Now) -> bytes | None:
         """Ask a node that has asked us for a proof; None if that would be too much."""
-        packet_hash = self._answer(self._ping(to, now), to_id, to, now)
+        proven = self._bonds.is_proven(to_id, to[0], now)
+        packet_hash = self._answer(self._ping(to, now), to, proven)
         if packet_hash is not None:
             self._local.contact(to, now)
         return packet_hash
 
-    def pong(self, to_id: NodeID, to: Address, tcp: int, ping_hash: bytes, now: Now) -> None:
-        """Answer a ping; ``tcp`` is what the ping said of the port."""
+    def pong(self, to: Address, tcp: int, ping_hash: bytes, proven: bool, now: Now) -> None:
+        """Answer a ping; ``tcp`` is what it said of the port, ``proven`` whether its sender is."""
         endpoint = Endpoint(to[0], to[1], tcp)
         packet = Pong(endpoint, ping_hash, self._expiration(now), self._local.record.seq)
-        self._answer(packet, to_id, to, now)
+        self._answer(packet, to, proven)
 
     def neighbors(
         self, to_id: NodeID, to: Address, nodes: Sequence[NeighborNode], now: Now
     ) -> None:
         """Answer a findnode, in as many packets as it takes, at least one."""
+        proven = self._bonds.is_proven(to_id, to[0], now)
         for start in range(0, len(nodes) or 1, MAX_NEIGHBORS):
             part = nodes[start : start + MAX_NEIGHBORS]
-            self._answer(Neighbors(part, self._expiration(now)), to_id, to, now)
+            self._answer(Neighbors(part, self._expiration(now)), to, proven)
 
     def enr_response(self, to_id: NodeID, to: Address, request_hash: bytes, now: Now) -> None:
         """Answer an ENR request."""
-        self._answer(ENRResponse(request_hash, self._local.record.to_rlp()), to_id, to, now)
+        proven = self._bonds.is_proven(to_id, to[0], now)
+        self._answer(ENRResponse(request_hash, self._local.record.to_rlp()), to, proven)
 
     # The rest.
 
@@ -132,9 +135,9 @@ class Sender:
         self._queue(packet, datagram, to)
         return packet_hash
 
-    def _answer(self, packet: Packet, to_id: NodeID, to: Address, now: Now) -> bytes | None:
+    def _answer(self, packet: Packet, to: Address, proven: bool) -> bytes | None:
         datagram, packet_hash = self._encode(self._private_key, packet)
-        if not self._bonds.is_proven(to_id, to[0], now):
+        if not proven:
             if not self.ledger.spend(to[0], len(datagram)):
                 self._counters.dropped["amplification"] += 1
                 return None

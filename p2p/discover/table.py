@@ -79,6 +79,14 @@ class Table:
         near = nsmallest(count, entries, key=lambda entry: entry.number ^ target)
         return [entry.node for entry in near]
 
+    def is_current(self, node_id: NodeID, ip: IPAddress, tcp: int, udp: int) -> bool:
+        """Whether the node is in a bucket, and `add_proven` would change nothing of it."""
+        entry = self._entries.get(node_id)
+        if entry is None:
+            return False
+        node = entry.node
+        return (node.ip, node.udp) == (ip, udp) and (node.record is not None or node.tcp == tcp)
+
     def bucket_size(self, node_id: NodeID) -> int:
         """How many nodes are in the bucket where a node of that ID belongs."""
         return len(self._bucket(node_id).entries)

@@ -70,6 +70,10 @@ class Router:
         self._used[port] = now
         return inside
 
+    def inside(self, port: int) -> Address | None:
+        """Which node has that port, or had it last; None if none."""
+        return self._inside.get(port)
+
     def outside(self, inside: Address, now: float) -> Address | None:
         """Where a node behind the router is for others; None before it has sent anything."""
         port = self._ports.get(inside)
@@ -88,8 +92,13 @@ class Router:
             if port not in self._inside or self._is_idle(port, now):
                 break
             port = port + 1 if port < _LAST_PORT else _FIRST_PORT
-        self._ports.pop(self._inside.pop(port, inside), None)
+        self._close(port)
+        self._close(self._ports.get(inside))
         self._inside[port] = inside
         self._ports[inside] = port
         self._contacts[port] = {}
         return port
+
+    def _close(self, port: int | None) -> None:
+        if port is not None and port in self._inside:
+            del self._ports[self._inside.pop(port)], self._contacts[port], self._used[port]

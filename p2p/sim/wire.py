@@ -12,6 +12,8 @@ stale or wrong packet) is made by encoding it with any key and sending it from a
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from p2p.crypto import PrivateKey
 from p2p.discover.v4wire import (
     MAX_PACKET_SIZE,
@@ -19,7 +21,6 @@ from p2p.discover.v4wire import (
     ENRRequest,
     ENRResponse,
     FindNode,
-    NeighborNode,
     Neighbors,
     Packet,
     Ping,
@@ -74,7 +75,7 @@ class UnsignedWire:
 
 def _content_size(packet: Packet) -> int:
     if isinstance(packet, Neighbors):
-        nodes = _list(sum([_list(_neighbor(node)) for node in packet.nodes]))
+        nodes = _list(sum([_neighbor(_version(ip), udp, tcp) for ip, udp, tcp, _ in packet.nodes]))
         return nodes + _uint(packet.expiration)
     if isinstance(packet, FindNode):
         return _KEY_ITEM_SIZE + _uint(packet.expiration)
@@ -98,13 +99,18 @@ def _uint(value: int) -> int:
     return 1 if value < 0x80 else 1 + (value.bit_length() + 7) // 8
 
 
-def _ip(ip: IPAddress | None) -> int:
-    return 1 if ip is None else 5 if ip.version == 4 else 17
+def _version(ip: IPAddress | None) -> int | None:
+    return None if ip is None else ip.version
+
+
+def _ip(version: int | None) -> int:
+    return 1 if version is None else 5 if version == 4 else 17
 
 
 def _endpoint(endpoint: Endpoint) -> int:
-    return _ip(endpoint.ip) + _uint(endpoint.udp) + _uint(endpoint.tcp)
+    return _ip(_version(endpoint.ip)) + _uint(endpoint.udp) + _uint(endpoint.tcp)
 
 
-def _neighbor(node: NeighborNode) -> int:
-    return _ip(node.ip) + _uint(node.udp) + _uint(node.tcp) + _KEY_ITEM_SIZE
+@lru_cache(maxsize=4096)
+def _neighbor(ip_version: int | None, udp: int, tcp: int) -> int:
+    return _list(_ip(ip_version) + _uint(udp) + _uint(tcp) + _KEY_ITEM_SIZE)

@@ -11,12 +11,14 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks import codec, memory, report
+from benchmarks.discovery import MANY, LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
-from benchmarks.process import Process
+from benchmarks.process import GoNode, Process
 from benchmarks.scale import FULL, LARGE, MEDIUM, QUICK, SMALL, Scale
 
-TINY = Scale(1, small=300, busy=50, medium=20, large=4, round_trips=20, handshakes=8, crowds=(2, 4))
+TINY = Scale(1, small=300, busy=50, medium=20, large=4, round_trips=20, handshakes=8,
+             crowds=(2, 4), pings=120, lookups=1, nodes=8)  # fmt: skip
 ROWS = report.rows(TINY.crowds)
 #: A message that waits for the next ping, 15 s away, is stuck.
 STUCK_S = 10.0
@@ -61,6 +63,38 @@ def test_memory_of_idle_peers_is_measured_at_each_number_where_the_system_tells(
     assert set(memory.measure(TINY)) == expected
 
 
+def test_pings_are_measured_of_one_endpoint_and_of_many_beside_go_where_it_is_built(
+    processes: ExitStack,
+) -> None:
+    pings = Pings(processes)
+    measured = pings.measure(TINY)
+    expected = {"ping 1", f"ping {MANY}"}
+    if GoNode.PROGRAM.exists():
+        expected |= {"go ping 1", f"go ping {MANY}"}
+        assert not pings.missing
+    assert set(measured) == expected
+    assert all(value > 0 for value in measured.values())
+
+
+def test_without_go_its_pings_are_left_out_and_the_way_to_it_is_told(
+    processes: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GoNode, "PROGRAM", tmp_path / "go-peer")
+    assert "build.sh" in Pings(processes).missing
+
+
+def test_lookups_are_measured_in_cpu_of_who_asks_and_of_the_others(processes: ExitStack) -> None:
+    measured = Lookups(processes, TINY).measure(TINY)
+    assert set(measured) == {"lookup", "lookup of others", "lookup curve operations"}
+    assert all(value > 0 for value in measured.values())
+
+
+def test_messages_are_measured_while_packets_come(processes: ExitStack) -> None:
+    measured = LoadedMessages(processes).measure(TINY)
+    assert set(measured) == {"quiet one-way", "loaded one-way", "loaded ping", "load"}
+    assert measured["quiet one-way"] > 0 and measured["loaded one-way"] > 0
+
+
 def test_a_process_that_fails_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with Process("listen") as listener, pytest.raises(RuntimeError, match="failed"):
         listener.ask("nothing")
@@ -97,6 +131,14 @@ def test_a_ratio_compares_within_a_round_and_the_slowest_limit_counts() -> None:
     samples = {"x": [2.0, 20.0, 4.0], "a": [1.0, 18.0, 1.0], "b": [0.5, 1.0, 2.0]}
     shown = report.figure(samples, row)
     assert (shown.figure, shown.ratio, shown.ok) == (0.25, 0.5, True)
+
+
+def test_without_what_it_compares_with_a_line_has_no_ratio_and_no_verdict() -> None:
+    row = report.Row("x", "x", "x/s", report.per_second, ("a",), 0.5)
+    shown = report.figure({"x": [2.0]}, row)
+    assert (shown.figure, shown.ratio, shown.ok) == (0.5, None, None)
+    line = report.table_text([shown], ["x"]).splitlines()[1]
+    assert line.split() == ["x", "0.5", "x/s", ">=", "0.5"]
 
 
 def test_a_quick_run_does_less_than_a_full_one() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from itertools import count
 from typing import Any
 
 import p2p
-from p2p.rlpx import BASE_LENGTH
+from p2p.session import Session
 from tests.hostile.remote import LENGTH, PATIENCE_S, Remote
 
 _loggers = count()
@@ -202,10 +203,56 @@ def eventually(condition: Callable[[], bool]) -> None:
         pause.wait(0.002)
 
 
+def sessions(victim: Target) -> list[Session]:
+    """The sessions of peers that speak "test"."""
+    return [s for s in list(victim.server._peer_set._sessions) if _speaks_test(s)]
+
+
+def _speaks_test(session: Session) -> bool:
+    shared = session.machine.shared
+    return bool(shared) and shared[0].cap.name == "test"
+
+
+def await_stuck(victim: Target) -> Session:
+    """Wait until the outbox is full, the kernel as well, and nothing moves any more."""
+    eventually(lambda: len(sessions(victim)) == 1)
+    (session,) = sessions(victim)
+
+    def is_stuck() -> bool:
+        full = session.outbox.is_full and session.channel.unsent_bytes > 0
+        return full and not select.select([], [session.channel._sock], [], 0)[1]
+
+    # The kernels at both ends still move bytes for a moment.
+    eventually(lambda: all(session.loop.call(is_stuck) and not _pause(0.01) for _ in range(5)))
+    return session
+
+
+def _pause(seconds: float) -> bool:
+    return threading.Event().wait(seconds)
+
+
+def dial(victim: Target, node: p2p.Node) -> Callable[[], BaseException | None]:
+    """Connect in a thread; the function returned waits for the outcome."""
+    outcome: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            victim.server.connect(node, timeout=PATIENCE_S)
+            outcome.append(None)
+        except p2p.P2PError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def join() -> BaseException | None:
+        thread.join(PATIENCE_S)
+        assert outcome, "connect has not returned"
+        return outcome[0]
+
+    return join
+
+
 def _echo(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
     for msg in rw:
         rw.write_msg(msg)
-
-
-#: The code on the wire of the first message of "test" for a remote that speaks only that.
-FIRST_CODE = BASE_LENGTH

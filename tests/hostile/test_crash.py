@@ -42,7 +42,7 @@ class Waiter:
 
     def __init__(self, fn: Callable[..., Any], *args: Any, **options: Any) -> None:
         self._error: BaseException | None = None
-        self._call = lambda: fn(*args, **options)
+        self._call: Callable[[], Any] = lambda: fn(*args, **options)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 

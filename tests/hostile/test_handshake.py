@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -211,7 +212,7 @@ def other_key() -> bytes:
     return p2p.generate_key().public_key.to_bytes()
 
 
-REFUSED_HELLOS = {
+REFUSED_HELLOS: dict[str, tuple[dict[str, Any], DiscReason]] = {
     "other key": ({"key": other_key()}, DiscReason.UNEXPECTED_IDENTITY),
     "short key": ({"key": bytes(63)}, DiscReason.INVALID_IDENTITY),
     "empty key": ({"key": b""}, DiscReason.INVALID_IDENTITY),
@@ -256,7 +257,7 @@ def test_malformed_hello_is_a_breach_of_protocol(victim: Target, payload: bytes)
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
 
 
-ACCEPTED_HELLOS = {
+ACCEPTED_HELLOS: dict[str, tuple[tuple[object, ...], dict[str, Any]]] = {
     "extra fields": ((b"more", [b"and", [b"more"]], 7), {}),
     "version 4": ((), {"version": 4}),
     "version 6": ((), {"version": 6}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -11,8 +10,8 @@ import pytest
 import p2p
 from p2p import DiscReason
 from p2p.rlpx.base import HELLO, encode_hello
-from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
-from tests.hostile.target import Inbox, Target, eventually, talk, target
+from tests.hostile.remote import Remote, RemoteListener
+from tests.hostile.target import Inbox, Target, dial, eventually, talk, target
 
 Step = Callable[[Remote], object]
 Break = Callable[[Remote], None]
@@ -146,28 +145,6 @@ def test_peer_may_come_back_as_soon_as_its_handler_has_returned() -> None:
 
 
 # the same when we dial
-
-
-def dial(victim: Target, node: p2p.Node) -> Callable[[], BaseException | None]:
-    """Connect in a thread; the function returned waits for the outcome."""
-    outcome: list[BaseException | None] = []
-
-    def run() -> None:
-        try:
-            victim.server.connect(node, timeout=PATIENCE_S)
-            outcome.append(None)
-        except p2p.P2PError as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-
-    def join() -> BaseException | None:
-        thread.join(PATIENCE_S)
-        assert outcome, "connect has not returned"
-        return outcome[0]
-
-    return join
 
 
 def read_auth(remote: Remote) -> None:

@@ -49,8 +49,8 @@ def start_server() -> Iterator[StartServer]:
     """A function that starts a server of ours."""
     with ExitStack() as stack:
 
-        def start(protocols: str = "foo/1/5", name: str = "our node") -> OurNode:
-            node = OurNode(protocols, name)
+        def start(protocols: str = "foo/1/5", name: str = "our node", **options: Any) -> OurNode:
+            node = OurNode(protocols, name, **options)
             stack.enter_context(node.server)
             return node
 

@@ -1,17 +1,31 @@
 """What must hold of discovery with every other implementation.
 
 A test module derives a class from :class:`DiscoveryRules` and names the kind of program to talk to.
-In each test all nodes are new, know nobody but their bootnodes, and do not dial.
+In each test all nodes are new, know nobody but their bootnodes, and do not dial unless it is said.
 """
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
 
 import pytest
 
 import p2p
 
 from .discovery import StartDiscovery
-from .program import Program, StartProgram
+from .ours import StartServer
+from .program import DEADLINE_S, Program, StartProgram
+
+POLL_S = 0.05
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something of which no event tells."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(POLL_S)
 
 
 def expect_added(program: Program, *nodes: p2p.Node) -> None:
@@ -25,6 +39,10 @@ class DiscoveryRules:
     """The tests; ``kind`` names the program."""
 
     kind: str
+
+    def expect_told(self, boot: Program, *nodes: p2p.Node) -> None:
+        """Wait until the program tells all ``nodes`` to whoever asks it."""
+        expect_added(boot, *nodes)
 
     # ping
 
@@ -75,7 +93,7 @@ class DiscoveryRules:
     ) -> None:
         boot = start_program(bootnodes=())
         other = start_program(bootnodes=[boot.enode])
-        expect_added(boot, other.node)
+        self.expect_told(boot, other.node)
         ours = start_discovery(boot.enode)
         assert ours.expect_added(other.node)[other.node.id].url == other.enode
 
@@ -93,7 +111,7 @@ class DiscoveryRules:
     ) -> None:
         boot = start_program(bootnodes=())
         first = start_discovery(boot.enode)
-        expect_added(boot, first.node)
+        self.expect_told(boot, first.node)
         second = start_discovery(boot.enode)
         second.expect_added(first.node)
         first.expect_added(second.node)
@@ -113,8 +131,38 @@ class DiscoveryRules:
     ) -> None:
         boot = start_program(bootnodes=())
         others = [start_program(bootnodes=[boot.enode]) for _ in range(3)]
-        expect_added(boot, *(other.node for other in others))
+        self.expect_told(boot, *(other.node for other in others))
         ours = start_discovery(boot.enode)
         for other in others:
             nearest = ours.udp.lookup(other.node.public_key)[0]
             assert nearest.url == other.enode
+
+    # who is found is dialed
+
+    def test_our_server_dials_a_node_of_theirs_that_it_was_never_told_of(
+        self,
+        start_program: StartProgram,
+        start_server: StartServer,
+        start_discovery: StartDiscovery,
+    ) -> None:
+        boot = start_discovery()
+        theirs = start_program(bootnodes=[boot.url])
+        boot.expect_added(theirs.node)
+        ours = start_server(bootnodes=[boot.url])
+        peer = ours.session("foo/1").peer
+        assert (peer.id, peer.inbound) == (theirs.node.id, False)
+        assert theirs.expect("peer_added")["inbound"]
+
+    def test_they_dial_a_server_of_ours_that_they_were_never_told_of(
+        self,
+        start_program: StartProgram,
+        start_server: StartServer,
+        start_discovery: StartDiscovery,
+    ) -> None:
+        boot = start_discovery()
+        ours = start_server(bootnodes=[boot.url], no_dial=True)
+        boot.expect_added(ours.server.self())
+        theirs = start_program(bootnodes=[boot.url], dial=True)
+        peer = ours.session("foo/1").peer
+        assert (peer.id, peer.inbound) == (theirs.node.id, True)
+        assert not theirs.expect("peer_added")["inbound"]

@@ -7,9 +7,10 @@ come and the way it ended. Handlers run in the library's worker threads; tests r
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import p2p
+from p2p.discover.service import UDPv4
 
 from .program import DEADLINE_S
 
@@ -44,10 +45,18 @@ class Session:
 class OurNode:
     """A server of ours on a free port of 127.0.0.1, with recording protocols.
 
-    ``protocols`` is written as for the programs: ``foo/1/5,bar/2/3``.
+    ``protocols`` is written as for the programs: ``foo/1/5,bar/2/3``. With ``bootnodes``, even
+    none, it runs discovery, and dials what it finds unless ``no_dial`` is set.
     """
 
-    def __init__(self, protocols: str, name: str) -> None:
+    def __init__(
+        self,
+        protocols: str = "foo/1/5",
+        name: str = "our node",
+        *,
+        bootnodes: Iterable[str] | None = None,
+        no_dial: bool = False,
+    ) -> None:
         self._sessions: dict[str, queue.Queue[Session]] = {}
         self.server = p2p.Server(
             private_key=p2p.generate_key(),
@@ -55,6 +64,9 @@ class OurNode:
             max_peers=10,
             listen_addr="127.0.0.1:0",
             protocols=[self._protocol(item) for item in protocols.split(",")],
+            no_discovery=bootnodes is None,
+            bootstrap_nodes=[p2p.parse_node(text) for text in bootnodes or ()],
+            no_dial=no_dial,
         )
 
     def _protocol(self, item: str) -> p2p.Protocol:
@@ -73,6 +85,12 @@ class OurNode:
     def url(self) -> str:
         return self.server.self().url
 
+    @property
+    def discovery(self) -> UDPv4:
+        """Its discovery; only of a server that was started with it."""
+        assert self.server.discovery is not None
+        return self.server.discovery
+
     def session(self, protocol: str) -> Session:
         """The next session of ``name/version``; waits until one starts."""
         return self._sessions[protocol].get(timeout=DEADLINE_S)
@@ -82,5 +100,5 @@ class OurNode:
         return not self._sessions[protocol].empty()
 
 
-#: A fixture: starts a server of ours; ``protocols`` and ``name`` may be given.
+#: A fixture: starts a server of ours; the options of :class:`OurNode` may be given.
 StartServer = Callable[..., OurNode]

@@ -32,6 +32,10 @@ QUIT_S = 5.0
 Event = dict[str, Any]
 
 
+class Refused(Exception):
+    """A program could not carry out a command; the text is its own."""
+
+
 class Program:
     """One running program; any thread may call its methods."""
 
@@ -45,7 +49,7 @@ class Program:
         bootnodes: Iterable[str] | None = None,
         dial: bool = False,
     ) -> None:
-        """With ``bootnodes``, even none, it runs discovery; with ``dial`` it dials what it finds."""
+        """With ``bootnodes``, even none, it runs discovery; ``dial``: it dials what it finds."""
         discovery: list[str] = []
         if bootnodes is not None:
             discovery = ["--discovery", "--bootnodes", ",".join(bootnodes)]
@@ -89,32 +93,40 @@ class Program:
         self.expect("mode_set", protocol=protocol, mode=mode)
 
     def ask(self, cmd: str, answer: str, **fields: object) -> Event:
-        """Send a command, and wait for the event that answers it."""
+        """Send a command, and wait for the event that answers it.
+
+        Raises Refused when the command fails. No other command may be under way.
+        """
         self.do(cmd, **fields)
-        return self.expect(answer)
+        found = self._find([{"event": answer}, {"event": "error", "cmd": cmd}], DEADLINE_S)
+        if found is None:
+            raise AssertionError(f"no {answer}; came instead: {self._summary()}")
+        if found["event"] == "error":
+            raise Refused(found["error"])
+        return found
 
     def expect(self, event: str, *, within_s: float = DEADLINE_S, **fields: object) -> Event:
         """Wait for the first event with these fields, and take it out of the list."""
-        found = self._find(event, fields, within_s)
+        found = self._find([{"event": event, **fields}], within_s)
         if found is None:
             raise AssertionError(f"no {event} with {fields}; came instead: {self._summary()}")
         return found
 
     def expect_none(self, event: str, *, within_s: float) -> None:
         """Fail as soon as such an event comes within the time."""
-        found = self._find(event, {}, within_s)
+        found = self._find([{"event": event}], within_s)
         if found is not None:
             raise AssertionError(f"came, but should not: {found}")
         if self._ended:
             raise AssertionError("the program has ended")
 
-    def _find(self, event: str, fields: dict[str, object], within_s: float) -> Event | None:
+    def _find(self, wanted: list[dict[str, object]], within_s: float) -> Event | None:
+        """The first event that has all fields of one of ``wanted``, or None."""
         deadline = time.monotonic() + within_s
-        wanted = {"event": event, **fields}
         with self._changed:
             while True:
                 for found in self._events:
-                    if all(found.get(key) == value for key, value in wanted.items()):
+                    if any(fields.items() <= found.items() for fields in wanted):
                         self._events.remove(found)
                         return found
                 left_s = deadline - time.monotonic()

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import time
+import p2p
+
 from .discovery import StartDiscovery
-from .discovery_rules import DiscoveryRules, expect_added
-from .program import StartProgram
+from .discovery_rules import DiscoveryRules, wait_until
+from .ours import OurNode, StartServer
+from .program import DEADLINE_S, Program, StartProgram
+
+#: The mixed network: nodes of each kind, and how many of all the others each has to know.
+SIDE = 5
+KNOWN = 8
 
 
 class TestDiscoveryGo(DiscoveryRules):
     kind = "go"
+
+    def expect_told(self, boot: Program, *nodes: p2p.Node) -> None:
+        # Of a table in which some have answered a check, it tells only those that have.
+        ids = {node.id.hex() for node in nodes}
+
+        def checked() -> set[str]:
+            table = boot.ask("table", "table")["nodes"]
+            return {entry["peer"] for entry in table if entry["live"]}
+
+        wait_until(lambda: ids <= checked())
 
     def test_pong_tells_the_sequence_of_the_record_each_way(
         self, start_program: StartProgram, start_discovery: StartDiscovery
@@ -70,7 +88,7 @@ class TestDiscoveryGo(DiscoveryRules):
     ) -> None:
         boot = start_program(bootnodes=())
         other = start_program(bootnodes=[boot.enode])
-        expect_added(boot, other.node)
+        self.expect_told(boot, other.node)
         ours = start_discovery(boot.enode)
         found = ours.udp.resolve(other.node.with_endpoint(None, 0, 0))
         assert str(found) == other.ask("self", "self")["record"]
@@ -84,3 +102,70 @@ class TestDiscoveryGo(DiscoveryRules):
         theirs = start_program(bootnodes=[boot.url])
         unknown = other.node.with_endpoint(None, 0, 0).url
         assert theirs.ask("resolve", "resolved", enode=unknown)["record"] == str(other.node)
+
+    def test_they_fetch_our_record_when_our_pong_tells_of_one(
+        self, start_program: StartProgram, start_discovery: StartDiscovery
+    ) -> None:
+        ours = start_discovery()
+        theirs = start_program(bootnodes=[ours.url])
+        updated = theirs.expect("node_updated", peer=ours.node.id.hex())
+        assert updated["record"] == str(ours.node)
+
+    def test_we_fetch_their_record_when_their_pong_tells_of_one(
+        self, start_program: StartProgram, start_discovery: StartDiscovery
+    ) -> None:
+        theirs = start_program(bootnodes=())
+        ours = start_discovery(theirs.enode)
+        wait_until(lambda: any(node.record for node in ours.udp.nodes()))
+        assert [str(node) for node in ours.udp.nodes()] == [theirs.ask("self", "self")["record"]]
+
+    # a network
+
+    def test_mixed_network_converges_and_our_servers_dial_into_it(
+        self, start_program: StartProgram, start_server: StartServer
+    ) -> None:
+        boot = start_program(bootnodes=())
+        ours = [start_server(bootnodes=[boot.enode]) for _ in range(SIDE)]
+        theirs = [start_program(bootnodes=[boot.enode]) for _ in range(SIDE - 1)]
+        expect_convergence(ours, [boot, *theirs])
+        wait_until(lambda: all(fills_its_slots(node.server) for node in ours))
+        dialed = {peer.id for node in ours for peer in node.server.peers() if not peer.inbound}
+        assert dialed & {program.node.id for program in theirs}
+
+    def test_mixed_network_converges_and_they_dial_all_our_servers(
+        self, start_program: StartProgram, start_server: StartServer
+    ) -> None:
+        boot = start_server(bootnodes=(), no_dial=True)
+        theirs = [start_program(bootnodes=[boot.url], dial=True) for _ in range(SIDE)]
+        ours = [start_server(bootnodes=[boot.url], no_dial=True) for _ in range(SIDE - 1)]
+        ours.append(boot)
+        expect_convergence(ours, theirs)
+        wait_until(lambda: all(node.server.peer_count() == SIDE for node in ours))
+
+
+def expect_convergence(ours: list[OurNode], theirs: list[Program]) -> None:
+    """Have all nodes look about until each knows KNOWN of the others."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        for program in theirs:
+            program.do("lookup", key=random_target().hex())
+        for node in ours:
+            node.discovery.lookup(random_target())
+        for program in theirs:
+            program.expect("found")
+        known = [len(program.ask("table", "table")["nodes"]) for program in theirs]
+        known += [len(node.discovery.nodes()) for node in ours]
+        if min(known) >= KNOWN:
+            return
+        assert time.monotonic() < deadline, f"so many are known: {known}"
+
+
+def random_target() -> bytes:
+    """go-ethereum's lookups want a key on the curve, not just any bytes."""
+    return p2p.generate_key().public_key.to_bytes()
+
+
+def fills_its_slots(server: p2p.Server) -> bool:
+    """Whether it has found and dialed enough; of dials at the same time it may keep more."""
+    dialed = [peer for peer in server.peers() if not peer.inbound]
+    return len(dialed) >= server.max_dialed_conns()

@@ -43,11 +43,12 @@ func parseNode(text string) error {
 	return nil
 }
 
+// endpointText writes an endpoint; an IPv4 address in IPv6 form is told as what it is.
 func endpointText(endpoint netip.AddrPort, ok bool) string {
 	if !ok {
 		return ""
 	}
-	return endpoint.String()
+	return netip.AddrPortFrom(endpoint.Addr().Unmap(), endpoint.Port()).String()
 }
 
 // makeRecord signs a record of the entries, and tells its text.

@@ -1,0 +1,86 @@
+"""Discovery nodes of ours, alone or many in a process (roles of :mod:`benchmarks.node`).
+
+They are what a server has: the service on its own thread and UDP socket, a signed record that
+follows what others say, and a node database, here in memory. They never ask for the time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import p2p
+from p2p.clock import SystemClock
+from p2p.crypto import PrivateKey
+from p2p.discover.service import UDPv4
+from p2p.enode import LocalNode, Node, NodeDB
+from p2p.net import bind_udp
+from p2p.netutil import IPTracker
+
+HOST = "127.0.0.1"
+TARGET_SIZE = 64
+#: Lookups until all nodes that matter are known and have proved themselves to each other.
+WARM_UP_LOOKUPS = 3
+
+
+def start_service(stack: ExitStack, *bootnodes: Node) -> UDPv4:
+    """A node on a free port, stopped with ``stack``."""
+    key = PrivateKey.generate(os.urandom)
+    database = stack.enter_context(NodeDB())
+    local = LocalNode(key, database, clock=SystemClock(), new_tracker=IPTracker)
+    sock = bind_udp(HOST, 0)
+    local.set_fallback_ip(HOST)
+    local.set_fallback_udp(sock.getsockname()[1])
+    service = UDPv4(key, local, sock, store=database, bootnodes=bootnodes, ntp_server=None)
+    return stack.enter_context(service)
+
+
+class Service:
+    """One node; ``bootnode`` is the URL of one of the network that it is to know."""
+
+    def __init__(self, *bootnode: str) -> None:
+        self._stack = ExitStack()
+        nodes = [p2p.parse_node(url) for url in bootnode]
+        self._service = start_service(self._stack, *nodes)
+        self.greeting = {"url": self._service.self().url}
+        for _ in range(WARM_UP_LOOKUPS if nodes else 0):
+            self._service.lookup(os.urandom(TARGET_SIZE))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def look_up(self, count: int) -> dict[str, Any]:
+        """Look up random targets; returns the seconds of CPU of this process, and the packets."""
+        before = self._packets()
+        start = time.process_time()
+        for _ in range(count):
+            self._service.lookup(os.urandom(TARGET_SIZE))
+        seconds = time.process_time() - start
+        received, sent = (now - then for now, then in zip(self._packets(), before, strict=True))
+        return {"cpu_s": seconds, "received": received, "sent": sent}
+
+    def _packets(self) -> tuple[int, int]:
+        counters = self._service.counters()
+        return counters.packets_in.total(), counters.packets_out.total()
+
+
+class Network:
+    """Many nodes that know each other."""
+
+    def __init__(self, count: str) -> None:
+        self._stack = ExitStack()
+        first = start_service(self._stack)
+        self.greeting = {"url": first.self().url}
+        rest = [start_service(self._stack, first.self()) for _ in range(int(count) - 1)]
+        with ThreadPoolExecutor(len(rest)) as pool:
+            list(pool.map(lambda service: service.lookup(os.urandom(TARGET_SIZE)), rest))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def cpu(self) -> dict[str, Any]:
+        """The seconds of CPU of this process until now."""
+        return {"cpu_s": time.process_time()}

@@ -1,0 +1,217 @@
+"""The programs of the second tutorial and of the how-tos run, and do what is said beside them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import p2p
+from tests.hostile.target import eventually
+from tests.nodes import Nodes
+from tests.swarm import Swarm, knows
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+TUTORIAL = "tutorial-finding-peers.md"
+URL = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+")
+
+
+def sources(document: str) -> list[str]:
+    """The Python of a document, with addresses that any machine has."""
+    text = (DOCS / document).read_text(encoding="utf-8")
+    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return [re.sub(r'_addr="[0-9.]*:303[0-9]{2}"', '_addr="127.0.0.1:0"', one) for one in found]
+
+
+def given(source: str) -> str:
+    """A fragment with what the reader is to fill in, and on networks that the test can reach."""
+    source = re.sub(r"protocols=\[\.\.\.\]", "protocols=PROTOCOLS", source)
+    source = re.sub(r'"enode://\.\.\.@[0-9.]+:[0-9]+"', "BOOTNODE", source)
+    return re.sub(r'net_restrict="[0-9./]+"', 'net_restrict="127.0.0.0/8"', source)
+
+
+@pytest.fixture
+def program(tmp_path: Path, run: Any) -> Callable[..., Any]:
+    """Starts a program that is given as text, in a folder of its own."""
+
+    def start(source: str, *args: str) -> Any:
+        path = tmp_path / f"program_{len(list(tmp_path.iterdir()))}.py"
+        folder = f"import os\nos.chdir({str(tmp_path)!r})\n"
+        path.write_text(folder + source, encoding="utf-8")
+        return run(str(path), *args)
+
+    return start
+
+
+@pytest.fixture
+def bootnode() -> Iterator[p2p.Server]:
+    server = p2p.Server(
+        private_key=p2p.generate_key(), name="bootnode", max_peers=0, listen_addr="127.0.0.1:0"
+    )
+    with server:
+        yield server
+
+
+def hello(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+    for _ in rw:
+        pass
+
+
+def make_server(source: str, bootnode: p2p.Server, folder: Path) -> p2p.Server:
+    """What a fragment calls ``server``. Its files are in ``folder``."""
+    names: dict[str, Any] = {
+        "p2p": p2p,
+        "PROTOCOLS": [p2p.Protocol("hello", 1, 1, hello)],
+        "BOOTNODE": bootnode.self().url,
+    }
+    exec(re.sub(r'"(\w+\.(?:key|db))"', rf'"{folder}/\1"', given(source)), names)
+    server = names["server"]
+    assert isinstance(server, p2p.Server)
+    return server
+
+
+# the tutorial
+
+
+def test_steps_1_and_2_the_nodes_greet_each_other(program: Any) -> None:
+    boot, node, *_ = sources(TUTORIAL)
+    bootnode = program(boot)
+    url = bootnode.line()
+    assert URL.fullmatch(url)
+    programs = {name: program(node, name, url) for name in ("ann", "bob", "carl")}
+    for name, started in programs.items():
+        others = {f"{other} says hello" for other in programs if other != name}
+        assert {started.line(), started.line()} == others
+    bootnode.interrupt()
+    assert bootnode.end() == (0, [], "")
+    programs["ann"].interrupt()
+    assert programs["ann"].end() == (0, [], "")
+
+
+def test_step_3_the_walk_shows_nodes(program: Any) -> None:
+    boot, node, looking, _ = sources(TUTORIAL)
+    assert node.endswith("with server:\n    server.wait()\n")
+    source = node.removesuffix("with server:\n    server.wait()\n") + looking
+    bootnode = program(boot)
+    url = bootnode.line()
+    walker = program(source, "ann", url)
+    assert re.fullmatch(r"127\.0\.0\.1 [0-9]+ [0-9a-f]{16}", walker.line())
+
+
+def test_step_4_a_node_that_remembers_needs_no_bootnode(nodes: Nodes, tmp_path: Path) -> None:
+    """The servers of the programs, on a clock that makes the minute short."""
+    _, node, _, memory = sources(TUTORIAL)
+    assert node.count("    private_key=p2p.generate_key(),\n") == 1
+    source = node.replace("    private_key=p2p.generate_key(),\n", memory + "    clock=CLOCK,\n")
+    source = source.removesuffix("with server:\n    server.wait()\n")
+    swarm = Swarm(nodes)
+
+    def make(name: str) -> p2p.Server:
+        names: dict[str, Any] = {"CLOCK": swarm.clock, "URL": boot.self().url}
+        text = source.replace("sys.argv[1]", repr(name)).replace("sys.argv[2]", "URL")
+        exec(re.sub(r'f"{(.*?)}(\.\w+)"', rf"'{tmp_path}/' + \1 + '\2'", text), names)
+        return swarm.add(names["server"])
+
+    boot = swarm.start(max_peers=0)
+    ann, bob, carl = (make(name) for name in ("ann", "bob", "carl"))
+    swarm.until(lambda: knows(ann, bob, carl))
+    swarm.pass_time(60.0)
+    swarm.stop(ann)
+    swarm.stop(boot)
+    again = make("ann")
+    swarm.until(lambda: {peer.name for peer in again.peers()} == {"bob", "carl"})
+    assert again.self().id == ann.self().id
+
+
+def test_calls_of_the_tutorial_are_there() -> None:
+    text = (DOCS / TUTORIAL).read_text(encoding="utf-8")
+    calls = re.findall(r"^\| `(\w+)\(", text, re.MULTILINE)
+    assert len(calls) == 4
+    assert all(callable(getattr(p2p.UDPv4, call)) for call in calls)
+
+
+# the how-tos
+
+
+def test_bootnode_of_a_private_network_prints_its_url(program: Any) -> None:
+    bootnode = program(sources("howto/private-network.md")[0])
+    assert URL.fullmatch(bootnode.line())
+
+
+@pytest.mark.parametrize(
+    ("document", "number"), [("private-network.md", 1), ("lan.md", 0)], ids=lambda v: str(v)
+)
+def test_server_of_a_how_to_finds_the_bootnode(
+    bootnode: p2p.Server, tmp_path: Path, document: str, number: int
+) -> None:
+    server = make_server(sources(f"howto/{document}")[number], bootnode, tmp_path)
+    with server:
+        discovery = server.discovery
+        assert discovery is not None
+        eventually(lambda: [n.id for n in discovery.nodes()] == [bootnode.self().id])
+    assert (tmp_path / "node.key").exists()
+
+
+def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_path: Path) -> None:
+    server, fixed = sources("howto/lan.md")
+    options = server.replace("bootstrap_nodes=[p2p.parse_node(BOOTNODE)],", "")
+    options = re.sub(r"    bootstrap_nodes=.*\n", fixed, options)
+    there = p2p.Server(
+        private_key=p2p.generate_key(),
+        name="there",
+        max_peers=5,
+        listen_addr="127.0.0.1:0",
+        protocols=[p2p.Protocol("hello", 1, 1, hello)],
+        no_discovery=True,
+    )
+    with there:
+        source = f"URLS = [{there.self().url!r}]\n" + options
+        with make_server(source, bootnode, tmp_path) as here:
+            eventually(lambda: [peer.name for peer in here.peers()] == ["there"])
+            assert here.discovery is None
+
+
+def test_questions_of_a_node_without_peers_have_answers(
+    bootnode: p2p.Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs, questions = sources("howto/no-peers.md")
+    compile(logs, "no-peers.md", "exec")
+    here = p2p.Server(
+        private_key=p2p.generate_key(),
+        name="here",
+        max_peers=5,
+        listen_addr="127.0.0.1:0",
+        bootstrap_nodes=[bootnode.self()],
+        protocols=[p2p.Protocol("hello", 1, 1, hello)],
+    )
+    with here:
+        names = {"server": here, "bootnode": bootnode.self(), "node": bootnode.self()}
+        exec(questions, names)
+    shown = capsys.readouterr().out.splitlines()
+    assert "UDPv4" in shown[0]
+    assert shown[1] == str(bootnode.self().seq)
+    assert shown[2].startswith(f"table of {here.self().id.short}: ")
+    assert shown[-1].startswith("[")
+
+
+def test_log_line_of_the_how_to_is_what_the_server_says(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = (DOCS / "howto" / "no-peers.md").read_text(encoding="utf-8")
+    assert '"looking for\npeers"' in text
+    caplog.set_level(logging.INFO, "p2p.server")
+    clock = p2p.SimulatedClock()
+    with p2p.Server(
+        private_key=p2p.generate_key(),
+        name="here",
+        max_peers=5,
+        listen_addr="127.0.0.1:0",
+        clock=clock,
+    ) as server:
+        server._loop.call(int)
+        clock.advance(10.0)
+        eventually(lambda: "looking for peers" in caplog.text)

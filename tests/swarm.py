@@ -1,0 +1,123 @@
+"""Servers on loopback that find each other, on one clock that the test moves.
+
+Sockets and threads are real, the time is not. :meth:`Swarm.settle` lets everything that was sent
+arrive and be answered; only then :meth:`Swarm.until` moves the clock, so that an answer is late
+only when nobody gives it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import p2p
+from tests.nodes import WAIT_S, Nodes
+
+STEP_S = 0.1
+
+
+class Swarm:
+    """Makes servers with discovery; ``nodes`` (the fixture) stops them."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.clock = p2p.SimulatedClock()
+        self._nodes = nodes
+        self._running: list[p2p.Server] = []
+
+    def start(self, *bootnodes: p2p.Server, **options: Any) -> p2p.Server:
+        """A server that knows ``bootnodes`` and nobody else. Its handlers let peers stay."""
+        chosen: dict[str, Any] = {
+            "no_discovery": False,
+            "clock": self.clock,
+            "bootstrap_nodes": [server.self() for server in bootnodes],
+            "protocols": [p2p.Protocol("test", 1, 8, stay)],
+        }
+        server = self._nodes.start(**{**chosen, **options})
+        self._running.append(server)
+        return server
+
+    def add(self, server: p2p.Server) -> p2p.Server:
+        """Start a server that somebody else has made, on this clock."""
+        self._nodes._servers.append(server)
+        server.start()
+        self._running.append(server)
+        return server
+
+    def stop(self, server: p2p.Server) -> None:
+        self._running.remove(server)
+        assert server.stop() == []
+
+    def settle(self) -> None:
+        """Let everything that is on its way arrive."""
+        before: object = None
+        while (state := [_state(server) for server in self._running]) != before:
+            before = state
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock in small steps, and let everything arrive after each."""
+        for _ in range(round(seconds / STEP_S)):
+            self.clock.advance(STEP_S)
+            self.settle()
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Let time pass until something has happened."""
+        deadline = time.monotonic() + 2 * WAIT_S
+        self.settle()
+        while not happened():
+            assert time.monotonic() < deadline, "it does not happen"
+            self.pass_time(STEP_S)
+
+    def ask(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Make a blocking call, and let time pass until it has ended."""
+        outcome: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(fn(*args))
+            except p2p.P2PError as error:
+                outcome.set_exception(error)
+
+        thread = threading.Thread(target=run, name="call")
+        thread.start()
+        self.until(outcome.done)
+        thread.join(WAIT_S)
+        return outcome.result()
+
+
+def stay(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+    """A handler that ends when the peer has left."""
+    for _ in rw:
+        pass
+
+
+def dialed(server: p2p.Server) -> list[p2p.Peer]:
+    """The peers that the server has dialed."""
+    return [peer for peer in server.peers() if not peer.inbound]
+
+
+def knows(server: p2p.Server, *others: p2p.Server) -> bool:
+    """Whether all ``others`` are in the table of ``server``."""
+    assert server.discovery is not None
+    known = {node.id for node in server.discovery.nodes()}
+    return all(other.self().id in known for other in others)
+
+
+def _state(server: p2p.Server) -> list[int]:
+    """What changes when anything happens. The first call has a loop handle what has come."""
+    discovery, loop = server.discovery, server._loop
+    state = []
+    if discovery is not None:
+        discovery._loop.call(int)
+        seen = discovery.counters()
+        state += [seen.packets_in.total(), seen.packets_out.total(), seen.dropped.total()]
+    loop.call(int)
+    return state + loop.call(
+        lambda: [
+            len(server._peer_set._sessions),
+            len(server._dialing._dials),
+            server.peer_count(),
+        ]
+    )

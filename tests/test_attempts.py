@@ -1,0 +1,73 @@
+"""What became of the attempts to connect is kept, bounded, and without the frames of its errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p.attempts import AttemptLog, DialAttempt
+from p2p.errors import ConnectError, DialRefused, DialStep, DialTimeout, RecentlyDialed
+
+
+def node_id(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def test_attempts_are_kept_oldest_first_and_bounded_by_node() -> None:
+    log = AttemptLog(per_node=2)
+    attempts = [DialAttempt(float(n), "127.0.0.1:1", DialStep.TCP) for n in range(3)]
+    for attempt in attempts:
+        log.add(node_id(1), attempt)
+    assert log.of(node_id(1)) == attempts[1:]
+    assert log.of(node_id(2)) == []
+
+
+def test_attempts_of_the_node_not_dialed_for_longest_are_forgotten_first() -> None:
+    log = AttemptLog(max_nodes=2)
+    attempt = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP)
+    for number in (1, 2, 1, 3):
+        log.add(node_id(number), attempt)
+    assert [len(log.of(node_id(number))) for number in (1, 2, 3)] == [2, 0, 1]
+
+
+def test_list_of_attempts_is_a_copy() -> None:
+    log = AttemptLog()
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP))
+    log.of(node_id(1)).clear()
+    assert len(log.of(node_id(1))) == 1
+
+
+def test_outcome_names_the_step_and_the_error() -> None:
+    failed = DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, DialRefused("nothing listens"))
+    assert failed.outcome == "tcp: DialRefused: nothing listens"
+    assert DialAttempt(0.0, "127.0.0.1:1", DialStep.CONNECTED).outcome == "connected"
+
+
+def raised(error: ConnectError) -> ConnectError:
+    try:
+        try:
+            raise ConnectionRefusedError(111, "refused")
+        except OSError as cause:
+            raise error from cause
+    except ConnectError as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DialRefused("nothing listens"),
+        RecentlyDialed("wait", 3.5),
+        DialTimeout("late", DialStep.ACK),
+    ],
+)
+def test_attempt_log_keeps_errors_whole_but_no_frames(error: ConnectError) -> None:
+    log = AttemptLog()
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, raised(error)))
+    kept = log.of(node_id(1))[0].error
+    assert kept is not None
+    assert (type(kept), str(kept), vars(kept)) == (type(error), str(error), vars(error))
+    assert kept.__traceback__ is None
+    assert kept.__cause__ is not None
+    assert (type(kept.__cause__), kept.__cause__.__traceback__) == (ConnectionRefusedError, None)
+    assert str(kept.__cause__) == "[Errno 111] refused"
+    assert error.__traceback__ is not None

@@ -1,0 +1,426 @@
+"""One dial, from the name or the search for an address up to the connection, with a scripted owner.
+
+The loop, its connections and the helper threads are real. What a dial asks of its owner is answered
+by :class:`Owner`, which lets the handshake be anything the test wants; dials with a real one are in
+test_dialing.py and test_dynamic_dials.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, cast
+
+import pytest
+
+import p2p
+from p2p.dialtask import Dial, address_text, fail
+from p2p.net import Loop
+from p2p.netutil import IPAddress
+from p2p.session import Session
+from tests.nodes import HOST, WAIT_S, listening, node_at, unused_port
+
+PEER = cast(p2p.Peer, object())
+
+
+def stranger(ip: str | None = HOST, tcp: int = 1) -> p2p.Node:
+    return p2p.Node.from_parts(p2p.generate_key().public_key, ip, tcp)
+
+
+class Handshake:
+    """A session that the test settles."""
+
+    def __init__(self, sock: socket.socket, node: p2p.Node, settled: Callable[[Any], None]) -> None:
+        self.sock = sock
+        self.node = node
+        self.peer: p2p.Peer | None = None
+        self.machine = self
+        self.step = p2p.DialStep.ACK
+        self.reason: p2p.DiscReason | None = None
+        self._settled = settled
+
+    def settle(self, peer: p2p.Peer | None) -> None:
+        self.peer = peer
+        self.sock.close()
+        self._settled(self)
+
+    def end_locally(self, reason: p2p.DiscReason) -> None:
+        self.reason = reason
+        self.sock.close()
+
+
+class Owner:
+    """Answers what a dial asks, as the test has set it, and keeps what the dial tells."""
+
+    def __init__(self) -> None:
+        self.clock = p2p.SimulatedClock()
+        self.loop = Loop("p2p-io", self.clock, lambda cause: None)
+        self.log = logging.getLogger("p2p.server")
+        self.dialer: Any = None
+        self.may_search = True
+        self.forbidden = ""
+        self.threads: list[threading.Thread] = []
+        self.no_threads = False
+        #: What the network says when it is asked.
+        self.answer: Callable[[p2p.Node], p2p.Node | None] = lambda node: None
+        self.asked: list[p2p.Node] = []
+        self.told: list[p2p.Node | None] = []
+        self.sessions: list[Handshake] = []
+        self.opened = threading.Semaphore(0)
+        self.outcome: Future[p2p.Peer | p2p.ConnectError] = Future()
+
+    def dial(self, node: p2p.Node, static: bool = False) -> Dial:
+        """Begin a dial."""
+
+        def begin() -> Dial:
+            dial = Dial(self, node, static)
+            dial.start()
+            assert not self.outcome.done(), "it is told from within start()"
+            return dial
+
+        return self.loop.call(begin)
+
+    def session(self) -> Handshake:
+        """The handshake that the dial has come to."""
+        assert self.opened.acquire(timeout=WAIT_S), "no connection was made"
+        return self.sessions[-1]
+
+    def error(self) -> p2p.ConnectError:
+        """What the dial has ended with."""
+        outcome = self.outcome.result(WAIT_S)
+        assert isinstance(outcome, p2p.ConnectError), outcome
+        return outcome
+
+    def close(self) -> None:
+        for session in self.sessions:
+            session.sock.close()
+        self.loop.stop()
+        assert self.loop.join(WAIT_S)
+        for thread in self.threads:
+            thread.join(WAIT_S)
+
+    # what dials ask (DialOwner)
+
+    def check_address(self, ip: IPAddress) -> p2p.ConnectError | None:
+        return p2p.NetRestricted("not there") if str(ip) == self.forbidden else None
+
+    def may_resolve(self, node: p2p.Node) -> bool:
+        return self.may_search
+
+    def resolve(self, node: p2p.Node) -> p2p.Node | None:
+        self.asked.append(node)
+        return self.answer(node)
+
+    def resolved(self, node: p2p.Node, found: p2p.Node | None) -> None:
+        self.told.append(found)
+
+    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
+        if self.no_threads:
+            raise RuntimeError("can't start new thread")
+        self.threads.append(threading.Thread(target=job, name=name))
+        self.threads[-1].start()
+
+    def open_session(
+        self, sock: socket.socket, dial: Dial, on_settled: Callable[[Session], None]
+    ) -> Session:
+        self.sessions.append(Handshake(sock, dial.node, on_settled))
+        self.opened.release()
+        return cast(Session, self.sessions[-1])
+
+    def session_error(self, session: Session) -> p2p.ConnectError:
+        return p2p.ConnectionLost("the handshake failed")
+
+    def finished(self, dial: Dial, outcome: p2p.Peer | p2p.ConnectError) -> None:
+        self.outcome.set_result(outcome)
+
+
+@pytest.fixture
+def owner() -> Iterator[Owner]:
+    owner = Owner()
+    owner.loop.start()
+    yield owner
+    owner.close()
+
+
+@pytest.fixture
+def there() -> Iterator[p2p.Node]:
+    """A node where somebody listens."""
+    with listening() as sock:
+        yield node_at(sock)
+
+
+# the way to a peer
+
+
+def test_dial_ends_with_the_peer_that_the_handshake_made(owner: Owner, there: p2p.Node) -> None:
+    owner.dial(there)
+    session = owner.session()
+    assert session.node == there
+    owner.loop.call(session.settle, PEER)
+    assert owner.outcome.result(WAIT_S) is PEER
+
+
+def test_dial_ends_with_the_error_of_the_handshake(owner: Owner, there: p2p.Node) -> None:
+    owner.dial(there)
+    owner.loop.call(owner.session().settle, None)
+    assert type(owner.error()) is p2p.ConnectionLost
+
+
+def test_static_node_whose_handshake_fails_is_not_searched_for(
+    owner: Owner, there: p2p.Node
+) -> None:
+    owner.dial(there, static=True)
+    owner.loop.call(owner.session().settle, None)
+    assert type(owner.error()) is p2p.ConnectionLost
+    assert owner.asked == []
+
+
+def test_step_tells_what_is_waited_for(owner: Owner, there: p2p.Node) -> None:
+    release = threading.Event()
+    owner.answer = lambda node: (release.wait(WAIT_S), there)[1]
+    dial = owner.dial(there.with_ip(None))
+    assert dial.step is p2p.DialStep.RESOLVE
+    release.set()
+    owner.session()
+    assert dial.step is p2p.DialStep.ACK
+
+
+
+def test_address_outside_net_restrict_is_not_dialed(owner: Owner, there: p2p.Node) -> None:
+    owner.forbidden = HOST
+    owner.dial(there, static=True)
+    assert type(owner.error()) is p2p.NetRestricted
+    assert owner.sessions == [] and owner.asked == []
+
+
+# nodes without an address
+
+
+def test_node_without_an_address_is_searched_for_and_dialed(owner: Owner, there: p2p.Node) -> None:
+    owner.answer = lambda node: there
+    lost = there.with_ip(None)
+    dial = owner.dial(lost)
+    assert owner.session().node == there == dial.node
+    assert (owner.asked, owner.told) == ([lost], [there])
+    assert [thread.name for thread in owner.threads] == [f"p2p-resolve-{lost.id.short}"]
+
+
+@pytest.mark.parametrize(
+    "answer", [None, p2p.ReadTimeout("late"), p2p.LoopCrashed("dead"), TimeoutError()], ids=repr
+)
+def test_node_that_is_not_found_has_no_endpoint(
+    owner: Owner, answer: Exception | None
+) -> None:
+    def search(node: p2p.Node) -> None:
+        if answer is not None:
+            raise answer
+
+    owner.answer = search
+    owner.dial(stranger(None))
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.NoEndpoint, p2p.DialStep.RESOLVE)
+    assert str(error) == "the node has no known address, and discovery did not find it"
+    assert owner.told == [None]
+
+
+def test_node_that_is_found_but_takes_no_connections_has_no_endpoint(owner: Owner) -> None:
+    lost = stranger(None)
+    owner.answer = lambda node: lost.with_endpoint(HOST, 0, 30303)
+    owner.dial(lost)
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.NoEndpoint, p2p.DialStep.RESOLVE)
+    assert "takes no connections" in str(error)
+
+
+def test_node_without_an_address_is_not_searched_for_too_often(owner: Owner) -> None:
+    owner.may_search = False
+    owner.dial(stranger(None), static=True)
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.NoEndpoint, p2p.DialStep.CHECK)
+    assert owner.asked == owner.told == []
+
+
+def test_found_address_outside_net_restrict_is_not_dialed(owner: Owner, there: p2p.Node) -> None:
+    owner.answer, owner.forbidden = (lambda node: there), HOST
+    owner.dial(there.with_ip(None))
+    assert type(owner.error()) is p2p.NetRestricted
+
+
+# static nodes that are not where they were
+
+
+def test_static_node_at_a_stale_address_is_searched_for_and_dialed(
+    owner: Owner, there: p2p.Node
+) -> None:
+    owner.answer = lambda node: there
+    stale = there.with_endpoint(HOST, unused_port(), 0)
+    owner.dial(stale, static=True)
+    assert owner.session().node == there
+    assert owner.asked == [stale]
+
+
+def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
+    stale = stranger(HOST, unused_port())
+    owner.answer = lambda node: stale.with_endpoint(HOST, unused_port(), 0)
+    owner.dial(stale, static=True)
+    assert type(owner.error()) is p2p.DialRefused
+    assert len(owner.asked) == 1
+
+
+def test_static_node_without_an_address_is_searched_for_once_in_a_dial(owner: Owner) -> None:
+    lost = stranger(None)
+    owner.answer = lambda node: lost.with_endpoint(HOST, unused_port(), 0)
+    owner.dial(lost, static=True)
+    assert type(owner.error()) is p2p.DialRefused
+    assert len(owner.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["same", "no port", "nothing"])
+def test_static_node_that_is_nowhere_else_fails_as_it_did(owner: Owner, kind: str) -> None:
+    stale = stranger(HOST, unused_port())
+    found = {"same": stale, "no port": stale.with_endpoint(HOST, 0, 1), "nothing": None}[kind]
+    owner.answer = lambda node: found
+    owner.dial(stale, static=True)
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.DialRefused, p2p.DialStep.TCP)
+    assert len(owner.asked) == 1
+
+
+def test_static_node_that_was_just_searched_for_fails_as_it_did(owner: Owner) -> None:
+    owner.may_search = False
+    owner.dial(stranger(HOST, unused_port()), static=True)
+    assert type(owner.error()) is p2p.DialRefused
+    assert owner.asked == []
+
+
+def test_candidate_at_a_stale_address_is_not_searched_for(owner: Owner) -> None:
+    owner.dial(stranger(HOST, unused_port()))
+    assert type(owner.error()) is p2p.DialRefused
+    assert owner.asked == []
+
+
+def test_node_with_a_name_is_not_searched_for(owner: Owner) -> None:
+    named = stranger(None, unused_port()).with_hostname("localhost")
+    owner.dial(named, static=True)
+    assert type(owner.error()) is p2p.DialRefused
+    assert owner.asked == []
+
+
+# names
+
+
+def test_name_is_looked_up_in_a_thread_and_dialed(owner: Owner, there: p2p.Node) -> None:
+    named = there.with_ip(None).with_hostname("localhost")
+    owner.dial(named)
+    assert owner.session().node.ip == there.ip
+    assert [thread.name for thread in owner.threads] == [f"p2p-dns-{there.id.short}"]
+
+
+@pytest.mark.parametrize("name", ["a..b", "x" * 70 + ".example"], ids=lambda name: name[:4])
+def test_name_that_is_none_is_not_resolved(owner: Owner, name: str) -> None:
+    owner.dial(stranger(None).with_hostname(name))
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.NameNotResolved, p2p.DialStep.RESOLVE)
+    assert name in str(error)
+
+
+def test_address_of_a_name_outside_net_restrict_is_not_dialed(owner: Owner) -> None:
+    owner.forbidden = HOST
+    owner.dial(stranger(None).with_hostname("localhost"))
+    assert type(owner.error()) is p2p.NetRestricted
+
+
+# no more threads
+
+
+@pytest.mark.parametrize(
+    "node", [stranger(None), stranger(None).with_hostname("localhost")], ids=["search", "name"]
+)
+def test_dial_that_gets_no_thread_fails(owner: Owner, node: p2p.Node) -> None:
+    owner.no_threads = True
+    owner.dial(node)
+    error = owner.error()
+    assert type(error) is p2p.Unreachable and "cannot start a thread" in str(error)
+
+
+# giving up
+
+
+def test_cancel_during_the_search_tells_waiters_and_not_the_owner(
+    owner: Owner, there: p2p.Node
+) -> None:
+    release = threading.Event()
+    owner.answer = lambda node: (release.wait(WAIT_S), there)[1]
+    dial = owner.dial(there.with_ip(None))
+    waiter: Future[p2p.Peer] = Future()
+    dial.waiters.append(waiter)
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
+    assert isinstance(waiter.exception(0), p2p.ServerStopped)
+    release.set()
+    owner.threads[0].join(WAIT_S)
+    owner.loop.call(int)
+    assert owner.sessions == [] and owner.told == [] and not owner.outcome.done()
+
+
+def test_cancel_during_the_handshake_ends_it(owner: Owner, there: p2p.Node) -> None:
+    dial = owner.dial(there)
+    session = owner.session()
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
+    assert session.reason is p2p.DiscReason.REQUESTED
+    owner.loop.call(session.settle, None)
+    assert not owner.outcome.done()
+
+
+def test_cancel_before_the_connection_leaves_no_socket(owner: Owner, there: p2p.Node) -> None:
+    def begin_and_cancel() -> None:
+        dial = Dial(owner, there, False)
+        dial.start()
+        dial.cancel(p2p.ServerStopped("over"))
+
+    owner.loop.call(begin_and_cancel)
+    owner.loop.call(int)
+    assert owner.sessions == [] and not owner.outcome.done()
+
+
+def test_socket_of_a_dialer_that_comes_after_the_cancel_is_closed(owner: Owner) -> None:
+    ours, theirs = socket.socketpair()
+    release = threading.Event()
+
+    class Late:
+        def dial(self, node: p2p.Node, timeout_s: float) -> socket.socket:
+            release.wait(WAIT_S)
+            return ours
+
+    owner.dialer = Late()
+    dial = owner.dial(stranger())
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
+    release.set()
+    owner.threads[0].join(WAIT_S)
+    with theirs:
+        theirs.settimeout(WAIT_S)
+        assert theirs.recv(1) == b""
+    assert owner.sessions == []
+
+
+def test_waiter_keeps_its_first_answer() -> None:
+    waiter: Future[p2p.Peer] = Future()
+    fail(waiter, p2p.ServerStopped("first"))
+    fail(waiter, p2p.ServerStopped("second"))
+    assert str(waiter.exception(0)) == "first"
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (stranger("127.0.0.1", 30303), "127.0.0.1:30303"),
+        (stranger("::1", 30303), "[::1]:30303"),
+        (stranger(None, 30303).with_hostname("node.example"), "node.example:30303"),
+        (stranger(None), "unknown"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_place_of_a_node_is_shown_as_it_is_dialed(node: p2p.Node, text: str) -> None:
+    assert address_text(node) == text

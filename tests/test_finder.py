@@ -1,0 +1,568 @@
+"""What a server opens to find and to be found: sockets, record, database, discovery."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import p2p
+from p2p.discover.v4wire import Endpoint, ENRRequest, FindNode, Packet, Ping, Pong, decode, encode
+from p2p.finder import PORT_TRIES, Candidates, bind_pair
+from p2p.net import bind
+from tests.conftest import OpenResources
+from tests.hostile.target import eventually
+from tests.nodes import HOST, WAIT_S, Nodes, unused_port
+from tests.swarm import Swarm, knows, stay
+
+LOCAL = ip_address(HOST)
+NOBODY = Endpoint(LOCAL, 1, 0)
+
+
+@pytest.fixture
+def swarm(nodes: Nodes) -> Swarm:
+    return Swarm(nodes)
+
+
+class Probe:
+    """A plain UDP socket with a key, for what no server would say."""
+
+    def __init__(self) -> None:
+        self.key = p2p.generate_key()
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((HOST, 0))
+        self.sock.settimeout(WAIT_S)
+
+    @property
+    def node(self) -> p2p.Node:
+        return p2p.Node.from_parts(self.key.public_key, HOST, 0, self.sock.getsockname()[1])
+
+    def send(self, server: p2p.Server, packet: Packet) -> int:
+        """Send a packet; returns its size in bytes."""
+        datagram, _ = encode(self.key, packet)
+        return self.send_raw(server, datagram)
+
+    def send_raw(self, server: p2p.Server, datagram: bytes) -> int:
+        return self.sock.sendto(datagram, (HOST, server.self().udp))
+
+    def receive(self) -> Packet:
+        return decode(self.sock.recv(2048)).packet
+
+    def received(self, server: p2p.Server) -> list[bytes]:
+        """All that has come, when the server has handled all that was sent."""
+        assert server.discovery is not None
+        for _ in range(2):
+            server.discovery._loop.call(int)
+        datagrams = []
+        self.sock.setblocking(False)
+        try:
+            while True:
+                datagrams.append(self.sock.recv(2048))
+        except BlockingIOError:
+            return datagrams
+        finally:
+            self.sock.settimeout(WAIT_S)
+
+
+@pytest.fixture
+def probe() -> Iterator[Probe]:
+    probe = Probe()
+    yield probe
+    probe.sock.close()
+
+
+def expiration(server: p2p.Server) -> int:
+    return int(server.config.clock.time_unix()) + 20
+
+
+# whether discovery runs
+
+
+def test_server_that_listens_discovers_unless_told_otherwise(nodes: Nodes) -> None:
+    assert nodes.start(no_discovery=False).discovery is not None
+    assert nodes.start(no_discovery=True).discovery is None
+    assert nodes.start(no_discovery=True, discovery_v4=True).discovery is None
+    assert nodes.start(no_discovery=False, discovery_v4=False).discovery is None
+
+
+def test_server_that_does_not_listen_discovers_only_when_told(nodes: Nodes) -> None:
+    options: dict[str, Any] = {"no_discovery": False, "listen_addr": None}
+    assert nodes.start(**options).discovery is None
+    server = nodes.start(discovery_v4=True, **options)
+    assert server.discovery is not None
+    node = server.self()
+    assert (node.tcp, node.udp) == (0, server.discovery.address[1])
+    assert node.record is not None and node.record.tcp is None
+    assert server.listen_addr is None
+
+
+def test_there_is_no_discovery_before_the_start(nodes: Nodes) -> None:
+    assert nodes.new(no_discovery=False).discovery is None
+
+
+def test_discovery_that_was_stopped_tells_so(nodes: Nodes) -> None:
+    server = nodes.start(no_discovery=False)
+    server.stop()
+    assert server.discovery is not None
+    with pytest.raises(p2p.ServerStopped):
+        server.discovery.nodes()
+
+
+# ports
+
+
+def test_tcp_and_udp_share_a_port(nodes: Nodes) -> None:
+    for port in (0, unused_port()):
+        server = nodes.start(no_discovery=False, listen_addr=f"{HOST}:{port}")
+        node = server.self()
+        assert node.tcp == node.udp != 0
+        assert "discport" not in node.url
+        assert server.node_info()["ports"] == {"discovery": node.udp, "listener": node.tcp}
+        assert server.discovery is not None
+        assert server.discovery.address == (LOCAL, node.udp)
+
+
+def test_disc_addr_gives_udp_an_address_of_its_own(nodes: Nodes) -> None:
+    server = nodes.start(no_discovery=False, disc_addr=f"{HOST}:0")
+    node = server.self()
+    assert server.discovery is not None
+    assert (node.tcp, node.udp) == (server._listener.address[1], server.discovery.address[1])  # type: ignore[union-attr]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        taken = sock.getsockname()[1]
+    node = nodes.start(no_discovery=False, disc_addr=f"{HOST}:{taken}").self()
+    assert node.udp == taken
+
+
+def test_server_of_both_families_is_found_by_either(nodes: Nodes) -> None:
+    server = nodes.start(no_discovery=False, listen_addr=":0")
+    assert (str(server.self().ip), server.self().tcp) == (HOST, server.self().udp)
+
+
+def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        ports = [taken.getsockname()[1]] * 3 + [0]
+
+        def bind_tcp(host: str | None, port: int) -> socket.socket:
+            assert port == 0
+            return bind(host, ports.pop(0))  # what the kernel might have chosen
+
+        tcp, udp = bind_pair(HOST, 0, bind_tcp)
+    with tcp, udp:
+        assert tcp.getsockname() == udp.getsockname()
+        assert ports == []
+
+
+def test_search_for_a_free_pair_of_ports_ends() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        tries: list[int] = []
+
+        def bind_tcp(host: str | None, port: int) -> socket.socket:
+            tries.append(port)
+            return bind(host, taken.getsockname()[1])
+
+        with pytest.raises(OSError) as raised:
+            bind_pair(HOST, 0, bind_tcp)
+    assert raised.value.errno == errno.EADDRINUSE
+    assert len(tries) == PORT_TRIES
+
+
+@pytest.mark.parametrize("option", ["listen_addr", "disc_addr"])
+def test_udp_port_in_use_is_an_os_error_and_leaves_nothing_open(
+    nodes: Nodes, option: str
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        address = f"{HOST}:{taken.getsockname()[1]}"
+        server = nodes.new(no_discovery=False, **{option: address})
+        before = OpenResources()
+        for _ in range(2):
+            with pytest.raises(OSError, match="cannot receive UDP on " + address):
+                server.start()
+        assert before.leaked_since() == []
+        assert server.discovery is None
+    server.start()  # now it is free
+    assert server.self().udp == int(address.rpartition(":")[2])
+
+
+def test_tcp_port_in_use_is_an_os_error_and_leaves_udp_free(nodes: Nodes) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        server = nodes.new(no_discovery=False, listen_addr=f"{HOST}:{port}")
+        with pytest.raises(OSError, match=f"{HOST}:{port}"):
+            server.start()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((HOST, port))
+    server.start()
+
+
+# the database
+
+
+def test_database_that_cannot_be_opened_is_told_by_its_name_and_leaves_nothing_open(
+    nodes: Nodes, tmp_path: Path, open_resources: OpenResources
+) -> None:
+    port = unused_port()
+    path = tmp_path / "folder" / "nodes.db"
+    server = nodes.new(
+        no_discovery=False, listen_addr=f"{HOST}:{port}", node_database=path
+    )
+    for _ in range(2):
+        with pytest.raises(p2p.NodeDBError, match="folder/nodes.db"):
+            server.start()
+    assert open_resources.leaked_since() == []
+    path.parent.mkdir()
+    server.start()
+    assert server.self().tcp == port and path.exists()
+
+
+def test_folder_is_no_database(nodes: Nodes, tmp_path: Path) -> None:
+    with pytest.raises(p2p.NodeDBError, match=str(tmp_path)):
+        nodes.new(node_database=tmp_path).start()
+
+
+def test_database_of_a_running_server_is_not_shared(nodes: Nodes, tmp_path: Path) -> None:
+    first = nodes.start(node_database=tmp_path / "nodes.db")
+    second = nodes.new(node_database=str(tmp_path / "nodes.db"))
+    with pytest.raises(p2p.NodeDBError, match="nodes.db"):
+        second.start()
+    first.stop()
+    second.start()
+
+
+def test_broken_database_is_replaced_and_the_server_starts(nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "nodes.db"
+    path.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
+    server = nodes.start(no_discovery=False, node_database=path)
+    assert server.discovery is not None and server.discovery.nodes() == []
+    assert len(list(tmp_path.iterdir())) >= 2
+
+
+# the record
+
+
+def test_record_tells_what_we_are_and_where(nodes: Nodes) -> None:
+    talks = nodes.talks()
+    server = nodes.start(
+        no_discovery=False,
+        protocols=[
+            talks.protocol("eth", attributes={"eth": [[b"\x01\x02\x03\x04", 0]]}),
+            talks.protocol("snap", attributes={"snap": []}),
+        ],
+    )
+    record = server.self().record
+    assert record is not None and server.discovery is not None
+    assert (record.ip, record.tcp, record.udp) == (LOCAL, server.self().tcp, server.self().udp)
+    assert record.get("eth", list[tuple[bytes, int]]) == [(b"\x01\x02\x03\x04", 0)]
+    assert "snap" in record
+    assert server.discovery.self().record == record
+
+
+def test_attributes_are_seen_by_others(swarm: Swarm) -> None:
+    boot = swarm.start()
+    other = swarm.start(
+        boot, protocols=[p2p.Protocol("test", 1, 8, stay, attributes={"colour": "blue"})]
+    )
+    swarm.until(lambda: knows(boot, other))
+    assert boot.discovery is not None
+    node = swarm.ask(boot.discovery.request_enr, other.self())
+    assert node.record == other.self().record
+    assert node.record.get("colour", str) == "blue"
+
+
+def test_sequence_of_the_record_never_falls_even_if_the_clock_does(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"private_key": p2p.generate_key(), "no_discovery": False}
+    last = 0
+    for start_unix in (1_600_000_000.0, 1_500_000_000.0, 1_500_000_000.0):
+        clock = p2p.SimulatedClock(start_unix=start_unix)
+        server = nodes.start(node_database=tmp_path / "nodes.db", clock=clock, **options)
+        assert server.self().seq > last
+        last = server.self().seq
+        server.stop()
+
+
+# what goes over the wire
+
+
+@pytest.mark.parametrize("version", [4, 45])
+def test_pings_have_the_version_of_the_network(nodes: Nodes, probe: Probe, version: int) -> None:
+    nodes.start(
+        no_discovery=False, bootstrap_nodes=[probe.node], discovery_version=version
+    )
+    ping = probe.receive()
+    assert isinstance(ping, Ping) and ping.version == version
+
+
+@pytest.mark.parametrize("version", [0, 3, 4, 5, 45, 2**32])
+def test_pings_of_any_version_are_answered(nodes: Nodes, probe: Probe, version: int) -> None:
+    server = nodes.start(no_discovery=False)
+    probe.send(server, Ping(version, NOBODY, NOBODY, expiration(server)))
+    assert isinstance(probe.receive(), Pong)
+
+
+def test_stranger_who_asks_for_nodes_gets_nothing_but_our_ping(
+    nodes: Nodes, probe: Probe
+) -> None:
+    server = nodes.start(no_discovery=False, clock=p2p.SimulatedClock())
+    for packet in (FindNode(bytes(64), expiration(server)), ENRRequest(expiration(server))):
+        probe.send(server, packet)
+    kinds = {type(decode(datagram).packet) for datagram in probe.received(server)}
+    assert kinds <= {Ping}
+
+
+def test_at_most_three_bytes_go_to_a_stranger_for_each_that_came(
+    nodes: Nodes, probe: Probe
+) -> None:
+    server = nodes.start(no_discovery=False, clock=p2p.SimulatedClock())
+    assert server.discovery is not None
+    until = expiration(server)
+    came = went = 0
+    short = FindNode(bytes(64), until)
+    for number in range(100):
+        if number % 10 == 0:  # a stranger with a new key each time, at the same address
+            probe.key = p2p.generate_key()
+        for packet in (short, ENRRequest(until), Ping(4, NOBODY, NOBODY, until)):
+            went += probe.send(server, packet)
+            came += sum(map(len, probe.received(server)))
+            assert came <= 3 * went
+    assert came > 0
+    seen = server.discovery.counters()
+    assert (seen.unproven_bytes_in, seen.unproven_bytes_out) == (went, came)
+    assert seen.uninvited_bytes_out == 0
+
+
+def test_junk_gets_no_answer_and_harms_nobody(nodes: Nodes, probe: Probe) -> None:
+    server = nodes.start(no_discovery=False, clock=p2p.SimulatedClock())
+    for size in (0, 1, 97, 98, 1280, 1281, 2000):
+        probe.send_raw(server, b"\x5a" * size)
+    assert probe.received(server) == []
+    probe.send(server, Ping(4, NOBODY, NOBODY, expiration(server)))
+    assert isinstance(probe.receive(), Pong)
+
+
+# bootnodes
+
+
+def test_bootnode_may_have_a_name(swarm: Swarm) -> None:
+    boot = swarm.start()
+    named = boot.self().with_ip(None).with_hostname("localhost")
+    here = swarm.start(bootstrap_nodes=[named])
+    swarm.until(lambda: knows(here, boot))
+
+
+def test_bootnode_whose_name_nobody_knows_is_left_out_with_a_warning(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = p2p.Node.from_parts(p2p.generate_key().public_key, None, 1, 1).with_hostname("a..b")
+    server = nodes.start(no_discovery=False, bootstrap_nodes=[lost])
+    (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert lost.id.short in line and "a..b" in line
+    assert server.discovery is not None and server.discovery.nodes() == []
+
+
+def test_bootnode_outside_net_restrict_is_not_asked(nodes: Nodes, probe: Probe) -> None:
+    server = nodes.start(
+        no_discovery=False,
+        bootstrap_nodes=[probe.node],
+        net_restrict="10.0.0.0/8",
+        clock=p2p.SimulatedClock(),
+    )
+    assert probe.received(server) == []
+
+
+# the end
+
+
+def in_thread(fn: Callable[[], object]) -> tuple[threading.Thread, list[BaseException]]:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            fn()
+        except p2p.P2PError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, errors
+
+
+def waiting(server: p2p.Server) -> int:
+    """How many calls wait for an answer of the network."""
+    assert server.discovery is not None and server.discovery._driver is not None
+    return server.discovery._driver.waiting
+
+
+@pytest.mark.parametrize("call", ["ping", "resolve", "request_enr"])
+def test_stop_wakes_who_asks_the_network(nodes: Nodes, probe: Probe, call: str) -> None:
+    server = nodes.start(no_discovery=False, clock=p2p.SimulatedClock(), no_dial=True)
+    thread, errors = in_thread(lambda: getattr(server.discovery, call)(probe.node))
+    eventually(lambda: waiting(server) == 1)
+    begun = time.monotonic()
+    assert server.stop() == []
+    thread.join(WAIT_S)
+    assert [type(error) for error in errors] == [p2p.ServerStopped]
+    assert time.monotonic() - begun < 2
+
+
+def test_stop_while_a_lookup_for_the_feed_is_under_way(nodes: Nodes, probe: Probe) -> None:
+    server = nodes.start(
+        no_discovery=False, clock=p2p.SimulatedClock(), bootstrap_nodes=[probe.node]
+    )
+    assert isinstance(probe.receive(), Ping)  # never answered, and time stands still
+    eventually(lambda: waiting(server) == 1)
+    assert server.stop() == []
+
+
+def test_stop_wakes_a_handler_that_asks_the_network(nodes: Nodes, probe: Probe) -> None:
+    ended: list[str] = []
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        assert here.discovery is not None
+        try:
+            here.discovery.ping(probe.node)
+        except p2p.ServerStopped:
+            ended.append(peer.name)
+
+    here = nodes.start(
+        no_discovery=False,
+        no_dial=True,
+        clock=p2p.SimulatedClock(),
+        protocols=[p2p.Protocol("test", 1, 8, run)],
+    )
+    nodes.remote(here).join()
+    eventually(lambda: waiting(here) == 1)
+    begun = time.monotonic()
+    assert here.stop() == []
+    assert ended == ["remote"] and time.monotonic() - begun < 4
+
+
+def test_stop_while_a_static_node_is_searched_for(nodes: Nodes, probe: Probe) -> None:
+    lost = probe.node.with_endpoint(HOST, unused_port(), probe.node.udp)
+    server = nodes.start(
+        no_discovery=False,
+        clock=p2p.SimulatedClock(),
+        static_nodes=[lost],
+        protocols=[p2p.Protocol("test", 1, 8, stay, dial_candidates=())],
+    )
+    eventually(lambda: waiting(server) == 1)
+    names = [thread.name for thread in threading.enumerate()]
+    assert f"p2p-resolve-{lost.id.short}" in names
+    begun = time.monotonic()
+    assert server.stop() == []
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("sources", [None, ()], ids=["discovery", "none of its own"])
+def test_stop_while_the_feed_waits(nodes: Nodes, sources: Any) -> None:
+    server = nodes.start(
+        no_discovery=False,
+        clock=p2p.SimulatedClock(),
+        protocols=[p2p.Protocol("test", 1, 8, stay, dial_candidates=sources)],
+    )
+    assert "p2p-dial-feed" in [thread.name for thread in threading.enumerate()]
+    assert server.stop() == []
+
+
+def test_twenty_servers_with_discovery_come_and_go(nodes: Nodes, tmp_path: Path) -> None:
+    for _ in range(20):
+        server = nodes.start(no_discovery=False, node_database=tmp_path / "nodes.db")
+        assert server.stop() == []
+
+
+def fail() -> None:
+    raise ZeroDivisionError("planned")
+
+
+def test_discovery_that_dies_is_logged_and_takes_nobody_with_it(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, there = nodes.pair(no_discovery=False)
+    discovery = here.server.discovery
+    assert discovery is not None
+    discovery._loop.post(fail)
+    assert discovery._loop.join(WAIT_S)
+    with pytest.raises(p2p.LoopCrashed) as raised:
+        discovery.nodes()
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert "p2p-disc died" in caplog.text
+    # All the rest goes on.
+    p2p.send(here.rw, 0, "still here")
+    assert there.read().decode(str) == "still here"
+    other = nodes.start(protocols=[nodes.talks().protocol()])
+    assert here.server.connect(other.self(), timeout=WAIT_S).id == other.self().id
+    with pytest.raises(p2p.NoEndpoint):
+        here.server.connect(p2p.Node.from_parts(p2p.generate_key().public_key))
+
+
+# candidates
+
+
+def candidates(given: Any) -> Candidates:
+    return Candidates(p2p.Protocol("test", 1, 8, stay, dial_candidates=given))
+
+
+def some_nodes(count: int) -> list[p2p.Node]:
+    return [p2p.Node.from_parts(p2p.generate_key().public_key, HOST, 1) for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set])
+def test_collection_of_candidates_is_gone_through_over_and_over(kind: Any) -> None:
+    nodes = some_nodes(3)
+    source = candidates(kind(nodes))
+    for _ in range(3):
+        assert {next(source) for _ in range(3)} == set(nodes)
+
+
+def test_iterator_of_candidates_is_gone_through_once() -> None:
+    nodes = some_nodes(3)
+    assert list(candidates(iter(nodes))) == nodes
+
+
+def test_endless_iterable_of_candidates_is_not_read_in_advance() -> None:
+    class Endless:
+        def __iter__(self) -> Iterator[p2p.Node]:
+            while True:
+                yield node
+
+    (node,) = some_nodes(1)
+    source = candidates(Endless())
+    assert [next(source), next(source)] == [node, node]
+
+
+def test_no_candidates_are_the_end() -> None:
+    assert list(candidates([])) == []
+
+
+@pytest.mark.parametrize("wrong", [None, "enode://x", b"", 3], ids=repr)
+def test_candidate_must_be_a_node(wrong: object) -> None:
+    with pytest.raises(p2p.ConfigError, match="dial_candidates of test: want a Node"):
+        next(candidates([wrong]))
+
+
+def test_candidates_that_ask_a_stopped_server_are_at_their_end() -> None:
+    def asking() -> Iterator[p2p.Node]:
+        raise p2p.ServerStopped("discovery was stopped")
+        yield
+
+    assert list(candidates(asking())) == []
+
+
+def test_closing_candidates_closes_what_was_given() -> None:
+    given = p2p.cycle_nodes(some_nodes(1))
+    source = candidates(given)
+    next(source)
+    source.close()
+    assert list(given) == []
