@@ -27,19 +27,25 @@ def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
         for key, value in measured.items():
             samples.setdefault(key, []).append(value)
 
-    with ExitStack() as processes:
-        messages = Messages(processes)
-        handshakes = Handshakes(processes)
-        pings = Pings(processes)
-        if pings.missing:
-            tell(f"without go-ethereum's pings: {pings.missing}")
-        lookups, loaded = Lookups(processes, scale), LoadedMessages(processes)
-        workloads = (codec.measure, messages.measure, handshakes.measure, pings.measure,
-                     lookups.measure, loaded.measure)  # fmt: skip
+    def go_round(*workloads: Callable[[Scale], dict[str, float]]) -> None:
         for number in range(1, scale.rounds + 1):
             for workload in workloads:
                 tell(f"round {number} of {scale.rounds}: {workload.__module__}")
                 keep(workload(scale))
+
+    with ExitStack() as processes:
+        messages = Messages(processes)
+        handshakes = Handshakes(processes)
+        go_round(codec.measure, messages.measure, handshakes.measure)
+    # Apart, since a network of many nodes is never quite idle.
+    with ExitStack() as processes:
+        pings = Pings(processes)
+        if pings.missing:
+            tell(f"without go-ethereum's pings: {pings.missing}")
+        loaded = LoadedMessages(processes)
+        go_round(pings.measure, loaded.measure)
+    with ExitStack() as processes:
+        go_round(Lookups(processes, scale).measure)
     tell(memory.__name__)
     keep(memory.measure(scale))
     return samples

@@ -16,7 +16,7 @@ import pytest
 
 import p2p
 from p2p.discover.v4wire import Endpoint, ENRRequest, FindNode, Packet, Ping, Pong, decode, encode
-from p2p.finder import PORT_TRIES, Candidates, bind_pair
+from p2p.finder import PORT_TRIES, bind_pair
 from p2p.net import bind
 from tests.conftest import OpenResources
 from tests.hostile.target import eventually
@@ -83,6 +83,13 @@ def expiration(server: p2p.Server) -> int:
     return int(server.config.clock.time_unix()) + 20
 
 
+def free_port() -> int:
+    """A port that is free for TCP as well as for UDP."""
+    tcp, udp = bind_pair(HOST, 0)
+    with tcp, udp:
+        return int(tcp.getsockname()[1])
+
+
 # whether discovery runs
 
 
@@ -120,7 +127,7 @@ def test_discovery_that_was_stopped_tells_so(nodes: Nodes) -> None:
 
 
 def test_tcp_and_udp_share_a_port(nodes: Nodes) -> None:
-    for port in (0, unused_port()):
+    for port in (0, free_port()):
         server = nodes.start(no_discovery=False, listen_addr=f"{HOST}:{port}")
         node = server.self()
         assert node.tcp == node.udp != 0
@@ -181,8 +188,9 @@ def test_search_for_a_free_pair_of_ports_ends() -> None:
 def test_udp_port_in_use_is_an_os_error_and_leaves_nothing_open(
     nodes: Nodes, option: str
 ) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((HOST, 0))
+    tcp, taken = bind_pair(HOST, 0)
+    tcp.close()
+    with taken:
         address = f"{HOST}:{taken.getsockname()[1]}"
         server = nodes.new(no_discovery=False, **{option: address})
         before = OpenResources()
@@ -196,7 +204,9 @@ def test_udp_port_in_use_is_an_os_error_and_leaves_nothing_open(
 
 
 def test_tcp_port_in_use_is_an_os_error_and_leaves_udp_free(nodes: Nodes) -> None:
-    with socket.create_server((HOST, 0)) as taken:
+    taken, udp = bind_pair(HOST, 0)
+    udp.close()
+    with taken:
         port = taken.getsockname()[1]
         server = nodes.new(no_discovery=False, listen_addr=f"{HOST}:{port}")
         with pytest.raises(OSError, match=f"{HOST}:{port}"):
@@ -212,7 +222,7 @@ def test_tcp_port_in_use_is_an_os_error_and_leaves_udp_free(nodes: Nodes) -> Non
 def test_database_that_cannot_be_opened_is_told_by_its_name_and_leaves_nothing_open(
     nodes: Nodes, tmp_path: Path, open_resources: OpenResources
 ) -> None:
-    port = unused_port()
+    port = free_port()
     path = tmp_path / "folder" / "nodes.db"
     server = nodes.new(
         no_discovery=False, listen_addr=f"{HOST}:{port}", node_database=path
@@ -505,64 +515,3 @@ def test_discovery_that_dies_is_logged_and_takes_nobody_with_it(
     assert here.server.connect(other.self(), timeout=WAIT_S).id == other.self().id
     with pytest.raises(p2p.NoEndpoint):
         here.server.connect(p2p.Node.from_parts(p2p.generate_key().public_key))
-
-
-# candidates
-
-
-def candidates(given: Any) -> Candidates:
-    return Candidates(p2p.Protocol("test", 1, 8, stay, dial_candidates=given))
-
-
-def some_nodes(count: int) -> list[p2p.Node]:
-    return [p2p.Node.from_parts(p2p.generate_key().public_key, HOST, 1) for _ in range(count)]
-
-
-@pytest.mark.parametrize("kind", [list, tuple, set])
-def test_collection_of_candidates_is_gone_through_over_and_over(kind: Any) -> None:
-    nodes = some_nodes(3)
-    source = candidates(kind(nodes))
-    for _ in range(3):
-        assert {next(source) for _ in range(3)} == set(nodes)
-
-
-def test_iterator_of_candidates_is_gone_through_once() -> None:
-    nodes = some_nodes(3)
-    assert list(candidates(iter(nodes))) == nodes
-
-
-def test_endless_iterable_of_candidates_is_not_read_in_advance() -> None:
-    class Endless:
-        def __iter__(self) -> Iterator[p2p.Node]:
-            while True:
-                yield node
-
-    (node,) = some_nodes(1)
-    source = candidates(Endless())
-    assert [next(source), next(source)] == [node, node]
-
-
-def test_no_candidates_are_the_end() -> None:
-    assert list(candidates([])) == []
-
-
-@pytest.mark.parametrize("wrong", [None, "enode://x", b"", 3], ids=repr)
-def test_candidate_must_be_a_node(wrong: object) -> None:
-    with pytest.raises(p2p.ConfigError, match="dial_candidates of test: want a Node"):
-        next(candidates([wrong]))
-
-
-def test_candidates_that_ask_a_stopped_server_are_at_their_end() -> None:
-    def asking() -> Iterator[p2p.Node]:
-        raise p2p.ServerStopped("discovery was stopped")
-        yield
-
-    assert list(candidates(asking())) == []
-
-
-def test_closing_candidates_closes_what_was_given() -> None:
-    given = p2p.cycle_nodes(some_nodes(1))
-    source = candidates(given)
-    next(source)
-    source.close()
-    assert list(given) == []

@@ -18,7 +18,7 @@ from benchmarks.process import GoNode, Process
 from benchmarks.scale import FULL, LARGE, MEDIUM, QUICK, SMALL, Scale
 
 TINY = Scale(1, small=300, busy=50, medium=20, large=4, round_trips=20, handshakes=8,
-             crowds=(2, 4), pings=120, lookups=1, nodes=8)  # fmt: skip
+             crowds=(2, 4), pings=120, lookups=1, nodes=6)  # fmt: skip
 ROWS = report.rows(TINY.crowds)
 #: A message that waits for the next ping, 15 s away, is stuck.
 STUCK_S = 10.0

@@ -134,6 +134,13 @@ def test_calls_of_the_tutorial_are_there() -> None:
     assert all(callable(getattr(p2p.UDPv4, call)) for call in calls)
 
 
+def test_calls_of_the_table_for_go_programmers_are_there() -> None:
+    text = (DOCS / "from-go.md").read_text(encoding="utf-8")
+    calls = set(re.findall(r"`server\.discovery\.(\w+)\(", text))
+    assert len(calls) >= 8
+    assert {call for call in calls if not hasattr(p2p.UDPv4, call)} == set()
+
+
 # the how-tos
 
 

@@ -156,6 +156,7 @@ class Remote:
 
     def receive(self) -> None:
         """Read once from the socket."""
+        assert not self.eof, "the connection was closed"
         data = self.sock.recv(65536)
         self.eof = not data
         self.received_bytes += len(data)

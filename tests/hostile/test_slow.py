@@ -100,7 +100,7 @@ def test_peer_that_reads_slowly_but_reads_is_kept() -> None:
             written = writer.written
             while writer.written < written + 50:
                 remote.receive()
-            remote.flush()
+            remote.send((0, b"a sign of life"))
         assert not writer.ended.is_set()
         remote.reset()
         assert writer.ended.wait(PATIENCE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 import p2p
 
 from .discovery import StartDiscovery
