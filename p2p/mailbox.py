@@ -157,6 +157,11 @@ class Mailbox:
         """Whether it was filled and has not been emptied to a quarter since."""
         return self._full
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it refuses further items."""
+        return self._make_error is not None
+
     def _wait_for_items_locked(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._getters += 1

@@ -168,13 +168,18 @@ class ProtocolReadWriter(MsgReadWriter):
         # fixed after __init__
         self.protocol = protocol
         self.inbox = Mailbox(on_room=on_room)
-        # set by the launcher when the handler runs, for reports and for stop()
+        # set by the worker when it begins, for reports
         self.thread: threading.Thread | None = None
         self._peer = peer
         self._offset = shared.offset
         self._length = shared.length
         self._outbox = outbox
         self._events = events
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more; what has arrived before may still be read."""
+        return self._outbox.is_closed
 
     def read_msg(self, timeout: float | None = None) -> Msg:
         msg = Msg(*self.inbox.get(timeout))

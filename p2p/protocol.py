@@ -31,7 +31,8 @@ class Protocol:
     if it has one, else DiscReason.SUBPROTOCOL_ERROR). ``node_info()`` and ``peer_info(id)`` give
     what ``Server.node_info`` and ``Peer.info`` show of the protocol; ``peer_info`` may return None
     while its own handshake goes on. ``attributes`` are put into our node record, by key.
-    ``dial_candidates`` are nodes worth dialing for this protocol.
+    ``dial_candidates`` are nodes worth dialing for this protocol: a collection, which is gone
+    through again and again, or an iterator, which may block and is read once.
 
     Raises ConfigError, naming the option, for anything else.
     """

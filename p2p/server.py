@@ -46,7 +46,7 @@ from p2p.peer import Peer
 from p2p.peerset import PeerSet
 from p2p.protocol import Protocol
 from p2p.session import LINGER_S
-from p2p.worker import Launcher
+from p2p.worker import Launcher, join_threads
 
 #: How long ``stop`` waits for connections and handlers to end.
 STOP_TIMEOUT_S = 5.0
@@ -402,18 +402,11 @@ class Server:
         helpers: list[threading.Thread] = []
         if self._loop.post(self._begin_stop, deadline, closed, helpers):
             closed.wait(max(0.0, deadline - time.monotonic()) / 2)
-        # The launcher first: what it starts until it ends has to be joined, too.
-        left = _join_all([self._launcher.stop()], deadline)
-        workers = [
-            rw.thread
-            for peer in self._peer_set.peers()
-            for rw in peer.running
-            if rw.thread is not None
-        ]
-        # Discovery before them: it wakes those that wait for its answers.
-        if self._finder is not None:
-            left += self._finder.stop(deadline)
-        left += _join_all([*workers, *helpers], deadline)
+        self._launcher.stop()
+        # Discovery before the launcher's threads: it wakes those that wait for its answers.
+        left = [] if self._finder is None else self._finder.stop(deadline)
+        left += self._launcher.join(deadline)
+        left += join_threads(helpers, deadline)
         self._loop.post(self._peer_set.abort)
         self._loop.stop()
         if not self._loop.join(max(1.0, deadline - time.monotonic())):
@@ -443,19 +436,4 @@ class Server:
         self._stopped.set()
 
     def _is_own_thread(self) -> bool:
-        current = threading.current_thread()
-        return self._loop.is_current() or any(
-            rw.thread is current for peer in self._peer_set.peers() for rw in peer.running
-        )
-
-
-def _join_all(threads: Sequence[threading.Thread], deadline: float) -> list[str]:
-    """Join threads, all under one deadline; returns the names of those that go on."""
-    current = threading.current_thread()
-    left = []
-    for thread in threads:
-        if thread is not current:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                left.append(thread.name)
-    return left
+        return self._loop.is_current() or self._launcher.is_current()

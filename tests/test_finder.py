@@ -155,8 +155,9 @@ def test_server_of_both_families_is_found_by_either(nodes: Nodes) -> None:
 
 
 def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((HOST, 0))
+    listener, taken = bind_pair(HOST, 0)
+    listener.close()
+    with taken:
         ports = [taken.getsockname()[1]] * 3 + [0]
 
         def bind_tcp(host: str | None, port: int) -> socket.socket:
@@ -170,8 +171,9 @@ def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:
 
 
 def test_search_for_a_free_pair_of_ports_ends() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((HOST, 0))
+    listener, taken = bind_pair(HOST, 0)
+    listener.close()
+    with taken:
         tries: list[int] = []
 
         def bind_tcp(host: str | None, port: int) -> socket.socket:

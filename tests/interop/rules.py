@@ -225,6 +225,7 @@ class Rules:
         connect(dialer, ours, theirs)
         assert events.get(timeout=10).type == "add"
         ours.session("foo/1")
+        theirs.expect("peer_added")  # or it has nobody yet to say farewell to
         theirs.do("quit")
         dropped = events.get(timeout=10)
         assert dropped.type == "drop"
