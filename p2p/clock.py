@@ -7,10 +7,29 @@ wakes them when it is moved and never makes them wait in real time.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import Protocol
+
+from p2p.errors import ConfigError
+
+# Threads wait no longer than threading.TIMEOUT_MAX, which is 49 days on some systems.
+_MAX_WAIT_S = threading.TIMEOUT_MAX / 2
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """A caller's time-out as seconds that a thread can wait; None (or infinity) is without end.
+
+    What is negative is no time at all. Raises ConfigError for what is no number.
+    """
+    if timeout is None or timeout == math.inf:
+        return None
+    if not isinstance(timeout, Real) or timeout != timeout:
+        raise ConfigError(f"timeout: wanted a number of seconds, not {timeout!r}")
+    return float(min(timeout, _MAX_WAIT_S))
 
 
 class Clock(Protocol):

@@ -16,11 +16,11 @@ Pure; the server's I/O thread owns it. ``now`` is in monotonic seconds.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, Protocol, TypeVar
 
 from p2p.admission import INBOUND_WINDOW_S, is_allowed_address
+from p2p.bag import Bag
 from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,
@@ -32,6 +32,7 @@ from p2p.errors import (
     TooManyPeers,
 )
 from p2p.netutil import Netlist
+from p2p.randomsource import RandomSource
 
 #: Dials under way at most, when the configuration does not say.
 DEFAULT_MAX_ACTIVE = 50
@@ -40,23 +41,9 @@ DEFAULT_MAX_ACTIVE = 50
 #: small network each second attempt would be closed without a word.
 DIAL_HISTORY_S = INBOUND_WINDOW_S + 5.0
 
-#: How long discovery is not asked again for a node that it did not find, at first and at most.
-INITIAL_RESOLVE_DELAY_S = 60.0
-MAX_RESOLVE_DELAY_S = 3600.0
-
 #: Nodes the history remembers at most. Only a program that dials by hand more than 250 nodes a
 #: second gets there; the oldest is then free to be dialed a little early.
 MAX_HISTORY = 10_000
-
-K = TypeVar("K", bound=Hashable)
-
-
-class RandomSource(Protocol):
-    """What the scheduler asks of a random source; ``random.Random`` has it."""
-
-    def randrange(self, stop: int, /) -> int:
-        """A number from 0 up to, but not including, ``stop``."""
-
 
 class DialNode(Protocol):
     """What the scheduler asks of a node; ``p2p.enode.Node`` has it."""
@@ -119,8 +106,8 @@ class DialScheduler(Generic[N]):
         # Static nodes that may have become ready to dial. poll() takes a node out; whatever then
         # stands in its way puts it back when it ends, so that no call looks at all static nodes.
         # Those that may be dialed even while the server is full are kept apart.
-        self._ready: _Bag[bytes] = _Bag()
-        self._ready_trusted: _Bag[bytes] = _Bag()
+        self._ready: Bag[bytes] = Bag()
+        self._ready_trusted: Bag[bytes] = Bag()
 
     # Commands: what the user wants.
 
@@ -332,61 +319,3 @@ class DialScheduler(Generic[N]):
     def _forget_oldest(self) -> None:
         node_id, _ = self._history.popitem(last=False)
         self._reconsider(node_id)
-
-
-class ResolveBackoff:
-    """When the network may be asked again where a node is.
-
-    A minute after it was found, or the first time it was not; after that, twice as long after each
-    time in vain, at most an hour.
-    """
-
-    def __init__(self) -> None:
-        self._next: dict[bytes, tuple[float, float]] = {}  # ID -> (when, delay after that)
-
-    def may_ask(self, node_id: bytes, now: float) -> bool:
-        """Whether it is time to ask for the node."""
-        return now >= self._next.get(node_id, (now, 0.0))[0]
-
-    def asked(self, node_id: bytes, found: bool, now: float) -> None:
-        """The network was asked, and has found the node or has not."""
-        delay = self._next.get(node_id, (now, INITIAL_RESOLVE_DELAY_S))[1]
-        if found:
-            # Not at once again: perhaps it is still where it was, and just does not take us.
-            self._next[node_id] = (now + INITIAL_RESOLVE_DELAY_S, INITIAL_RESOLVE_DELAY_S)
-        else:
-            self._next[node_id] = (now + delay, min(delay * 2, MAX_RESOLVE_DELAY_S))
-
-    def forget(self, node_id: bytes) -> None:
-        """The node is of no interest any more, or something new is known of it."""
-        self._next.pop(node_id, None)
-
-
-class _Bag(Generic[K]):
-    """A set from which the item at a random index can be taken, each operation in O(1)."""
-
-    def __init__(self) -> None:
-        self._items: list[K] = []
-        self._index: dict[K, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def add(self, item: K) -> None:
-        if item not in self._index:
-            self._index[item] = len(self._items)
-            self._items.append(item)
-
-    def discard(self, item: K) -> None:
-        if item in self._index:
-            self.take(self._index[item])
-
-    def take(self, index: int) -> K:
-        """Remove and return the item at ``index``; the last item moves there."""
-        item = self._items[index]
-        last = self._items.pop()
-        if last is not item:
-            self._items[index] = last
-            self._index[last] = index
-        del self._index[item]
-        return item

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from p2p.attempts import AttemptLog, DialAttempt
+from p2p.backoff import ResolveBackoff
 from p2p.config import Config, Dialer
-from p2p.dial import DialScheduler, ResolveBackoff
+from p2p.dial import DialScheduler
 from p2p.dialerror import session_error
 from p2p.dialtask import Dial, address_text, fail
 from p2p.enode import Node

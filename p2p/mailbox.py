@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from p2p.clock import checked_timeout
 from p2p.errors import P2PError, ReadTimeout
 
 #: Bytes at which a mailbox is full. Large enough for the I/O thread and a worker to take turns of
@@ -62,15 +63,11 @@ class Mailbox:
         with self._lock:
             while self._full and self._make_error is None:
                 self._room_made.wait()
-            if self._make_error is not None:
-                raise self._make_error()
-            self._items.append(item)
-            self._size += len(item[1]) + ITEM_BYTES
-            if self._size >= LIMIT_BYTES:
-                self._full = True
-            if self._getters:
-                self._items_added.notify()
-            announce, self._announced = not self._announced, True
+            make_error = self._make_error
+            if make_error is None:
+                announce = self._put_locked(item)
+        if make_error is not None:
+            raise make_error()
         if announce and self._on_items is not None:
             self._on_items()
 
@@ -79,11 +76,18 @@ class Mailbox:
 
         Raises ReadTimeout, or, once there are no more items, the error it was closed with.
         """
+        if timeout is not None:
+            timeout = checked_timeout(timeout)
+        item = None
         with self._lock:
-            if not self._items:
-                self._wait_for_items_locked(timeout)
-            item = self._items.popleft()
-            room = self._removed_locked(len(item[1]) + ITEM_BYTES)
+            if self._items or self._wait_for_items_locked(timeout):
+                item = self._items.popleft()
+                room = self._removed_locked(len(item[1]) + ITEM_BYTES)
+            make_error = self._make_error
+        if item is None:
+            if make_error is None:
+                raise ReadTimeout(f"no message within {timeout:g} s")
+            raise make_error()
         if room and self._on_room is not None:
             self._on_room()
         return item
@@ -162,19 +166,30 @@ class Mailbox:
         """Whether it refuses further items."""
         return self._make_error is not None
 
-    def _wait_for_items_locked(self, timeout: float | None) -> None:
+    def _put_locked(self, item: Item) -> bool:
+        """Add an item; returns whether to announce it."""
+        self._items.append(item)
+        self._size += len(item[1]) + ITEM_BYTES
+        if self._size >= LIMIT_BYTES:
+            self._full = True
+        if self._getters:
+            self._items_added.notify()
+        announced, self._announced = self._announced, True
+        return not announced
+
+    def _wait_for_items_locked(self, timeout: float | None) -> bool:
+        """Wait until there is an item, an error or no more time; returns whether there is one."""
         deadline = None if timeout is None else time.monotonic() + timeout
         self._getters += 1
         try:
-            while not self._items:
-                if self._make_error is not None:
-                    raise self._make_error()
+            while not self._items and self._make_error is None:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
-                    raise ReadTimeout(f"no message within {timeout:g} s")
+                    break
                 self._items_added.wait(left)
         finally:
             self._getters -= 1
+        return bool(self._items)
 
     def _removed_locked(self, size: int) -> bool:
         """Account for removed bytes; returns whether that has made room."""

@@ -72,14 +72,16 @@ class MsgReadWriter(ABC):
     def read_msg(self, timeout: float | None = None) -> Msg:
         """Wait for the next message, at most ``timeout`` seconds.
 
-        Raises ReadTimeout, and PeerDisconnected or PipeClosed when there will be no more.
+        None waits without end, 0 takes only what is there. Raises ReadTimeout, and
+        PeerDisconnected or PipeClosed when there will be no more.
         """
 
     @abstractmethod
     def write_msg(self, msg: Msg) -> None:
         """Send a message; waits while the other side is slow.
 
-        Raises PeerDisconnected or PipeClosed, CodeOutOfRange, MessageTooLarge.
+        Raises PeerDisconnected or PipeClosed, CodeOutOfRange, MessageTooLarge, and TypeError for a
+        code that is no int or a payload that is no bytes.
         """
 
     def __iter__(self) -> Iterator[Msg]:

@@ -9,6 +9,7 @@ functions that they were given, and in no other way.
 from __future__ import annotations
 
 import logging
+import operator
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ class ProtocolReadWriter(MsgReadWriter):
         return msg
 
     def write_msg(self, msg: Msg) -> None:
-        code, payload = msg.code, msg.payload
+        code, payload = operator.index(msg.code), msg.payload
         if not 0 <= code < self._length:
             raise CodeOutOfRange(f"message code is {code}, {self.protocol.cap} has {self._length}")
         if type(payload) is not bytes:

@@ -5,6 +5,8 @@ For tests of handlers, and for teaching: no server, no network. Any thread may u
 
 from __future__ import annotations
 
+import operator
+
 from p2p.errors import CodeOutOfRange, PipeClosed
 from p2p.mailbox import Mailbox
 from p2p.message import Msg, MsgReadWriter
@@ -25,10 +27,11 @@ class MsgPipe(MsgReadWriter):
         return Msg(*self._incoming.get(timeout))
 
     def write_msg(self, msg: Msg) -> None:
-        if msg.code < 0:
-            raise CodeOutOfRange(f"message code is {msg.code}")
+        code = operator.index(msg.code)
+        if code < 0:
+            raise CodeOutOfRange(f"message code is {code}")
         # bytes(5) would be five zero bytes; a memoryview is of bytes only.
-        self._outgoing.put((msg.code, bytes(memoryview(msg.payload))))
+        self._outgoing.put((code, bytes(memoryview(msg.payload))))
 
     def close(self) -> None:
         """Close both ends; harmless when closed."""

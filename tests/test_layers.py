@@ -38,6 +38,7 @@ BASE, USERS = LAYERS[0], LAYERS[-1]
 
 #: What a unit may import from its own layer.
 WITHIN: dict[str, set[str]] = {
+    "clock": {"errors"},
     "codec": {"errors"},
     "events": {"errors"},
     "metrics": {"errors"},

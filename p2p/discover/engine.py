@@ -41,7 +41,7 @@ from p2p.discover.now import Now
 from p2p.discover.operations import Operations
 from p2p.discover.search import Searcher, relay_problem
 from p2p.discover.sender import Address, Encoder, Sender
-from p2p.discover.store import NodeStore, RandomSource
+from p2p.discover.store import NodeStore
 from p2p.discover.table import Table
 from p2p.discover.upkeep import Upkeep
 from p2p.discover.v4wire import (

@@ -11,13 +11,13 @@ other (discovery v4, "Endpoint Proof").
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.netutil import IPAddress
+from p2p.randomsource import RandomSource
 
 #: What is not heard of for this long is forgotten, seconds.
 EXPIRY_S = 24 * 3600.0
@@ -25,19 +25,6 @@ EXPIRY_S = 24 * 3600.0
 #: Addresses and nodes a MemoryStore holds at most; the ones untouched for longest make room.
 MAX_ADDRESSES = 10_000
 MAX_NODES = 5_000
-
-
-class RandomSource(Protocol):
-    """What discovery asks of a random source; ``random.Random`` has it."""
-
-    def random(self) -> float:
-        """A number from 0.0 up to, but not including, 1.0."""
-
-    def randrange(self, stop: int, /) -> int:
-        """A number from 0 up to, but not including, ``stop``."""
-
-    def sample(self, population: Sequence[Any], k: int) -> list[Any]:
-        """``k`` different members of ``population`` in random order."""
 
 
 class NodeStore(Protocol):

@@ -18,7 +18,6 @@ from heapq import nsmallest
 from p2p.discover.bucket import MAX_REPLACEMENTS, SUBNET_BITS, Bucket, BucketNode, Entry
 from p2p.discover.event import NodeAdded, NodeRemoved
 from p2p.discover.revalidation import Revalidation
-from p2p.discover.store import RandomSource
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.netutil import DistinctNetSet, IPAddress, is_lan

@@ -19,7 +19,7 @@ from p2p.discover.exchange import TRIES, Exchange
 from p2p.discover.now import Now
 from p2p.discover.records import fetch_node
 from p2p.discover.search import Searcher
-from p2p.discover.store import NodeStore, RandomSource
+from p2p.discover.store import NodeStore
 from p2p.discover.table import Table
 from p2p.discover.v4wire import Pong
 from p2p.discover.wallclock import WallClock

@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from p2p.enode.dbtables import MAX_NODES, MAX_PROVEN, Batch, Contact, ContactKey, NodeRow
 from p2p.enode.node import Node
 from p2p.enr import IPAddress
+from p2p.randomsource import RandomSource
 
 #: Contacts that have not, at most; about 400 bytes each.
 MAX_STRANGERS = 10_000
@@ -39,13 +40,6 @@ EXPIRATION_S = 24 * 3600.0
 MAX_SEEDS_PER_NETWORK = 2
 
 K = TypeVar("K")
-
-
-class RandomSource(Protocol):
-    """What picking seeds asks of a random source; ``random.Random`` has it."""
-
-    def randrange(self, stop: int, /) -> int:
-        """A number from 0 up to, but not including, ``stop``."""
 
 
 class NodeMemory:

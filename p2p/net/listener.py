@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 
 from p2p.net.address import Address, address_of, format_address
+from p2p.net.binding import bound_socket
 from p2p.net.loop import Loop
 from p2p.net.poller import READ
 from p2p.net.timer import Timer
@@ -35,9 +36,6 @@ _ONE_CONNECTION = frozenset(
     )
     if hasattr(errno, name)
 )
-# A machine without IPv6 answers so to a socket for it.
-_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
-
 
 def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
     """A listening, non-blocking TCP socket.
@@ -47,46 +45,13 @@ def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
     ``OSError`` with the address in its text; so it refuses names, which it never looks up. Any
     thread.
     """
-    if not host or host == "::":
-        try:
-            return _listen(socket.AF_INET6, "::", port, backlog)
-        except OSError as error:
-            if error.errno not in _NO_IPV6:
-                raise
-        return _listen(socket.AF_INET, "0.0.0.0", port, backlog)
-    try:
-        ip, _ = address_of((host, port))
-    except ValueError:
-        raise _error(errno.EINVAL, host, port, "not a numeric IP address") from None
-    if ip.version == 4:
-        return _listen(socket.AF_INET, str(ip), port, backlog)
-    # The scope of a link-local address matters here, so the text is used as it came.
-    return _listen(socket.AF_INET6, host, port, backlog)
 
-
-def _listen(family: int, host: str, port: int, backlog: int) -> socket.socket:
-    if not 0 <= port <= 65535:
-        raise _error(errno.EINVAL, host, port, "no such port")
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise _error(error.errno, host, port, error.strerror) from error
-    try:
+    def listen(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind((host, port))
+        sock.bind(sockaddr)
         sock.listen(backlog)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise _error(error.errno, host, port, error.strerror) from error
-    return sock
 
-
-def _error(code: int | None, host: str, port: int, text: str | None) -> OSError:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return OSError(code or errno.EINVAL, f"cannot listen on {shown}: {text}")
+    return bound_socket(socket.SOCK_STREAM, host, port, listen, "listen")
 
 
 class Listener:

@@ -19,6 +19,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from p2p.clock import Clock
@@ -119,6 +120,11 @@ class Loop:
     # any thread
 
     @property
+    def can_start(self) -> bool:
+        """Whether it has been neither started nor stopped."""
+        return not self._started and not self._stopping
+
+    @property
     def crash(self) -> BaseException | None:
         """The exception that ended the loop, if one did."""
         return self._crash
@@ -136,10 +142,11 @@ class Loop:
     def start(self) -> None:
         """Start the thread, once. Functions posted earlier run then.
 
-        Raises ``RuntimeError`` when the loop was started or stopped before, ``OSError`` when the
-        process has no file descriptors left.
+        Raises ``RuntimeError`` when the loop was started or stopped before, or when the system has
+        no more threads (which counts as a start), and ``OSError`` when the process has no file
+        descriptors left.
         """
-        if self._started or self._stopping:
+        if not self.can_start:
             raise RuntimeError(f"loop {self.name} was started or stopped before")
         self._wake_up = WakeUp()
         try:
@@ -350,9 +357,11 @@ class Loop:
             self._run_posted()
 
     def _die(self, error: BaseException) -> None:
-        _logger.critical("loop %s died", self.name, exc_info=error)
         if self._crash is None:
             self._crash = error
+        # Whoever waits must wake, even if the program's own logging is what fails.
+        with suppress(Exception):
+            _logger.critical("loop %s died", self.name, exc_info=error)
 
     def _end(self) -> None:
         """Wake who waits, tell the owner, and run what the owner posts to close its things."""

@@ -20,6 +20,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from p2p.net.address import Address, address_of, format_address
+from p2p.net.binding import bound_socket
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ
 from p2p.net.timer import Timer
@@ -40,8 +41,6 @@ _LOG_INTERVAL_S = 10.0
 # which costs a few microseconds for each.
 _KNOWN_TEXTS = 4096
 
-# A machine without IPv6 answers so to a socket for it.
-_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
 # What became of a datagram sent before, told on reading by some platforms (ICMP errors).
 _ABOUT_SENT = frozenset(
     getattr(errno, name)
@@ -66,40 +65,12 @@ def bind_udp(
     asked for a receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError``
     with the address in its text; so it refuses names, which it never looks up. Any thread.
     """
-    if not host or host == "::":
-        try:
-            return _bind(socket.AF_INET6, "::", port, receive_buffer_bytes)
-        except OSError as error:
-            if error.errno not in _NO_IPV6:
-                raise
-        return _bind(socket.AF_INET, "0.0.0.0", port, receive_buffer_bytes)
-    try:
-        ip, _ = address_of((host, port))
-    except ValueError:
-        raise _error(errno.EINVAL, host, port, "not a numeric IP address") from None
-    if ip.version == 4:
-        return _bind(socket.AF_INET, str(ip), port, receive_buffer_bytes)
-    # The scope of a link-local address matters here, so the text is used as it came.
-    return _bind(socket.AF_INET6, host, port, receive_buffer_bytes)
 
-
-def _bind(family: int, host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
-    if not 0 <= port <= 65535:
-        raise _error(errno.EINVAL, host, port, "no such port")
-    try:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    except OSError as error:
-        raise _error(error.errno, host, port, error.strerror) from error
-    try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    def bind(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
         _enlarge(sock, receive_buffer_bytes)
-        sock.bind((host, port))
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise _error(error.errno, host, port, error.strerror) from error
-    return sock
+        sock.bind(sockaddr)
+
+    return bound_socket(socket.SOCK_DGRAM, host, port, bind, "receive UDP")
 
 
 def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
@@ -110,11 +81,6 @@ def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
             return
         except OSError:
             receive_buffer_bytes //= 2
-
-
-def _error(code: int | None, host: str, port: int, text: str | None) -> OSError:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return OSError(code or errno.EINVAL, f"cannot receive UDP on {shown}: {text}")
 
 
 class Datagrams:

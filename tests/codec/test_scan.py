@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2p.codec import MAX_DEPTH, MAX_ITEMS, decode, encode, encode_list, raw_items, split_uint
+from p2p.codec.scan import Misfit, item_end, skip_items
 from p2p.errors import DecodeError
 
 # Most are of the Ethereum RLP test suite (RLPTests/invalidRLPTest.json).
@@ -208,6 +210,32 @@ def test_what_is_accepted_has_only_this_encoding(data: bytes) -> None:
 @given(st.lists(raw_values, max_size=10))
 def test_raw_items_are_the_encodings_of_the_items(items: list[Any]) -> None:
     assert raw_items(encode(items), 10) == [encode(item) for item in items]
+
+
+def check_one_by_one(data: bytes, pos: int, end: int) -> None:
+    while pos < end:
+        pos = item_end(data, pos, end)
+
+
+def refusal(check: Callable[[bytes, int, int], None], data: bytes) -> tuple[int, str] | None:
+    """Where and why the items after the first byte are refused, if they are."""
+    try:
+        check(data, 1, len(data))
+    except Misfit as misfit:
+        return misfit.offset, misfit.why
+    return None
+
+
+ENCODED = st.recursive(st.binary(max_size=60), lambda inner: st.lists(inner, max_size=6)).map(encode)
+
+
+@given(st.lists(ENCODED | st.binary(max_size=3)).map(b"".join))
+@example(b"\x81\x80" * 300 + b"\x81\x7f")
+@example(b"\xb7" + b"a" * 55 + b"\xf7" + b"a" * 55 + b"\xf8\x38" + b"a" * 56)
+@example(b"\x05\x82\x01")
+def test_skipped_items_are_refused_as_when_read_one_by_one(items: bytes) -> None:
+    data = b"\xc0" + items
+    assert refusal(skip_items, data) == refusal(check_one_by_one, data)
 
 
 def test_raw_items_bounds_the_count() -> None:

@@ -219,6 +219,29 @@ def test_a_node_that_pings_from_where_it_was_keeps_its_record(table: Table) -> N
     assert table.nodes()[0].seq == 5
 
 
+@pytest.mark.parametrize(
+    ("known", "ip", "tcp", "udp", "expected"),
+    [
+        (Node.from_parts(key_of(1).public_key, "20.1.0.1", 1, 2), "20.1.0.1", 1, 2, True),
+        (Node.from_parts(key_of(1).public_key, "20.1.0.1", 1, 2), "20.1.0.1", 3, 2, False),
+        (Node.from_parts(key_of(1).public_key, "20.1.0.1", 1, 2), "20.1.0.1", 1, 3, False),
+        (Node.from_parts(key_of(1).public_key, "20.1.0.1", 1, 2), "20.1.0.2", 1, 2, False),
+        (Node.from_parts(key_of(2).public_key, "20.1.0.1", 1, 2), "20.1.0.1", 1, 2, False),
+        (record_node(5), "20.1.0.1", 1, 30303, True),
+        (record_node(5), "20.1.0.1", 1, 30304, False),
+    ],
+)
+def test_a_node_is_current_when_its_ping_would_change_nothing(
+    table: Table, known: Node, ip: str, tcp: int, udp: int, expected: bool
+) -> None:
+    table.add_found(known, NOW)
+    pinging = Node.from_parts(key_of(1).public_key, ip, tcp, udp)
+    assert table.is_current(pinging.id, ip_address(ip), tcp, udp) == expected
+    before = table.nodes()
+    table.add_proven(pinging, NOW)
+    assert (table.nodes() == before) == expected
+
+
 def test_a_node_that_pings_from_elsewhere_is_moved_and_checked_again(table: Table) -> None:
     table.add_found(record_node(5), NOW)
     table.mark_live(record_node(5).id, ip_address("20.1.0.1"))
