@@ -45,6 +45,7 @@ DIAL_HISTORY_S = INBOUND_WINDOW_S + 5.0
 #: second gets there; the oldest is then free to be dialed a little early.
 MAX_HISTORY = 10_000
 
+
 class DialNode(Protocol):
     """What the scheduler asks of a node; ``p2p.enode.Node`` has it."""
 

@@ -19,9 +19,6 @@ A CLOSED session is over for its owner when the handlers of its peer have return
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -42,6 +39,7 @@ from p2p.rlpx import (
     IdentityKnown,
     MessagesReceived,
 )
+from p2p.whereis import where_is
 
 #: A batch given to the channel must be in the kernel after this long.
 FRAME_WRITE_TIMEOUT_S = 20.0
@@ -52,8 +50,6 @@ LINGER_S = 1.0
 BATCH_BYTES = 256 * 1024
 #: When a handler that does not read is reported.
 STALL_REPORT_S = 10.0
-
-_PACKAGE = os.path.dirname(__file__)
 
 
 class Phase(Enum):
@@ -384,18 +380,3 @@ class Session:
         error = TimeoutError(f"remote has not read for {FRAME_WRITE_TIMEOUT_S:g} s")
         self._end(Ending(DiscReason.NETWORK_ERROR, False, self.machine.step, error))
         self.channel.abort()
-
-
-def where_is(thread: threading.Thread | None) -> str:
-    """File and line at which a thread stands, outside this package if it can be told."""
-    frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
-    while frame is not None and frame.f_back is not None:
-        path = frame.f_code.co_filename
-        if not path.startswith(_PACKAGE) and path != threading.__file__:
-            break
-        frame = frame.f_back
-    if frame is None:
-        return "an unknown place"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-

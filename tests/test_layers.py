@@ -20,16 +20,16 @@ FACE = "__init__"
 
 #: From the ground up; a unit may import from every line above its own.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "clock", "codec", "events", "metrics"},
+    {"_version", "errors", "clock", "codec", "events", "metrics", "randomsource"},
     {"crypto", "netutil"},
     {"enr", "enode"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "pipe", "protocol", "peer", "worker"},
+    {"message", "mailbox", "pipe", "protocol", "peer", "worker", "whereis"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("admission", "attempts", "dial", "config", "finder", "session", "peerset"),
-        *("dialerror", "dialtask", "dialing", "server"),
+        *("admission", "attempts", "backoff", "bag", "dial", "config", "finder", "session"),
+        *("peerset", "dialerror", "dialtask", "dialing", "server"),
     },
     {FACE},
     {"cli", "monitor", "sim"},
@@ -48,14 +48,15 @@ WITHIN: dict[str, set[str]] = {
     "protocol": {"message"},
     "peer": {"message", "mailbox", "protocol"},
     "worker": {"peer"},
-    "dial": {"admission"},
+    "dial": {"admission", "bag"},
     "config": {"admission", "dial"},
     "finder": {"config"},
     "peerset": {"admission", "dial", "config", "session"},
     "dialerror": {"config", "session"},
     "dialtask": {"config", "dialerror", "session"},
     "dialing": {
-        *("attempts", "config", "dial", "dialerror", "dialtask", "finder", "peerset", "session"),
+        *("attempts", "backoff", "config", "dial", "dialerror", "dialtask", "finder", "peerset"),
+        "session",
     },
     "server": {
         *("admission", "attempts", "config", "dial", "dialing", "dialtask", "finder"),
@@ -72,7 +73,7 @@ TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 PURE = (
     *("_version", "errors", "codec", "crypto", "enr", "netutil", "rlpx", "discover"),
     *("enode.distance", "enode.ids", "enode.node", "enode.url"),
-    *("admission", "attempts", "dial"),
+    *("admission", "attempts", "backoff", "bag", "dial", "randomsource"),
 )
 #: The thin service around discovery's pure engine.
 NOT_PURE = ("discover.driver", "discover.ntp", "discover.service", "discover.walk")

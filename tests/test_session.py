@@ -17,7 +17,7 @@ from p2p.errors import DialStep, LoopCrashed, PeerDisconnected
 from p2p.mailbox import LIMIT_BYTES
 from p2p.net import Loop
 from p2p.rlpx import Connection, Hello
-from p2p.session import BATCH_BYTES, Ending, Phase, Session, where_is
+from p2p.session import BATCH_BYTES, Ending, Phase, Session
 from tests.hostile.remote import LENGTH, PATIENCE_S, TEST, Remote
 from tests.hostile.target import Inbox, Target, await_stuck, eventually, target
 
@@ -44,29 +44,6 @@ def test_ending_with_a_cause_tells_it_and_chains_it() -> None:
 def test_every_waiter_gets_an_error_of_its_own() -> None:
     ending = Ending(DiscReason.REQUESTED, False, DialStep.CONNECTED)
     assert ending.error() is not ending.error()
-
-
-def test_place_of_a_thread_is_where_the_program_stands_not_the_library() -> None:
-    ready, over = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        ready.set()
-        over.wait()  # in threading.py, which is nobody's place
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    ready.wait(PATIENCE_S)
-    line = wait.__code__.co_firstlineno + 2
-    eventually(lambda: where_is(thread) == f"{__file__}:{line} in wait")
-    over.set()
-    thread.join()
-
-
-def test_place_of_a_thread_that_is_not_there_is_unknown() -> None:
-    thread = threading.Thread(target=lambda: None)
-    thread.start()
-    thread.join()
-    assert where_is(None) == where_is(thread) == "an unknown place"
 
 
 # a session by itself

@@ -62,6 +62,7 @@ from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.errors import PacketError
 from p2p.netutil import IPAddress, Netlist, unmap
+from p2p.randomsource import RandomSource
 
 Decoder: TypeAlias = Callable[[bytes], Received]
 

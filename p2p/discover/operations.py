@@ -176,6 +176,8 @@ class Operations:
 
     def _looked_for(self, number: int, node: Node, nodes: list[Node], now: Now) -> None:
         found = next((other for other in nodes if other.id == node.id), None)
+        # Nobody may have named it, and yet it has come to us meanwhile.
+        found = found or self._searcher.table.get(node.id)
         if found is None:
             self._end(number, None, NodeNotFound(f"node {node.id.short} was not found"))
         else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from p2p.discover.agenda import NEVER
 from p2p.discover.bucket import Entry
+from p2p.randomsource import RandomSource
 
 #: Longest time between two pings to nodes of the list, in seconds.
 FAST_INTERVAL_S = 3.0

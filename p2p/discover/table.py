@@ -21,6 +21,7 @@ from p2p.discover.revalidation import Revalidation
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.netutil import DistinctNetSet, IPAddress, is_lan
+from p2p.randomsource import RandomSource
 
 #: Buckets for the distances 240..256; half of all nodes are at 256, a quarter at 255, and so on.
 BUCKET_COUNT = 17

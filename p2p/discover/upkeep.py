@@ -25,6 +25,7 @@ from p2p.discover.v4wire import Pong
 from p2p.discover.wallclock import WallClock
 from p2p.enode.node import Node
 from p2p.errors import P2PError
+from p2p.randomsource import RandomSource
 
 #: Longest time between two refreshes; the shortest is half of it. Seconds.
 REFRESH_INTERVAL_S = 30 * 60.0

@@ -24,9 +24,10 @@ from types import TracebackType
 from p2p.enode.dbfile import BrokenFile, DBFile
 from p2p.enode.dbtables import Batch
 from p2p.enode.node import Node
-from p2p.enode.nodememory import NodeMemory, RandomSource
+from p2p.enode.nodememory import NodeMemory
 from p2p.enr import IPAddress
 from p2p.errors import NodeDBError
+from p2p.randomsource import RandomSource
 
 #: Seeds that are asked for at a start, and how old they may be; for the caller of ``query_seeds``.
 SEED_COUNT = 30

@@ -48,8 +48,8 @@ class Record:
     def from_text(cls, text: str, *, allow_null: bool = False) -> Record:
         """Read ``enr:...``. Raises InvalidNode for what is not a valid record.
 
-        Stricter than go-ethereum in one point: bits behind the last byte must be zero, so that a
-        record has one text only.
+        Stricter than go-ethereum, so that a record has one text only: bits behind the last byte
+        must be zero, line breaks are refused, and values must be canonical RLP.
         """
         return cls(parse_text(text), allow_null=allow_null)
 

@@ -179,6 +179,17 @@ def test_resolve_takes_what_others_say_of_a_node_that_gives_no_record(link: Link
     assert link.result(engine, engine.start_resolve(wanted, link.now)) == remote.node
 
 
+def test_resolve_finds_a_node_that_came_into_the_table_during_the_lookup(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    link.remote(3).to(engine).bond()  # does not answer findnode, so the lookup takes its time
+    wanted = link.remote(2).to(engine)
+    record = serve_record(wanted, ip=wanted.address[0], udp=PORT)
+    operation = engine.start_resolve(wanted.node.with_ip(None), link.now)
+    wanted.bond()
+    assert link.result(engine, operation).record == record
+
+
 def test_resolve_says_when_a_node_is_not_found(link: Link) -> None:
     engine = link.node(1)
     with pytest.raises(NodeNotFound):
