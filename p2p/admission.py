@@ -1,7 +1,7 @@
 """Who may connect and who may stay: the rules the server asks before it takes a peer.
 
 It owns how the peer slots are shared between dialed and inbound connections, the checks of a peer
-whose identity is proved, the check of an address against ``net_restrict``, and the throttle that
+once it says who it is, the check of an address against ``net_restrict``, and the throttle that
 lets one address of the Internet knock once in 30 s. It does not own the peer set or any
 connection: numbers and sets go in, a verdict comes out.
 
@@ -56,11 +56,12 @@ def check_peer(
     max_peers: int,
     max_inbound: int,
 ) -> DiscReason | None:
-    """Return why the node with the proved ID ``node_id`` cannot be a peer, or None if it can.
+    """Return why the node with the ID ``node_id`` cannot be a peer, or None if it can.
 
     ``connected`` holds the IDs of the peers there are, ``peer_count`` of them, of which
     ``inbound_count`` dialed us. A trusted node passes the two limits, but no other check. Ask
-    after the encryption handshake, and again after the hello, for the peers may be others by then.
+    after the encryption handshake, and again after the hello, which proves the ID: the peers may
+    be others by then.
     """
     if not trusted and peer_count >= max_peers:
         return DiscReason.TOO_MANY_PEERS

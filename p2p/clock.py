@@ -11,7 +11,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from numbers import Real
 from typing import Protocol
 
 from p2p.errors import ConfigError
@@ -20,16 +19,24 @@ from p2p.errors import ConfigError
 _MAX_WAIT_S = threading.TIMEOUT_MAX / 2
 
 
-def checked_timeout(timeout: float | None) -> float | None:
+def checked_timeout(timeout: object) -> float | None:
     """A caller's time-out as seconds that a thread can wait; None (or infinity) is without end.
 
     What is negative is no time at all. Raises ConfigError for what is no number.
     """
     if timeout is None or timeout == math.inf:
         return None
-    if not isinstance(timeout, Real) or timeout != timeout:
+    if not isinstance(timeout, (int, float)) or timeout != timeout:
         raise ConfigError(f"timeout: wanted a number of seconds, not {timeout!r}")
     return float(min(timeout, _MAX_WAIT_S))
+
+
+def finite_timeout(timeout: object) -> float:
+    """The same for a time-out that has to have an end."""
+    seconds = checked_timeout(timeout)
+    if seconds is None:
+        raise ConfigError(f"timeout: wanted a finite number of seconds, not {timeout!r}")
+    return seconds
 
 
 class Clock(Protocol):

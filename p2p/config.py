@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
-from p2p.admission import DEFAULT_DIAL_RATIO
+from p2p.admission import DEFAULT_DIAL_RATIO, max_dialed_conns, max_inbound_conns
 from p2p.clock import Clock, SystemClock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
@@ -38,6 +38,9 @@ _MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
 #: Entries of our record that are not for protocols: what we are, and where.
 _OWN_ENTRIES = frozenset(("id", "secp256k1", "ip", "ip6", "tcp", "tcp6", "udp", "udp6"))
+
+#: What is asked of a clock.
+_CLOCK_METHODS = ("monotonic", "time_unix", "sleep_for", "on_advance", "off_advance")
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 60
@@ -76,7 +79,8 @@ class Config:
     ``protocols``
         The sub-protocols to offer, no name and version twice.
     ``listen_addr``
-        "host:port" or ":port" to listen on, port 0 for any; None: do not listen.
+        "host:port" or ":port" to listen on, port 0 for any; None: do not listen. A host name is
+        looked up by ``start``.
     ``discovery_v4``
         Find and be found by discovery v4; None: if the server listens.
     ``no_discovery``
@@ -87,7 +91,7 @@ class Config:
         The file in which known nodes are kept over restarts, and the number of our record; one
         for each server. None: in memory.
     ``disc_addr``
-        "host:port" or ":port" for discovery's UDP, if not that of ``listen_addr``.
+        "host:port" or ":port" for discovery's UDP, if not that of ``listen_addr``; as there.
     ``discovery_version``
         The version in discovery pings: 4, but some networks use numbers of their own.
     ``dialer``
@@ -139,8 +143,7 @@ class Config:
             _check_type(option, getattr(self, option), bool, "True or False")
         if self.logger is not None:
             _check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
-        if not callable(getattr(self.clock, "monotonic", None)):
-            raise _wrong("clock", self.clock, "a clock such as SystemClock()")
+        self._check_clock()
 
     @property
     def netlist(self) -> Netlist | None:
@@ -162,6 +165,16 @@ class Config:
         """Whether discovery is to run."""
         wanted = self.listen_addr is not None if self.discovery_v4 is None else self.discovery_v4
         return wanted and not self.no_discovery
+
+    @property
+    def max_dialed_conns(self) -> int:
+        """How many peers may be ones that the server found and dialed by itself."""
+        return max_dialed_conns(self.max_peers, self.dial_ratio, self.no_dial)
+
+    @property
+    def max_inbound_conns(self) -> int:
+        """How many peers may be ones that dialed us."""
+        return max_inbound_conns(self.max_peers, self.dial_ratio, self.no_dial)
 
     def _set(self, option: str, value: object) -> None:
         object.__setattr__(self, option, value)  # the way around frozen; only before anyone reads
@@ -196,6 +209,12 @@ class Config:
             _named("listen_addr", split_listen_addr, self.listen_addr)
         if self.dialer is not None and not callable(getattr(self.dialer, "dial", None)):
             raise _wrong("dialer", self.dialer, "an object with dial(node, timeout_s), or None")
+
+    def _check_clock(self) -> None:
+        lacking = [m for m in _CLOCK_METHODS if not callable(getattr(self.clock, m, None))]
+        if lacking:
+            wanted = f"a clock such as SystemClock(), with {', '.join(lacking)}"
+            raise _wrong("clock", self.clock, wanted)
 
     def _check_discovery(self) -> None:
         if self.discovery_v4 is not None:

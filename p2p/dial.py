@@ -1,14 +1,15 @@
 """Whom to dial next, and whom not: the scheduler of outbound connections.
 
-The scheduler knows which nodes are static or trusted, being dialed, connected, or in an inbound
-handshake, and which were dialed within the last 35 s. From that it answers two questions: may this
+The scheduler knows which nodes are static or trusted, being dialed or connected, and which were
+dialed within the last 35 s. From that it answers two questions: may this
 node be dialed now (:meth:`DialScheduler.check_dial`), and which static nodes are to be dialed now
 (:meth:`DialScheduler.poll`). It opens no connection and resolves no name; its owner does so and
 reports back with ``dial_done``, ``peer_added`` and ``peer_removed``.
 
 Unlike go-ethereum's, static nodes are not held back by the share of slots for dialed peers: a node
 the user named is to be connected, even if discovery has filled that share. They are bounded by the
-dials under way, and by ``max_peers`` unless trusted.
+dials under way, and by ``max_peers`` unless trusted. And an inbound handshake keeps nobody from
+being dialed: until it is complete, anybody may claim to be that node.
 
 Pure; the server's I/O thread owns it. ``now`` is in monotonic seconds.
 """
@@ -21,10 +22,12 @@ from typing import Generic, Protocol, TypeVar
 
 from p2p.admission import INBOUND_WINDOW_S, is_allowed_address
 from p2p.bag import Bag
+from p2p.crowd import Crowd
 from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,
     ConnectError,
+    CrowdedNetwork,
     IsSelf,
     NetRestricted,
     NoEndpoint,
@@ -44,6 +47,9 @@ DIAL_HISTORY_S = INBOUND_WINDOW_S + 5.0
 #: Nodes the history remembers at most. Only a program that dials by hand more than 250 nodes a
 #: second gets there; the oldest is then free to be dialed a little early.
 MAX_HISTORY = 10_000
+
+#: Why a node is not dialed now, and will not be later either.
+_LASTING = (IsSelf, NoEndpoint, NetRestricted)
 
 
 class DialNode(Protocol):
@@ -96,7 +102,6 @@ class DialScheduler(Generic[N]):
         self._static: dict[bytes, N] = {}
         self._trusted: set[bytes] = set()
         self._peers: set[bytes] = set()
-        self._pending_inbound: set[bytes] = set()
         self._dialed_peers = 0
         self._full = False
         #: Whether discovery can be asked for static nodes that have no address.
@@ -104,22 +109,28 @@ class DialScheduler(Generic[N]):
         # what was started
         self._dialing: set[bytes] = set()
         self._history: OrderedDict[bytes, float] = OrderedDict()  # ID -> expiry, earliest first
+        self._crowd = Crowd()
         # Static nodes that may have become ready to dial. poll() takes a node out; whatever then
         # stands in its way puts it back when it ends, so that no call looks at all static nodes.
         # Those that may be dialed even while the server is full are kept apart.
         self._ready: Bag[bytes] = Bag()
         self._ready_trusted: Bag[bytes] = Bag()
+        # Static nodes that cannot be dialed at all, and what is still to be told of them.
+        self._hopeless: set[bytes] = set()
+        self._refusals: list[tuple[N, ConnectError]] = []
 
     # Commands: what the user wants.
 
     def add_static(self, node: N) -> None:
         """Keep ``node`` connected from now on. A static node of the same ID is replaced."""
         self._static[node.id] = node
+        self._hopeless.discard(node.id)
         self._reconsider(node.id)
 
     def remove_static(self, node_id: bytes) -> None:
         """Do not dial the node again; a dial under way goes on."""
         self._static.pop(node_id, None)
+        self._hopeless.discard(node_id)
         self._ready.discard(node_id)
         self._ready_trusted.discard(node_id)
 
@@ -154,15 +165,6 @@ class DialScheduler(Generic[N]):
         self._dialed_peers -= dialed
         self._reconsider(node_id)
 
-    def inbound_pending(self, node_id: bytes) -> None:
-        """A node that dialed us has proved its identity, and its handshake goes on."""
-        self._pending_inbound.add(node_id)
-
-    def inbound_done(self, node_id: bytes) -> None:
-        """The handshake of a node that dialed us has ended, either way."""
-        self._pending_inbound.discard(node_id)
-        self._reconsider(node_id)
-
     def begin(self, node: N, now: float) -> None:
         """Mark ``node`` as being dialed, and as dialed at ``now``. For dials by hand as well."""
         self._dialing.add(node.id)
@@ -170,6 +172,12 @@ class DialScheduler(Generic[N]):
         self._history.move_to_end(node.id)
         if len(self._history) > MAX_HISTORY:
             self._forget_oldest()
+
+    def begin_candidate(self, node: N, now: float) -> None:
+        """:meth:`begin` for a node that :meth:`check_candidate` has let pass."""
+        self.begin(node, now)
+        if node.ip is not None:
+            self._crowd.add(node.ip, now)
 
     def dial_done(self, node_id: bytes) -> None:
         """A dial has ended: the node is a peer (say so first, by ``peer_added``), or it failed."""
@@ -198,6 +206,16 @@ class DialScheduler(Generic[N]):
             or self.check_room(node.id)
         )
 
+    def check_candidate(self, node: N, now: float) -> ConnectError | None:
+        """:meth:`check_dial` for a node that was found, not named by the user.
+
+        Such a node may be refused with :class:`CrowdedNetwork`, too.
+        """
+        error = self.check_dial(node, now)
+        if error is None and node.ip is not None and self._crowd.is_full(node.ip, now):
+            return CrowdedNetwork("enough nodes of its network were dialed lately")
+        return error
+
     def check_address(self, ip: IPv4Address | IPv6Address) -> ConnectError | None:
         """Return :class:`NetRestricted` if ``net_restrict`` forbids the address, else None."""
         if is_allowed_address(ip, self._net_restrict):
@@ -220,10 +238,22 @@ class DialScheduler(Generic[N]):
         started: list[N] = []
         while len(self._dialing) < self._max_active and self._has_ready():
             node = self._static[self._take_ready()]
-            if self.check_dial(node, now, resolvable=self.can_resolve) is None:
+            error = self.check_dial(node, now, resolvable=self.can_resolve)
+            if error is None:
                 self.begin(node, now)
                 started.append(node)
+            elif isinstance(error, _LASTING) and node.id not in self._hopeless:
+                self._hopeless.add(node.id)
+                self._refusals.append((node, error))
         return started
+
+    def poll_refusals(self) -> list[tuple[N, ConnectError]]:
+        """The static nodes that :meth:`poll` has found to be such as are never dialed, with why.
+
+        Each is given once, until it is added again.
+        """
+        refusals, self._refusals = self._refusals, []
+        return refusals
 
     def next_deadline(self, now: float) -> float | None:
         """When :meth:`poll` may next start a dial without any input before, or None for never.
@@ -285,8 +315,6 @@ class DialScheduler(Generic[N]):
             return AlreadyDialing("the node is being dialed already")
         if node_id in self._peers:
             return AlreadyConnected("the node is a peer already")
-        if node_id in self._pending_inbound:
-            return AlreadyDialing("the node is dialing us: its handshake is under way")
         return None
 
     def _check_history(self, node_id: bytes, now: float) -> ConnectError | None:

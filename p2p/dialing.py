@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +24,7 @@ from p2p.errors import (
     ConnectError,
     DialStep,
     DialTimeout,
+    DiscReason,
     InvalidNode,
     RecentlyDialed,
     ServerStopped,
@@ -36,6 +36,7 @@ from p2p.netutil import IPAddress, is_lan
 from p2p.peer import Peer
 from p2p.peerset import PeerSet
 from p2p.session import Session
+from p2p.worker import Launcher
 
 #: How often "looking for peers" is said, and below how many dialed peers.
 SEARCH_REPORT_INTERVAL_S = 10.0
@@ -56,6 +57,7 @@ class Dialing:
         loop: Loop,
         peer_set: PeerSet,
         scheduler: DialScheduler[Node],
+        launcher: Launcher,
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
@@ -64,6 +66,7 @@ class Dialing:
         self._config = config
         self._peer_set = peer_set
         self._scheduler = scheduler
+        self._launcher = launcher
         # owned by p2p-io
         self.attempts = AttemptLog()
         self._dials: dict[bytes, Dial] = {}
@@ -72,7 +75,6 @@ class Dialing:
         self._timer: Timer | None = None
         self._report_timer: Timer | None = None
         self._stopped = False
-        self._threads: list[threading.Thread] = []
         # candidates: one at most is asked for, one at most waits for a free slot
         self._asked = False
         self._candidate: Node | None = None
@@ -96,6 +98,9 @@ class Dialing:
         now = self.loop.now()
         for node in self._scheduler.poll(now):
             self._begin(node, static=True)
+        for node, error in self._scheduler.poll_refusals():
+            self.attempts.add(node.id, self._attempt(node, error.step, error))
+            self.log.warning("static node %s cannot be dialed: %s", node.id.short, error)
         self._fill_slots()
         if self._timer is not None:
             self._timer.cancel()
@@ -134,16 +139,15 @@ class Dialing:
         timer = self.loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
         waiter.add_done_callback(lambda _: self.loop.post(timer.cancel))
 
-    def stop(self) -> list[threading.Thread]:
-        """Give up all dials; returns the threads that may still be at work."""
+    def stop(self) -> None:
+        """Give up all dials."""
         self._stopped = True
         for timer in (self._timer, self._report_timer, self._pause):
             if timer is not None:
                 timer.cancel()
         for dial in list(self._dials.values()):
-            dial.cancel(ServerStopped("the server stopped"))
+            dial.cancel(ServerStopped("the server stopped"), DiscReason.QUITTING)
         self._dials.clear()
-        return self._threads
 
     def _check(self, node: Node) -> ConnectError | None:
         if self._stopped:
@@ -176,10 +180,10 @@ class Dialing:
 
     def _dial_candidate(self, node: Node) -> None:
         now = self.loop.now()
-        error = self._check_key(node) or self._scheduler.check_dial(node, now)
+        error = self._check_key(node) or self._scheduler.check_candidate(node, now)
         if error is None:
             self._refused_in_a_row = 0
-            self._scheduler.begin(node, now)
+            self._scheduler.begin_candidate(node, now)
             self._begin(node, static=False)
             return
         self.log.debug("candidate %s refused: %s", node.id.short, error)
@@ -200,10 +204,11 @@ class Dialing:
         return None
 
     def _begin(self, node: Node, static: bool) -> Dial:
-        self.log.debug("dialing %s at %s", node.id.short, address_text(node))
         dial = Dial(self, node, static)
         self._dials[node.id] = dial
         dial.start()
+        # Last: a handler of the user's that raises leaves a dial that ends like any other.
+        self.log.debug("dialing %s at %s", node.id.short, address_text(node))
         return dial
 
     def _attempt(self, node: Node, step: DialStep, error: ConnectError | None) -> DialAttempt:
@@ -214,7 +219,7 @@ class Dialing:
         error = DialTimeout(f"no {dial.step} within {timeout_s:g} s", dial.step)
         fail(waiter, error)
         if not dial.static and all(other.done() for other in dial.waiters):
-            dial.cancel(error)
+            dial.cancel(error, DiscReason.REQUESTED)
             self.finished(dial, error)
 
     def _report(self) -> None:
@@ -260,11 +265,10 @@ class Dialing:
         if found is not None and endpoint is not None and self.check_address(endpoint.ip) is None:
             self._scheduler.add_static(found)
 
-    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=job, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def run_blocking(
+        self, name: str, job: Callable[[], None], on_failed: Callable[[RuntimeError], None]
+    ) -> None:
+        self._launcher.run(name, job, on_failed)
 
     def open_session(
         self, sock: socket.socket, dial: Dial, on_settled: Callable[[Session], None]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import ip_address
@@ -68,8 +69,10 @@ class DialOwner(Protocol):
     def resolved(self, node: Node, found: Node | None) -> None:
         """The network has been asked."""
 
-    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
-        """Run a job in a thread of its own. Raises RuntimeError if there are no more threads."""
+    def run_blocking(
+        self, name: str, job: Callable[[], None], on_failed: Callable[[RuntimeError], None]
+    ) -> None:
+        """Run a job in a thread of its own, or ``on_failed`` in another: no threads are left."""
 
     def open_session(
         self, sock: socket.socket, dial: Dial, on_settled: Callable[[Session], None]
@@ -112,13 +115,13 @@ class Dial:
         else:
             self._open(self.node.ip)
 
-    def cancel(self, error: Exception) -> None:
-        """Give up without a report to the owner; waiters get ``error``."""
+    def cancel(self, error: Exception, reason: DiscReason) -> None:
+        """Give up without a report to the owner; waiters get ``error``, the remote ``reason``."""
         self._over = True
         if self._connecting is not None:
             self._connecting.cancel()
         if self._session is not None:
-            self._session.end_locally(DiscReason.REQUESTED)
+            self._session.end_locally(reason)
         for waiter in self.waiters:
             fail(waiter, error)
 
@@ -135,7 +138,7 @@ class Dial:
         try:
             found = socket.getaddrinfo(name, self.node.tcp, type=socket.SOCK_STREAM)
             addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # the top of a thread: OSError, or ValueError for an odd name
             text = f"cannot look up {name}: {error}"
             self._owner.loop.post(self._finish, NameNotResolved(text))
             return
@@ -165,8 +168,11 @@ class Dial:
         """In a helper thread: a search takes seconds."""
         try:
             found = self._owner.resolve(self.node)
-        except (P2PError, TimeoutError) as cause:
-            self._owner.log.debug("search for %s failed: %s", self.node.id.short, cause)
+        except Exception as cause:  # the top of a thread
+            level = logging.DEBUG if isinstance(cause, (P2PError, TimeoutError)) else logging.ERROR
+            trace = level == logging.ERROR
+            text = "search for %s failed: %s"
+            self._owner.log.log(level, text, self.node.id.short, cause, exc_info=trace)
             found = None
         self._owner.loop.post(self._searched_for, found, error)
 
@@ -204,18 +210,25 @@ class Dial:
         loop = self._owner.loop
         assert self._owner.dialer is not None
         try:
-            sock = self._owner.dialer.dial(self.node, DIAL_TIMEOUT_S)
-            if not isinstance(sock, socket.socket) or sock.fileno() < 0:
-                raise TypeError(f"want an open socket, not {sock!r}")
-        except OSError as error:
-            loop.post(self._connected, None, error)
-            return
+            sock = _taken_over(self._owner.dialer.dial(self.node, DIAL_TIMEOUT_S))
         except BaseException as error:  # the top of a thread, and the user's code
-            self._owner.log.exception("the dialer failed on %s", self.node)
-            loop.post(self._finish, Unreachable(f"the dialer failed: {error!r}"))
+            self._dialer_failed(error)
             return
         if not loop.post(self._connected, sock, None):
             sock.close()
+
+    def _dialer_failed(self, error: BaseException) -> None:
+        """Still in the helper thread: the texts of the user's errors are the user's code, too."""
+        loop = self._owner.loop
+        try:
+            if isinstance(error, OSError):
+                loop.post(self._not_connected, tcp_error(error))
+                return
+            self._owner.log.error("the dialer failed on %s", self.node, exc_info=error)
+            refusal = Unreachable(f"the dialer failed: {error!r}")
+        except Exception:
+            refusal = Unreachable(f"the dialer failed with a {type(error).__name__} without a text")
+        loop.post(self._finish, refusal)
 
     def _connected(self, sock: socket.socket | None, error: OSError | None) -> None:
         self._connecting = None
@@ -242,11 +255,24 @@ class Dial:
             self._finish(self._owner.session_error(session))
 
     def _run_blocking(self, kind: str, job: Callable[[], None]) -> None:
-        try:
-            self._owner.run_blocking(f"p2p-{kind}-{self.node.id.short}", job)
-        except RuntimeError as error:  # the system has no more threads
-            refusal = Unreachable(f"cannot start a thread: {error}")
-            self._owner.loop.post(self._finish, refusal)
+        self._owner.run_blocking(f"p2p-{kind}-{self.node.id.short}", job, self._has_no_thread)
+
+    def _has_no_thread(self, error: RuntimeError) -> None:
+        """In some thread: the system has no more of them."""
+        refusal = Unreachable(f"cannot start a thread: {error}")
+        self._owner.loop.post(self._finish, refusal)
+
+
+def _taken_over(sock: object) -> socket.socket:
+    """The connection of a socket that a dialer has returned, in a socket that is ours alone.
+
+    The dialer may go on with the one that it has, even close it: it is none any more.
+    """
+    if not isinstance(sock, socket.socket) or sock.fileno() < 0:
+        raise TypeError(f"want an open socket, not {sock!r}")
+    if isinstance(sock, ssl.SSLSocket):
+        raise TypeError("want a plain TCP socket: RLPx has its own encryption, and TLS no place")
+    return socket.socket(fileno=sock.detach())
 
 
 def address_text(node: Node) -> str:

@@ -37,11 +37,12 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
     └── ConnectError                a dial that did not become a peer; carries the step
         ├── IsSelf                  the node is ourselves
         ├── AlreadyConnected        the node is a peer already
-        ├── AlreadyDialing          the node is being dialed, or is dialing us
+        ├── AlreadyDialing          the node is being dialed
         ├── NetRestricted           the address is outside net_restrict
         ├── NoEndpoint              no address or no TCP port is known
         ├── RecentlyDialed          dialed less than 35 s ago
         │   └── Throttled           the remote would close a connection this soon
+        ├── CrowdedNetwork          enough nodes of its network were dialed lately
         ├── TooManyPeers            max_peers is reached
         ├── NameNotResolved         the host name has no address
         ├── DialRefused             the TCP connection was refused
@@ -156,7 +157,7 @@ class InvalidIdentity(HelloError):
 
 
 class UnexpectedIdentity(HelloError):
-    """The hello's node key is not the key that the handshake proved."""
+    """The hello's node key is not the key that the handshake was made with."""
 
     disc_reason = DiscReason.UNEXPECTED_IDENTITY
 
@@ -310,7 +311,7 @@ class AlreadyConnected(ConnectError):
 
 
 class AlreadyDialing(ConnectError):
-    """The node is being dialed, or a connection from it is in its handshake."""
+    """The node is being dialed already."""
 
 
 class NetRestricted(ConnectError):
@@ -331,6 +332,10 @@ class RecentlyDialed(ConnectError):
 
 class Throttled(RecentlyDialed):
     """The remote would close a connection this soon after the last one from our address."""
+
+
+class CrowdedNetwork(ConnectError):
+    """Enough nodes of the node's network were dialed lately; only candidates meet this."""
 
 
 class TooManyPeers(ConnectError):

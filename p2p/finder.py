@@ -84,10 +84,10 @@ class Finder:
         self.discovery: UDPv4 | None = None
         self._db: NodeDB | None = None
         self._local: LocalNode | None = None
+        self._candidates: list[Candidates] = []
         # fixed after start_feed()
         self._mix: FairMix | None = None
         self._feed: threading.Thread | None = None
-        self._candidates: list[Candidates] = []
         # guarded by _wanted
         self._wanted = threading.Condition()
         self._want = False
@@ -98,10 +98,13 @@ class Finder:
     def start(self) -> socket.socket | None:
         """Open everything but the feed; returns the listening socket, if the server is to listen.
 
-        Looks up the names of bootnodes, which may take a while. Raises OSError if an address
-        cannot be bound, NodeDBError if the database cannot be opened; nothing is left open then.
+        Looks up the names of bootnodes and of our own addresses, which may take a while. Raises
+        OSError if an address cannot be bound, NodeDBError if the database cannot be opened, and
+        what a protocol's ``dial_candidates`` raise when asked for an iterator; nothing is left
+        open then.
         """
         config = self._config
+        self._candidates = self._make_candidates()
         tcp, udp = self._bind()
         try:
             self._db = NodeDB(config.node_database, self._logger)
@@ -132,11 +135,6 @@ class Finder:
         """Mix the sources, and begin to read them. Protocols with their own want no others."""
         if self._config.no_dial:
             return
-        named: set[str] = set()
-        for protocol in self._config.protocols:
-            if protocol.dial_candidates is not None and protocol.name not in named:
-                named.add(protocol.name)
-                self._candidates.append(Candidates(protocol))
         sources: list[Iterator[Node]] = [*self._candidates]
         if not sources and self.discovery is not None:
             sources.append(self.discovery.random_nodes())
@@ -199,14 +197,22 @@ class Finder:
 
     # inside
 
+    def _make_candidates(self) -> list[Candidates]:
+        """The protocols' own sources, one for each name. This is the program's code."""
+        named: dict[str, Protocol] = {}
+        for protocol in () if self._config.no_dial else self._config.protocols:
+            if protocol.dial_candidates is not None:
+                named.setdefault(protocol.name, protocol)
+        return [Candidates(protocol) for protocol in named.values()]
+
     def _bind(self) -> tuple[socket.socket | None, socket.socket | None]:
         """The TCP and the UDP socket, as far as there are to be any; on one port if possible."""
         config = self._config
-        listen = config.listen_endpoint
-        if listen is None or not config.discovers or config.disc_endpoint is not None:
+        listen, disc = _with_number(config.listen_endpoint), _with_number(config.disc_endpoint)
+        if listen is None or not config.discovers or disc is not None:
             tcp = None if listen is None else bind(*listen)
             try:
-                udp = bind_udp(*(config.disc_endpoint or (None, 0))) if config.discovers else None
+                udp = bind_udp(*(disc or (None, 0))) if config.discovers else None
             except OSError:
                 if tcp is not None:
                     tcp.close()
@@ -219,13 +225,13 @@ class Finder:
         if not node.hostname:
             return node
         try:
-            found = socket.getaddrinfo(node.hostname, node.udp, type=socket.SOCK_DGRAM)
-            addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
-        except (OSError, UnicodeError) as error:
-            text = "bootnode %s is left out: cannot look up %s: %s"
-            self._logger.getChild("server").warning(text, node.id.short, node.hostname, error)
+            ip = _look_up(node.hostname)
+        except OSError as error:
+            self._logger.getChild("server").warning(
+                "bootnode %s is left out: %s", node.id.short, error
+            )
             return node
-        return node.with_hostname("").with_ip(min(addresses, key=lambda ip: ip.version))
+        return node.with_hostname("").with_ip(ip)
 
     def _make_local_node(
         self, db: NodeDB, tcp: socket.socket | None, udp: socket.socket | None
@@ -302,6 +308,29 @@ def bind_pair(
             if port or not tries_left or error.errno != errno.EADDRINUSE:
                 raise
     raise AssertionError("unreachable")
+
+
+def _with_number(endpoint: tuple[str | None, int] | None) -> tuple[str | None, int] | None:
+    """An endpoint to bind to, with the address that its name has now, if it has a name."""
+    host, port = endpoint or (None, 0)
+    if host is None:
+        return endpoint
+    try:
+        ip_address(host)
+    except ValueError:
+        return str(_look_up(host)), port
+    return endpoint
+
+
+def _look_up(name: str) -> IPAddress:
+    """The address of a host, IPv4 if it has one. May take a while. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        code = error.errno if isinstance(error, OSError) else None
+        raise OSError(code or errno.EINVAL, f"cannot look up {name}: {error}") from error
+    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    return min(addresses, key=lambda ip: ip.version)
 
 
 def _time_left(deadline: float) -> float:

@@ -54,6 +54,7 @@ class Mailbox:
         self._full = False
         self._announced = False
         self._getters = 0
+        self._gets = 0
         self._make_error: Callable[[], P2PError] | None = None
 
     # the blocking side: any thread but the I/O thread
@@ -82,6 +83,7 @@ class Mailbox:
         with self._lock:
             if self._items or self._wait_for_items_locked(timeout):
                 item = self._items.popleft()
+                self._gets += 1
                 room = self._removed_locked(len(item[1]) + ITEM_BYTES)
             make_error = self._make_error
         if item is None:
@@ -148,6 +150,7 @@ class Mailbox:
             if discard:
                 self._items.clear()
                 self._size = 0
+                self._full = False
             self._items_added.notify_all()
             self._room_made.notify_all()
 
@@ -155,6 +158,11 @@ class Mailbox:
     def is_empty(self) -> bool:
         """Whether there is nothing to get or take at this moment."""
         return not self._items
+
+    @property
+    def gets(self) -> int:
+        """How many items have been got so far."""
+        return self._gets
 
     @property
     def is_full(self) -> bool:

@@ -28,6 +28,7 @@ from p2p.netutil import join_host_port
 from p2p.peer import Peer, PeerTraits, ProtocolReadWriter
 from p2p.rlpx import Connection, Hello, State
 from p2p.rlpx.base import VERSION
+from p2p.rlpx.connection import HANDSHAKE_TIMEOUT_S
 from p2p.session import Phase, Session
 from p2p.worker import Launcher
 
@@ -57,6 +58,7 @@ class PeerSet:
         self._peer_log = logger.getChild("peer")
         public_key = config.private_key.public_key
         self._self_id = NodeID.from_public_key(public_key)
+        scheduler.set_full(config.max_peers == 0)  # which is so before the first peer comes
         self._max_inbound = max_inbound_conns(
             config.max_peers, config.dial_ratio, config.no_dial
         )
@@ -133,59 +135,73 @@ class PeerSet:
         return None
 
     def _make_room(self) -> None:
-        """Give up the oldest connection that has not proved who it is.
+        """Give up the oldest connection that is in its handshake.
 
         go-ethereum stops accepting while all slots are taken, so that 50 silent connections keep
-        everybody else out for 5 s. Whoever talks is done within some round trips; whoever is
-        silent gives way.
+        everybody else out for 5 s. Whoever means it is done within some round trips; whoever is
+        silent gives way. How far a handshake has come counts for nothing: up to the hello, which
+        ends it, everybody can forge everything.
         """
-        unproved = (s for s in self._pending if s.machine.state is State.AWAIT_AUTH)
-        victim = next(unproved, None) or next(iter(self._pending))
+        victim = next(iter(self._pending))
         self._log.debug("gave up %s: too many pending", format_address(victim.channel.remote_addr))
         victim.abort()
 
     # decisions (SessionOwner)
 
     def identity_known(self, session: Session) -> DiscReason | None:
-        node_id = self._node_of(session).id
-        reason = self._check_peer(session, node_id)
-        if reason is None and session.inbound:
-            self._scheduler.inbound_pending(node_id)
-        return reason
+        return self._check_peer(session, self._node_of(session).id)
 
     def hello_received(self, session: Session) -> DiscReason | None:
         if self._offers and not session.machine.shared:
             return DiscReason.USELESS_PEER
-        return self._check_peer(session, self._node_of(session).id)
+        node_id = self._node_of(session).id
+        reason = self._check_peer(session, node_id)
+        replaced = self._replaced_by(session, node_id)
+        if reason is None and replaced is not None:
+            replaced.end_locally(DiscReason.ALREADY_CONNECTED)
+            self._drop_peer(replaced)
+        return reason
+
+    # Two nodes that dial each other at once could each keep the connection that it happened to
+    # complete first, and refuse the other's. So both keep the one that the node with the greater ID
+    # has dialed. That node refuses the other connection while it awaits the answer to its hello;
+    # for the node with the smaller ID, the hello that it gets takes the place of its own dial.
+    # Before that hello it does not give way: until then anybody may claim to be the greater node.
 
     def _gives_way(self, session: Session, node_id: NodeID) -> bool:
-        """Whether the other connection of two nodes that dial each other at once is to be kept.
-
-        If each kept the one it happened to complete first, they could refuse both. So both keep
-        the one that the node with the greater ID has dialed, once the other end is proved.
-        """
-        if session.inbound == (node_id > self._self_id):
+        """Whether ours is the greater ID, and our own dial is to be kept instead of ``session``."""
+        if not session.inbound or node_id > self._self_id:
             return False
-        others = self._watchers if session.inbound else self._pending
         return any(
             other.phase is Phase.HANDSHAKE
             and other.machine.state is State.AWAIT_HELLO
             and other.machine.remote == session.machine.remote
-            for other in others
+            for other in self._watchers
         )
+
+    def _replaced_by(self, session: Session, node_id: NodeID) -> Session | None:
+        """Our own dial, a peer since a moment, which the greater node's dial is kept instead of."""
+        own = self._peers.get(node_id)
+        if own is None or own.inbound or not session.inbound or node_id < self._self_id:
+            return None
+        assert own.peer is not None
+        return own if own.peer.lifetime < HANDSHAKE_TIMEOUT_S else None
 
     def _check_peer(self, session: Session, node_id: NodeID) -> DiscReason | None:
         if self._stopping:
             return DiscReason.QUITTING
         if self._gives_way(session, node_id):
             return DiscReason.ALREADY_CONNECTED
+        connected = set(self._peers)
+        if self._replaced_by(session, node_id) is not None:
+            connected.discard(node_id)
         return check_peer(
             node_id,
             self_id=self._self_id,
             inbound=session.inbound,
             trusted=node_id in self._trusted,
-            connected=self._peers,
-            peer_count=len(self._peers),
+            connected=connected,
+            peer_count=len(connected),
             inbound_count=self._inbound_peers,
             max_peers=self._config.max_peers,
             max_inbound=self._max_inbound,
@@ -233,8 +249,6 @@ class PeerSet:
         """The handshake is over, one way or the other."""
         if session in self._pending:
             del self._pending[session]
-            if session.machine.remote is not None:
-                self._scheduler.inbound_done(self._node_of(session).id)
         if peer is None:
             addr = format_address(session.channel.remote_addr)
             self._log.debug("connection with %s failed: %s", addr, session.ending)
@@ -312,8 +326,8 @@ class PeerSet:
         self._stopping = True
         self.on_sockets_closed = on_sockets_closed
         for session in list(self._sessions):
-            session.end_locally(DiscReason.QUITTING)
             session.hurry(linger_s)
+            session.end_locally(DiscReason.QUITTING)
         self._check_stopped()
 
     def abort(self) -> None:

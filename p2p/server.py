@@ -3,7 +3,7 @@
 Every public method may be called from any thread. The server starts the I/O thread ``p2p-io``,
 which owns the listener, the peer set (:mod:`p2p.peerset`) and the dials (:mod:`p2p.dialing`), and
 the launcher of workers (:mod:`p2p.worker`); it hands commands over by ``post`` and ``call`` and
-touches nothing of theirs itself.
+touches nothing of theirs itself. :mod:`p2p.shutdown` knows the order in which all of it ends.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from __future__ import annotations
 import logging
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from enum import Enum
+from functools import partial
 from types import TracebackType
 from typing import Any
 
-from p2p.admission import max_dialed_conns, max_inbound_conns
 from p2p.attempts import DialAttempt
-from p2p.clock import Clock, SystemClock
+from p2p.clock import Clock, SystemClock, checked_timeout, finite_timeout
 from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer, check_has_key
 from p2p.crypto import PrivateKey
 from p2p.dial import DialScheduler
@@ -45,8 +45,8 @@ from p2p.netutil import Netlist
 from p2p.peer import Peer
 from p2p.peerset import PeerSet
 from p2p.protocol import Protocol
-from p2p.session import LINGER_S
-from p2p.worker import Launcher, join_threads
+from p2p.shutdown import Shutdown
+from p2p.worker import Launcher
 
 #: How long ``stop`` waits for connections and handlers to end.
 STOP_TIMEOUT_S = 5.0
@@ -54,6 +54,7 @@ STOP_TIMEOUT_S = 5.0
 
 class _State(Enum):
     NEW = "new"
+    STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -125,7 +126,7 @@ class Server:
         self._launcher = Launcher()
         scheduler: DialScheduler[Node] = DialScheduler(
             Node.from_parts(config.private_key.public_key).id,
-            max_dialed_conns(config.max_peers, config.dial_ratio, config.no_dial),
+            config.max_dialed_conns,
             config.max_pending_peers,
             config.netlist,
             random=random.Random(),
@@ -133,7 +134,9 @@ class Server:
         self._peer_set = PeerSet(
             config, self._loop, scheduler, self._launcher, self._events, logger
         )
-        self._dialing = Dialing(config, self._loop, self._peer_set, scheduler, logger)
+        self._dialing = Dialing(
+            config, self._loop, self._peer_set, scheduler, self._launcher, logger
+        )
         self._peer_set.on_change = self._dialing.schedule
         self._scheduler = scheduler
         self._logger = logger
@@ -150,36 +153,26 @@ class Server:
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Raises OSError if an address cannot be listened on or the process has no descriptors left,
-        and NodeDBError if the node database cannot be used (the server can then be started again),
-        ServerStateError if the server was started before.
+        Looks up host names, and so may take a while. Raises ServerStateError if it was started
+        before; OSError if an address cannot be listened on or the process has no descriptors left,
+        NodeDBError if the node database cannot be used, and what a protocol's ``dial_candidates``
+        raise (the server can then be started again); RuntimeError if the system has no more
+        threads, and ServerStopped if another thread has called ``stop`` (it is stopped then).
         """
         with self._lock:
             if self._state is not _State.NEW:
                 raise ServerStateError(f"cannot start: the server is {self._state.value}")
-            self._state = _State.RUNNING
+            self._state = _State.STARTING
         config = self.config
         if config.no_dial and config.listen_addr is None:
             self._log.warning("server is of no use: it neither dials nor listens")
-        finder = Finder(config, self._logger, self._deliver_candidate)
-        sock = None
+        deliver = partial(self._loop.post, self._dialing.try_candidate)
+        finder = Finder(config, self._logger, deliver)
         try:
-            sock = finder.start()
-            self._loop.start()
-            self._launcher.start()
-            self._finder = finder  # before the feed: sources of candidates may ask discovery
-            finder.start_feed()
+            self._open(finder)
         except BaseException:
-            self._finder = None
-            if sock is not None:
-                sock.close()
-            finder.stop(time.monotonic() + STOP_TIMEOUT_S)
-            with self._lock:
-                self._state = _State.NEW
+            self._abandon_start(finder)
             raise
-        if sock is not None:
-            self._listener = self._loop.call(Listener, self._loop, sock, self._peer_set.accept)
-        self._loop.post(self._begin_dialing, finder)
         self._log.info("started as %s", finder.node().url)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
@@ -187,32 +180,19 @@ class Server:
 
         Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
         by then (they are logged, too). Harmless when not running. May be called from a handler,
-        whose own thread is not waited for.
+        whose own thread is not waited for. A Ctrl-C cuts the waiting short.
         """
+        timeout = finite_timeout(timeout)
         with self._lock:
-            if self._state is _State.NEW:
-                self._state = _State.STOPPED
-                self._loop.stop()
-                self._events.close()
-                self._stopped.set()
-            if self._state is _State.RUNNING:
+            before = self._state
+            if before is not _State.STOPPED:
                 self._state = _State.STOPPING
-                mine = True
-            else:
-                mine = False
-        if not mine:
-            if not self._is_own_thread():
-                self._stopped.wait(timeout)
-            return []
-        left = self._shut_down(time.monotonic() + timeout)
-        if left:
-            self._log.warning("threads that did not end: %s", ", ".join(left))
-        with self._lock:
-            self._state = _State.STOPPED
-        self._events.close(self._loop.crash)
-        self._stopped.set()
-        self._log.info("stopped")
-        return left
+        if before in (_State.NEW, _State.RUNNING):
+            return self._end(time.monotonic() + timeout)
+        # Another thread is at it, or in start(), which then does it.
+        if not self._is_own_thread():
+            self._stopped.wait(max(0.0, timeout))
+        return []
 
     def wait(self) -> None:
         """Wait until the server is stopped, or until Ctrl-C is pressed in the main thread.
@@ -256,10 +236,12 @@ class Server:
     def remove_peer(self, node: Node, timeout: float | None = None) -> None:
         """Make ``node`` static no more and disconnect it.
 
-        Waits until its handlers have returned, at most ``timeout`` seconds (ReadTimeout). Handlers
-        call ``Peer.disconnect`` instead.
+        Waits until its handlers have returned, at most ``timeout`` seconds (ReadTimeout). Raises
+        ServerStopped or LoopCrashed if the server ends meanwhile. Handlers call
+        ``Peer.disconnect`` instead.
         """
         self._check_node(node)
+        timeout = checked_timeout(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._events.subscribe(capacity=1) as events:
             peer = self._loop.call(self._remove_static, node)
@@ -268,8 +250,14 @@ class Server:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise ReadTimeout(f"handlers of {peer} have not returned within {timeout:g} s")
-                with suppress(ReadTimeout):
+                try:
                     events.get(left)
+                except ReadTimeout:
+                    continue
+                except ServerStopped:
+                    self._raise_crash()
+                    raise
+        self._raise_crash()  # it leaves no peers either
 
     def add_trusted_peer(self, node: Node) -> None:
         """Let ``node`` connect even beyond ``max_peers``. It is not dialed for that."""
@@ -285,10 +273,13 @@ class Server:
         """Dial ``node`` now and return the running peer.
 
         Raises the ConnectError that says precisely why it did not become one, ServerStopped, or
-        LoopCrashed. ``timeout`` is in seconds, for all steps together.
+        LoopCrashed. ``timeout`` is in seconds from 0 up, for all steps together.
         """
         self._check_node(node)
         check_has_key("node", node)
+        timeout = finite_timeout(timeout)
+        if timeout < 0:
+            raise ConfigError(f"timeout: wanted at least 0 seconds, not {timeout:g}")
         waiter: Future[Peer] = Future()
         self._loop.call(self._dialing.connect, node, timeout, waiter)
         try:
@@ -328,13 +319,11 @@ class Server:
 
     def max_dialed_conns(self) -> int:
         """How many peers may be ones that the server found and dialed by itself."""
-        config = self.config
-        return max_dialed_conns(config.max_peers, config.dial_ratio, config.no_dial)
+        return self.config.max_dialed_conns
 
     def max_inbound_conns(self) -> int:
         """How many peers may be ones that dialed us."""
-        config = self.config
-        return max_inbound_conns(config.max_peers, config.dial_ratio, config.no_dial)
+        return self.config.max_inbound_conns
 
     def node_info(self) -> dict[str, Any]:
         """What we are, under the keys of go-ethereum's ``NodeInfo``."""
@@ -361,6 +350,41 @@ class Server:
 
     # inside
 
+    def _open(self, finder: Finder) -> None:
+        """Open everything, in its order."""
+        sock = finder.start()
+        try:
+            self._loop.start()
+            self._finder = finder  # before the feed: sources of candidates may ask discovery
+            self._launcher.start()
+            finder.start_feed()
+            self._loop.call(self._begin, finder, sock)
+        except BaseException:
+            if sock is not None and self._listener is None:
+                sock.close()
+            raise
+
+    def _begin(self, finder: Finder, sock: socket.socket | None) -> None:
+        """On ``p2p-io``: from here on the server runs, unless it was stopped while it started."""
+        if sock is not None:
+            self._listener = Listener(self._loop, sock, self._peer_set.accept)
+        with self._lock:
+            if self._state is not _State.STARTING:
+                raise ServerStopped("the server was stopped while it started")
+            self._state = _State.RUNNING
+        self._loop.post(self._begin_dialing, finder)
+
+    def _abandon_start(self, finder: Finder) -> None:
+        """Close what is open; what has not come to the I/O thread can be tried again."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        if self._loop.can_start:
+            finder.stop(deadline)
+            with self._lock:
+                if self._state is _State.STARTING:
+                    self._state = _State.NEW
+                    return
+        self._end(deadline)
+
     def _begin_dialing(self, finder: Finder) -> None:
         self._dialing.use(finder)
         for node in self.config.trusted_nodes:
@@ -368,9 +392,6 @@ class Server:
         for node in self.config.static_nodes:
             self._scheduler.add_static(node)
         self._dialing.schedule()
-
-    def _deliver_candidate(self, node: Node) -> None:
-        self._loop.post(self._dialing.try_candidate, node)
 
     def _remove_static(self, node: Node) -> Peer | None:
         self._dialing.remove_static(node.id)
@@ -381,8 +402,11 @@ class Server:
         if not isinstance(node, Node):
             raise ConfigError(f"want a Node, not {node!r}; parse_node(text) makes one of a URL")
         with self._lock:
-            if self._state is not _State.RUNNING:
-                raise ServerStateError(f"the server is {self._state.value}")
+            state = self._state
+        # The program's own code may run, and ask for something, before the start is complete.
+        is_ready = state is _State.STARTING and not self._loop.can_start
+        if state is not _State.RUNNING and not is_ready:
+            raise ServerStateError(f"the server is {state.value}")
 
     def _raise_crash(self) -> None:
         crash = self._loop.crash
@@ -396,44 +420,29 @@ class Server:
 
     # the end
 
-    def _shut_down(self, deadline: float) -> list[str]:
-        """Take everything down in order; returns the names of threads that are still there."""
-        closed = threading.Event()
-        helpers: list[threading.Thread] = []
-        if self._loop.post(self._begin_stop, deadline, closed, helpers):
-            closed.wait(max(0.0, deadline - time.monotonic()) / 2)
-        self._launcher.stop()
-        # Discovery before the launcher's threads: it wakes those that wait for its answers.
-        left = [] if self._finder is None else self._finder.stop(deadline)
-        left += self._launcher.join(deadline)
-        left += join_threads(helpers, deadline)
-        self._loop.post(self._peer_set.abort)
-        self._loop.stop()
-        if not self._loop.join(max(1.0, deadline - time.monotonic())):
-            left.append("p2p-io")
+    def _end(self, deadline: float) -> list[str]:
+        """Take everything down, and be stopped however that goes (Ctrl-C)."""
+        try:
+            left = self._shutdown().run(deadline)
+            if left:
+                self._log.warning("threads that did not end: %s", ", ".join(left))
+        finally:
+            with self._lock:
+                self._state = _State.STOPPED
+            self._events.close(self._loop.crash)
+            self._stopped.set()
+        self._log.info("stopped")
         return left
-
-    def _begin_stop(
-        self, deadline: float, closed: threading.Event, helpers: list[threading.Thread]
-    ) -> None:
-        if self._listener is not None:
-            self._listener.close()
-        helpers += self._dialing.stop()
-        # Half of the time for what was written to go out, the other half for the handlers.
-        linger_s = min(LINGER_S, max(0.0, deadline - time.monotonic()) / 2)
-        self._peer_set.stop(linger_s, closed.set)
 
     def _loop_ended(self, cause: BaseException | None) -> None:
         """Last call on ``p2p-io``; with a cause, it is dying of it."""
-        if cause is None:
-            return
-        if self._listener is not None:
-            self._listener.close()
-        self._dialing.stop()
-        self._peer_set.crash(cause)
-        self._launcher.stop()
-        self._events.close(cause)
-        self._stopped.set()
+        if cause is not None:
+            self._shutdown().crash(cause, partial(self._events.close, cause), self._stopped.set)
+
+    def _shutdown(self) -> Shutdown:
+        return Shutdown(
+            self._loop, self._launcher, self._peer_set, self._dialing, self._finder, self._listener
+        )
 
     def _is_own_thread(self) -> bool:
         return self._loop.is_current() or self._launcher.is_current()

@@ -29,7 +29,7 @@ from p2p.enode import Node
 from p2p.errors import DialStep, DiscReason, LoopCrashed, P2PError, PeerDisconnected
 from p2p.mailbox import Mailbox
 from p2p.net import Channel, Loop, Timer
-from p2p.peer import Peer
+from p2p.peer import Peer, ProtocolReadWriter
 from p2p.rlpx import (
     Connection,
     ConnectionFailed,
@@ -86,10 +86,10 @@ class SessionOwner(Protocol):
     """Who decides about sessions; all calls on ``p2p-io``."""
 
     def identity_known(self, session: Session) -> DiscReason | None:
-        """The remote's key is proved. Returns why to refuse it, or None."""
+        """The remote says who it is; no proof yet. Returns why to refuse it, or None."""
 
     def hello_received(self, session: Session) -> DiscReason | None:
-        """The remote's hello is here. Returns why to refuse it, or None."""
+        """The remote's hello is here, which proves its key. Returns why to refuse it, or None."""
 
     def session_opened(self, session: Session) -> Peer:
         """The handshake is complete: make the peer, and start its workers."""
@@ -130,12 +130,15 @@ class Session:
         self.peer: Peer | None = None
         self.ending: Ending | None = None
         self.linger_s = LINGER_S
+        self._write_timeout_s = FRAME_WRITE_TIMEOUT_S
         self._workers = 0
         self._held = False
         self._next_batch: list[bytes] = []  # framed, for when the channel has sent the last one
         self._write_deadline: float | None = None
         self._timer: Timer | None = None
         self._stall_timer: Timer | None = None
+        # while reading is held: the inboxes not reported yet, and how often each was read from
+        self._watched: dict[ProtocolReadWriter, int] = {}
         self.channel = Channel(loop, sock, self)
         self._write()
         self._arm_timer()
@@ -169,13 +172,21 @@ class Session:
         self._write_deadline = None
         self._write()
 
+    def sending_failed(self, error: OSError) -> None:
+        """The remote is gone, but the handlers have not read all that it said: writes fail now."""
+        self._write_deadline = None
+        ending = Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error)
+        self.outbox.close(ending.error, discard=True)
+
     def connection_lost(self, error: OSError | None) -> None:
         self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
         self.phase = Phase.CLOSED
-        for timer in (self._timer, self._stall_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._stall_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # The peer leads here, and the program may keep it for long.
+        self.machine.drop_buffers()
+        self._next_batch = []
         self._owner.socket_closed(self)
         self._check_ended()
 
@@ -222,7 +233,9 @@ class Session:
         self._held = True
         self.channel.pause_reading()
         self.machine.hold_reading()
-        self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stall)
+        assert self.peer is not None
+        self._watched = {rw: rw.inbox.gets for rw in self.peer.running}
+        self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stalls)
 
     def _resume(self) -> None:
         if not self._held or self.peer is None or self.phase is not Phase.OPEN:
@@ -230,22 +243,30 @@ class Session:
         if any(rw.inbox.is_full for rw in self.peer.running):
             return
         self._held = False
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
+        self._stop_watching()
         self.machine.release_reading(self.loop.now())
         self.channel.resume_reading()
 
-    def _report_stall(self) -> None:
+    def _report_stalls(self) -> None:
+        """Report once each handler that has read nothing since it was last looked at."""
         assert self.peer is not None
-        for rw in self.peer.running:
-            if rw.inbox.is_full:
-                where = where_is(rw.thread)
-                self.peer.log.warning(
-                    "handler of %s has not read for %g s with a full inbox; it is at %s",
-                    rw.protocol.cap,
-                    STALL_REPORT_S,
-                    where,
-                )
+        # No inbox fills up while nothing is read, so those that are not full need no watching.
+        full = {rw: gets for rw, gets in self._watched.items() if rw.inbox.is_full}
+        self._watched = {rw: rw.inbox.gets for rw, gets in full.items() if rw.inbox.gets != gets}
+        for rw in full.keys() - self._watched.keys():
+            self.peer.log.warning(
+                "handler of %s has not read for %g s with a full inbox; it is at %s",
+                rw.protocol.cap,
+                STALL_REPORT_S,
+                where_is(rw.thread),
+            )
+        if self._watched:
+            self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stalls)
+
+    def _stop_watching(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     # writing
 
@@ -265,7 +286,7 @@ class Session:
         if buffers:
             self.channel.send(buffers)
         if self.channel.unsent_bytes > 0:
-            self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
+            self._write_deadline = self.loop.now() + self._write_timeout_s
             if self._timer is None:  # it was not needed between two batches of a flush
                 self._arm_timer()
         elif not self.outbox.is_empty or self._next_batch:
@@ -286,8 +307,8 @@ class Session:
         self._end(Ending(reason, False, self.machine.step), flush=flush)
 
     def hurry(self, linger_s: float) -> None:
-        """The server stops: give what is still to be sent only ``linger_s`` seconds."""
-        self.linger_s = linger_s
+        """The server stops: what is still to be sent has only ``linger_s`` seconds from now on."""
+        self.linger_s = self._write_timeout_s = linger_s
         if self.phase is Phase.FLUSHING:
             self._write_deadline = self.loop.now() + linger_s
             self._arm_timer()
@@ -319,6 +340,8 @@ class Session:
                 self._close()  # there is nobody to flush to any more
             return
         self.ending = ending
+        _drop_tracebacks(ending.cause)
+        self._stop_watching()
         ours = not ending.by_remote and ending.cause is None
         self.outbox.close(ending.error, discard=not flush)
         if self.peer is not None:
@@ -332,7 +355,8 @@ class Session:
             return
         # Read on, and throw it away: a remote that waits for us to read would not read itself.
         self.channel.resume_reading()
-        self._write_deadline = self.loop.now() + FRAME_WRITE_TIMEOUT_S
+        self._write_deadline = self.loop.now() + self._write_timeout_s
+        self._arm_timer()
         self._write()
 
     def _close(self) -> None:
@@ -377,6 +401,13 @@ class Session:
 
     def _write_timed_out(self) -> None:
         """The remote does not read: no last words would reach it either."""
-        error = TimeoutError(f"remote has not read for {FRAME_WRITE_TIMEOUT_S:g} s")
+        error = TimeoutError(f"remote has not read for {self._write_timeout_s:g} s")
         self._end(Ending(DiscReason.NETWORK_ERROR, False, self.machine.step, error))
         self.channel.abort()
+
+
+def _drop_tracebacks(error: BaseException | None) -> None:
+    """Let go of the frames in which an error was raised, which hold what was received."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

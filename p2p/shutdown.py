@@ -2,21 +2,25 @@
 
 ::
 
-    what                                        why then
-    no more connections, dials; peers are told  what was written before still goes out: half the time
-    discovery and its database                  it wakes those that wait for its answers
-    handlers and blocking jobs                  they have heard of the end, and may take the other half
-    the I/O thread                              it has served all of them
+    what                            why then
+    listener, dials, connections    what was written still goes out, within half of the time
+    discovery and its database      it wakes those that wait for its answers
+    handlers and blocking jobs      they have heard of the end; theirs is the other half
+    the I/O thread                  it has served all of them
 
 The thread that stops the server runs it; the first line happens on ``p2p-io``. What is not done in
-time is given up, and however a shutdown ends, it has told the I/O thread to end.
+time is given up, and however a shutdown ends, it has told the I/O thread to end. When the I/O
+thread dies, it wakes all waiters itself; a shutdown may follow.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from p2p.dialing import Dialing
 from p2p.finder import Finder
@@ -45,8 +49,12 @@ class Shutdown:
 
         The time is that of ``time.monotonic()``. May be interrupted, and may be run twice.
         """
+        left: list[str] = []
         try:
-            left = self._end_peers_and_helpers(deadline)
+            left += self._end_peers_and_helpers(deadline)
+        except BaseException:  # Ctrl-C: tell everybody, and wait for nobody
+            self._end_peers_and_helpers(time.monotonic())
+            raise
         finally:
             self.loop.post(self.peer_set.abort)
             self.loop.stop()
@@ -54,9 +62,24 @@ class Shutdown:
             left.append(self.loop.name)
         return left
 
+    def crash(self, cause: BaseException, *wake: Callable[[], object]) -> None:
+        """On ``p2p-io``, which is dying of ``cause``: wake whoever waits, and leave nothing open.
+
+        Waiters come first. A step that fails, too, holds up none of the others; the last of such
+        errors is raised.
+        """
+        steps: list[Callable[[], object]] = [partial(self.peer_set.crash, cause), *wake]
+        steps += [self.dialing.stop, self.launcher.stop]
+        if self.listener is not None:
+            steps.append(self.listener.close)
+        with ExitStack() as last_to_first:
+            for step in reversed(steps):
+                last_to_first.callback(step)
+
     def _end_peers_and_helpers(self, deadline: float) -> list[str]:
         closed = threading.Event()
-        if self.loop.post(self._begin, deadline, closed):
+        # A loop that was never started would take it, and never run it.
+        if not self.loop.can_start and self.loop.post(self._begin, deadline, closed):
             closed.wait(max(0.0, deadline - time.monotonic()) / 2)
         self.launcher.stop()
         left = [] if self.finder is None else self.finder.stop(deadline)

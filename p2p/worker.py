@@ -109,12 +109,12 @@ class Launcher:
 def join_threads(threads: Sequence[threading.Thread], deadline: float) -> list[str]:
     """Join threads, all under one deadline; returns the names of those that go on.
 
-    Neither the calling thread is waited for nor one that has not been started (yet).
+    Neither the calling thread is waited for nor one that does not run, or not yet.
     """
     current = threading.current_thread()
     left = []
     for thread in threads:
-        if thread is not current and thread.ident is not None:
+        if thread is not current and thread.is_alive():
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 left.append(thread.name)

@@ -370,3 +370,25 @@ def test_hello_is_measured_in_bytes_not_in_characters() -> None:
 
 def test_name_that_is_not_unicode_is_refused() -> None:
     assert refusal(name="\ud800").startswith("name: ")
+
+
+class Lacking(SystemClock):
+    """A clock without one of its methods."""
+
+    def __init__(self, lacking: str) -> None:
+        setattr(self, lacking, None)
+
+
+@pytest.mark.parametrize(
+    "method", ["monotonic", "time_unix", "sleep_for", "on_advance", "off_advance"]
+)
+def test_clock_must_have_all_its_methods(method: str) -> None:
+    text = refusal(clock=Lacking(method))
+    assert text.startswith("clock: ") and method in text
+
+
+def test_shares_of_max_peers_follow_from_the_options() -> None:
+    made = config(max_peers=50, dial_ratio=2)
+    assert (made.max_dialed_conns, made.max_inbound_conns) == (25, 25)
+    made = config(max_peers=50, no_dial=True)
+    assert (made.max_dialed_conns, made.max_inbound_conns) == (0, 50)

@@ -81,8 +81,6 @@ class Round:
     peers_removed: Sequence[int] = ()
     add_static: Sequence[int] = ()
     remove_static: Sequence[int] = ()
-    pending: Sequence[int] = ()
-    pending_done: Sequence[int] = ()
     succeeded: Sequence[int] = ()
     failed: Sequence[int] = ()
     discovered: Sequence[int] = ()
@@ -122,10 +120,6 @@ class Play:
             self.dialing.add_static(node(number))
         for number in turn.remove_static:
             self.dialing.remove_static(node_id(number))
-        for number in turn.pending:
-            self.dialing.inbound_pending(node_id(number))
-        for number in turn.pending_done:
-            self.dialing.inbound_done(node_id(number))
         for number in turn.succeeded:
             self.add_peer(number, True)
             self.dialing.dial_done(node_id(number))
@@ -226,42 +220,6 @@ def test_static_node_that_leaves_late_is_dialed_at_once() -> None:
             Round(),
             Round(),
             Round(peers_removed=[1], want=[1]),
-        ]
-    )
-
-
-def test_static_node_is_not_dialed_while_inbound_pending() -> None:
-    Play(scheduler()).run(
-        [
-            Round(pending=[1], add_static=[1, 2], want=[2]),
-            Round(pending_done=[1], want=[1]),
-        ]
-    )
-
-
-def test_static_node_whose_pending_inbound_became_a_peer_is_not_dialed() -> None:
-    Play(scheduler()).run(
-        [
-            Round(pending=[1], add_static=[1]),
-            Round(inbound_peers=[1], pending_done=[1]),
-            Round(peers_removed=[1], want=[1]),
-        ]
-    )
-
-
-def test_found_node_is_not_dialed_while_inbound_pending() -> None:
-    Play(scheduler(max_dialed=4)).run(
-        [
-            Round(dialed_peers=[1, 2], pending=[3], discovered=[3, 4, 5], want=[4, 5]),
-            Round(
-                inbound_peers=[3],
-                pending_done=[3],
-                succeeded=[4],
-                failed=[5],
-                discovered=[3, 6],
-                want=[6],
-            ),
-            Round(peers_removed=[3], pending=[7], discovered=[3, 7], want=[3]),
         ]
     )
 
@@ -405,16 +363,6 @@ def test_resolved_address_outside_net_restrict_is_refused() -> None:
     assert "9.9.9.9" in str(error)
 
 
-def test_pending_inbound_is_told_from_a_dial_by_the_text() -> None:
-    dialing = scheduler()
-    dialing.inbound_pending(node_id(1))
-    dialing.begin(node(2), T0)
-    pending, dialed = (dialing.check_dial(node(number), T0) for number in (1, 2))
-    assert type(pending) is type(dialed) is AlreadyDialing
-    assert "dialing us" in str(pending)
-    assert str(pending) != str(dialed)
-
-
 def test_recently_dialed_tells_how_long_to_wait() -> None:
     dialing = scheduler()
     dialing.begin(node(1), T0)
@@ -440,9 +388,7 @@ def test_reasons_are_checked_in_the_order_of_go_ethereum() -> None:
     dialing.begin(node(1), T0)
     for number in (1, 2):
         dialing.peer_added(node_id(number), True)
-        dialing.inbound_pending(node_id(number))
-    dialing.inbound_pending(node_id(3))
-    for number in (2, 3, 4, 5):
+    for number in (2, 3, 4):
         dialing.begin(node(number), T0)
         dialing.dial_done(node_id(number))
     reasons = [
@@ -453,9 +399,8 @@ def test_reasons_are_checked_in_the_order_of_go_ethereum() -> None:
             node(1),
             node(2),
             node(3),
-            node(4),
+            node(4, ip="10.0.0.4"),
             node(5, ip="10.0.0.5"),
-            node(6, ip="10.0.0.6"),
         )
     ]
     assert [type(reason) for reason in reasons] == [
@@ -463,12 +408,52 @@ def test_reasons_are_checked_in_the_order_of_go_ethereum() -> None:
         NoEndpoint,
         AlreadyDialing,
         AlreadyConnected,
-        AlreadyDialing,
         NetRestricted,
         RecentlyDialed,
         TooManyPeers,
     ]
     assert all(reason is not None and reason.step is DialStep.CHECK for reason in reasons)
+
+
+# Static nodes that are never dialed.
+
+
+def test_static_node_that_can_never_be_dialed_is_told_of_once_with_the_reason() -> None:
+    dialing = scheduler(net_restrict="10.0.0.0/8", static=[1, SELF])
+    dialing.add_static(node(2, ip=None))
+    dialing.add_static(node(3, tcp=0, ip="10.0.0.3"))
+    assert dialing.poll(T0) == []
+    told = {refused.id: type(error) for refused, error in dialing.poll_refusals()}
+    assert told == {
+        node_id(1): NetRestricted,
+        node_id(SELF): IsSelf,
+        node_id(2): NoEndpoint,
+        node_id(3): NoEndpoint,
+    }
+    dialing.peer_added(node_id(1), False)
+    dialing.peer_removed(node_id(1), False)
+    assert dialing.poll(T0) == dialing.poll_refusals() == []
+
+
+def test_static_node_that_is_added_again_is_told_of_again() -> None:
+    dialing = scheduler(net_restrict="10.0.0.0/8", static=[1])
+    for _ in range(2):
+        dialing.poll(T0)
+        assert len(dialing.poll_refusals()) == 1
+        dialing.add_static(node(1))
+
+
+def test_static_node_that_is_not_dialed_for_now_is_not_told_of() -> None:
+    dialing = scheduler(static=[1, 2, 3, 4])
+    dialing.peer_added(node_id(1), False)
+    dialing.begin(node(2), T0)
+    dialing.begin(node(3), T0)
+    dialing.dial_done(node_id(3))
+    dialing.poll(T0)
+    dialing.set_full(True)
+    dialing.add_static(node(5))
+    dialing.poll(T0)
+    assert dialing.poll_refusals() == []
 
 
 # Nodes whose address discovery is to find.

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -117,10 +119,12 @@ class Owner:
     def resolved(self, node: p2p.Node, found: p2p.Node | None) -> None:
         self.told.append(found)
 
-    def run_blocking(self, name: str, job: Callable[[], None]) -> None:
-        if self.no_threads:
-            raise RuntimeError("can't start new thread")
-        self.threads.append(threading.Thread(target=job, name=name))
+    def run_blocking(
+        self, name: str, job: Callable[[], None], on_failed: Callable[[RuntimeError], None]
+    ) -> None:
+        fail = partial(on_failed, RuntimeError("can't start new thread"))
+        target = fail if self.no_threads else job
+        self.threads.append(threading.Thread(target=target, name=name))
         self.threads[-1].start()
 
     def open_session(
@@ -319,7 +323,9 @@ def test_name_is_looked_up_in_a_thread_and_dialed(owner: Owner, there: p2p.Node)
     assert [thread.name for thread in owner.threads] == [f"p2p-dns-{there.id.short}"]
 
 
-@pytest.mark.parametrize("name", ["a..b", "x" * 70 + ".example"], ids=lambda name: name[:4])
+@pytest.mark.parametrize(
+    "name", ["a..b", "x" * 70 + ".example", "a\0b"], ids=["empty label", "long label", "null"]
+)
 def test_name_that_is_none_is_not_resolved(owner: Owner, name: str) -> None:
     owner.dial(stranger(None).with_hostname(name))
     error = owner.error()
@@ -331,6 +337,100 @@ def test_address_of_a_name_outside_net_restrict_is_not_dialed(owner: Owner) -> N
     owner.forbidden = HOST
     owner.dial(stranger(None).with_hostname("localhost"))
     assert type(owner.error()) is p2p.NetRestricted
+
+
+# what nobody has thought of
+
+
+def test_search_that_fails_of_anything_is_a_search_that_found_nothing(
+    owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(node: p2p.Node) -> p2p.Node:
+        raise LookupError("a fault of the finder")
+
+    owner.answer = answer
+    owner.dial(stranger(None))
+    assert type(owner.error()) is p2p.NoEndpoint
+    assert owner.told == [None]
+    (record,) = (r for r in caplog.records if r.levelno == logging.ERROR)
+    assert record.exc_info is not None and "a fault of the finder" in record.getMessage()
+
+
+# the user's dialer
+
+
+class Scripted:
+    """A dialer that answers as the test has it, and keeps what it has returned."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self._answer = answer
+        self.returned: list[Any] = []
+
+    def dial(self, node: p2p.Node, timeout_s: float) -> Any:
+        self.returned.append(self._answer())
+        return self.returned[-1]
+
+
+def test_socket_of_a_dialer_is_taken_over_so_that_closing_it_does_no_harm(owner: Owner) -> None:
+    ours, theirs = socket.socketpair()
+    owner.dialer = Scripted(lambda: ours)
+    owner.dial(stranger())
+    session = owner.session()
+    ours.close()
+    session.sock.sendall(b"still open")
+    with theirs:
+        assert theirs.recv(100) == b"still open"
+
+
+def test_socket_that_a_dialer_returns_twice_is_refused_the_second_time(owner: Owner) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        owner.dialer = Scripted(lambda: ours)
+        owner.dial(stranger())
+        first = owner.session()
+        owner.dial(stranger())
+        error = owner.error()
+        assert type(error) is p2p.Unreachable and "want an open socket" in str(error)
+        first.sock.sendall(b"still open")
+        assert theirs.recv(100) == b"still open"
+
+
+def test_socket_with_tls_is_refused_and_stays_the_dialers(owner: Owner) -> None:
+    ours, theirs = socket.socketpair()
+    tls = ssl.create_default_context().wrap_socket(
+        ours, server_hostname="node.example", do_handshake_on_connect=False
+    )
+    with tls, theirs:
+        owner.dialer = Scripted(lambda: tls)
+        owner.dial(stranger())
+        error = owner.error()
+        assert type(error) is p2p.Unreachable and "want a plain TCP socket" in str(error)
+        assert tls.fileno() >= 0
+
+
+class Mute(OSError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class MuteFault(ValueError):
+    __str__ = __repr__ = Mute.__str__
+
+
+@pytest.mark.parametrize("kind", [Mute, MuteFault])
+def test_error_of_a_dialer_whose_text_fails_is_named_by_its_class(
+    owner: Owner, kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer() -> None:
+        raise kind("x")
+
+    owner.dialer = Scripted(answer)
+    owner.dial(stranger())
+    error = owner.error()
+    assert type(error) is p2p.Unreachable
+    assert str(error) == f"the dialer failed with a {kind.__name__} without a text"
 
 
 # no more threads
@@ -357,7 +457,7 @@ def test_cancel_during_the_search_tells_waiters_and_not_the_owner(
     dial = owner.dial(there.with_ip(None))
     waiter: Future[p2p.Peer] = Future()
     dial.waiters.append(waiter)
-    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"), p2p.DiscReason.QUITTING)
     assert isinstance(waiter.exception(0), p2p.ServerStopped)
     release.set()
     owner.threads[0].join(WAIT_S)
@@ -365,11 +465,13 @@ def test_cancel_during_the_search_tells_waiters_and_not_the_owner(
     assert owner.sessions == [] and owner.told == [] and not owner.outcome.done()
 
 
-def test_cancel_during_the_handshake_ends_it(owner: Owner, there: p2p.Node) -> None:
+def test_cancel_during_the_handshake_ends_it_with_the_reason(
+    owner: Owner, there: p2p.Node
+) -> None:
     dial = owner.dial(there)
     session = owner.session()
-    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
-    assert session.reason is p2p.DiscReason.REQUESTED
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"), p2p.DiscReason.QUITTING)
+    assert session.reason is p2p.DiscReason.QUITTING
     owner.loop.call(session.settle, None)
     assert not owner.outcome.done()
 
@@ -378,7 +480,7 @@ def test_cancel_before_the_connection_leaves_no_socket(owner: Owner, there: p2p.
     def begin_and_cancel() -> None:
         dial = Dial(owner, there, False)
         dial.start()
-        dial.cancel(p2p.ServerStopped("over"))
+        dial.cancel(p2p.ServerStopped("over"), p2p.DiscReason.QUITTING)
 
     owner.loop.call(begin_and_cancel)
     owner.loop.call(int)
@@ -396,7 +498,7 @@ def test_socket_of_a_dialer_that_comes_after_the_cancel_is_closed(owner: Owner) 
 
     owner.dialer = Late()
     dial = owner.dial(stranger())
-    owner.loop.call(dial.cancel, p2p.ServerStopped("over"))
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"), p2p.DiscReason.QUITTING)
     release.set()
     owner.threads[0].join(WAIT_S)
     with theirs:

@@ -28,8 +28,9 @@ LAYERS: list[set[str]] = [
     {"message", "mailbox", "pipe", "protocol", "peer", "worker", "whereis"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("admission", "attempts", "backoff", "bag", "dial", "config", "finder", "session"),
-        *("peerset", "dialerror", "dialtask", "dialing", "server"),
+        *("admission", "attempts", "backoff", "bag", "crowd", "dial", "config", "finder"),
+        "session",
+        *("peerset", "dialerror", "dialtask", "dialing", "shutdown", "server"),
     },
     {FACE},
     {"cli", "monitor", "sim"},
@@ -48,7 +49,7 @@ WITHIN: dict[str, set[str]] = {
     "protocol": {"message"},
     "peer": {"message", "mailbox", "protocol"},
     "worker": {"peer"},
-    "dial": {"admission", "bag"},
+    "dial": {"crowd", "admission", "bag"},
     "config": {"admission", "dial"},
     "finder": {"config"},
     "peerset": {"admission", "dial", "config", "session"},
@@ -58,9 +59,9 @@ WITHIN: dict[str, set[str]] = {
         *("attempts", "backoff", "config", "dial", "dialerror", "dialtask", "finder", "peerset"),
         "session",
     },
+    "shutdown": {"dialing", "finder", "peerset", "session"},
     "server": {
-        *("admission", "attempts", "config", "dial", "dialing", "dialtask", "finder"),
-        *("peerset", "session"),
+        *("attempts", "config", "dial", "dialing", "dialtask", "finder", "peerset", "shutdown"),
     },
 }
 
@@ -73,7 +74,7 @@ TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 PURE = (
     *("_version", "errors", "codec", "crypto", "enr", "netutil", "rlpx", "discover"),
     *("enode.distance", "enode.ids", "enode.node", "enode.url"),
-    *("admission", "attempts", "backoff", "bag", "dial", "randomsource"),
+    *("admission", "attempts", "backoff", "bag", "crowd", "dial", "randomsource"),
 )
 #: The thin service around discovery's pure engine.
 NOT_PURE = ("discover.driver", "discover.ntp", "discover.service", "discover.walk")

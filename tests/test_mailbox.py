@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from p2p.errors import PipeClosed, ReadTimeout
+from p2p.errors import ConfigError, PipeClosed, ReadTimeout
 from p2p.mailbox import ITEM_BYTES, LIMIT_BYTES, Mailbox
 from tests.nodes import WAIT_S
 
@@ -225,6 +225,40 @@ def test_close_wakes_every_waiter_each_with_an_error_of_its_own() -> None:
     for thread in threads:
         thread.join(WAIT_S)
     assert len({id(error) for error in errors}) == 6
+
+
+def test_error_is_made_without_the_lock() -> None:
+    def make_error() -> PipeClosed:
+        assert not mailbox._lock.locked()
+        return PipeClosed("over")
+
+    mailbox = Mailbox()
+    mailbox.close(make_error, discard=False)
+    for use in (mailbox.get, lambda: mailbox.put(item(0))):
+        with pytest.raises(PipeClosed):
+            use()
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "3", [], 1j], ids=repr)
+def test_timeout_that_is_no_number_is_refused(timeout: object) -> None:
+    mailbox = Mailbox()
+    mailbox.put(item(1))
+    with pytest.raises(ConfigError, match="timeout: wanted a number"):
+        mailbox.get(timeout)  # type: ignore[arg-type]
+    assert mailbox.get(0) == item(1)
+
+
+@pytest.mark.parametrize(
+    "timeout", [None, float("inf"), 1e300, 10**400], ids=["None", "inf", "1e300", "10**400"]
+)
+def test_timeout_without_end_waits(timeout: float | None) -> None:
+    mailbox = Mailbox()
+    got: list[object] = []
+    thread = in_thread(lambda: got.append(mailbox.get(timeout)))
+    await_blocked(thread)
+    mailbox.offer([item(1)])
+    thread.join(WAIT_S)
+    assert got == [item(1)]
 
 
 def test_discarding_frees_the_full_mailbox() -> None:

@@ -390,3 +390,14 @@ def test_version_4_peer_is_served_without_compression(nodes: Nodes) -> None:
     remote.send(2, b"\xc0")
     assert talk.read() == p2p.Msg(2, b"\xc0")
     assert isinstance(remote, Remote) and not remote.machine.compresses
+
+
+@pytest.mark.parametrize("code", [1.0, "1", None, b"1"], ids=repr)
+def test_code_that_is_no_int_is_the_writer_s_error_and_harms_nobody(
+    nodes: Nodes, code: Any
+) -> None:
+    _server, remote, talk = joined(nodes)
+    with pytest.raises(TypeError):
+        talk.rw.write_msg(p2p.Msg(code))
+    talk.rw.write_msg(p2p.Msg(True))
+    assert remote.read() == (1, b"")

@@ -18,25 +18,23 @@ from tests.hostile.target import Inbox, Target, dial, eventually, target
 
 
 @pytest.mark.parametrize(
-    ("arrivals", "gives_way"),
+    "arrivals",
     [
-        (["silent", "silent", "silent"], 0),
-        (["proved", "silent", "silent"], 1),
-        (["proved", "proved", "silent"], 2),
-        (["silent", "proved", "proved"], 0),
-        (["proved", "silent", "proved"], 1),
-        (["half", "silent", "proved"], 0),
-        (["proved", "proved", "proved"], 0),
+        ["silent", "silent", "silent"],
+        ["acked", "silent", "silent"],
+        ["half", "silent", "acked"],
+        ["acked", "acked", "acked"],
     ],
     ids=str,
 )
-def test_oldest_that_has_not_proved_its_key_gives_way(arrivals: list[str], gives_way: int) -> None:
+def test_oldest_pending_gives_way_however_far_it_has_come(arrivals: list[str]) -> None:
+    """Everybody can get an ack in any name, so having one makes nobody worth more."""
     with target(max_pending_peers=len(arrivals)) as victim:
         remotes: list[Remote] = []
         try:
             for kind in arrivals:
                 remotes.append(victim.attack())
-                if kind == "proved":
+                if kind == "acked":
                     remotes[-1].shake_hands()
                 elif kind == "half":
                     remotes[-1].send_raw(remotes[-1].pending()[:50])
@@ -48,7 +46,7 @@ def test_oldest_that_has_not_proved_its_key_gives_way(arrivals: list[str], gives
         finally:
             for remote in remotes:
                 remote.sock.close()
-        assert f":{ports[gives_way]}:" in line
+        assert f":{ports[0]}:" in line
         victim.await_quiet()
 
 
@@ -89,6 +87,20 @@ def test_address_outside_net_restrict_does_not_count_as_an_attempt() -> None:
         assert not accept(victim, "1.1.1.1")
         victim.log.await_line("outside net_restrict")
         assert accept(victim, "8.8.8.8")
+
+
+# no room for anybody
+
+
+def test_server_for_no_peers_dials_only_trusted_static_nodes() -> None:
+    with RemoteListener() as refused, RemoteListener() as trusted:
+        nodes = [refused.node, trusted.node]
+        with target(max_peers=0, static_nodes=nodes, trusted_nodes=[trusted.node]) as victim:
+            with trusted.accept() as remote:
+                remote.open()
+                eventually(lambda: victim.server.peer_count() == 1)
+                assert victim.server._loop.call(lambda: list(victim.server._dialing._dials)) == []
+                assert victim.server.dial_attempts(refused.node) == []
 
 
 # what is told
@@ -208,20 +220,68 @@ def test_greater_node_keeps_its_own_dial(keys: tuple[p2p.PrivateKey, p2p.Private
             assert not inbox.peer().inbound
 
 
-def test_smaller_node_gives_its_own_dial_up(keys: tuple[p2p.PrivateKey, p2p.PrivateKey]) -> None:
+def test_smaller_node_replaces_its_own_dial_by_the_greater_nodes_hello(
+    keys: tuple[p2p.PrivateKey, p2p.PrivateKey],
+) -> None:
+    smaller, greater = keys
+    inbox = Inbox()
+    with target(inbox.run, private_key=smaller) as victim, RemoteListener(greater) as listener:
+        with victim.server.subscribe_events() as events:
+            join = dial(victim, listener.node)
+            with listener.accept() as dialed, victim.attack(key=greater) as inbound:
+                inbound.shake_hands()
+                dialed.open()
+                assert join() is None
+                assert not inbox.peer().inbound
+                inbound.say_hello()
+                inbound.receive_hello()
+                assert dialed.disconnect_reason() is DiscReason.ALREADY_CONNECTED
+                assert inbox.peer().inbound
+                assert inbox.ending().reason is DiscReason.ALREADY_CONNECTED
+                (peer,) = victim.server.peers()
+                assert peer.inbound
+                told = [events.get(PATIENCE_S) for _ in range(3)]
+            assert [event.type for event in told] == ["add", "drop", "add"]
+    inbox.ending()
+
+
+def test_peer_of_some_time_is_not_replaced(keys: tuple[p2p.PrivateKey, p2p.PrivateKey]) -> None:
     smaller, greater = keys
     inbox = Inbox()
     with target(inbox.run, private_key=smaller) as victim, RemoteListener(greater) as listener:
         join = dial(victim, listener.node)
-        with listener.accept() as dialed, victim.attack(key=greater) as inbound:
-            inbound.shake_hands()
-            dialed.shake_hands()
-            dialed.machine._enter(State.AWAIT_HELLO)
-            assert dialed.disconnect_reason() is DiscReason.ALREADY_CONNECTED
-            assert type(join()) is p2p.AlreadyConnected
-            inbound.say_hello()
-            inbound.receive_hello()
-            assert inbox.peer().inbound
+        with listener.accept() as dialed:
+            dialed.open()
+            assert join() is None
+            inbox.peer()
+            victim.clock.advance(5.0)
+            with victim.attack(key=greater) as inbound:
+                inbound.shake_hands()
+                inbound.machine._enter(State.AWAIT_HELLO)
+                assert inbound.disconnect_reason() is DiscReason.ALREADY_CONNECTED
+            dialed.send((0, b"still here"))
+            assert inbox.message().payload == b"still here"
+    inbox.ending()
+
+
+def test_forged_handshake_ends_no_dial_to_the_node_in_whose_name_it_is(
+    keys: tuple[p2p.PrivateKey, p2p.PrivateKey],
+) -> None:
+    smaller, greater = keys
+    inbox = Inbox()
+    with target(inbox.run, private_key=smaller) as victim, RemoteListener(greater) as listener:
+        with victim.attack(key=greater) as forger:
+            forger.shake_hands()  # as far as one gets without the key
+            join = dial(victim, listener.node)
+            with listener.accept() as dialed:
+                dialed.open()
+                assert join() is None
+                peer = inbox.peer()
+                assert not peer.inbound
+                victim.clock.advance(5.0)
+                victim.log.await_line("no hello in 5 s")
+                assert victim.server.peers() == [peer]
+    inbox.ending()
 
 
 def test_dial_that_has_no_answer_keeps_nobody_out(

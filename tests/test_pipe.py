@@ -50,6 +50,15 @@ def test_payload_that_is_no_bytes_is_refused(payload: object) -> None:
         one.write_msg(p2p.Msg(0, payload))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("code", [1.0, "1", None, b"1"])
+def test_code_that_is_no_int_is_refused(code: object) -> None:
+    one, other = p2p.msg_pipe()
+    with pytest.raises(TypeError):
+        one.write_msg(p2p.Msg(code))  # type: ignore[arg-type]
+    with pytest.raises(p2p.ReadTimeout):
+        other.read_msg(timeout=0)
+
+
 def test_negative_code_is_refused() -> None:
     one, _other = p2p.msg_pipe()
     with pytest.raises(p2p.CodeOutOfRange):

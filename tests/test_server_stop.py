@@ -361,3 +361,29 @@ def test_ctrl_c_ends_wait_cleanly(nodes: Nodes, with_peer: bool) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_ctrl_c_in_stop_leaves_a_server_that_is_stopped(nodes: Nodes) -> None:
+    def interrupt(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        """A handler that is told of the end, and returns long after it."""
+        running.set()
+        assert list(rw) == []
+        signal.pthread_kill(main, signal.SIGINT)
+        over.wait(WAIT_S)
+
+    main = threading.main_thread().ident or 0
+    running, over = threading.Event(), threading.Event()
+    server = nodes.start(
+        no_discovery=False, protocols=[p2p.Protocol("test", 1, 8, interrupt)]
+    )
+    nodes.remote(server).join()
+    assert running.wait(WAIT_S)
+    events = server.subscribe_events()
+    with pytest.raises(KeyboardInterrupt):
+        server.stop(WAIT_S)
+    assert server.stop() == []
+    server.wait()
+    assert [event.type for event in events] in ([], ["drop"])
+    with pytest.raises(p2p.ServerStateError, match="stopped"):
+        server.add_trusted_peer(server.self())
+    over.set()

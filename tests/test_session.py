@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -180,6 +181,28 @@ def test_closed_session_that_the_remote_keeps_open_ends_after_the_linger(bench: 
     bench.await_end()
 
 
+def test_hurried_session_lingers_only_as_long_as_it_was_told(bench: Bench) -> None:
+    def stop() -> None:
+        bench.session.hurry(0.25)
+        bench.session.end_locally(DiscReason.QUITTING)
+
+    bench.run(stop)
+    bench.remote.await_eof()
+    bench.clock.advance(0.3)
+    bench.await_end()
+
+
+def test_error_of_a_session_that_has_ended_holds_no_frames(bench: Bench) -> None:
+    bench.remote.send_raw(bytes(500))
+    bench.remote.await_eof()
+    ending = bench.await_end_after_close()
+    error: BaseException | None = ending.cause
+    assert isinstance(error, p2p.HandshakeError)
+    while error is not None:
+        assert error.__traceback__ is None
+        error = error.__cause__ or error.__context__
+
+
 def test_abort_closes_at_once(bench: Bench) -> None:
     bench.run(bench.session.abort)
     bench.await_end()
@@ -346,3 +369,56 @@ def test_write_that_has_to_wait_always_has_a_timer(hand: Hand) -> None:
         remote.reset()
         writer.join(PATIENCE_S)
         hand.let_go()
+
+
+def test_peer_that_the_program_keeps_holds_no_buffers_of_its_connection(hand: Hand) -> None:
+    with target(hand.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        rw, session = hand.rw, open_session(victim)
+        assert session.machine._reader is not None and session.machine._writer is not None
+        left = [weakref.ref(session.machine._reader), weakref.ref(session.machine._writer)]
+        frame = remote.frame(16, bytes(100_000))
+        remote.send_raw(frame[:50_000])
+        rw.write_msg(p2p.Msg(0, b""))
+        remote.next_message()
+        remote.reset()
+        eventually(lambda: session.phase is Phase.CLOSED)
+        victim.server._loop.call(int)
+        assert [ref() for ref in left] == [None, None]
+        assert not session.machine.has_data_to_send and not session._next_batch
+        hand.let_go()
+
+
+def test_stop_with_little_time_gives_what_is_written_as_little(hand: Hand) -> None:
+    with target(hand.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        rw = hand.rw
+
+        def write() -> None:
+            try:
+                while True:
+                    rw.write_msg(p2p.Msg(0, bytes(100_000)))
+            except PeerDisconnected:
+                hand.let_go()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        session = await_stuck(victim)
+        peer_set = victim.server._peer_set
+        closed = threading.Event()
+        victim.server._loop.call(peer_set.stop, 0.25, closed.set)
+        victim.clock.advance(0.2)
+        victim.server._loop.call(int)
+        assert session.phase is Phase.FLUSHING
+        victim.clock.advance(0.1)
+        assert closed.wait(PATIENCE_S)
+        writer.join(PATIENCE_S)
+
+
+def test_write_that_times_out_names_the_time_it_had(bench: Bench) -> None:
+    def late() -> None:
+        bench.session.hurry(0.25)
+        bench.session._write_timed_out()
+
+    bench.run(late)
+    assert "has not read for 0.25 s" in str(bench.await_end())

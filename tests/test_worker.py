@@ -115,7 +115,15 @@ def test_payload_that_does_not_decode_ends_the_connection_as_a_breach(nodes: Nod
 
 
 @pytest.mark.parametrize(
-    "error", [p2p.Disconnect(), p2p.DecodeError("from the remote"), SystemExit()]
+    "error",
+    [
+        p2p.Disconnect(),
+        p2p.DecodeError("from the remote"),
+        p2p.UnexpectedMessage("from the remote"),
+        p2p.ReadTimeout("the remote says nothing"),
+        SystemExit(),
+    ],
+    ids=lambda error: type(error).__name__,
 )
 def test_what_is_expected_or_the_remote_s_fault_is_no_error_in_the_log(
     nodes: Nodes, caplog: pytest.LogCaptureFixture, error: BaseException
@@ -149,6 +157,26 @@ def test_handler_that_lets_the_end_of_its_peer_out_is_not_logged(
     remote.sock.close()
     assert await_event(events, "drop").error == "too many peers (remote)"
     assert failures(caplog) == []
+
+
+def test_end_of_another_peer_that_a_handler_lets_out_is_a_failure_of_its_own(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A relay that writes to a peer which has left."""
+    talks = nodes.talks()
+    server = nodes.start(protocols=[talks.protocol()])
+    first = nodes.remote(server).join()
+    first_talk = talks.next()
+    second = nodes.remote(server).join()
+    second_talk = talks.next()
+    first.disconnect(p2p.DiscReason.TOO_MANY_PEERS)
+    with pytest.raises(p2p.PeerDisconnected) as raised:
+        first_talk.read()
+    second_talk.fail(raised.value)
+    assert second.ending() is p2p.DiscReason.SUBPROTOCOL_ERROR
+    (record,) = failures(caplog)
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == f"{second_talk.peer}: handler of test/1 failed"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 Bytes = bytes | bytearray | memoryview
 #: A cipher that was given its key: bytes in, as many bytes out.
@@ -34,12 +34,8 @@ def renewed(hasher: Hasher) -> Hasher:
     A pysha3 object that was once given 2,048 bytes or more makes itself a lock, and from then on
     gives up the interpreter's for every input, however small. A copy has none.
     """
-    return hasher.copy() if isinstance(hasher, _Copyable) else hasher
-
-
-@runtime_checkable
-class _Copyable(Hasher, Protocol):
-    def copy(self) -> Hasher: ...
+    copy: Callable[[], Hasher] | None = getattr(hasher, "copy", None)
+    return hasher if copy is None else copy()
 
 
 ZERO_IV = bytes(16)

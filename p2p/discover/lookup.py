@@ -6,7 +6,9 @@ has answered; one that does not is no longer considered, and another address of 
 somebody names one. The lookup is over when the sixteen nearest nodes have all answered.
 
 What a remote can make us do is bounded: nodes to remember, nodes to ask, and keys to parse, which
-is done for those only that are asked.
+is done for those only that are asked. Of each network of the Internet only the few nearest nodes
+are considered, or whoever makes thousands of identities at one place would be all that a lookup
+finds.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from bisect import insort
 from collections.abc import Iterable
 
 from p2p.crypto import PublicKey
-from p2p.discover.bucket import BUCKET_SIZE
+from p2p.discover.bucket import BUCKET_IP_LIMIT, BUCKET_SIZE, SUBNET_BITS
 from p2p.discover.v4wire import NeighborNode
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.errors import InvalidKey
-from p2p.netutil import IPAddress
+from p2p.netutil import IPAddress, Network, is_lan, network_of
 
 #: Nodes asked at a time.
 ALPHA = 3
@@ -29,6 +31,8 @@ RESULT_SIZE = BUCKET_SIZE
 
 #: Nodes remembered, nearest first. More than a result has, since some of them will be dead.
 MAX_CANDIDATES = 128
+#: Nodes considered of each /24 network, as many as of a bucket; local networks excepted.
+NETWORK_LIMIT = BUCKET_IP_LIMIT
 #: Nodes asked before a lookup ends, however near the next ones claim to be.
 MAX_QUERIES = 160
 
@@ -36,7 +40,7 @@ MAX_QUERIES = 160
 class Candidate:
     """A node that somebody named. Whether its key is one is seen when :meth:`node` is called."""
 
-    __slots__ = ("_node", "answered", "asked", "id", "ip", "key", "number", "tcp", "udp")
+    __slots__ = ("_node", "answered", "asked", "id", "ip", "key", "network", "number", "tcp", "udp")
 
     def __init__(
         self, node_id: NodeID, ip: IPAddress, udp: int, tcp: int, key: bytes, node: Node | None
@@ -44,6 +48,7 @@ class Candidate:
         self.id = node_id
         self.number = int.from_bytes(node_id, "big")
         self.ip = ip
+        self.network = None if is_lan(ip) else network_of(ip, SUBNET_BITS)
         self.udp = udp
         self.tcp = tcp
         self.key = key
@@ -81,6 +86,8 @@ class Lookup:
         self._self_id = self_id
         self._near: list[Candidate] = []
         self._seen: set[NodeID] = set()
+        # Of each network of the Internet the nodes in _near, nearest first.
+        self._networks: dict[Network, list[Candidate]] = {}
         self._failed: set[tuple[NodeID, IPAddress, int]] = set()
         self._in_flight = 0
         self._queries = 0
@@ -95,10 +102,12 @@ class Lookup:
         for found in candidates:
             if not self.is_new(found.id) or (found.id, found.ip, found.udp) in self._failed:
                 continue
+            if found.network is not None and not self._enter_network(found, found.network):
+                continue
             insort(self._near, found, key=self._distance)
             self._seen.add(found.id)
             if len(self._near) > MAX_CANDIDATES:
-                self._seen.discard(self._near.pop().id)
+                self._drop(self._near[-1])
 
     def next_queries(self) -> list[Candidate]:
         """The nodes to ask now; each has to be followed by `answered` or `failed`."""
@@ -123,8 +132,7 @@ class Lookup:
         self._in_flight -= 1
         self._failed.add((found.id, found.ip, found.udp))
         if found in self._near:
-            self._near.remove(found)
-            self._seen.discard(found.id)
+            self._drop(found)
 
     @property
     def finished(self) -> bool:
@@ -139,6 +147,26 @@ class Lookup:
         """The nearest nodes that have answered, at most sixteen, nearest first."""
         nodes = (found.node() for found in self._near if found.answered)
         return [node for node in nodes if node is not None][:RESULT_SIZE]
+
+    def _enter_network(self, found: Candidate, network: Network) -> bool:
+        """Whether a node is among the nearest of its network; a farther one then gives way."""
+        members = self._networks.setdefault(network, [])
+        if len(members) >= NETWORK_LIMIT:
+            if self._distance(found) > self._distance(members[-1]):
+                return False
+            self._drop(members[-1])
+            members = self._networks.setdefault(network, [])
+        insort(members, found, key=self._distance)
+        return True
+
+    def _drop(self, found: Candidate) -> None:
+        self._near.remove(found)
+        self._seen.discard(found.id)
+        if found.network is not None:
+            members = self._networks[found.network]
+            members.remove(found)
+            if not members:
+                del self._networks[found.network]
 
     def _distance(self, found: Candidate) -> int:
         return found.number ^ self._target

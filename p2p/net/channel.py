@@ -57,6 +57,10 @@ class Receiver(Protocol):
     def send_buffer_empty(self) -> None:
         """All that was given to ``send`` is in the kernel, after some of it had to wait."""
 
+    def sending_failed(self, error: OSError) -> None:
+        """The connection is dead, and nothing can be sent any more, but reading is paused: what the
+        remote said before can still be read, and ``connection_lost`` comes after it."""
+
     def connection_lost(self, error: OSError | None) -> None:
         """The socket is closed. Called once, last; None after ``close`` or ``abort``."""
 
@@ -95,8 +99,8 @@ class Channel:
         self._state = _State.OPEN
         self._paused = False
         self._eof = False
-        # What a send failed with; the channel is about to close.
-        self._send_error: OSError | None = None
+        # What the connection died of; the channel closes when all is read that came before.
+        self._error: OSError | None = None
         self._unsent: deque[Buffer] = deque()
         self._deadline: Timer | None = None
         _set_no_delay(sock)
@@ -108,10 +112,10 @@ class Channel:
         """Send the buffers, in order: now, or when the kernel takes them.
 
         They are kept, not copied, so they must not change until they are sent. Never raises: after
-        an error, what the remote said before it is still delivered (unless reading is paused), then
-        ``connection_lost`` has the error. After ``close``, ``abort`` or an error this does nothing.
+        an error, what the remote said before it is still delivered, then ``connection_lost`` has
+        the error. After ``close``, ``abort`` or an error this does nothing.
         """
-        if self._state is not _State.OPEN or self._send_error is not None:
+        if self._state is not _State.OPEN or self._error is not None:
             return
         idle = not self._unsent
         for buffer in buffers:
@@ -124,13 +128,16 @@ class Channel:
 
     def pause_reading(self) -> None:
         """Deliver no more data. A reset is still noticed (at the next send, where the platform has
-        no epoll); what was not read by then is lost."""
+        no epoll), as ``sending_failed``; what was not read by then is delivered after
+        :meth:`resume_reading`."""
         self._paused = True
         self._update_interest()
 
     def resume_reading(self) -> None:
         """Deliver data again, from the next pass on."""
         self._paused = False
+        if self._error is not None:
+            self._loop.post(self._read_rest)
         self._update_interest()
 
     def close(self, linger_s: float) -> None:
@@ -144,9 +151,9 @@ class Channel:
         self._state = _State.FLUSHING
         self._deadline = self._loop.call_later(linger_s, self._lose, None)
         self._update_interest()
-        if self._send_error is not None:
-            return  # _after_send_error is on its way
-        if not self._unsent:
+        if self._error is not None:
+            self._loop.post(self._read_rest)
+        elif not self._unsent:
             self._shut_down()
 
     def abort(self) -> None:
@@ -162,11 +169,11 @@ class Channel:
             self._flush()
         if ready & READ and self._state is not _State.CLOSED:
             self._read()
-        elif ready & ERROR and self._state is not _State.CLOSED:
+        elif ready & ERROR and self._state is not _State.CLOSED and self._error is None:
             self._find_error()
 
     def _update_interest(self) -> None:
-        if self._state is _State.CLOSED:
+        if self._state is _State.CLOSED or self._error is not None:
             return
         discarding = self._state is not _State.OPEN
         interest = READ if not self._eof and (discarding or not self._paused) else 0
@@ -180,7 +187,7 @@ class Channel:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._lose(self._send_error or error)
+            self._lose(self._error or error)
             return
         if not size:
             self._end_of_data()
@@ -189,8 +196,8 @@ class Channel:
 
     def _end_of_data(self) -> None:
         self._eof = True
-        if self._state is _State.DRAINING or self._send_error is not None:
-            self._lose(self._send_error)
+        if self._state is _State.DRAINING or self._error is not None:
+            self._lose(self._error)
             return
         self._update_interest()
         if self._state is _State.OPEN:
@@ -199,7 +206,7 @@ class Channel:
     def _find_error(self) -> None:
         """The connection is dead, and nobody reads from it."""
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
-        self._lose(self._send_error or OSError(code, os.strerror(code)))
+        self._fail(OSError(code, os.strerror(code)))
 
     def _write(self) -> None:
         """Give the kernel as much as it takes; the rest waits for the socket to be writable."""
@@ -210,7 +217,7 @@ class Channel:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self._fail_sending(error)
+            self._fail(error)
             return
         self._update_interest()
 
@@ -233,7 +240,7 @@ class Channel:
 
     def _flush(self) -> None:
         self._write()
-        if self._unsent or self._send_error is not None:
+        if self._unsent or self._error is not None:
             return
         if self._state is _State.FLUSHING:
             self._shut_down()
@@ -250,19 +257,23 @@ class Channel:
         if self._eof:  # all was read, so closing sends no reset
             self._loop.post(self._lose, None)
 
-    def _fail_sending(self, error: OSError) -> None:
-        self._send_error = error
+    def _fail(self, error: OSError) -> None:
+        self._error = error
         self._drop_unsent()
-        self._update_interest()
-        self._loop.post(self._after_send_error, error)
+        self._loop.unregister(self._sock)  # it would be ready without end
+        self._loop.post(self._read_rest)
 
-    def _after_send_error(self, error: OSError) -> None:
+    def _read_rest(self) -> None:
         """Read what the remote said before it reset the connection; it may tell why."""
+        assert self._error is not None
         for _ in range(_LAST_READS):
             if self._state is not _State.OPEN or self._paused or self._eof:
                 break
             self._read()
-        self._lose(error)
+        if self._state is _State.OPEN and self._paused and not self._eof:
+            self._receiver.sending_failed(self._error)
+        else:
+            self._lose(self._error)
 
     def _drop_unsent(self) -> None:
         self._unsent.clear()

@@ -37,6 +37,7 @@ _ONE_CONNECTION = frozenset(
     if hasattr(errno, name)
 )
 
+
 def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
     """A listening, non-blocking TCP socket.
 

@@ -8,7 +8,7 @@ families report peers that way and a rule that misses it is a hole.
 from __future__ import annotations
 
 from .address import IPAddress, is_lan, is_special_network, unmap
-from .distinct import DistinctNetSet
+from .distinct import DistinctNetSet, Network, network_of
 from .hostport import join_host_port, split_listen_addr
 from .iptracker import IPTracker
 from .netlist import Netlist
@@ -19,10 +19,12 @@ __all__ = [
     "IPAddress",
     "IPTracker",
     "Netlist",
+    "Network",
     "check_relay_addr",
     "is_lan",
     "is_special_network",
     "join_host_port",
+    "network_of",
     "split_listen_addr",
     "unmap",
 ]

@@ -10,7 +10,13 @@ from __future__ import annotations
 from p2p.netutil.address import IPAddress, unmap
 
 #: IP version, and the leading bits of the address.
-_Network = tuple[int, int]
+Network = tuple[int, int]
+
+
+def network_of(ip: IPAddress, subnet_bits: int) -> Network:
+    """What the addresses of one network have in common; a key for dicts."""
+    ip = unmap(ip)
+    return ip.version, int(ip) >> max(0, ip.max_prefixlen - subnet_bits)
 
 
 class DistinctNetSet:
@@ -25,7 +31,7 @@ class DistinctNetSet:
             raise ValueError("subnet_bits and limit are at least 0")
         self._subnet_bits = subnet_bits
         self._limit = limit
-        self._counts: dict[_Network, int] = {}
+        self._counts: dict[Network, int] = {}
 
     def add(self, ip: IPAddress) -> bool:
         """Add ``ip``. False, and nothing changes, when its network is full."""
@@ -53,6 +59,5 @@ class DistinctNetSet:
         """How many addresses were added and not removed."""
         return sum(self._counts.values())
 
-    def _network(self, ip: IPAddress) -> _Network:
-        ip = unmap(ip)
-        return ip.version, int(ip) >> max(0, ip.max_prefixlen - self._subnet_bits)
+    def _network(self, ip: IPAddress) -> Network:
+        return network_of(ip, self._subnet_bits)

@@ -262,6 +262,14 @@ class Connection:
         frames = self._writer is not None and not self._writer.is_empty
         return frames or self._pong_due or bool(self._packets_out)
 
+    def drop_buffers(self) -> None:
+        """Nothing will come and go any more: close, and let go of what was received and framed."""
+        self.state = State.CLOSED
+        self._reader = self._writer = self._initiator = None
+        self._packets = PacketBuffer(self._private_key)
+        self._packets_out = []
+        self._pong_due = False
+
     # the machine
 
     def _process(self, now: float) -> list[Event]:

@@ -17,14 +17,18 @@ from p2p.rlpx.capability import SharedCap
 
 @dataclass(frozen=True)
 class IdentityKnown:
-    """The handshake is over and the remote has proved that it holds this key."""
+    """The secrets are agreed, and the remote says that it holds this key.
+
+    An auth or ack in anybody's name can be made by everybody. Only who holds the key knows the
+    secrets, too, so the proof is the first frame with a good MAC: the hello.
+    """
 
     public_key: PublicKey
 
 
 @dataclass(frozen=True)
 class HelloReceived:
-    """The remote's hello, and the capabilities that both ends have."""
+    """The remote's hello, which proves its key, and the capabilities that both ends have."""
 
     hello: Hello
     shared: Sequence[SharedCap]

@@ -28,6 +28,9 @@ from p2p.errors import DecodeError, FrameError, P2PError
 MAX_MESSAGE_SIZE = 2**24 - 1
 #: From this many bytes on, avoiding a copy is worth more calls.
 LARGE_FRAME = 16 * 1024
+#: Frames of more than this have 2,048 bytes or more to hash at once, after which a MAC state is to
+#: be renewed: it would give up the interpreter lock on every later input, however small.
+UNLOCKED_FRAME = 2048 - 16
 
 HEADER_SIZE = 32
 MAC_SIZE = 16
@@ -81,6 +84,9 @@ class FrameWriter:
             update(mask(last + header)[16:])
             header_mac = digest()[:16]
             update(body)
+            if size > UNLOCKED_FRAME:
+                self._mac = mac = renewed(self._mac)
+                update, digest = mac.update, mac.digest
             seed = digest()[:16]
             update(mask(seed + seed)[16:])
             last = digest()[:16]
@@ -191,6 +197,9 @@ class FrameReader:
                 break
             sealed = buffer[position:stop]
             update(sealed)
+            if size > UNLOCKED_FRAME:
+                self._mac = mac = renewed(self._mac)
+                update, digest = mac.update, mac.digest
             seed = digest()[:16]
             update(mask(seed + seed)[16:])
             last = digest()[:16]

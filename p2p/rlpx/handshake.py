@@ -11,7 +11,9 @@ Pure: keys, nonces and padding come from the entropy function passed in. Layouts
     ack      ephemeral public key 64 || nonce 32 || 00
 
 Versions and further list items are ignored. The initiator signs (static shared secret ^ nonce)
-with its ephemeral key, so the recipient recovers that key from the signature.
+with its ephemeral key, so the recipient recovers that key from the signature. None of this proves
+who the other end is: any signature recovers some key. But only who holds the static key that a
+packet names, or was sealed for, comes to the same secrets, and so can make a frame.
 """
 
 from __future__ import annotations
@@ -146,7 +148,8 @@ class Initiator:
 class Recipient:
     """The end that listens: takes an opened auth, makes ``ack`` and the secrets.
 
-    Raises HandshakeError if the auth does not prove the identity of the initiator.
+    Raises HandshakeError if the auth is malformed. A good one proves nothing yet: ``remote`` of
+    the secrets is who the initiator says it is until it has sent a frame with a good MAC.
     """
 
     def __init__(

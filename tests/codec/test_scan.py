@@ -226,10 +226,10 @@ def refusal(check: Callable[[bytes, int, int], None], data: bytes) -> tuple[int,
     return None
 
 
-ENCODED = st.recursive(st.binary(max_size=60), lambda inner: st.lists(inner, max_size=6)).map(encode)
+VALUES = st.recursive(st.binary(max_size=60), lambda inner: st.lists(inner, max_size=6))
 
 
-@given(st.lists(ENCODED | st.binary(max_size=3)).map(b"".join))
+@given(st.lists(VALUES.map(encode) | st.binary(max_size=3)).map(b"".join))
 @example(b"\x81\x80" * 300 + b"\x81\x7f")
 @example(b"\xb7" + b"a" * 55 + b"\xf7" + b"a" * 55 + b"\xf8\x38" + b"a" * 56)
 @example(b"\x05\x82\x01")

@@ -8,7 +8,15 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from p2p.crypto import keccak256
-from p2p.discover.lookup import ALPHA, MAX_CANDIDATES, MAX_QUERIES, RESULT_SIZE, Candidate, Lookup
+from p2p.discover.lookup import (
+    ALPHA,
+    MAX_CANDIDATES,
+    MAX_QUERIES,
+    NETWORK_LIMIT,
+    RESULT_SIZE,
+    Candidate,
+    Lookup,
+)
 from p2p.discover.v4wire import NeighborNode
 from p2p.enode.distance import xor_distance
 from p2p.enode.ids import NodeID
@@ -17,14 +25,15 @@ from tests.discover.link import key_of
 
 TARGET = keccak256(b"target")
 SELF_ID = NodeID(keccak256(b"self"))
-IP = IPv4Address("20.0.0.1")
+#: Of a local network, so that all nodes may have it.
+IP = IPv4Address("10.0.0.1")
 
 
-def node_near(bits: int, number: int = 0) -> Node:
+def node_near(bits: int, number: int = 0, ip: IPv4Address = IP) -> Node:
     """A node whose distance to the target has so many bits."""
     offset = (1 << (bits - 1)) | number
     node_id = NodeID((int.from_bytes(TARGET, "big") ^ offset).to_bytes(32, "big"))
-    return Node(node_id, IP, 30303, 30303)
+    return Node(node_id, ip, 30303, 30303)
 
 
 def as_candidate(node: Node) -> Candidate:
@@ -176,3 +185,33 @@ def test_a_lookup_finds_the_nearest_when_each_node_knows_its_neighbors(seed: int
             told = near(TARGET, 16, knows[candidate.id])
             lookup.add([as_candidate(node) for node in told])
     assert lookup.result() == near(TARGET, 16)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_network_of_the_internet_only_the_nearest_nodes_are_found(order: int) -> None:
+    crowd = [node_near(200 + n, ip=IPv4Address(f"20.0.0.{n}")) for n in range(1, 30)]
+    others = [node_near(230 + n, ip=IPv4Address(f"20.0.{n}.1")) for n in range(1, 20)]
+    lookup = lookup_from(*(crowd + others)[::order])
+    finish(lookup)
+    assert lookup.result() == crowd[:NETWORK_LIMIT] + others[: RESULT_SIZE - NETWORK_LIMIT]
+
+
+def test_a_node_that_fails_makes_room_for_another_of_its_network() -> None:
+    crowd = [node_near(200 + n, ip=IPv4Address(f"20.0.0.{n}")) for n in range(1, 4)]
+    lookup = lookup_from(*crowd[:NETWORK_LIMIT])
+    lookup.failed(lookup.next_queries()[0])
+    lookup.add([as_candidate(crowd[-1])])
+    finish(lookup)
+    assert lookup.result() == [crowd[-1]]
+
+
+def test_a_node_that_gave_way_may_still_answer() -> None:
+    far, near = (node_near(bits, ip=IPv4Address(f"20.0.0.{bits}")) for bits in (201, 200))
+    nearest = node_near(199, ip=IPv4Address("20.0.0.199"))
+    lookup = lookup_from(far, near)
+    asked = lookup.next_queries()
+    lookup.add([as_candidate(nearest)])
+    for candidate in asked:
+        lookup.answered(candidate)
+    finish(lookup)
+    assert lookup.result() == [nearest, near]

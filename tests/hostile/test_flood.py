@@ -104,21 +104,34 @@ def test_the_longest_silent_stranger_gives_way_to_the_next() -> None:
         victim.await_quiet()
 
 
-def test_stranger_that_proved_its_key_does_not_give_way() -> None:
+def test_stranger_that_greets_before_the_slots_are_used_anew_becomes_a_peer() -> None:
     inbox = Inbox()
-    with target(inbox.run, max_pending_peers=2) as victim, victim.attack() as slow:
-        slow.shake_hands()
-        socks = [connect(victim.server) for _ in range(5)]
-        victim.log.await_line("gave up", times=4)
-        slow.say_hello()
-        slow.receive_hello()
-        assert inbox.peer().id == slow.node.id
-        for sock in socks:
-            sock.close()
+    with target(inbox.run, max_pending_peers=4) as victim:
+        socks = [connect(victim.server) for _ in range(10)]
+        with victim.attack() as slow:
+            slow.shake_hands()
+            socks += [connect(victim.server) for _ in range(3)]
+            victim.log.await_line("gave up", times=10)
+            slow.say_hello()
+            slow.receive_hello()
+            assert inbox.peer().id == slow.node.id
+            for sock in socks:
+                sock.close()
     inbox.ending()
 
 
-def test_when_all_have_proved_their_key_the_oldest_gives_way() -> None:
+def test_crowd_in_forged_names_keeps_no_honest_node_out() -> None:
+    """Whoever knows public keys can get acks in their names, and then say nothing."""
+    with target(max_pending_peers=5) as victim:
+        forgers = [victim.attack().shake_hands() for _ in range(5)]
+        connect_honest_nodes(victim, count=1)
+        victim.log.await_line("gave up")
+        for forger in forgers:
+            forger.sock.close()
+        victim.await_quiet()
+
+
+def test_when_all_have_their_ack_the_oldest_gives_way() -> None:
     inbox = Inbox()
     with target(inbox.run, max_pending_peers=2) as victim:
         first, second = victim.attack(), victim.attack()

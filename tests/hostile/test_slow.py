@@ -339,6 +339,101 @@ def test_handler_that_reads_in_time_is_not_logged() -> None:
         sleeper.inbox.ending()
 
 
+class Stepper:
+    """A handler that reads as many messages as it is told to."""
+
+    def __init__(self) -> None:
+        self.steps = threading.Semaphore(0)
+        self.inbox = Inbox()
+
+    def run(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        self.inbox.peers.put(peer)
+        try:
+            while True:
+                self.steps.acquire()
+                self.inbox.messages.put(rw.read_msg())
+        except p2p.P2PError as error:
+            self.inbox.endings.put(error)
+
+
+def test_handler_that_reads_slowly_is_reported_only_once_it_has_stopped_for_10_s() -> None:
+    stepper = Stepper()
+    with target(stepper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote)
+        session = await_held(victim)
+        for _ in range(5):
+            stepper.steps.release()
+            stepper.inbox.message()
+            victim.clock.advance(10.0)
+            honest_pass(victim)
+            assert session._held and _stalls(victim) == []
+        victim.clock.advance(10.0)
+        honest_pass(victim)
+        assert len(_stalls(victim)) == 1
+        remote.reset()
+        sender.join(PATIENCE_S)
+        stepper.steps.release(5000)
+        stepper.inbox.ending()
+
+
+def test_handler_of_a_connection_that_has_ended_is_not_reported() -> None:
+    sleeper = Sleeper()
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        sender = flood(remote)
+        session = await_held(victim)
+        sleeper.inbox.peer().disconnect()
+        victim.server._loop.call(int)
+        assert session.phase is not Phase.OPEN
+        victim.clock.advance(10.0)
+        honest_pass(victim)
+        assert _stalls(victim) == []
+        sleeper.awake.set()
+        remote.reset()
+        sender.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize("found_by", ["reset", "ping", "write"])
+def test_messages_and_reason_of_a_peer_that_has_gone_are_read_although_the_inbox_was_full(
+    found_by: str,
+) -> None:
+    """What lies in the kernel when the connection dies is still delivered, and in order."""
+    sleeper, count = Sleeper(), 400
+    with target(sleeper.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        flood(remote, count, 8192).join(PATIENCE_S)
+        remote.say_disconnect(b"\x04")
+        session = await_held(victim)
+        peer = sleeper.inbox.peer()
+        with victim.server.subscribe_events() as events:
+            remote.sock.shutdown(socket.SHUT_WR)
+            if found_by == "reset":
+                # Unread bytes make it one, and it overtakes nothing that was sent before.
+                victim.server._loop.call(session.machine.ping)
+                victim.server._loop.call(session._write)
+            remote.sock.close()
+            if found_by == "ping":
+                victim.clock.advance(15.0)
+            if found_by == "write":
+                write_until_it_fails(peer)
+            eventually(lambda: session.outbox.is_closed)
+            sleeper.awake.set()
+            for number in range(count):
+                assert sleeper.inbox.message().payload[:4] == number.to_bytes(4, "big")
+            ending = sleeper.inbox.ending()
+            assert (ending.reason, ending.by_remote) == (DiscReason.TOO_MANY_PEERS, True)
+            assert events.get(PATIENCE_S).type == "drop"
+
+
+def write_until_it_fails(peer: p2p.Peer) -> None:
+    """A writer learns that the connection is dead before a reader has come to its end."""
+    with pytest.raises(p2p.PeerDisconnected) as raised:
+        while True:
+            peer.running[0].write_msg(p2p.Msg(0, bytes(1024)))
+    assert raised.value.reason is DiscReason.NETWORK_ERROR
+
+
 def test_disconnect_by_us_reaches_a_peer_whose_messages_are_not_read() -> None:
     """While we flush, what the remote sends is read and dropped, or it would not read either."""
     sleeper = Sleeper()

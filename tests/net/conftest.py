@@ -37,6 +37,10 @@ class Recorder:
     def send_buffer_empty(self) -> None:
         self._note("empty")
 
+    def sending_failed(self, error: OSError) -> None:
+        self.error = error
+        self._note("failed")
+
     def connection_lost(self, error: OSError | None) -> None:
         self.error = error
         self._note("lost")
@@ -47,7 +51,7 @@ class Recorder:
             self._changed.notify_all()
 
     def wait(self, what: str) -> None:
-        """Wait for a call: ``eof``, ``empty`` or ``lost``."""
+        """Wait for a call: ``eof``, ``empty``, ``failed`` or ``lost``."""
         with self._changed:
             assert self._changed.wait_for(lambda: what in self.calls, PATIENCE_S), self.calls
 

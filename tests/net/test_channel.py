@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
@@ -30,6 +31,7 @@ class Quiet:
     def data_received(self, data: memoryview) -> None: ...
     def eof_received(self) -> None: ...
     def send_buffer_empty(self) -> None: ...
+    def sending_failed(self, error: OSError) -> None: ...
     def connection_lost(self, error: OSError | None) -> None: ...
 
 
@@ -281,13 +283,16 @@ def test_reset_is_noticed_while_paused(
     loop: Loop, channel: Channel, tcp_pair: Pair, recorder: Any
 ) -> None:
     loop.call(channel.pause_reading)
-    tcp_pair[1].sendall(b"unread")
     before = loop.passes
     reset(tcp_pair[1])
-    recorder.wait("lost")
+    recorder.wait("failed")
     assert isinstance(recorder.error, ConnectionResetError)
     assert loop.passes - before <= 3
     assert not spins(loop)
+    assert recorder.calls == ["failed"]
+    loop.call(channel.resume_reading)
+    recorder.wait("lost")
+    assert isinstance(recorder.error, ConnectionResetError)
 
 
 @needs_epoll
@@ -298,9 +303,63 @@ def test_reset_is_noticed_while_paused_with_unsent_bytes(
     loop.call(channel.pause_reading)
     assert not spins(loop)
     reset(tcp_pair[1])
-    recorder.wait("lost")
+    recorder.wait("failed")
     assert isinstance(recorder.error, ConnectionError)
     assert channel.unsent_bytes == 0
+    assert not spins(loop)
+    loop.call(channel.send, [b"to nobody"])
+    assert channel.unsent_bytes == 0
+
+
+def fail_while_paused(
+    loop: Loop, channel: Channel, pair: Pair, recorder: Any, data: bytes
+) -> None:
+    """The remote says ``data`` and resets the connection; the channel finds out by a send."""
+    loop.call(channel.pause_reading)
+    pair[1].sendall(data)
+    pair[1].shutdown(socket.SHUT_WR)
+    pair[1].close()
+    loop.call(channel.send, [b"this makes its kernel send the reset"])
+    deadline = time.monotonic() + PATIENCE_S
+    while not recorder.calls and time.monotonic() < deadline:
+        loop.call(channel.send, [b"where there is no epoll, this tells"])
+    assert recorder.calls == ["failed"]
+
+
+def test_what_came_before_a_reset_is_delivered_after_the_pause(
+    loop: Loop, channel: Channel, tcp_pair: Pair, recorder: Any
+) -> None:
+    fail_while_paused(loop, channel, tcp_pair, recorder, b"d" * 50_000)
+    assert recorder.data == b""
+    loop.call(channel.resume_reading)
+    recorder.wait("lost")
+    assert recorder.data == b"d" * 50_000
+    assert isinstance(recorder.error, ConnectionError)
+
+
+def test_pause_while_the_last_is_read_holds_back_the_rest(
+    loop: Loop, tcp_pair: Pair, recorder: Any
+) -> None:
+    channel = loop.call(Channel, loop, tcp_pair[0], recorder, 1000)
+    recorder.on_data = channel.pause_reading
+    fail_while_paused(loop, channel, tcp_pair, recorder, b"d" * 5_000)
+    for received in range(1000, 5001, 1000):
+        loop.call(channel.resume_reading)
+        loop.call(int)
+        assert len(recorder.data) == received
+        assert "lost" not in recorder.calls
+    loop.call(channel.resume_reading)
+    recorder.wait("lost")
+
+
+def test_close_of_a_paused_channel_that_has_failed_ends_it(
+    loop: Loop, channel: Channel, tcp_pair: Pair, recorder: Any
+) -> None:
+    fail_while_paused(loop, channel, tcp_pair, recorder, b"unread")
+    loop.call(channel.close, PATIENCE_S)
+    loop.call(int)
+    assert recorder.calls == ["failed", "lost"]
+    assert recorder.data == b"" and recorder.error is None
 
 
 @needs_epoll

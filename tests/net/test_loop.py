@@ -236,6 +236,14 @@ def test_loop_that_was_stopped_before_start_answers_and_cannot_start() -> None:
         loop.start()
 
 
+def test_loop_can_start_until_it_was_started_or_stopped(loop: Loop) -> None:
+    assert not loop.can_start
+    other = Loop("other", SystemClock())
+    assert other.can_start
+    other.stop()
+    assert not other.can_start
+
+
 def test_loop_starts_once(loop: Loop) -> None:
     with pytest.raises(RuntimeError):
         loop.start()
@@ -340,6 +348,27 @@ def test_crash_wakes_every_waiting_call_with_the_cause() -> None:
     for thread in threads:
         thread.join(PATIENCE_S)
     assert causes == [loop.crash] * 5
+    with pytest.raises(LoopCrashed):
+        loop.call(int)
+
+
+def test_crash_is_told_even_if_it_cannot_be_logged() -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    ends: list[BaseException | None] = []
+    loop = Loop("crashing", SystemClock(), ends.append)
+    handler = Failing()
+    logging.getLogger("p2p.net").addHandler(handler)
+    try:
+        loop.start()
+        loop.post(boom)
+        assert loop.join(PATIENCE_S)
+    finally:
+        logging.getLogger("p2p.net").removeHandler(handler)
+    assert isinstance(loop.crash, Boom)
+    assert ends == [loop.crash]
     with pytest.raises(LoopCrashed):
         loop.call(int)
 

@@ -313,6 +313,41 @@ def test_reader_keeps_no_hold_on_what_it_was_given(spelling: Any) -> None:
     assert found == [message, (8, b"abc")]
 
 
+class LockedHash:
+    """A hash that says whether it holds the lock that pysha3 makes at 2,048 bytes, until copied."""
+
+    def __init__(self, inner: Any, locked: list[bool]) -> None:
+        self._inner = inner
+        self._locked = locked
+
+    def update(self, data: bytes) -> None:
+        self._inner.update(data)
+        self._locked[0] |= len(data) >= 2048
+
+    def digest(self) -> bytes:
+        return bytes(self._inner.digest())
+
+    def copy(self) -> LockedHash:
+        self._locked[0] = False
+        return LockedHash(self._inner.copy(), self._locked)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["whole", "in pieces"])
+@pytest.mark.parametrize(
+    "size", [2031, 2032, 2033, 2048, 4000, LARGE_FRAME - 1, LARGE_FRAME, LARGE_FRAME + 1]
+)
+def test_frame_after_a_longer_one_is_hashed_without_a_lock(size: int, at_once: bool) -> None:
+    """Else each of its hash calls would give up the interpreter lock, and wait for it."""
+    writing, reading = [False], [False]
+    out = FrameWriter(KEY, MAC_KEY, LockedHash(hashlib.sha3_256(SEED), writing))
+    into = FrameReader(KEY, MAC_KEY, LockedHash(hashlib.sha3_256(SEED), reading))
+    data = written(out, [(1, bytes(size - 1))])
+    assert writing == [False]
+    pieces = [data] if at_once else [data[:3000], data[3000:]]
+    assert len(read_all(into, pieces)) == 1
+    assert reading == [False]
+
+
 def test_largest_frame_passes() -> None:
     data = bytes(MAX_MESSAGE_SIZE - 1)
     sent = written(writer(), [(5, data), (6, b"after")])

@@ -12,11 +12,17 @@ RESULT_SIZE = 16
 MAX_AMPLIFICATION = 3
 
 
-def build(network: Network, count: int, **options: object) -> list[SimNode]:
-    """A bootnode, and nodes that know nothing but that."""
+def build(network: Network, count: int, gap_s: float = 0.0) -> list[SimNode]:
+    """A bootnode, and nodes that know nothing but that; they come ``gap_s`` after each other.
+
+    Who looks for itself finds those that have come before. If all come at once, nobody has a
+    neighborhood yet to be found in, and the next refresh makes up for it.
+    """
     boot = network.add("boot")
-    others = [network.add(bootnodes=[boot], **options) for _ in range(count - 1)]  # type: ignore[arg-type]
-    return [boot, *others]
+    for _ in range(count - 1):
+        network.run_for(gap_s)
+        network.add(bootnodes=[boot])
+    return list(network.nodes)
 
 
 def are_ready(nodes: Iterable[SimNode]) -> bool:

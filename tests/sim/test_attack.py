@@ -43,8 +43,8 @@ class Dials:
         if not lookup.done or lookup.error is not None:
             return
         for node in lookup.result:
-            if self._scheduler.check_dial(node, self._network.time) is None:
-                self._scheduler.begin(node, self._network.time)
+            if self._scheduler.check_candidate(node, self._network.time) is None:
+                self._scheduler.begin_candidate(node, self._network.time)
                 self._scheduler.dial_done(node.id)
                 self.dialed.append(node)
 

@@ -10,10 +10,9 @@ from tests.sim.checks import are_ready, build, recall
 
 def test_from_one_bootnode_lookups_find_the_sixteen_nearest(new_network: Any, scaled: Any) -> None:
     network = new_network(seed=1, signed=False)
-    nodes = build(network, scaled(120, 1000))
+    nodes = build(network, scaled(150, 1000), gap_s=0.2)
     assert network.run_until(lambda: are_ready(nodes), 120)
-    network.run_for(scaled(90, 300))
-    found = recall(network, scaled(120, 1000))
+    found = recall(network, scaled(150, 1000))
     assert sum(part == 1 for part in found) >= 0.99 * len(found)
 
 
@@ -27,12 +26,12 @@ def test_with_signatures_lookups_find_all_nodes_of_a_small_network(new_network: 
 
 def test_a_fifth_of_all_datagrams_lost_leaves_lookups_good(new_network: Any, scaled: Any) -> None:
     network = new_network(seed=3, loss=0.2, duplication=0.05, reordering=0.2, signed=False)
-    nodes = build(network, scaled(40, 300))
+    nodes = build(network, scaled(40, 300), gap_s=0.5)
     assert network.run_until(lambda: are_ready(nodes), 300)
-    network.run_for(60)
     assert network.traffic.lost > 0.15 * network.traffic.sent
-    # Of two requests and their answers one must come through: seven of eight times.
-    assert mean(recall(network, scaled(40, 300))) > 0.85
+    # A request to a known node fails when it is lost twice, or its answers are: one time in eight.
+    # Where nodes do not know each other yet, the pings and pongs that come first are lost as well.
+    assert mean(recall(network, scaled(40, 300))) > scaled(0.85, 0.65)
 
 
 def test_after_a_partition_both_halves_know_each_other_again(new_network: Any) -> None:

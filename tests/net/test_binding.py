@@ -1,0 +1,59 @@
+"""What TCP and UDP share when a socket is bound; the rest is in their own tests."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from p2p.net.binding import bound_socket
+
+HOST = "127.0.0.1"
+
+
+def bind(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+    sock.bind(sockaddr)
+
+
+def test_bound_socket_does_not_block_and_has_its_address() -> None:
+    with bound_socket(socket.SOCK_DGRAM, HOST, 0, bind, "test") as sock:
+        assert not sock.getblocking()
+        assert sock.type == socket.SOCK_DGRAM
+        assert sock.getsockname()[0] == HOST
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_error_keeps_its_number_and_tells_purpose_and_address(host: str) -> None:
+    def refuse(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        made.append(sock)
+        raise OSError(errno.ENOBUFS, "none left")
+
+    made: list[socket.socket] = []
+    with pytest.raises(OSError, match="cannot play chess on ") as raised:
+        bound_socket(socket.SOCK_STREAM, host, 7, refuse, "play chess")
+    assert raised.value.errno == errno.ENOBUFS
+    shown = "[::1]:7" if ":" in host else "127.0.0.1:7"
+    assert str(raised.value).endswith(f"on {shown}: none left")
+    assert [sock.fileno() for sock in made] == [-1]
+
+
+def test_machine_without_ipv6_gets_a_socket_for_ipv4() -> None:
+    def only_ipv4(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        if sock.family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "no such address")
+        sock.bind(sockaddr)
+
+    with bound_socket(socket.SOCK_STREAM, None, 0, only_ipv4, "test") as sock:
+        assert sock.getsockname()[0] == "0.0.0.0"
+
+
+def test_other_errors_are_no_reason_to_fall_back() -> None:
+    def taken(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        families.append(sock.family)
+        raise OSError(errno.EADDRINUSE, "taken")
+
+    families: list[int] = []
+    with pytest.raises(OSError, match="taken"):
+        bound_socket(socket.SOCK_STREAM, None, 0, taken, "test")
+    assert families == [socket.AF_INET6]

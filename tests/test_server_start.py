@@ -1,0 +1,163 @@
+"""A start that fails or is interrupted leaves nothing behind, and tells whether to try again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+import pytest
+
+import p2p
+from tests.nodes import HOST, WAIT_S, Nodes, unused_port
+from tests.swarm import stay
+from tests.test_launcher import no_more_threads
+
+
+class Source:
+    """Candidates of a program that has something to do before there can be any."""
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        self._prepare = prepare
+
+    def __iter__(self) -> Iterator[p2p.Node]:
+        self._prepare()
+        return iter(())
+
+
+def protocols(prepare: Callable[[], object]) -> list[p2p.Protocol]:
+    return [p2p.Protocol("test", 1, 8, stay, dial_candidates=Source(prepare))]
+
+
+class Start:
+    """A start in a thread of its own, which waits in the program's own code."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.outcome: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.server = nodes.new(
+            listen_addr=f"{HOST}:{unused_port()}", protocols=protocols(self._wait)
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self.begun.wait(WAIT_S)
+
+    def end(self) -> BaseException | None:
+        """Let the start go on; returns what it raised."""
+        self.go_on.set()
+        outcome = self.outcome.get(timeout=WAIT_S)
+        self._thread.join(WAIT_S)
+        return outcome
+
+    def _wait(self) -> None:
+        self.begun.set()
+        assert self.go_on.wait(WAIT_S)
+
+    def _run(self) -> None:
+        try:
+            self.server.start()
+        except BaseException as error:
+            self.outcome.put(error)
+        else:
+            self.outcome.put(None)
+
+
+def names() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("p2p-")]
+
+
+def assert_stopped(server: p2p.Server) -> None:
+    assert names() == []
+    server.wait()
+    assert list(server.subscribe_events()) == []
+    for use in (server.start, lambda: server.dial_attempts(server.self())):
+        with pytest.raises(p2p.ServerStateError, match="stopped"):
+            use()
+
+
+def test_server_that_is_starting_takes_no_commands_yet(nodes: Nodes) -> None:
+    start = Start(nodes)
+    for use in (start.server.start, lambda: start.server.add_trusted_peer(start.server.self())):
+        with pytest.raises(p2p.ServerStateError, match="starting"):
+            use()
+    assert start.end() is None
+    start.server.add_trusted_peer(start.server.self())
+
+
+def test_stop_while_the_server_starts_waits_until_nothing_is_left(nodes: Nodes) -> None:
+    start = Start(nodes)
+    stopped = threading.Thread(target=lambda: start.server.stop(WAIT_S))
+    stopped.start()
+    assert isinstance(start.end(), p2p.ServerStopped)
+    stopped.join(WAIT_S)
+    assert not stopped.is_alive()
+    assert_stopped(start.server)
+
+
+def test_stop_gives_up_waiting_for_a_long_start_which_ends_all_the_same(nodes: Nodes) -> None:
+    start = Start(nodes)
+    assert start.server.stop(timeout=0.05) == []
+    assert isinstance(start.end(), p2p.ServerStopped)
+    assert_stopped(start.server)
+
+
+def test_stop_from_the_program_s_code_within_the_start(nodes: Nodes) -> None:
+    server = nodes.new(protocols=protocols(lambda: server.stop(timeout=0.05)))
+    with pytest.raises(p2p.ServerStopped):
+        server.start()
+    assert_stopped(server)
+
+
+def test_start_that_fails_while_another_thread_stops_the_server(nodes: Nodes) -> None:
+    def prepare() -> None:
+        server.stop(timeout=0)
+        raise ZeroDivisionError
+
+    server = nodes.new(protocols=protocols(prepare))
+    with pytest.raises(ZeroDivisionError):
+        server.start()
+    assert_stopped(server)
+
+
+def test_start_can_be_repeated_when_candidates_failed(nodes: Nodes) -> None:
+    def prepare() -> None:
+        if tries.append(1) or len(tries) == 1:  # type: ignore[func-returns-value]
+            raise ZeroDivisionError
+
+    tries: list[int] = []
+    port = unused_port()
+    server = nodes.new(listen_addr=f"{HOST}:{port}", protocols=protocols(prepare))
+    with pytest.raises(ZeroDivisionError):
+        server.start()
+    assert names() == []
+    with pytest.raises(p2p.ServerStateError, match="new"):
+        server.add_trusted_peer(server.self())
+    server.start()
+    assert server.listen_addr == f"{HOST}:{port}"
+
+
+def test_start_without_threads_leaves_nothing(nodes: Nodes) -> None:
+    server = nodes.new(listen_addr=f"{HOST}:{unused_port()}")
+    with no_more_threads(), pytest.raises(RuntimeError):
+        server.start()
+    assert names() == []
+    assert server.stop() == []
+
+
+def test_listening_on_a_host_name(nodes: Nodes) -> None:
+    server = nodes.start(listen_addr="localhost:0")
+    assert server.listen_addr == f"{HOST}:{server.self().tcp}"
+
+
+def test_discovery_on_a_host_name(nodes: Nodes) -> None:
+    server = nodes.start(disc_addr="localhost:0", no_discovery=False)
+    assert server.discovery is not None
+    assert str(server.discovery.address[0]) == HOST
+
+
+def test_host_name_without_an_address_is_told_and_leaves_nothing(nodes: Nodes) -> None:
+    server = nodes.new(listen_addr="x.invalid:0")
+    with pytest.raises(OSError, match=r"cannot look up x\.invalid"):
+        server.start()
+    assert names() == []
