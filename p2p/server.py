@@ -163,17 +163,13 @@ class Server:
             if self._state is not _State.NEW:
                 raise ServerStateError(f"cannot start: the server is {self._state.value}")
             self._state = _State.STARTING
-        config = self.config
-        if config.no_dial and config.listen_addr is None:
-            self._log.warning("server is of no use: it neither dials nor listens")
         deliver = partial(self._loop.post, self._dialing.try_candidate)
-        finder = Finder(config, self._logger, deliver)
+        finder = Finder(self.config, self._logger, deliver)
         try:
             self._open(finder)
         except BaseException:
             self._abandon_start(finder)
             raise
-        self._log.info("started as %s", finder.node().url)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """Disconnect all peers, wait for their handlers to return, and end all threads.
@@ -352,6 +348,8 @@ class Server:
 
     def _open(self, finder: Finder) -> None:
         """Open everything, in its order."""
+        if self.config.no_dial and self.config.listen_addr is None:
+            self._log.warning("server is of no use: it neither dials nor listens")
         sock = finder.start()
         try:
             self._loop.start()
@@ -363,6 +361,7 @@ class Server:
             if sock is not None and self._listener is None:
                 sock.close()
             raise
+        self._log.info("started as %s", finder.node().url)
 
     def _begin(self, finder: Finder, sock: socket.socket | None) -> None:
         """On ``p2p-io``: from here on the server runs, unless it was stopped while it started."""

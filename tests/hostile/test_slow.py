@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 import p2p
 from p2p import DiscReason
 from p2p.mailbox import LIMIT_BYTES
+from p2p.rlpx.base import DISCONNECT
 from p2p.session import Phase, Session
 from tests.hostile.remote import FIRST_CODE, PATIENCE_S, Remote, connect
 from tests.hostile.target import (
@@ -399,31 +401,53 @@ def test_messages_and_reason_of_a_peer_that_has_gone_are_read_although_the_inbox
     found_by: str,
 ) -> None:
     """What lies in the kernel when the connection dies is still delivered, and in order."""
-    sleeper, count = Sleeper(), 400
+    sleeper = Sleeper()
     with target(sleeper.run) as victim, victim.attack(version=4) as remote:
         remote.open()
-        flood(remote, count, 8192).join(PATIENCE_S)
-        remote.say_disconnect(b"\x04")
-        session = await_held(victim)
         peer = sleeper.inbox.peer()
+        sent = fill_inbox(victim, remote)
+        (session,) = sessions(victim)
         with victim.server.subscribe_events() as events:
-            remote.sock.shutdown(socket.SHUT_WR)
             if found_by == "reset":
-                # Unread bytes make it one, and it overtakes nothing that was sent before.
-                victim.server._loop.call(session.machine.ping)
-                victim.server._loop.call(session._write)
-            remote.sock.close()
+                remote.reset()
+            else:
+                remote.sock.close()  # the reset is then the answer to whatever we send
             if found_by == "ping":
                 victim.clock.advance(15.0)
-            if found_by == "write":
+            elif found_by == "write":
                 write_until_it_fails(peer)
             eventually(lambda: session.outbox.is_closed)
             sleeper.awake.set()
-            for number in range(count):
+            for number in range(sent):
                 assert sleeper.inbox.message().payload[:4] == number.to_bytes(4, "big")
             ending = sleeper.inbox.ending()
             assert (ending.reason, ending.by_remote) == (DiscReason.TOO_MANY_PEERS, True)
             assert events.get(PATIENCE_S).type == "drop"
+
+
+def fill_inbox(victim: Target, remote: Remote) -> int:
+    """Send messages until no more are read, and some that the kernel keeps, and a Disconnect.
+
+    Returns how many messages.
+    """
+    (session,) = sessions(victim)
+    assert session.peer is not None
+    inbox = session.peer.running[0].inbox
+    frames = (
+        remote.frame(FIRST_CODE, number.to_bytes(4, "big") + bytes(16 * 1024))
+        for number in itertools.count()
+    )
+    sent = 0
+    while not session._held:
+        remote.send_raw(next(frames))
+        sent += 1
+        eventually(lambda: len(inbox._items) == sent)
+        session.loop.call(int)
+    rest = [next(frames), next(frames), remote.frame(DISCONNECT, b"\x04")]
+    remote.send_raw(b"".join(rest))
+    size, sock = sum(map(len, rest)), session.channel._sock
+    eventually(lambda: len(sock.recv(2 * size, socket.MSG_PEEK)) == size)
+    return sent + 2
 
 
 def write_until_it_fails(peer: p2p.Peer) -> None:
