@@ -17,7 +17,7 @@ from p2p import Cap, DialStep, DiscReason
 from p2p.codec import encode
 from p2p.config import Config
 from p2p.dialerror import session_error, tcp_error
-from p2p.rlpx import Hello, HelloReceived, State
+from p2p.rlpx import Hello, State
 from p2p.session import Ending, Session
 from tests.hostile.remote import PATIENCE_S, Remote, RemoteListener
 from tests.hostile.target import Inbox, Target, dial, eventually, talk, target
@@ -456,8 +456,7 @@ def test_dial_in_its_handshake_is_told_that_the_server_quits(listener: RemoteLis
         eventually(lambda: any(s.machine.step is HELLO for s in victim.server._peer_set._sessions))
         stopper = threading.Thread(target=victim.server.stop)
         stopper.start()
-        assert isinstance(remote.next_event(), HelloReceived)
-        remote.machine.accept_hello(0.0)
+        remote.receive_hello()
         assert remote.disconnect_reason() is DiscReason.QUITTING
         remote.sock.close()
         stopper.join(PATIENCE_S)

@@ -7,6 +7,8 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sized
+from functools import partial
 
 import pytest
 
@@ -437,17 +439,21 @@ def fill_inbox(victim: Target, remote: Remote) -> int:
         remote.frame(FIRST_CODE, number.to_bytes(4, "big") + bytes(16 * 1024))
         for number in itertools.count()
     )
-    sent = 0
     while not session._held:
+        before = len(inbox._items)
         remote.send_raw(next(frames))
-        sent += 1
-        eventually(lambda: len(inbox._items) == sent)
+        eventually(partial(_has_grown, inbox._items, before))
         session.loop.call(int)
+    sent = len(inbox._items)
     rest = [next(frames), next(frames), remote.frame(DISCONNECT, b"\x04")]
     remote.send_raw(b"".join(rest))
     size, sock = sum(map(len, rest)), session.channel._sock
     eventually(lambda: len(sock.recv(2 * size, socket.MSG_PEEK)) == size)
     return sent + 2
+
+
+def _has_grown(items: Sized, size: int) -> bool:
+    return len(items) > size
 
 
 def write_until_it_fails(peer: p2p.Peer) -> None:
