@@ -269,7 +269,8 @@ class Server:
         """Dial ``node`` now and return the running peer.
 
         Raises the ConnectError that says precisely why it did not become one, ServerStopped, or
-        LoopCrashed. ``timeout`` is in seconds from 0 up, for all steps together.
+        LoopCrashed. ``timeout`` is in seconds from 0 up, for all steps together. When the node
+        dials us at the same time, its connection may take the place of the peer a moment later.
         """
         self._check_node(node)
         check_has_key("node", node)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -41,17 +42,19 @@ class NodeIterator(Protocol):
         """End the sequence and wake who waits for a node. Any thread; more than once is fine."""
 
 
-class ClosableNodes:
+class ClosableNodes(ABC):
     """What the iterators of this package share: each is its own ``iter``, and a ``with`` block."""
 
     def __iter__(self: _S) -> _S:
         return self
 
+    @abstractmethod
     def __next__(self) -> Node:
-        raise NotImplementedError
+        """See :class:`NodeIterator`."""
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """See :class:`NodeIterator`."""
 
     def __enter__(self: _S) -> _S:
         return self
