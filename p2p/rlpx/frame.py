@@ -206,7 +206,12 @@ class FrameReader:
             position = stop + MAC_SIZE
             if not compare_digest(last, buffer[stop:position]):
                 raise FrameError("bad frame MAC")
-            frames.append(_split(decrypt(sealed), size))
+            plain = decrypt(sealed)
+            code = plain[0]
+            if 0 < code < 0x80 and size < LARGE_FRAME:
+                frames.append((code, plain[1:size]))
+            else:
+                frames.append(_split(plain, size))
             size = 0
         self._position, self._size, self._last = position, size, last
         if size >= LARGE_FRAME:

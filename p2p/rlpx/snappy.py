@@ -50,10 +50,10 @@ def compress(data: Bytes) -> Bytes:
 
 def decompress(block: Bytes) -> bytes:
     """What a snappy block holds. Raises CompressionError if it is broken or too large."""
-    if 0 < len(block) <= MAX_LITERAL + 3 and block[0] <= MAX_LITERAL:
+    if type(block) is bytes and 0 < len(block) <= MAX_LITERAL + 3 and block[0] <= MAX_LITERAL:
         start = _LITERALS[block[0]]
-        if len(block) == len(start) + block[0] and block[: len(start)] == start:
-            return bytes(block[len(start) :])
+        if len(block) == len(start) + block[0] and block.startswith(start):
+            return block[len(start) :]
     try:
         size = _decompressed_size(block)
         if size > MAX_MESSAGE_SIZE:
