@@ -19,6 +19,7 @@ while they are told to.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -26,9 +27,10 @@ import socket
 import statistics
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from itertools import cycle, islice
 from queue import SimpleQueue
 from time import perf_counter
@@ -42,19 +44,27 @@ from benchmarks.services import Network, Service
 
 BEGIN, READY, DATA, DONE = range(4)
 LENGTH = 4
-MAX_PEERS = 1000
+MAX_PEERS = 1100
 MAX_BUSY = 3
 #: Lanes are nodes of one process that connect at the same time.
 MAX_LANES = 8
+#: Nodes of a lane take turns, so that the other end has time to forget the connection before.
+NODES_OF_A_LANE = 2
 CONNECT_TIMEOUT_S = 30.0
 
 Job = Callable[[p2p.MsgReadWriter], dict[str, Any]]
 
 
+@cache
+def numbers(size: int) -> tuple[bytes, ...]:
+    """What payloads of this size begin with, in turn."""
+    return tuple(number.to_bytes(8, "big") for number in range(1024 if size < 1024 else 16))
+
+
 def payloads(size: int) -> Sequence[bytes]:
     """Payloads to be sent in turn, each with its number in front; the rest is random."""
     rest = os.urandom(size - 8)
-    return [number.to_bytes(8, "big") + rest for number in range(1024 if size < 1024 else 16)]
+    return [number + rest for number in numbers(size)]
 
 
 class BusyHandlers:
@@ -108,7 +118,15 @@ class BusyHandlers:
                 self._changed.notify_all()
 
 
-class Listener:
+class Player:
+    """What every process with servers can tell."""
+
+    def cpu(self) -> dict[str, Any]:
+        """The seconds of CPU of this process until now, user and system."""
+        return {"cpu_s": time.process_time()}
+
+
+class Listener(Player):
     """The end that receives; with the argument "discovery", discovery v4 runs beside it."""
 
     def __init__(self, *options: str) -> None:
@@ -139,9 +157,10 @@ class Listener:
         return {"arrivals": self._arrivals}
 
     def memory(self) -> dict[str, Any]:
-        """The bytes of this process that are in memory."""
-        pages = int(STATM.read_text(encoding="ascii").split()[1])
-        return {"rss_bytes": pages * resource.getpagesize()}
+        """The bytes of this process that are in memory, before and after garbage is collected."""
+        before = resident_bytes()
+        gc.collect()
+        return {"uncollected_bytes": before, "rss_bytes": resident_bytes()}
 
     def _serve(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
         with self._arrived:
@@ -158,11 +177,15 @@ class Listener:
             p2p.send_items(rw, DONE)
 
 
+def resident_bytes() -> int:
+    pages = int(STATM.read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
 def receive(rw: p2p.MsgReadWriter, count: int, size: int) -> None:
     """Read ``count`` messages; each must be the one that comes next."""
     read_msg = rw.read_msg
-    expected = cycle([payload[:8] for payload in payloads(size)])
-    for number in islice(expected, count):
+    for number in islice(cycle(numbers(size)), count):
         payload = read_msg().payload
         if payload[:8] != number or len(payload) != size:
             raise RuntimeError(f"got message {payload[:8].hex()} instead of {number.hex()}")
@@ -174,7 +197,7 @@ def echo(rw: p2p.MsgReadWriter, count: int) -> None:
         rw.write_msg(rw.read_msg())
 
 
-class Dialer:
+class Dialer(Player):
     """The end that sends, from within its handler."""
 
     def __init__(self, url: str) -> None:
@@ -254,14 +277,14 @@ def server(protocols: Sequence[p2p.Protocol]) -> p2p.Server:
     )
 
 
-class Shaker:
+class Shaker(Player):
     """Nodes that connect and disconnect; several connect at the same time, each by itself."""
 
     def __init__(self, url: str) -> None:
         self.greeting: dict[str, Any] = {}
         self._node = p2p.parse_node(url)
         protocol = p2p.Protocol("bench", 1, LENGTH, lambda peer, rw: list(rw))
-        self._servers = [server([protocol]) for _ in range(MAX_LANES)]
+        self._servers = [server([protocol]) for _ in range(MAX_LANES * NODES_OF_A_LANE)]
         for one in self._servers:
             one.start()
 
@@ -274,8 +297,8 @@ class Shaker:
         refusals: list[int] = []
         each = count // lanes
         threads = [
-            threading.Thread(target=lambda one=one: refusals.append(self._lane(one, each)))
-            for one in self._servers[:lanes]
+            threading.Thread(target=lambda lane=lane: refusals.append(self._lane(lane, each)))
+            for lane in range(lanes)
         ]
         start = perf_counter()
         for thread in threads:
@@ -287,14 +310,18 @@ class Shaker:
             raise RuntimeError("a lane failed")
         return {"seconds": seconds, "count": each * lanes, "refusals": sum(refusals)}
 
-    def _lane(self, one: p2p.Server, count: int) -> int:
+    def _lane(self, lane: int, count: int) -> int:
         refusals = 0
-        with one.subscribe_events() as events:
-            while count:
+        nodes = self._servers[lane * NODES_OF_A_LANE :][:NODES_OF_A_LANE]
+        with ExitStack() as subscriptions:
+            feeds = [subscriptions.enter_context(one.subscribe_events()) for one in nodes]
+            for one, events in cycle(zip(nodes, feeds, strict=True)):
+                if not count:
+                    break
                 try:
                     peer = one.connect(self._node, CONNECT_TIMEOUT_S)
                 except p2p.RefusedByPeer as error:
-                    # Its handler has not returned from the connection before: not counted.
+                    # Its end of the connection before has not gone yet: not counted.
                     if error.reason is not p2p.DiscReason.ALREADY_CONNECTED:
                         raise
                     refusals += 1

@@ -34,6 +34,12 @@ class Child:
             self.close()
             raise
 
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        return self._answer()
+
     def close(self) -> None:
         """Let it end, or make it."""
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -79,12 +85,6 @@ class Process(Child):
 
     def __enter__(self) -> Process:
         return self
-
-    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
-        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-        return self._answer()
 
 
 class GoNode(Child):

@@ -1,0 +1,55 @@
+"""How much each workload does in a round: in a full run, a quick one, and one that only runs.
+
+What a pair with @ethereumjs/devp2p does is a fraction of it, since it takes so much longer; its
+figures are for one message or handshake all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from benchmarks.scale import LARGE, MEDIUM, SMALL
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Counts of one round.
+
+    ``crowd_rounds``: how many rounds have the workloads with many peers, which take long; with
+    @ethereumjs/devp2p they go no further than ``node_crowd`` peers. ``crowds`` are numbers of idle
+    peers, ``peers`` of those that send ``spread`` messages together.
+    """
+
+    rounds: int
+    small: int
+    busy: int
+    medium: int
+    large: int
+    round_trips: int
+    handshakes: int
+    pings: int
+    crowd_rounds: int
+    crowds: tuple[int, ...]
+    connected: int
+    peers: tuple[int, ...]
+    spread: int
+    node_share: float = 0.1
+    node_crowd: int = 1000
+
+    def with_rounds(self, rounds: int | None) -> Scale:
+        """The same, as often as told."""
+        if rounds is None:
+            return self
+        return replace(self, rounds=rounds, crowd_rounds=min(rounds, self.crowd_rounds))
+
+    def messages(self, size_bytes: int) -> int:
+        """How many messages of this size are sent."""
+        return {SMALL: self.small, MEDIUM: self.medium, LARGE: self.large}[size_bytes]
+
+
+FULL = Scale(5, small=60_000, busy=25_000, medium=1_500, large=100, round_trips=4_000,
+             handshakes=400, pings=4_000, crowd_rounds=3, crowds=(100, 500, 1000), connected=500,
+             peers=(1, 10, 100, 1000), spread=100_000)  # fmt: skip
+QUICK = Scale(3, small=20_000, busy=10_000, medium=400, large=30, round_trips=1_500,
+              handshakes=120, pings=1_500, crowd_rounds=1, crowds=(100, 500, 1000), connected=500,
+              peers=(1, 10, 100, 1000), spread=40_000, node_share=0.05, node_crowd=100)  # fmt: skip
