@@ -19,7 +19,7 @@ Pure; any thread may call any of it. Ethereum Yellow Paper, appendix B.
 from __future__ import annotations
 
 from p2p.codec.decoder import decode, decode_fields
-from p2p.codec.encoder import encode, encode_list, encode_uint
+from p2p.codec.encoder import MAX_LIST_SIZE, encode, encode_list, encode_uint
 from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
 from p2p.codec.sedes import MAX_SEDES_ITEMS
 
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_INT_BYTES",
     "MAX_ITEMS",
+    "MAX_LIST_SIZE",
     "MAX_SEDES_ITEMS",
     "decode",
     "decode_fields",

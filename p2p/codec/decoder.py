@@ -5,8 +5,9 @@ tells the place and the reason and never repeats the remote's bytes. `p2p.codec.
 item can be decoded as. A typed decode builds nothing but what the kind asks for and stops at the
 first misfit; as in Go, everything that is not canonical is refused.
 
-Data of more than `MAX_ITEMS` bytes are counted before anything is built, so no message can become
-more than that many objects.
+A list whose length the kind leaves open is counted before anything is built of it, so no list can
+become more than `MAX_ITEMS` objects. What has no such list needs no counting: the kind says how
+many items there can be.
 
 Pure; any thread. Ethereum Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
 """
@@ -43,14 +44,14 @@ def decode(data: Data, kind: object = None) -> Any:
     kind, TypeError when ``kind`` is not a kind. Any thread.
     """
     reader = reader_for(kind)
-    data = as_bytes(data)
-    end = len(data)
+    if type(data) is not bytes:
+        data = as_bytes(data)
     try:
-        if not end:
+        if not data:
             raise Misfit(0, "no data")
-        check_count(data, 0, end)
-        value, stop = reader(data, 0, end)
-        refuse_rest(data, stop)
+        value, stop = reader(data, 0, len(data))
+        if stop != len(data):
+            refuse_rest(data, stop)
     except Misfit as misfit:
         raise misfit.error() from misfit.__cause__
     return value

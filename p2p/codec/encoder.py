@@ -7,8 +7,9 @@ are encoded as what they are derived from. Everything else is an `EncodeError` t
 and the place.
 
 Pure; any thread. Nesting is bounded, so neither deep lists nor a list that holds itself can exhaust
-the stack. What to do with a type is found out once for each type. Ethereum Yellow Paper, appendix
-B; the layout is drawn in `p2p.codec.scan`.
+the stack, and so is the size of a list, since a few lists that hold each other many times can stand
+for more than any memory has. What to do with a type is found out once for each type. Ethereum
+Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from p2p.errors import EncodeError
 #: Encodes a value; the second argument is how many more lists may be nested.
 _Encoder = Callable[[Any, int], bytes]
 
+#: Longest list that is made, in bytes. No message is a quarter as long (RLPx, "Framing").
+MAX_LIST_SIZE = 2**26
+
 #: How many types are remembered; a program has a few dozen, unless it makes them as it runs.
 _MAX_TYPES = 1024
 
@@ -32,6 +36,7 @@ _STRING = 0x80
 _LIST = 0xC0
 _HEAD_ROOM = 55  # the longest payload whose length stands in the head
 _HEADS = tuple(bytes([value]) for value in range(256))
+_STRING_HEADS = _HEADS[_STRING:]
 
 
 class _NoEncoding(Exception):
@@ -125,15 +130,23 @@ def _label_index(index: int) -> str:
 
 
 def _encode_items(
-    items: Sequence[object], room: int, label: Callable[[int], str] = _label_index
+    items: Sequence[Any], room: int, label: Callable[[int], str] = _label_index
 ) -> bytes:
     _refuse_depth(room)
+    room -= 1
     parts: list[bytes] = []
+    size = 0  # of the items that may be large
     try:
         for item in items:
             kind = type(item)
-            encoder = _BUILTIN.get(kind) or _encoder_for(kind)
-            parts.append(encoder(item, room - 1))
+            if kind is bytes and 1 < len(item) <= _HEAD_ROOM:  # most of all items: hashes, keys
+                parts.append(_STRING_HEADS[len(item)] + item)
+                continue
+            part = (_BUILTIN.get(kind) or _encoder_for(kind))(item, room)
+            size += len(part)
+            if size > MAX_LIST_SIZE:  # before more of them are held
+                raise _NoEncoding(f"makes a list of more than {MAX_LIST_SIZE} bytes")
+            parts.append(part)
     except _NoEncoding as refusal:
         refusal.path.append(label(len(parts)))
         raise

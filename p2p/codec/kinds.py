@@ -13,12 +13,18 @@ X | None                   only for a dataclass field with a default: X when it 
 a sedes, a Serializable    from the ``rlp`` package, see `p2p.codec.sedes`
 =========================  =====================================================================
 
-A kind is compiled once into a reader (see `p2p.codec.scan`) and remembered. Pure; any thread.
+A kind is compiled once into a reader (see `p2p.codec.scan`) and remembered. A reader looks at
+nothing but what its kind asks for and stops at the first misfit. Only where the kind leaves the
+number of items open are they counted before any is built; and where a kind contains itself, so
+that the remote says how deep it is, depth and count are looked at before its outermost item.
+
+Pure; any thread.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -26,14 +32,19 @@ from typing import Any
 
 from p2p.codec.fields import Field, count_required, has_default, wire_fields
 from p2p.codec.scan import (
+    MAX_ITEMS,
     Misfit,
+    check_count,
+    check_nesting,
     list_span,
     read_bytes,
+    read_bytes_list,
     read_raw,
     read_raw_list,
+    read_str,
     read_uint,
 )
-from p2p.codec.sedes import SedesReader, is_sedes
+from p2p.codec.sedes import MAX_SEDES_ITEMS, SedesReader, is_sedes
 
 Reader = Callable[[bytes, int, int], tuple[Any, int]]
 
@@ -50,23 +61,13 @@ def reader_for(kind: object) -> Reader:
     try:
         reader = _readers.get(kind)
     except TypeError:  # not hashable, as a List of the rlp package is
-        return _Compiler().compile_whole(kind)
+        return _Compiler().compile(kind)
     if reader is None:
-        reader = _Compiler().compile_whole(kind)
+        reader = _Compiler().compile(kind)
         if len(_readers) >= _MAX_KINDS:
             _readers.clear()
         _readers[kind] = reader
     return reader
-
-
-def read_str(data: bytes, pos: int, end: int) -> tuple[str, int]:
-    """Read a string as UTF-8 text."""
-    value, stop = read_bytes(data, pos, end)
-    try:
-        return value.decode(), stop
-    except UnicodeDecodeError as err:
-        # Without the cause: it holds the remote's bytes.
-        raise Misfit(stop - len(value) + err.start, "text is not UTF-8") from None
 
 
 def read_bool(data: bytes, pos: int, end: int) -> tuple[bool, int]:
@@ -128,9 +129,14 @@ def read_first(
     return values, pos
 
 
-def _list_reader(read_item: Reader) -> Reader:
+def _list_reader(read_item: Reader, limit: int) -> Reader:
+    if read_item is read_bytes:
+        return read_bytes_list
+
     def read_list(data: bytes, pos: int, end: int) -> tuple[list[Any], int]:
+        start = pos
         pos, stop = list_span(data, pos, end)
+        check_count(data, start, stop, limit)
         values: list[Any] = []
         try:
             while pos < stop:
@@ -144,8 +150,8 @@ def _list_reader(read_item: Reader) -> Reader:
     return read_list
 
 
-def _open_tuple_reader(read_item: Reader) -> Reader:
-    read_list = _list_reader(read_item)
+def _open_tuple_reader(read_item: Reader, limit: int) -> Reader:
+    read_list = _list_reader(read_item, limit)
 
     def read_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[Any, ...], int]:
         values, stop = read_list(data, pos, end)
@@ -154,31 +160,42 @@ def _open_tuple_reader(read_item: Reader) -> Reader:
     return read_tuple
 
 
-def _tuple_reader(readers: Sequence[Reader]) -> Reader:
-    read_fields = fields_reader(readers, len(readers), _label_index)
-
-    def read_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[Any, ...], int]:
-        values, stop = read_fields(data, pos, end)
-        return tuple(values), stop
-
-    return read_tuple
-
-
-def fields_reader(readers: Sequence[Reader], required: int, label: Callable[[int], str]) -> Reader:
+def fields_reader(
+    readers: Sequence[Reader],
+    required: int,
+    label: Callable[[int], str],
+    make: Callable[[list[Any]], Any],
+    name: str = "",
+) -> Reader:
     """A reader of a list with an item for each of ``readers``; only ``required`` must be there.
 
-    Its value is the list of the items' values. ``label`` names an item in errors.
+    Its value is what ``make`` makes of the list of the items' values; if it raises ValueError, they
+    are refused, by ``name``. ``label`` names an item in errors. What comes after the last reader's
+    item is not looked at: it is a misfit already.
     """
     readers = tuple(readers)
 
-    def read_fields(data: bytes, start: int, end: int) -> tuple[list[Any], int]:
+    def read_fields(data: bytes, start: int, end: int) -> tuple[Any, int]:
         pos, stop = list_span(data, start, end)
-        values, pos = read_first(data, pos, stop, readers, label)
+        values: list[Any] = []
+        try:
+            for reader in readers:
+                if pos >= stop:
+                    break
+                value, pos = reader(data, pos, stop)
+                values.append(value)
+        except Misfit as misfit:
+            misfit.path.append(label(len(values)))
+            raise
         if len(values) < required:
             raise Misfit(start, f"a list of {len(values)} items, expected {required}")
         if pos < stop:
             raise Misfit(pos, f"a list of more than {len(readers)} items")
-        return values, stop
+        try:
+            return make(values), stop
+        except ValueError as err:
+            # The class checks its values itself. Its text may repeat the remote's bytes.
+            raise Misfit(start, f"refused by {name}") from err
 
     return read_fields
 
@@ -188,20 +205,20 @@ class _Compiler:
 
     def __init__(self) -> None:
         self._open: dict[type, _Backward] = {}
-        self._is_recursive = False
+        # Inside a dataclass that contains itself: it was looked at before its outermost item.
+        self._checked = False
+        self._has_sedes = False
 
-    def compile_whole(self, kind: object) -> Reader:
-        reader = self._compile(kind)
-        return _depth_checked(reader) if self._is_recursive else reader
-
-    def _compile(self, kind: object) -> Reader:
+    def compile(self, kind: object) -> Reader:
+        """The reader of ``kind``; TypeError when it is no kind."""
         for simple, reader in _SIMPLE:
             if kind is simple:
                 return reader
         if is_sedes(kind):
+            self._has_sedes = True
             return SedesReader(kind)
         if isinstance(kind, typing.NewType):
-            return self._compile(kind.__supertype__)
+            return self.compile(kind.__supertype__)
         origin = typing.get_origin(kind)
         if origin is list or origin is tuple:
             return self._compile_sequence(origin, typing.get_args(kind))
@@ -211,45 +228,61 @@ class _Compiler:
 
     def _compile_sequence(self, origin: object, args: tuple[Any, ...]) -> Reader:
         if origin is list:
-            return _list_reader(self._compile(args[0]))
+            return _list_reader(*self._compile_open(args[0]))
         if len(args) == 2 and args[1] is Ellipsis:
-            return _open_tuple_reader(self._compile(args[0]))
+            return _open_tuple_reader(*self._compile_open(args[0]))
         if args == ((),):  # how Python 3.10 spells the arguments of typing.Tuple[()]
             args = ()
-        return _tuple_reader([self._compile(arg) for arg in args])
+        readers = [self.compile(arg) for arg in args]
+        return fields_reader(readers, len(readers), _label_index, tuple)
+
+    def _compile_open(self, kind: object) -> tuple[Reader, int]:
+        """The reader of a list's items, and how many items there may be."""
+        outside, self._has_sedes = self._has_sedes, False
+        reader = self.compile(kind)
+        limit = MAX_SEDES_ITEMS if self._has_sedes else MAX_ITEMS
+        self._has_sedes |= outside
+        return reader, sys.maxsize if self._checked else limit
 
     def _compile_dataclass(self, kind: type[Any]) -> Reader:
         if kind in self._open:
-            self._is_recursive = True
-            return self._open[kind]
+            return self._refer_back(kind)
         self._open[kind] = backward = _Backward()
         backward.reader = self._dataclass_reader(kind)
         del self._open[kind]
-        return backward.reader
+        if self._checked or not backward.is_outermost:
+            return backward.reader
+        self._checked = True
+        try:
+            return _nesting_checked(self._compile_dataclass(kind))
+        finally:
+            self._checked = False
+
+    def _refer_back(self, kind: type[Any]) -> Reader:
+        """The reader of a dataclass that contains itself, by way of those opened after it."""
+        opened = list(self._open)
+        for inner in opened[opened.index(kind) + 1 :]:
+            self._open[inner].is_inner = True
+        self._open[kind].is_used = True
+        return self._open[kind]
 
     def _dataclass_reader(self, kind: type[Any]) -> Reader:
         fields = wire_fields(kind)
         hints = _hints(kind)
         names = [field.name for field in fields]
         readers = [self._compile_field(kind, field, hints[field.name]) for field in fields]
-        required = count_required(fields)
-        read_fields = fields_reader(readers, required, lambda index: f".{names[index]}")
         construct = _by_name(kind, fields) if any(f.kw_only for f in fields) else _by_place(kind)
-
-        def read_dataclass(data: bytes, pos: int, end: int) -> tuple[Any, int]:
-            values, stop = read_fields(data, pos, end)
-            try:
-                value = construct(values)
-            except ValueError as err:
-                # The class checks its values itself. Its text may repeat the remote's bytes.
-                raise Misfit(pos, f"refused by {kind.__name__}") from err
-            return value, stop
-
-        return read_dataclass
+        return fields_reader(
+            readers,
+            count_required(fields),
+            lambda index: f".{names[index]}",
+            construct,
+            kind.__name__,
+        )
 
     def _compile_field(self, kind: type, field: Field, hint: object) -> Reader:
         try:
-            return self._compile(_without_none(hint) if has_default(field) else hint)
+            return self.compile(_without_none(hint) if has_default(field) else hint)
         except TypeError as err:
             raise TypeError(f"{kind.__name__}.{field.name}: {err}") from None
 
@@ -274,16 +307,23 @@ class _Backward:
     """Stands for the reader of a dataclass that is not compiled to its end yet."""
 
     reader: Reader
+    is_used = False
+    is_inner = False  # a dataclass around it contains itself by way of this one
+
+    @property
+    def is_outermost(self) -> bool:
+        """Whether the dataclass contains itself, and no other that does so contains it again."""
+        return self.is_used and not self.is_inner
 
     def __call__(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
         return self.reader(data, pos, end)
 
 
-def _depth_checked(reader: Reader) -> Reader:
+def _nesting_checked(reader: Reader) -> Reader:
     """Around the reader of a kind that contains itself, so that the remote sets its depth."""
 
     def read_checked(data: bytes, pos: int, end: int) -> tuple[Any, int]:
-        read_raw(data, pos, end)  # refuses what is too deep; the value is of no use
+        check_nesting(data, pos, end)
         return reader(data, pos, end)
 
     return read_checked

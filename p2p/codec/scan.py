@@ -27,9 +27,9 @@ from p2p.errors import DecodeError
 #: (compare, print, copy) far from the recursion limit of the interpreter.
 MAX_DEPTH = 64
 
-#: Most items, lists and strings together, in one decoded value. A 16 MiB message of empty lists
-#: would become 1.2 GB of objects; this keeps any message below 50 MB and 0.3 s beyond its own
-#: size, and still lets 16 MiB of 32-byte hashes (508,400) pass.
+#: Most items, lists and strings together, in a decoded list whose length the kind leaves open, with
+#: everything in it. A 16 MiB message of empty lists would become 1.2 GB of objects; this keeps any
+#: message below 50 MB beyond its own size, and still lets 16 MiB of 32-byte hashes (508,400) pass.
 MAX_ITEMS = 2**19
 
 _STRING = 0x80
@@ -157,6 +157,54 @@ def read_bytes(data: bytes, pos: int, end: int) -> tuple[bytes, int]:
     return data[start:stop], stop
 
 
+def read_bytes_list(data: bytes, pos: int, end: int) -> tuple[list[bytes], int]:
+    """Read a list of any number of strings.
+
+    Hashes and keys, of which most such lists are, have all the same size; then it is enough to
+    compare the heads.
+    """
+    start = pos
+    pos, end = list_span(data, pos, end)
+    size = data[pos] - _STRING if pos < end else 0
+    if 1 < size <= _HEAD_ROOM:
+        heads = data[pos : end : size + 1]
+        if len(heads) * (size + 1) == end - pos and heads.count(heads[0]) == len(heads) < MAX_ITEMS:
+            return [data[at : at + size] for at in range(pos + 1, end, size + 1)], end
+    check_count(data, start, end)
+    items: list[bytes] = []
+    try:
+        while pos < end:
+            head = data[pos]
+            if head < _STRING:  # the common cases, without the call
+                items.append(_ONE_BYTE[head])
+                pos += 1
+                continue
+            start = pos + 1
+            stop = start + head - _STRING
+            if head >= _LONG_STRING or head == _STRING + 1 or stop > end:
+                start, stop = string_span(data, pos, end)
+            items.append(data[start:stop])
+            pos = stop
+    except Misfit as misfit:
+        misfit.path.append(f"[{len(items)}]")
+        raise
+    return items, end
+
+
+def read_str(data: bytes, pos: int, end: int) -> tuple[str, int]:
+    """Read a string as UTF-8 text."""
+    head = data[pos]
+    start = pos + 1
+    stop = start + head - _STRING
+    if stop > end or not _STRING + 1 < head < _LONG_STRING:
+        start, stop = string_span(data, pos, end)
+    try:
+        return data[start:stop].decode(), stop
+    except UnicodeDecodeError as err:
+        # Without the cause: it holds the remote's bytes.
+        raise Misfit(start + err.start, "text is not UTF-8") from None
+
+
 def read_raw(data: bytes, pos: int, end: int) -> tuple[object, int]:
     """Read any item: bytes, or a list of such items at most `MAX_DEPTH` deep."""
     read = read_raw_list if data[pos] >= _LIST else read_bytes
@@ -168,7 +216,9 @@ def read_raw_list(data: bytes, pos: int, end: int) -> tuple[list[object], int]:
 
     The hottest loop of the package, hence the branches for short strings are written out.
     """
+    start = pos
     pos, end = list_span(data, pos, end)
+    check_count(data, start, end)
     items: list[object] = []
     outer: list[tuple[list[object], int]] = []  # the lists around `items`, and where each stops
     while True:
@@ -188,7 +238,7 @@ def read_raw_list(data: bytes, pos: int, end: int) -> tuple[list[object], int]:
                 start, pos = string_span(data, pos, end)
                 items.append(data[start:pos])
             elif len(outer) + 1 >= MAX_DEPTH:
-                raise Misfit(pos, f"lists are nested more than {MAX_DEPTH} deep")
+                raise _too_deep(pos)
             elif head == _LIST:
                 items.append([])
                 pos += 1
@@ -218,6 +268,28 @@ def check_count(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None
         if pos >= end:
             return
     raise Misfit(pos, f"more than {limit} items")
+
+
+def check_nesting(data: bytes, pos: int, end: int) -> None:
+    """Refuse an item that :func:`read_raw` would refuse for its depth or count; build nothing."""
+    stop = item_end(data, pos, end)
+    check_count(data, pos, stop)
+    ends = [stop]  # of the lists around `pos`, and first of the item itself
+    while ends:
+        end = ends[-1]
+        if pos >= end:
+            ends.pop()
+        elif data[pos] < _LIST:
+            pos = string_span(data, pos, end)[1]
+        elif len(ends) > MAX_DEPTH:
+            raise _too_deep(pos)
+        else:
+            pos, stop = list_span(data, pos, end)
+            ends.append(stop)
+
+
+def _too_deep(pos: int) -> Misfit:
+    return Misfit(pos, f"lists are nested more than {MAX_DEPTH} deep")
 
 
 #: How far it is from the first byte of an item to the next item, with the items of a list counted
@@ -321,9 +393,12 @@ def read_uint(data: bytes, pos: int, end: int) -> tuple[int, int]:
     head = data[pos]
     if 0 < head < _STRING:
         return head, pos + 1
-    start, stop = string_span(data, pos, end)
-    if stop - start > MAX_INT_BYTES:
-        raise Misfit(pos, f"an integer of more than {MAX_INT_BYTES} bytes")
+    start = pos + 1
+    stop = start + head - _STRING
+    if stop > end or not _STRING + 1 < head < _LONG_STRING:
+        start, stop = string_span(data, pos, end)
+        if stop - start > MAX_INT_BYTES:
+            raise Misfit(pos, f"an integer of more than {MAX_INT_BYTES} bytes")
     if start < stop and data[start] == 0:
         raise Misfit(pos, "an integer has a leading zero")
     return int.from_bytes(data[start:stop], "big"), stop

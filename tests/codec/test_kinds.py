@@ -217,7 +217,7 @@ def test_kind_that_holds_itself_is_bounded_in_depth() -> None:
     for _ in range(2_000):
         deepest = encode_list([b"x", encode_list([deepest])])
     with pytest.raises(DecodeError, match="deep"):
-        decode(deepest, list[Tree])
+        decode(encode_list([deepest]), list[Tree])
     with pytest.raises(DecodeError, match="deep"):
         decode(deepest, Tree)
 

@@ -131,13 +131,13 @@ MEGABYTES_16 = 2**24 - 1
 @pytest.mark.parametrize(
     "item", [b"\xc0", b"\x01", b"\x80", b"\xc1\x80", b"\xc2\xc1\xc0", b"\x82ab"]
 )
-@pytest.mark.parametrize("kind", [None, list[Any], list[int]])
+@pytest.mark.parametrize("kind", [None, list[Any], list[int], list[bytes], tuple[bytes, ...]])
 def test_16_mib_of_tiny_items_is_refused_at_once(item: bytes, kind: object) -> None:
     data = encode_list([item * ((MEGABYTES_16 - 4) // len(item))])
     start = time.process_time()
     with pytest.raises(DecodeError, match=f"more than {MAX_ITEMS} items"):
         decode(data, kind)
-    assert time.process_time() - start < 0.5  # 0.03 s on a slow machine
+    assert time.process_time() - start < 0.3  # 0.03 s on a slow machine
 
 
 def test_as_many_items_as_the_limit_are_read() -> None:
