@@ -61,11 +61,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def time_unix(self) -> float:
-        return time.time()
+    monotonic = staticmethod(time.monotonic)
+    time_unix = staticmethod(time.time)
 
     def sleep_for(self, deadline: float) -> float | None:
         return max(0.0, deadline - time.monotonic())

@@ -46,14 +46,14 @@ class Mailbox:
         self._on_items = on_items
         self._on_room = on_room
         self._lock = threading.Lock()
-        self._items_added = threading.Condition(self._lock)
-        self._room_made = threading.Condition(self._lock)
         # guarded by _lock
         self._items: deque[Item] = deque()
         self._size = 0
         self._full = False
         self._announced = False
-        self._getters = 0
+        # a locked lock for each thread that waits, in the order in which they came
+        self._readers: list[threading.Lock] = []
+        self._writers: list[threading.Lock] = []
         self._gets = 0
         self._make_error: Callable[[], P2PError] | None = None
 
@@ -63,13 +63,19 @@ class Mailbox:
         """Add an item; waits while the mailbox is full. Raises the error it was closed with."""
         with self._lock:
             while self._full and self._make_error is None:
-                self._room_made.wait()
+                self._wait_locked(self._writers)
             make_error = self._make_error
             if make_error is None:
-                announce = self._put_locked(item)
+                self._items.append(item)
+                self._size += len(item[1]) + ITEM_BYTES
+                if self._size >= LIMIT_BYTES:
+                    self._full = True
+                announced, self._announced = self._announced, True
+                if self._readers:
+                    _wake(self._readers, 1)
         if make_error is not None:
             raise make_error()
-        if announce and self._on_items is not None:
+        if not announced and self._on_items is not None:
             self._on_items()
 
     def get(self, timeout: float | None = None) -> Item:
@@ -79,13 +85,17 @@ class Mailbox:
         """
         if timeout is not None:
             timeout = checked_timeout(timeout)
-        item = None
+        room = False
         with self._lock:
-            if self._items or self._wait_for_items_locked(timeout):
+            if not self._items and not self._wait_for_items_locked(timeout):
+                make_error = self._make_error
+                item = None
+            else:
                 item = self._items.popleft()
                 self._gets += 1
-                room = self._removed_locked(len(item[1]) + ITEM_BYTES)
-            make_error = self._make_error
+                self._size -= len(item[1]) + ITEM_BYTES
+                if self._full:
+                    room = self._has_made_room_locked()
         if item is None:
             if make_error is None:
                 raise ReadTimeout(f"no message within {timeout:g} s")
@@ -105,11 +115,14 @@ class Mailbox:
             if self._make_error is not None:
                 return True
             self._items.extend(items)
-            self._size += sum([len(item[1]) for item in items]) + ITEM_BYTES * len(items)
+            size = ITEM_BYTES * len(items)
+            for item in items:
+                size += len(item[1])
+            self._size += size
             if self._size >= LIMIT_BYTES:
                 self._full = True
-            if self._getters:
-                self._items_added.notify(len(items))
+            if self._readers:
+                _wake(self._readers, len(items))
             return not self._full
 
     def take(self, max_bytes: int) -> list[Item]:
@@ -131,7 +144,8 @@ class Mailbox:
                     size += len(item[1]) + ITEM_BYTES
             if not items:
                 self._announced = False
-            room = self._removed_locked(size)
+            self._size -= size
+            room = self._full and self._has_made_room_locked()
         if room and self._on_room is not None:
             self._on_room()
         return taken
@@ -151,8 +165,8 @@ class Mailbox:
                 self._items.clear()
                 self._size = 0
                 self._full = False
-            self._items_added.notify_all()
-            self._room_made.notify_all()
+            _wake(self._readers, len(self._readers))
+            _wake(self._writers, len(self._writers))
 
     @property
     def is_empty(self) -> bool:
@@ -174,36 +188,42 @@ class Mailbox:
         """Whether it refuses further items."""
         return self._make_error is not None
 
-    def _put_locked(self, item: Item) -> bool:
-        """Add an item; returns whether to announce it."""
-        self._items.append(item)
-        self._size += len(item[1]) + ITEM_BYTES
-        if self._size >= LIMIT_BYTES:
-            self._full = True
-        if self._getters:
-            self._items_added.notify()
-        announced, self._announced = self._announced, True
-        return not announced
-
     def _wait_for_items_locked(self, timeout: float | None) -> bool:
         """Wait until there is an item, an error or no more time; returns whether there is one."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._getters += 1
-        try:
-            while not self._items and self._make_error is None:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
+        left = -1.0  # without end, to a lock
+        while not self._items and self._make_error is None:
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
                     break
-                self._items_added.wait(left)
-        finally:
-            self._getters -= 1
+            self._wait_locked(self._readers, left)
         return bool(self._items)
 
-    def _removed_locked(self, size: int) -> bool:
-        """Account for removed bytes; returns whether that has made room."""
-        self._size -= size
-        if not self._full or self._size > LIMIT_BYTES // 4:
+    def _wait_locked(self, turns: list[threading.Lock], timeout_s: float = -1.0) -> None:
+        """What ``threading.Condition`` does, in a fifth of its calls: wait to be woken."""
+        turn = threading.Lock()
+        turn.acquire()
+        turns.append(turn)
+        self._lock.release()
+        try:
+            turn.acquire(True, timeout_s)
+        finally:
+            self._lock.acquire()
+            if turn in turns:
+                turns.remove(turn)
+
+    def _has_made_room_locked(self) -> bool:
+        """After something was removed from a full mailbox: whether it is full no longer."""
+        if self._size > LIMIT_BYTES // 4:
             return False
         self._full = False
-        self._room_made.notify_all()
+        _wake(self._writers, len(self._writers))
         return True
+
+
+def _wake(turns: list[threading.Lock], count: int) -> None:
+    """Let ``count`` of the waiting threads look, the longest waiting ones."""
+    for turn in turns[:count]:
+        turn.release()
+    del turns[:count]

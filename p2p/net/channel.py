@@ -22,6 +22,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 from itertools import islice
 from typing import Protocol
@@ -103,6 +104,7 @@ class Channel:
         self._error: OSError | None = None
         self._unsent: deque[Buffer] = deque()
         self._deadline: Timer | None = None
+        self._interest = READ
         _set_no_delay(sock)
         loop.register(sock, READ, self._on_ready)
 
@@ -119,7 +121,7 @@ class Channel:
             return
         idle = not self._unsent
         for buffer in buffers:
-            size = buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+            size = _size_of(buffer)
             if size:
                 self._unsent.append(buffer)
                 self.unsent_bytes += size
@@ -179,7 +181,9 @@ class Channel:
         interest = READ if not self._eof and (discarding or not self._paused) else 0
         if self._unsent:
             interest |= WRITE
-        self._loop.set_interest(self._sock, interest)
+        if interest != self._interest:
+            self._interest = interest
+            self._loop.set_interest(self._sock, interest)
 
     def _read(self) -> None:
         try:
@@ -219,19 +223,24 @@ class Channel:
         except OSError as error:
             self._fail(error)
             return
-        self._update_interest()
+        if self._unsent or self._interest & WRITE:
+            self._update_interest()
 
     def _write_batch(self) -> bool:
         """One system call. Returns whether another is worth while."""
         unsent = self._unsent
         if len(unsent) == 1:
             sent = self._sock.send(unsent[0])
+            if sent == self.unsent_bytes:  # as nearly always
+                unsent.clear()
+                self.unsent_bytes = 0
+                return False
         else:
             sent = self._sock.sendmsg(list(islice(unsent, _IOV_MAX)))
         self.unsent_bytes -= sent
         while sent:
             buffer = unsent.popleft()
-            size = buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+            size = _size_of(buffer)
             if size > sent:
                 unsent.appendleft(memoryview(buffer).cast("B")[sent:])
                 return False
@@ -294,7 +303,14 @@ class Channel:
         if self._deadline is not None:
             self._deadline.cancel()
         self._loop.unregister(self._sock)
+        with suppress(OSError):  # mostly it has ended already
+            # A child that the program has forked may have the socket, too: it would stay open.
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
+
+
+def _size_of(buffer: Buffer) -> int:
+    return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
 
 
 def _addresses_of(sock: socket.socket) -> tuple[Address, Address]:

@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from p2p.clock import Clock
 from p2p.errors import LoopCrashed, ServerStopped
-from p2p.net.poller import ERROR, READ, Poller, new_poller
+from p2p.net.poller import EDGE, ERROR, READ, Poller, new_poller
 from p2p.net.timer import Timer, TimerQueue
 from p2p.net.wakeup import WakeUp
 
@@ -42,6 +42,10 @@ _LAST_ROUNDS = 16
 
 def _nothing(error: BaseException | None) -> None:
     """The ``on_end`` of a loop that owns nothing."""
+
+
+def _no_drain(ready: int) -> None:
+    """A wake-up that is told of once needs no more than the pass that it causes."""
 
 
 class _Call(Generic[_T]):
@@ -155,9 +159,10 @@ class Loop:
             self._wake_up.close()
             raise
         self._started = True
-        self._poller.add(self._wake_up.fd, READ)
         fd = self._wake_up.fd
-        self._registered[fd] = _Registration(fd, READ, self._wake_up.drain, -1)
+        on_wake_up = _no_drain if self._poller.knows_edges else self._wake_up.drain
+        self._poller.add(fd, READ | EDGE)
+        self._registered[fd] = _Registration(fd, READ, on_wake_up, -1)
         try:
             self._clock.on_advance(self._wake)
             self._thread.start()
@@ -285,7 +290,8 @@ class Loop:
         """Forget the socket, which must not be closed yet; no effect when it is not registered."""
         registration = self._registered.pop(sock.fileno(), None)
         if registration is not None:
-            self._poller.remove(registration.fd, registration.interest)
+            with suppress(OSError):  # the program has closed its number: nobody watches it
+                self._poller.remove(registration.fd, registration.interest)
 
     def scratch(self, size_bytes: int) -> memoryview:
         """Memory that every handler of this loop may use until it returns; may be longer."""
@@ -318,9 +324,10 @@ class Loop:
             fn(*args)
 
     def _run_timers(self) -> None:
-        if not self._timers:
+        when = self._timers.next_when()
+        if when is None or when > (now := self._clock.monotonic()):
             return
-        for timer in self._timers.pop_due(self._clock.monotonic()):
+        for timer in self._timers.pop_due(now):
             timer.fire()
 
     def _sleep_time(self) -> float | None:

@@ -1,12 +1,13 @@
 """What the kernel says about sockets: epoll where there is one, ``selectors`` elsewhere.
 
 A file descriptor is added with an interest, which is ``READ``, ``WRITE``, both or 0, and
-:meth:`poll` tells what is ready. epoll also tells of a reset on a descriptor with interest 0, as
-``ERROR``; that is why it is used without the ``selectors`` module, which knows no interest of 0.
-The portable poller leaves such a descriptor out, so there a reset shows up when the interest
-comes back.
+:meth:`poll` tells what is ready. The numbers are epoll's own, so none has to be translated. epoll
+also tells of a reset on a descriptor with interest 0, as ``ERROR``; that is why it is used without
+the ``selectors`` module, which knows no interest of 0. The portable poller leaves such a descriptor
+out, so there a reset shows up when the interest comes back.
 
-One thread, the loop's, uses a poller. Both are level-triggered.
+One thread, the loop's, uses a poller. Both are level-triggered, but for what is added with
+``EDGE``.
 """
 
 from __future__ import annotations
@@ -16,17 +17,24 @@ import selectors
 import sys
 from typing import Protocol
 
-READ = 1
-WRITE = 2
-#: Never asked for, always told: the connection is dead or has an error to be fetched.
-ERROR = 4
+READ = 0x01  # EPOLLIN
+WRITE = 0x04  # EPOLLOUT
+#: Never asked for, always told: the connection is dead or has an error to be fetched. To be tested
+#: for with ``&``: there are two bits, and one is enough.
+ERROR = 0x18  # EPOLLERR, EPOLLHUP
+#: With READ: tell each time that something arrives, and not while it lies there. Only for a poller
+#: that :attr:`Poller.knows_edges`; the other takes no notice.
+EDGE = 0x8000_0000  # EPOLLET
 
-# Bounds the work of one pass; the kernel starts with the others next time.
-_MAX_EVENTS = 256
+# Bounds the work of one pass, and so how long timers and posted functions wait: a socket may have
+# milliseconds of it. The kernel starts with the others next time.
+_MAX_EVENTS = 32
 
 
 class Poller(Protocol):
     """What the loop asks of either poller. ``interest`` has the bits READ and WRITE."""
+
+    knows_edges: bool
 
     def add(self, fd: int, interest: int) -> None:
         """Watch ``fd``."""
@@ -49,52 +57,44 @@ if sys.platform == "linux":
     class EpollPoller:
         """The poller for Linux. With interest 0 it still tells of errors."""
 
+        knows_edges = True
+
         def __init__(self) -> None:
             self._epoll = select.epoll()
 
         def add(self, fd: int, interest: int) -> None:
-            self._epoll.register(fd, _MASKS[interest])
+            self._epoll.register(fd, interest)
 
         def change(self, fd: int, old: int, new: int) -> None:
-            self._epoll.modify(fd, _MASKS[new])
+            self._epoll.modify(fd, new)
 
         def remove(self, fd: int, interest: int) -> None:
             self._epoll.unregister(fd)
 
         def poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
-            return [
-                (fd, _READY[mask & 31]) for fd, mask in self._epoll.poll(timeout_s, _MAX_EVENTS)
-            ]
+            return self._epoll.poll(timeout_s, _MAX_EVENTS)
 
         def close(self) -> None:
             self._epoll.close()
 
-    _MASKS = (0, select.EPOLLIN, select.EPOLLOUT, select.EPOLLIN | select.EPOLLOUT)
-
-    def _ready_of(mask: int) -> int:
-        ready = READ if mask & select.EPOLLIN else 0
-        ready |= WRITE if mask & select.EPOLLOUT else 0
-        return ready | (ERROR if mask & (select.EPOLLERR | select.EPOLLHUP) else 0)
-
-    # IN, PRI, OUT, ERR and HUP are the five lowest bits.
-    _READY = tuple(_ready_of(mask) for mask in range(32))
-
 
 class SelectorPoller:
     """The portable poller. A descriptor with interest 0 is not watched at all."""
+
+    knows_edges = False
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
 
     def add(self, fd: int, interest: int) -> None:
         if interest:
-            self._selector.register(fd, interest)
+            self._selector.register(fd, _EVENTS[interest & (READ | WRITE)])
 
     def change(self, fd: int, old: int, new: int) -> None:
         if old and new:
-            self._selector.modify(fd, new)
+            self._selector.modify(fd, _EVENTS[new])
         elif new:
-            self._selector.register(fd, new)
+            self._selector.register(fd, _EVENTS[new])
         elif old:
             self._selector.unregister(fd)
 
@@ -103,10 +103,18 @@ class SelectorPoller:
             self._selector.unregister(fd)
 
     def poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
-        return [(key.fd, ready) for key, ready in self._selector.select(timeout_s)]
+        return [(key.fd, _READY[events]) for key, events in self._selector.select(timeout_s)]
 
     def close(self) -> None:
         self._selector.close()
+
+
+_EVENTS = {
+    READ: selectors.EVENT_READ,
+    WRITE: selectors.EVENT_WRITE,
+    READ | WRITE: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+_READY = {events: interest for interest, events in _EVENTS.items()}
 
 
 def new_poller() -> Poller:

@@ -1,12 +1,18 @@
-"""A pair of connected sockets that interrupts a selector from another thread.
+"""What interrupts a selector from another thread: an eventfd on Linux, a pipe elsewhere.
 
-The loop's thread watches :attr:`WakeUp.fd` and drains it; any thread sends. Neither ever waits.
+The loop's thread watches :attr:`WakeUp.fd`; any thread sends. Neither ever waits. An eventfd
+watched with ``EDGE`` tells of each :meth:`WakeUp.send` and need not be drained, which spares a
+system call, and with it a chance for other threads to take the interpreter lock.
 """
 
 from __future__ import annotations
 
-import socket
+import os
+import sys
 import threading
+
+# An eventfd takes numbers of eight bytes, and adds them up; a pipe takes anything.
+_ONE = (1).to_bytes(8, sys.byteorder)
 
 
 class WakeUp:
@@ -14,19 +20,12 @@ class WakeUp:
 
     def __init__(self) -> None:
         # fixed after __init__; the loop's thread reads and closes it
-        self._reader, writer = socket.socketpair()
-        self._reader.setblocking(False)
-        writer.setblocking(False)
-        # guarded by _lock, which keeps the socket from being closed, and its number from being used
-        # again, while another thread writes to it; that the write is under a lock costs no wait
+        self.fd, writer = _open()
+        # guarded by _lock, which keeps the descriptor from being closed, and its number from being
+        # used again, while another thread writes to it; the write under the lock never waits
         self._lock = threading.Lock()
-        self._writer: socket.socket | None = writer
+        self._writer: int | None = writer
         self._sent = 0
-
-    @property
-    def fd(self) -> int:
-        """What becomes readable by :meth:`send`."""
-        return self._reader.fileno()
 
     @property
     def sent(self) -> int:
@@ -40,21 +39,33 @@ class WakeUp:
                 return
             self._sent += 1
             try:
-                self._writer.send(b"\0")
+                os.write(self._writer, _ONE)
             except BlockingIOError:
                 pass  # so many that are still unread do the same
 
     def drain(self, ready: int) -> None:
         """Take what was sent. Loop thread only."""
         try:
-            self._reader.recv(4096)
+            os.read(self.fd, 4096)
         except BlockingIOError:
             pass
 
     def close(self) -> None:
-        """Close both sockets; idempotent. Loop thread only."""
+        """Close the descriptors; idempotent. Loop thread only."""
         with self._lock:
             writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
-        self._reader.close()
+            os.close(writer)
+            if writer != self.fd:
+                os.close(self.fd)
+
+
+def _open() -> tuple[int, int]:
+    """The descriptors to read from and to write to; they may be the same."""
+    if sys.platform == "linux":
+        reader = writer = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    else:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+    return reader, writer

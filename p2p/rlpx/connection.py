@@ -253,14 +253,18 @@ class Connection:
             self._pong_due = False
             if self.state is State.OPEN:
                 self._write([(PONG, EMPTY)])
+        frames = [] if self._writer is None else self._writer.take()
+        if not self._packets_out:
+            return frames
         packets, self._packets_out = self._packets_out, []
-        return packets if self._writer is None else packets + self._writer.take()
+        return packets + frames
 
     @property
     def has_data_to_send(self) -> bool:
         """Whether :meth:`data_to_send` has anything."""
-        frames = self._writer is not None and not self._writer.is_empty
-        return frames or self._pong_due or bool(self._packets_out)
+        if self._pong_due or self._packets_out:
+            return True
+        return self._writer is not None and not self._writer.is_empty
 
     def drop_buffers(self) -> None:
         """Nothing will come and go any more: close, and let go of what was received and framed."""
@@ -276,12 +280,12 @@ class Connection:
         """Everything that can be said about what has arrived so far."""
         events: list[Event] = []
         try:
-            if self.state is State.AWAIT_AUTH or self.state is State.AWAIT_ACK:
+            if self.state is State.OPEN:
+                self._read_messages(events, now)
+            elif self.state is State.AWAIT_AUTH or self.state is State.AWAIT_ACK:
                 self._shake_hands(events)
             elif self.state is State.AWAIT_HELLO:
                 self._await_hello(events)
-            elif self.state is State.OPEN:
-                self._read_messages(events, now)
         except RemoteProtocolError as error:
             events += self._fail(error)
         return events
@@ -333,20 +337,23 @@ class Connection:
         """Read all complete frames; runs of one capability become one event."""
         assert self._reader is not None
         transform = decompress if self._snappy else bytes
-        run, first, end = MessagesReceived(0, []), 0, 0
+        run: list[tuple[int, bytes, float]] = []
+        first = end = 0  # the codes of the run's capability
         while frames := self._reader.read(FRAMES_AT_ONCE):
             self._read_deadline = now + FRAME_READ_TIMEOUT_S
             for code, data in frames:
                 if first <= code < end:
-                    run.messages.append((code - first, transform(data), now))
+                    run.append((code - first, transform(data), now))
                 elif code >= BASE_LENGTH:
                     index, first, end = self._find(code)
-                    run = MessagesReceived(index, [(code - first, transform(data), now)])
-                    events.append(run)
+                    run = [(code - first, transform(data), now)]
+                    events.append(MessagesReceived(index, run))
                 else:
                     self._receive_base(code, data, events)
                     if self.state is State.CLOSED:
                         return
+            if not self._reader.has_more:
+                return
 
     def _find(self, code: int) -> tuple[int, int, int]:
         """(index, first code, code after the last) of the capability a code belongs to."""

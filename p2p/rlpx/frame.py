@@ -145,6 +145,8 @@ class FrameReader:
         self._padded = 0
         self._body: bytearray | None = None
         self._error: P2PError | None = None
+        #: Whether another :meth:`read` may have something, without more data.
+        self.has_more = False
 
     def receive_data(self, data: Bytes) -> None:
         """Take what has arrived; ``data`` is copied."""
@@ -170,6 +172,7 @@ class FrameReader:
             self._error = error
             if not frames:
                 raise
+        self.has_more = len(frames) == count or self._error is not None
         return frames
 
     def _read_into(self, frames: list[tuple[int, Bytes]], count: int) -> None:

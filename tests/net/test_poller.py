@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from p2p.net import ERROR, READ, WRITE
-from p2p.net.poller import Poller, SelectorPoller, new_poller
+from p2p.net.poller import EDGE, Poller, SelectorPoller, new_poller
+from p2p.net.wakeup import WakeUp
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -59,3 +60,28 @@ def test_epoll_tells_of_a_reset_at_interest_0(tcp_pair: Pair) -> None:
     far.close()
     assert poller.poll(5.0) == [(near.fileno(), ERROR)]
     poller.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only epoll knows edges")
+def test_wake_up_with_an_edge_is_told_once_for_each_time_it_is_sent() -> None:
+    poller, wake_up = new_poller(), WakeUp()
+    assert poller.knows_edges
+    poller.add(wake_up.fd, READ | EDGE)
+    for _ in range(3):  # and never drained
+        wake_up.send()
+        assert poller.poll(5.0) == [(wake_up.fd, READ)]
+        assert poller.poll(0.0) == []
+    poller.close()
+    wake_up.close()
+
+
+def test_poller_that_knows_no_edges_tells_of_a_wake_up_until_it_is_drained() -> None:
+    poller, wake_up = SelectorPoller(), WakeUp()
+    assert not poller.knows_edges
+    poller.add(wake_up.fd, READ | EDGE)
+    wake_up.send()
+    assert poller.poll(5.0) == poller.poll(5.0) == [(wake_up.fd, READ)]
+    wake_up.drain(READ)
+    assert poller.poll(0.0) == []
+    poller.close()
+    wake_up.close()

@@ -17,7 +17,7 @@ def test_send_makes_it_readable_until_drained() -> None:
 
 def test_send_never_waits() -> None:
     wake_up = WakeUp()
-    for _ in range(10_000):  # more than the socket holds
+    for _ in range(10_000):  # more than a pipe holds
         wake_up.send()
     wake_up.close()
 
