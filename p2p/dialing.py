@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -80,9 +81,45 @@ class Dialing:
         self._candidate: Node | None = None
         self._refused_in_a_row = 0
         self._pause: Timer | None = None
+        # guarded by _lock: who has called connect, and p2p-io has not heard of it yet
+        self._lock = threading.Lock()
+        self._unheard: set[Future[Peer]] = set()
         # since the last report
         self._tried = 0
         self._refused: Counter[str] = Counter()
+
+    # any thread
+
+    def ask(self, node: Node, timeout_s: float) -> Future[Peer]:
+        """Have :meth:`connect` called on ``p2p-io``; does not wait for that.
+
+        One way there and one way back are what a call of ``connect`` costs. Whatever becomes of the
+        I/O thread, the future gets an outcome.
+        """
+        waiter: Future[Peer] = Future()
+        with self._lock:
+            self._unheard.add(waiter)
+        if not self.loop.post(self._hear, node, timeout_s, waiter):
+            with self._lock:
+                self._unheard.discard(waiter)
+            fail(waiter, ServerStopped("the server stopped"))
+        return waiter
+
+    # p2p-io
+
+    def _hear(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
+        with self._lock:
+            self._unheard.discard(waiter)
+        try:
+            self.connect(node, timeout_s, waiter)
+        except BaseException as error:  # whatever it is, it is the caller's
+            fail(waiter, error)
+
+    def _fail_unheard(self) -> None:
+        with self._lock:
+            unheard, self._unheard = self._unheard, set()
+        for waiter in unheard:
+            fail(waiter, ServerStopped("the server stopped"))
 
     def use(self, finder: Finder) -> None:
         """Take candidates and addresses from ``finder`` from now on."""
@@ -126,6 +163,8 @@ class Dialing:
 
     def connect(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
+        if waiter.done():
+            return  # the server has stopped, and told so
         dial = self._dials.get(node.id)
         if dial is None:
             error = self._check(node)
@@ -137,7 +176,7 @@ class Dialing:
             dial = self._begin(node, static=self._scheduler.is_static(node.id))
         dial.waiters.append(waiter)
         timer = self.loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
-        waiter.add_done_callback(lambda _: self.loop.post(timer.cancel))
+        waiter.add_done_callback(lambda _: timer.cancel())  # only p2p-io answers waiters
 
     def stop(self) -> None:
         """Give up all dials."""
@@ -148,6 +187,7 @@ class Dialing:
         for dial in list(self._dials.values()):
             dial.cancel(ServerStopped("the server stopped"), DiscReason.QUITTING)
         self._dials.clear()
+        self._fail_unheard()
 
     def _check(self, node: Node) -> ConnectError | None:
         if self._stopped:
@@ -208,7 +248,8 @@ class Dialing:
         self._dials[node.id] = dial
         dial.start()
         # Last: a handler of the user's that raises leaves a dial that ends like any other.
-        self.log.debug("dialing %s at %s", node.id.short, address_text(node))
+        if self.log.isEnabledFor(logging.DEBUG):
+            self.log.debug("dialing %s at %s", node.id.short, address_text(node))
         return dial
 
     def _attempt(self, node: Node, step: DialStep, error: ConnectError | None) -> DialAttempt:
@@ -286,7 +327,8 @@ class Dialing:
         step = DialStep.CONNECTED if error is None else error.step
         attempt = self._attempt(node, step, error)
         self.attempts.add(node.id, attempt)
-        self.log.debug("dial of %s: %s", node.id.short, attempt.outcome)
+        if self.log.isEnabledFor(logging.DEBUG):
+            self.log.debug("dial of %s: %s", node.id.short, attempt.outcome)
         for waiter in dial.waiters:
             if isinstance(outcome, ConnectError):
                 fail(waiter, outcome)

@@ -238,7 +238,7 @@ class Dial:
         elif self._over:
             sock.close()
         else:
-            self._session = self._owner.open_session(sock, self, self._settled)
+            self._open_session(sock)
 
     def _not_connected(self, error: ConnectError) -> None:
         if self.static and not self._searched and not self._over and not self.node.hostname:
@@ -247,6 +247,13 @@ class Dial:
             self._finish(error)
 
     # the handshake
+
+    def _open_session(self, sock: socket.socket) -> None:
+        try:
+            self._session = self._owner.open_session(sock, self, self._settled)
+        except OSError as error:  # a selector that watches no more sockets (ENOSPC, ENOMEM)
+            sock.close()
+            self._finish(tcp_error(error))
 
     def _settled(self, session: Session) -> None:
         if session.peer is not None:
@@ -281,7 +288,7 @@ def address_text(node: Node) -> str:
     return "unknown" if host is None else join_host_port(str(host), node.tcp)
 
 
-def fail(waiter: Future[Peer], error: Exception) -> None:
+def fail(waiter: Future[Peer], error: BaseException) -> None:
     """Give a waiter its error, unless it has its answer."""
     if not waiter.done():
         waiter.set_exception(error)

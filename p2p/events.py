@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
+from p2p.clock import checked_timeout
 from p2p.errors import ConfigError, ReadTimeout, ServerStopped
 
 #: Items a subscription keeps unless told otherwise: a second or so of a busy server.
@@ -89,11 +90,12 @@ class Subscription(Generic[T]):
 
         Raises :class:`ReadTimeout` when the time is up, and :class:`ServerStopped` when the feed
         is closed and everything it told has been read. If a fault closed it, that is the
-        exception's ``__cause__``.
+        exception's ``__cause__``. Raises :class:`ConfigError` for a time that is no number.
         """
+        timeout = checked_timeout(timeout)
         with self._changed:
             if not self._changed.wait_for(lambda: self._items or self._closed, timeout):
-                raise ReadTimeout(f"no event within {timeout} s")
+                raise ReadTimeout(f"no event within {timeout:g} s")
             if self._items:
                 return self._items.popleft()
             cause = self._cause
@@ -178,6 +180,11 @@ class Feed(Generic[T]):
         if closed:
             subscription._end(cause)
         return subscription
+
+    @property
+    def has_subscriptions(self) -> bool:
+        """Whether anybody listens at this moment."""
+        return bool(self._subscriptions)
 
     def publish(self, item: T) -> None:
         """Tell ``item`` to every subscription. Never waits for a reader; any thread."""

@@ -13,6 +13,7 @@ import operator
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from p2p.clock import Clock
@@ -82,7 +83,7 @@ class Peer:
         self.dyn_dialed: bool = not traits.inbound and not traits.static_dialed
         self.remote_addr: tuple[str, int] = traits.remote_addr
         self.local_addr: tuple[str, int] = traits.local_addr
-        self.log: _LoggerAdapter = _PeerLog(logger, {"peer": str(self)})
+        self._logger = logger
         self._compressed = traits.compressed
         self._clock = clock
         self._created = clock.monotonic()
@@ -96,6 +97,11 @@ class Peer:
     def name(self) -> str:
         """What the node calls itself, cut after 20 characters; control characters are escaped."""
         return printable(self.fullname, NAME_LENGTH)
+
+    @cached_property
+    def log(self) -> _LoggerAdapter:
+        """A logger that puts the peer in front of every line."""
+        return _PeerLog(self._logger, {"peer": str(self)})
 
     @property
     def lifetime(self) -> float:
@@ -125,7 +131,7 @@ class Peer:
             "enode": self.node.url,
             "id": str(self.id),
             "name": self.fullname,
-            "caps": [str(cap) for cap in self.caps],
+            "caps": [printable(str(cap), FULLNAME_LENGTH) for cap in self.caps],
             "network": {
                 "localAddress": join_host_port(*self.local_addr),
                 "remoteAddress": join_host_port(*self.remote_addr),
@@ -169,7 +175,7 @@ class ProtocolReadWriter(MsgReadWriter):
         # fixed after __init__
         self.protocol = protocol
         self.inbox = Mailbox(on_room=on_room)
-        # set by the worker when it begins, for reports
+        # set by the worker while the handler runs, for reports
         self.thread: threading.Thread | None = None
         self._peer = peer
         self._offset = shared.offset
@@ -219,7 +225,9 @@ class ProtocolReadWriter(MsgReadWriter):
 
 def printable(text: str, limit: int) -> str:
     """``text`` from a stranger, fit for a terminal and a log: escaped, and cut with an ellipsis."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = text
+    if not text.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 

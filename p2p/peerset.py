@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from typing import Literal
 
 from p2p.admission import (
     InboundThrottle,
@@ -29,7 +30,7 @@ from p2p.peer import Peer, PeerTraits, ProtocolReadWriter
 from p2p.rlpx import Connection, Hello, State
 from p2p.rlpx.base import VERSION
 from p2p.rlpx.connection import HANDSHAKE_TIMEOUT_S
-from p2p.session import Phase, Session
+from p2p.session import Ending, Phase, Session
 from p2p.worker import Launcher
 
 #: The kernel's name for "no port": hello's field is of no use to anybody (rlpx.md).
@@ -74,6 +75,8 @@ class PeerSet:
         self._open: set[Session] = set()  # those whose sockets are open
         # inbound sessions in their handshake, the oldest first
         self._pending: dict[Session, None] = {}
+        # inbound sessions that failed in it, while their sockets are open, the oldest first
+        self._failed: dict[Session, None] = {}
         self._watchers: dict[Session, Callable[[Session], None]] = {}
         self._peers: dict[bytes, Session] = {}
         self._inbound_peers = 0
@@ -146,6 +149,17 @@ class PeerSet:
         self._log.debug("gave up %s: too many pending", format_address(victim.channel.remote_addr))
         victim.abort()
 
+    def _let_linger(self, session: Session) -> None:
+        """A connection has failed in its handshake, and may linger for its last words to be read.
+
+        Whoever wants to hold our sockets does not close, so no more than may be pending linger.
+        """
+        self._failed[session] = None
+        if len(self._failed) > self._config.max_pending_peers:
+            oldest = next(iter(self._failed))
+            del self._failed[oldest]
+            oldest.abort()
+
     # decisions (SessionOwner)
 
     def identity_known(self, session: Session) -> DiscReason | None:
@@ -192,16 +206,14 @@ class PeerSet:
             return DiscReason.QUITTING
         if self._gives_way(session, node_id):
             return DiscReason.ALREADY_CONNECTED
-        connected = set(self._peers)
-        if self._replaced_by(session, node_id) is not None:
-            connected.discard(node_id)
+        replaces = self._replaced_by(session, node_id) is not None
         return check_peer(
             node_id,
             self_id=self._self_id,
             inbound=session.inbound,
             trusted=node_id in self._trusted,
-            connected=connected,
-            peer_count=len(connected),
+            connected=() if replaces else self._peers,  # it would be found there, and nobody else
+            peer_count=len(self._peers) - replaces,
             inbound_count=self._inbound_peers,
             max_peers=self._config.max_peers,
             max_inbound=self._max_inbound,
@@ -224,9 +236,12 @@ class PeerSet:
     def session_closing(self, session: Session) -> None:
         if session.peer is None:
             self._settle(session, None)
+            if session.inbound:
+                self._let_linger(session)
 
     def socket_closed(self, session: Session) -> None:
         self._open.discard(session)
+        self._failed.pop(session, None)
         self._check_stopped()
 
     def session_ended(self, session: Session) -> None:
@@ -242,7 +257,7 @@ class PeerSet:
         self._publish_peers()
         self._scheduler.peer_removed(peer.id, dialed=not session.inbound)
         self._log.debug("removed peer %s, now %d: %s", peer, len(self._peers), session.ending)
-        self._tell("drop", peer, str(session.ending))
+        self._tell("drop", peer, session.ending)
         self.on_change()
 
     def _settle(self, session: Session, peer: Peer | None) -> None:
@@ -253,9 +268,10 @@ class PeerSet:
             addr = format_address(session.channel.remote_addr)
             self._log.debug("connection with %s failed: %s", addr, session.ending)
         watcher = self._watchers.pop(session, None)
-        if watcher is not None:
-            watcher(session)
-        self.on_change()
+        if watcher is None:
+            self.on_change()
+        else:
+            watcher(session)  # whoever has dialed schedules what comes next
 
     def _make_peer(self, session: Session) -> Peer:
         machine, channel = session.machine, session.channel
@@ -282,22 +298,24 @@ class PeerSet:
         return peer
 
     def _node_of(self, session: Session) -> Node:
-        if session.dest is not None:
-            return session.dest
-        assert session.machine.remote is not None
-        ip, port = session.channel.remote_addr
-        return Node.from_parts(session.machine.remote, ip, port, port)
+        if session.node is None:
+            assert session.machine.remote is not None
+            ip, port = session.channel.remote_addr
+            session.node = Node.from_parts(session.machine.remote, ip, port, port)
+        return session.node
 
     def _publish_peers(self) -> None:
         self._snapshot = tuple(s.peer for s in self._peers.values() if s.peer is not None)
         self._scheduler.set_full(len(self._peers) >= self._config.max_peers)
 
-    def _tell(self, kind: str, peer: Peer, error: str = "") -> None:
+    def _tell(self, kind: Literal["add", "drop"], peer: Peer, ending: Ending | None = None) -> None:
+        if not self._events.has_subscriptions:
+            return  # for each connection it would cost more than sending its hello
         self._events.publish(
             PeerEvent(
-                type="add" if kind == "add" else "drop",
+                type=kind,
                 peer=peer.id,
-                error=error,
+                error="" if ending is None else str(ending),
                 local=join_host_port(*peer.local_addr),
                 remote=join_host_port(*peer.remote_addr),
             )
@@ -325,8 +343,9 @@ class PeerSet:
         """End all sessions; ``on_sockets_closed`` is called when the last socket is closed."""
         self._stopping = True
         self.on_sockets_closed = on_sockets_closed
-        for session in list(self._sessions):
+        for session in self._sessions:
             session.hurry(linger_s)
+        for session in list(self._sessions):
             session.end_locally(DiscReason.QUITTING)
         self._check_stopped()
 

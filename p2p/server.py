@@ -15,7 +15,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from enum import Enum
 from functools import partial
 from types import TracebackType
@@ -175,8 +174,9 @@ class Server:
         """Disconnect all peers, wait for their handlers to return, and end all threads.
 
         Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
-        by then (they are logged, too). Harmless when not running. May be called from a handler,
-        whose own thread is not waited for. A Ctrl-C cuts the waiting short.
+        by then (they are logged, with the lines at which they stand). Harmless when not running.
+        May be called from a handler, whose own thread is not waited for. A Ctrl-C cuts the waiting
+        short.
         """
         timeout = finite_timeout(timeout)
         with self._lock:
@@ -277,8 +277,7 @@ class Server:
         timeout = finite_timeout(timeout)
         if timeout < 0:
             raise ConfigError(f"timeout: wanted at least 0 seconds, not {timeout:g}")
-        waiter: Future[Peer] = Future()
-        self._loop.call(self._dialing.connect, node, timeout, waiter)
+        waiter = self._dialing.ask(node, timeout)
         try:
             return waiter.result()
         except ServerStopped:
@@ -383,6 +382,8 @@ class Server:
                 if self._state is _State.STARTING:
                     self._state = _State.NEW
                     return
+        else:
+            self._finder = finder  # which is not so yet when there was no thread for the loop
         self._end(deadline)
 
     def _begin_dialing(self, finder: Finder) -> None:
@@ -425,7 +426,8 @@ class Server:
         try:
             left = self._shutdown().run(deadline)
             if left:
-                self._log.warning("threads that did not end: %s", ", ".join(left))
+                places = [f"{name} (at {self._launcher.place_of(name)})" for name in left]
+                self._log.warning("threads that did not end: %s", ", ".join(places))
         finally:
             with self._lock:
                 self._state = _State.STOPPED

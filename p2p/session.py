@@ -45,6 +45,8 @@ from p2p.whereis import where_is
 FRAME_WRITE_TIMEOUT_S = 20.0
 #: How long the last words, and what the remote still sends, may take (rlpx.md asks for patience).
 LINGER_S = 1.0
+#: The same for one that never became a peer, so that a stranger's socket is gone within 6 s.
+STRANGER_LINGER_S = 0.5
 #: How many bytes of messages are framed at once: enough to spare system calls, and little enough
 #: for other connections to have their turn.
 BATCH_BYTES = 256 * 1024
@@ -127,6 +129,7 @@ class Session:
         self.outbox = Mailbox(on_items=self._post_write)
         # owned by p2p-io
         self.phase = Phase.HANDSHAKE
+        self.node = dest  # that of an inbound connection is known from the auth on
         self.peer: Peer | None = None
         self.ending: Ending | None = None
         self.linger_s = LINGER_S
@@ -140,20 +143,26 @@ class Session:
         # while reading is held: the inboxes not reported yet, and how often each was read from
         self._watched: dict[ProtocolReadWriter, int] = {}
         self.channel = Channel(loop, sock, self)
-        self._write()
+        if machine.has_data_to_send:
+            self._write()
         self._arm_timer()
 
     # any thread
 
     def disconnect(self, reason: DiscReason) -> None:
         """End the session for a reason of ours, after what was written so far."""
-        step = DialStep.CONNECTED
-        self.outbox.close(Ending(reason, False, step).error, discard=False)
+        self._refuse_messages(reason)
         self.loop.post(self.end_locally, reason)
 
-    def worker_ended(self) -> None:
-        """One of the peer's handlers has returned."""
-        self.loop.post(self._worker_ended)
+    def _refuse_messages(self, reason: DiscReason) -> None:
+        ending = Ending(reason, False, DialStep.CONNECTED)
+        self.outbox.close(ending.error, discard=False)
+
+    def worker_ended(self, reason: DiscReason) -> None:
+        """One of the peer's handlers has returned, and with it ends the session, if it has not."""
+        if not self.outbox.is_closed:
+            self._refuse_messages(reason)
+        self.loop.post(self._worker_ended, reason)
 
     def resume(self) -> None:
         """An inbox that was full has room again."""
@@ -179,7 +188,8 @@ class Session:
         self.outbox.close(ending.error, discard=True)
 
     def connection_lost(self, error: OSError | None) -> None:
-        self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
+        if self.ending is None:
+            self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
         self.phase = Phase.CLOSED
         if self._timer is not None:
             self._timer.cancel()
@@ -296,7 +306,8 @@ class Session:
 
     def _frame_batch(self) -> list[bytes]:
         """The next messages as frames; BATCH_BYTES of them or a single larger one."""
-        self.machine.send_messages(self.outbox.take(BATCH_BYTES))
+        if self.phase is not Phase.HANDSHAKE:
+            self.machine.send_messages(self.outbox.take(BATCH_BYTES))
         return self.machine.data_to_send()
 
     # ending
@@ -307,7 +318,17 @@ class Session:
         self._end(Ending(reason, False, self.machine.step), flush=flush)
 
     def hurry(self, linger_s: float) -> None:
-        """The server stops: what is still to be sent has only ``linger_s`` seconds from now on."""
+        """The server stops: what is still to be sent has only ``linger_s`` seconds from now on.
+
+        The handlers hear of it, and nothing is sent yet: while some of them compute, each system
+        call may cost us the interpreter for a while, and they end when they look for a message.
+        """
+        if self.phase is Phase.OPEN:
+            assert self.peer is not None
+            ending = Ending(DiscReason.QUITTING, False, DialStep.CONNECTED)
+            self.outbox.close(ending.error, discard=False)
+            for rw in self.peer.running:
+                rw.inbox.close(ending.error, discard=True)
         self.linger_s = self._write_timeout_s = linger_s
         if self.phase is Phase.FLUSHING:
             self._write_deadline = self.loop.now() + linger_s
@@ -356,8 +377,9 @@ class Session:
         # Read on, and throw it away: a remote that waits for us to read would not read itself.
         self.channel.resume_reading()
         self._write_deadline = self.loop.now() + self._write_timeout_s
-        self._arm_timer()
         self._write()
+        if self.phase is Phase.FLUSHING:
+            self._arm_timer()
 
     def _close(self) -> None:
         """Say the last words, if there are any, and close the socket in good order."""
@@ -365,9 +387,11 @@ class Session:
         if self.ending is not None and not self.ending.by_remote:
             self.machine.disconnect(self.ending.reason)
         self.channel.send(self._next_batch + self.machine.data_to_send())
-        self.channel.close(self.linger_s)
+        self.channel.close(self.linger_s if self.peer else min(self.linger_s, STRANGER_LINGER_S))
 
-    def _worker_ended(self) -> None:
+    def _worker_ended(self, reason: DiscReason) -> None:
+        if self.ending is None:
+            self.end_locally(reason)
         self._workers -= 1
         self._check_ended()
 

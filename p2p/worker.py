@@ -1,10 +1,14 @@
 """The threads of a server that run other people's code, or wait: workers and blocking jobs.
 
-Starting a thread means waiting for it to have started, which the I/O thread must not do. So a
-thread of its own, ``p2p-launch``, starts them: for each protocol of each peer a worker,
-``p2p-peer-<id>-<protocol>``, and a thread for each blocking job that the I/O thread has (a look-up,
-a dialer). A worker calls the handler, turns its end into a reason to disconnect, and reports that
-it has ended. The launcher remembers what it has started until it has ended, for ``join``.
+For each protocol of each peer there is a worker, ``p2p-peer-<id>-<protocol>``, and a thread for
+each blocking job that the I/O thread has (a look-up, a dialer). A worker calls the handler, turns
+its end into a reason to disconnect, and reports that it has ended.
+
+A thread whose job is over waits a moment for another one, under the name ``p2p-idle``, and takes
+the name of each that it gets: handing a job over costs a fifth of starting a thread. Where none is
+idle one has to be started, and that means to wait until it has, which the I/O thread must not do:
+a thread of its own, ``p2p-launch``, does. The launcher remembers all its threads until they have
+ended, for ``join``. Why: ``docs/design/connecting-fast.md``.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -26,41 +31,97 @@ from p2p.errors import (
     UnexpectedMessage,
 )
 from p2p.peer import Peer, ProtocolReadWriter
+from p2p.whereis import where_is
 
 #: What a handler fails of when the remote does what it should not, or leaves out what it should.
 _CAUSED_BY_REMOTE = (RemoteProtocolError, UnexpectedMessage, ReadTimeout)
 
+#: Threads that wait for a job at most. More at a time come from nothing but a burst, and each
+#: takes some 17 KiB.
+MAX_IDLE_THREADS = 16
+#: How long one waits before it ends: peers that come and go do so more often than this.
+IDLE_S = 1.0
+IDLE_NAME = "p2p-idle"
+
+_Job = Callable[[], None]
+
+
+class _Worker:
+    """A thread for one job after the other."""
+
+    def __init__(self, job: _Job, name: str, idle: Callable[[_Worker], bool]) -> None:
+        # fixed after __init__
+        self._become_idle = idle
+        self._given = threading.Lock()  # held but for the moment in which a job is handed over
+        self._given.acquire()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # owned by the thread, and by the launcher while it is idle
+        self._job: _Job | None = job
+
+    def give(self, job: _Job | None, name: str) -> None:
+        """Let an idle thread do ``job``; None ends it."""
+        self._job = job
+        self.thread.name = name
+        self._given.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a job, or the order to end, has come in time. Its own thread."""
+        return self._given.acquire(timeout=timeout_s)
+
+    def _run(self) -> None:
+        while self._job is not None:
+            # As in a thread of its own: what one job sets in its context, the next does not see.
+            Context().run(self._job)
+            self._job = None  # it is forgotten, and the peer with it
+            self.thread.name = IDLE_NAME
+            if not self._become_idle(self):
+                return
+
 
 class Launcher:
-    """Starts threads, one after the other, on a thread of its own. Any thread may use it."""
+    """Has jobs done in threads that bear their names. Any thread may use it."""
 
     def __init__(self) -> None:
         # fixed after __init__
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="p2p-launch", daemon=True)
-        # replaced, never changed, by p2p-launch; read by any thread
-        self._started: tuple[threading.Thread, ...] = ()
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._workers: dict[threading.Thread, _Worker] = {}
+        self._idle: list[_Worker] = []  # the one that worked last comes last
+        self._stopping = False
 
     def start(self) -> None:
         """Start the launcher's thread. Raises RuntimeError if the system has no more threads."""
         self._thread.start()
 
-    def launch(self, peer: Peer, on_ended: Callable[[], None]) -> None:
-        """Have the peer's workers started; each calls ``on_ended`` once, from its own thread."""
-        self._queue.put(partial(self._start_workers, peer, on_ended))
+    def launch(self, peer: Peer, on_ended: Callable[[DiscReason], None]) -> None:
+        """Have the peer's handlers run; each ends with ``on_ended``, called from its thread."""
+        for rw in peer.running:
+            name = f"p2p-peer-{peer.id.short}-{rw.protocol.name}"
+            work = partial(_work, peer, rw, on_ended)
+            self.run(name, work, partial(_not_started, peer, rw, on_ended))
 
-    def run(
-        self, name: str, job: Callable[[], None], on_failed: Callable[[RuntimeError], None]
-    ) -> None:
+    def run(self, name: str, job: _Job, on_failed: Callable[[RuntimeError], None]) -> None:
         """Have ``job`` run in a daemon thread called ``name``.
 
         If the system has no more threads, ``on_failed`` gets its error instead, on the launcher's
         thread. After :meth:`stop` neither is called.
         """
-        self._queue.put(partial(self._start, name, job, on_failed))
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            self._queue.put(partial(self._start, name, job, on_failed))
+        else:
+            worker.give(job, name)
 
     def stop(self) -> None:
         """Ask the launcher to end when it has started what was asked for before."""
+        with self._lock:
+            self._stopping = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.give(None, IDLE_NAME)
         self._queue.put(None)
 
     def join(self, deadline: float) -> list[str]:
@@ -70,11 +131,23 @@ class Launcher:
         calling thread is not waited for.
         """
         # The launcher first: what it starts until it ends has to be joined, too.
-        return join_threads([self._thread], deadline) + join_threads(self._started, deadline)
+        left = join_threads([self._thread], deadline)
+        with self._lock:
+            threads = list(self._workers)
+        return left + join_threads(threads, deadline)
+
+    def place_of(self, name: str) -> str:
+        """The line of the program at which a thread stands: one of ours, or another of the name."""
+        with self._lock:
+            threads = list(self._workers)
+        for thread in (*threads, *threading.enumerate()):
+            if thread.name == name and thread.is_alive():
+                return where_is(thread)
+        return where_is(None)
 
     def is_current(self) -> bool:
         """Whether the calling thread is one that the launcher has started."""
-        return threading.current_thread() in self._started
+        return threading.current_thread() in self._workers
 
     def _run(self) -> None:
         while self._do_next():
@@ -87,23 +160,33 @@ class Launcher:
             order()
         return order is not None
 
-    def _start_workers(self, peer: Peer, on_ended: Callable[[], None]) -> None:
-        for rw in peer.running:
-            name = f"p2p-peer-{peer.id.short}-{rw.protocol.name}"
-            work = partial(_work, peer, rw, on_ended)
-            self._start(name, work, partial(_not_started, peer, rw, on_ended))
-
-    def _start(
-        self, name: str, job: Callable[[], None], on_failed: Callable[[RuntimeError], None]
-    ) -> None:
-        thread = threading.Thread(target=job, name=name, daemon=True)
-        before = tuple(other for other in self._started if other.is_alive())
-        self._started = (*before, thread)  # before it runs: it may ask is_current()
+    def _start(self, name: str, job: _Job, on_failed: Callable[[RuntimeError], None]) -> None:
+        worker = _Worker(job, name, self._become_idle)
+        with self._lock:
+            ended = [thread for thread in self._workers if not thread.is_alive()]
+            for thread in ended:
+                del self._workers[thread]
+            self._workers[worker.thread] = worker  # before it runs: it may ask is_current()
         try:
-            thread.start()
+            worker.thread.start()
         except RuntimeError as error:  # the system has no more threads
-            self._started = before
+            with self._lock:
+                del self._workers[worker.thread]
             on_failed(error)
+
+    def _become_idle(self, worker: _Worker) -> bool:
+        """Wait for the next job; returns whether to look for one. On the worker's thread."""
+        with self._lock:
+            if self._stopping or len(self._idle) >= MAX_IDLE_THREADS:
+                return False
+            self._idle.append(worker)
+        if worker.wait(IDLE_S):
+            return True
+        with self._lock:
+            if worker in self._idle:
+                self._idle.remove(worker)
+                return False
+        return worker.wait(-1)  # a job is being handed over at this moment
 
 
 def join_threads(threads: Sequence[threading.Thread], deadline: float) -> list[str]:
@@ -122,14 +205,13 @@ def join_threads(threads: Sequence[threading.Thread], deadline: float) -> list[s
 
 
 def _not_started(
-    peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[], None], error: RuntimeError
+    peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[DiscReason], None], error: RuntimeError
 ) -> None:
-    peer.disconnect(DiscReason.TOO_MANY_PEERS)
-    on_ended()
+    on_ended(DiscReason.TOO_MANY_PEERS)
     peer.log.warning("cannot start a thread for %s: %s", rw.protocol.cap, error)
 
 
-def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[], None]) -> None:
+def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[DiscReason], None]) -> None:
     """Run a handler, and end the connection when it ends."""
     rw.thread = threading.current_thread()
     reason = DiscReason.SUBPROTOCOL_ERROR
@@ -148,8 +230,8 @@ def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[], None]) -> N
         expected = isinstance(error, (*_CAUSED_BY_REMOTE, Disconnect))
         _log_failure(peer, rw, logging.DEBUG if expected else logging.ERROR)
     finally:
-        peer.disconnect(reason)
-        on_ended()
+        rw.thread = None  # it is soon another handler's
+        on_ended(reason)
 
 
 def _log_failure(peer: Peer, rw: ProtocolReadWriter, level: int) -> None:
@@ -158,8 +240,8 @@ def _log_failure(peer: Peer, rw: ProtocolReadWriter, level: int) -> None:
 
 def _reason_of(error: BaseException) -> DiscReason:
     """The reason an exception carries; a program may give one to its own exceptions, too."""
-    carried: Any = getattr(error, "disc_reason", None)
     try:
+        carried: Any = getattr(error, "disc_reason", None)
         return DiscReason(carried)
-    except ValueError:
+    except Exception:  # no number, or a property that fails: the error is the program's code
         return DiscReason.SUBPROTOCOL_ERROR

@@ -8,11 +8,13 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import SimpleQueue
 
 import pytest
 
-from p2p.worker import Launcher, join_threads
+from p2p import worker
+from p2p.worker import IDLE_NAME, MAX_IDLE_THREADS, Launcher, join_threads
 from tests.hostile.target import eventually
 from tests.nodes import WAIT_S
 
@@ -40,11 +42,30 @@ def unexpected(error: RuntimeError) -> None:
     raise error
 
 
-def test_job_runs_in_a_daemon_thread_of_this_name(launcher: Launcher) -> None:
+def thread_of_a_job(launcher: Launcher, name: str = "p2p-job") -> threading.Thread:
+    """Have a job done, and return the thread that has done it, which is idle or has ended."""
     threads: SimpleQueue[threading.Thread] = SimpleQueue()
-    launcher.run("p2p-job", lambda: threads.put(threading.current_thread()), unexpected)
+    launcher.run(name, lambda: threads.put(threading.current_thread()), unexpected)
     thread = threads.get(timeout=WAIT_S)
-    assert (thread.name, thread.daemon) == ("p2p-job", True)
+    eventually(lambda: thread.name == IDLE_NAME or not thread.is_alive())
+    return thread
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle threads wait for longer than any test takes."""
+    monkeypatch.setattr(worker, "IDLE_S", 10 * WAIT_S)
+
+
+def test_job_runs_in_a_daemon_thread_of_this_name(launcher: Launcher) -> None:
+    seen: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+
+    def job() -> None:
+        thread = threading.current_thread()
+        seen.put((thread.name, thread.daemon))
+
+    launcher.run("p2p-job", job, unexpected)
+    assert seen.get(timeout=WAIT_S) == ("p2p-job", True)
 
 
 def test_job_without_a_thread_is_reported_and_the_next_one_runs(launcher: Launcher) -> None:
@@ -115,3 +136,109 @@ def test_launcher_that_was_never_started_has_nothing_to_join() -> None:
 
 def test_thread_that_is_not_started_yet_is_not_joined() -> None:
     assert join_threads([threading.Thread(target=int)], time.monotonic() + WAIT_S) == []
+
+
+# threads that wait for another job
+
+
+_topic: ContextVar[str] = ContextVar("_topic", default="none")
+
+
+@pytest.mark.usefixtures("patient")
+def test_thread_whose_job_is_over_does_the_next_one_under_its_name(launcher: Launcher) -> None:
+    first = thread_of_a_job(launcher)
+    names: SimpleQueue[str] = SimpleQueue()
+    launcher.run("p2p-other", lambda: names.put(threading.current_thread().name), unexpected)
+    assert names.get(timeout=WAIT_S) == "p2p-other"
+    eventually(lambda: first.name == IDLE_NAME)
+    assert thread_of_a_job(launcher) is first
+
+
+@pytest.mark.usefixtures("patient")
+def test_stop_ends_the_threads_that_are_idle(launcher: Launcher) -> None:
+    thread = thread_of_a_job(launcher)
+    assert thread.is_alive()
+    launcher.stop()
+    assert launcher.join(time.monotonic() + WAIT_S) == []
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("patient")
+def test_thread_whose_job_ends_after_the_stop_ends_with_it(launcher: Launcher) -> None:
+    running, over = threading.Event(), threading.Event()
+
+    def job() -> None:
+        running.set()
+        over.wait(WAIT_S)
+
+    launcher.run("p2p-job", job, unexpected)
+    assert running.wait(WAIT_S)
+    launcher.stop()
+    over.set()
+    assert launcher.join(time.monotonic() + WAIT_S) == []
+
+
+def test_thread_that_is_idle_for_too_long_ends(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_S", 0.01)
+    thread = thread_of_a_job(launcher)
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert thread_of_a_job(launcher) is not thread
+
+
+@pytest.mark.usefixtures("patient")
+def test_no_more_threads_are_idle_than_the_limit(launcher: Launcher) -> None:
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+    over = threading.Event()
+
+    def job() -> None:
+        threads.put(threading.current_thread())
+        over.wait(WAIT_S)
+
+    for _ in range(MAX_IDLE_THREADS + 5):
+        launcher.run("p2p-job", job, unexpected)
+    all_threads = [threads.get(timeout=WAIT_S) for _ in range(MAX_IDLE_THREADS + 5)]
+    over.set()
+    eventually(lambda: sum(thread.is_alive() for thread in all_threads) == MAX_IDLE_THREADS)
+
+
+@pytest.mark.usefixtures("patient")
+def test_job_does_not_see_what_the_one_before_has_set_in_its_context(launcher: Launcher) -> None:
+    topics: SimpleQueue[str] = SimpleQueue()
+
+    def job() -> None:
+        topics.put(_topic.get())
+        _topic.set("of the job before")
+
+    for _ in range(3):
+        launcher.run("p2p-job", job, unexpected)
+        assert topics.get(timeout=WAIT_S) == "none"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.usefixtures("patient")
+def test_job_that_ends_its_thread_harms_no_other(launcher: Launcher) -> None:
+    seen: SimpleQueue[threading.Thread] = SimpleQueue()
+
+    def leave() -> None:
+        seen.put(threading.current_thread())
+        raise SystemExit
+
+    launcher.run("p2p-job", leave, unexpected)
+    thread = seen.get(timeout=WAIT_S)
+    thread.join(WAIT_S)
+    assert thread_of_a_job(launcher) is not thread
+
+
+def test_no_job_is_lost_to_a_thread_that_has_just_waited_long_enough(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs come about as far apart as the threads wait, so that many meet one that gives up."""
+    monkeypatch.setattr(worker, "IDLE_S", 0.0002)
+    done: SimpleQueue[int] = SimpleQueue()
+    for number in range(500):
+        launcher.run("p2p-job", lambda number=number: done.put(number), unexpected)  # type: ignore[misc]
+        assert done.get(timeout=WAIT_S) == number
+        threading.Event().wait(0.0002)

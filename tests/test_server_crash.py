@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
-from tests.nodes import WAIT_S, Nodes
+from tests.nodes import WAIT_S, Nodes, listening, node_at
 
 
 class Fault(Exception):
@@ -142,3 +142,39 @@ def test_remove_peer_never_returns_as_if_done_when_the_server_dies(nodes: Nodes)
         sys.setswitchinterval(interval)
     assert isinstance(outcome, p2p.LoopCrashed), outcome
     assert isinstance(outcome.__cause__, Fault)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_connect_that_a_dying_server_has_not_heard_of_fails_with_the_cause(nodes: Nodes) -> None:
+    server = nodes.start()
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        at_work.set()
+        go_on.wait(WAIT_S)
+
+    server._loop.post(hold)
+    assert at_work.wait(WAIT_S)
+    server._loop.post(die)
+    with listening() as listener:
+        connecting = outcome_of(lambda: server.connect(node_at(listener), WAIT_S))
+        while len(server._loop._posted) < 2:
+            threading.Event().wait(0.001)
+        go_on.set()
+        outcome = connecting.get(timeout=WAIT_S)
+    assert isinstance(outcome, p2p.LoopCrashed), outcome
+    assert isinstance(outcome.__cause__, Fault)
+
+
+def test_connect_raises_what_the_program_s_logging_raises_and_the_server_lives(
+    nodes: Nodes, failing: Failing
+) -> None:
+    server = nodes.start()
+    with listening() as listener:
+        node = node_at(listener)
+        failing.armed = True
+        outcome = outcome_of(lambda: server.connect(node, WAIT_S)).get(timeout=WAIT_S)
+        failing.armed = False
+        assert isinstance(outcome, OSError) and str(outcome) == "disk full"
+        assert server.dial_attempts(node) == []
+        listener.accept()[0].close()

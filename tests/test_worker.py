@@ -240,3 +240,14 @@ def test_reason_of_a_disconnect_before_the_return_stays(nodes: Nodes) -> None:
 
     server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
     assert nodes.remote(server).join().ending() is p2p.DiscReason.USELESS_PEER
+
+
+def test_thread_of_a_handler_is_named_only_while_the_handler_runs(nodes: Nodes) -> None:
+    server, remote, talk = joined(nodes)
+    events = server.subscribe_events()
+    rw = talk.peer.running[0]
+    assert rw.thread is not None and rw.thread.name == f"p2p-peer-{talk.peer.id.short}-test"
+    talk.end()
+    remote.ending()
+    await_event(events, "drop")
+    assert rw.thread is None

@@ -22,6 +22,8 @@ Entropy = Callable[[int], bytes]
 PUBLIC_KEY_SIZE = 64
 PRIVATE_KEY_SIZE = 32
 SIGNATURE_SIZE = 65
+#: How many points the curve has: private keys are below (SEC 2, 2.4.1).
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 class PublicKey:
@@ -29,23 +31,25 @@ class PublicKey:
 
     __slots__ = ("_point", "_raw")
 
-    def __init__(self, point: coincurve.PublicKey) -> None:
+    def __init__(self, point: coincurve.PublicKey, raw: bytes | None = None) -> None:
         self._point = point
-        self._raw = point.format(compressed=False)[1:]
+        self._raw = point.format(compressed=False)[1:] if raw is None else raw
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> PublicKey:
         """Read x then y, 64 bytes. Raises InvalidKey unless that is a point on the curve."""
         if len(raw) != PUBLIC_KEY_SIZE:
             raise InvalidKey(f"public key has {len(raw)} bytes, want {PUBLIC_KEY_SIZE}")
-        return cls(_parse(b"\x04" + bytes(raw)))
+        raw = bytes(raw)
+        return cls(_parse(b"\x04" + raw), raw)
 
     @classmethod
     def from_uncompressed(cls, raw: bytes) -> PublicKey:
         """Read 0x04 and 64 bytes. Raises InvalidKey for every other prefix."""
         if len(raw) != PUBLIC_KEY_SIZE + 1 or raw[0] != 0x04:
             raise InvalidKey("not an uncompressed public key")
-        return cls(_parse(bytes(raw)))
+        raw = bytes(raw)
+        return cls(_parse(raw), raw[1:])
 
     @classmethod
     def from_compressed(cls, raw: bytes) -> PublicKey:
@@ -91,23 +95,28 @@ class PublicKey:
 
 
 class PrivateKey:
-    """A secp256k1 private key. Its ``repr`` does not show it."""
+    """A secp256k1 private key. Its ``repr`` does not show it.
 
-    __slots__ = ("_key", "public_key")
+    What a key can do is made when it is first asked for, since each costs a multiplication: of the
+    four keys that the ends of a handshake generate, one signs and three show their public keys.
+    """
 
-    def __init__(self, key: coincurve.PrivateKey) -> None:
-        self._key = key
-        self.public_key = PublicKey(key.public_key)
+    __slots__ = ("_public_key", "_secret", "_signer")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        # Two threads that ask for the same at the same time both make it; both are right.
+        self._public_key: PublicKey | None = None
+        self._signer: coincurve.PrivateKey | None = None
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> PrivateKey:
         """Read a big-endian number, 32 bytes. Raises InvalidKey unless 0 < number < order."""
         if len(raw) != PRIVATE_KEY_SIZE:
             raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
-        try:
-            return cls(coincurve.PrivateKey(bytes(raw)))
-        except ValueError:
+        if not 0 < int.from_bytes(raw, "big") < _ORDER:
             raise InvalidKey("private key is zero or not below the curve's order") from None
+        return cls(bytes(raw))
 
     @classmethod
     def generate(cls, entropy: Entropy) -> PrivateKey:
@@ -118,24 +127,35 @@ class PrivateKey:
             except InvalidKey:
                 continue
 
+    @property
+    def public_key(self) -> PublicKey:
+        """The point that belongs to it."""
+        key = self._public_key
+        if key is None:
+            key = self._public_key = PublicKey(coincurve.PublicKey.from_valid_secret(self._secret))
+        return key
+
     def to_bytes(self) -> bytes:
         """The number, big-endian, 32 bytes."""
-        return self._key.secret
+        return self._secret
 
     def sign(self, digest: bytes) -> bytes:
         """Sign a 32-byte digest: r || s || v, 65 bytes, v in 0..3, s low, nonce by RFC 6979."""
-        return self._key.sign_recoverable(digest, hasher=None)
+        signer = self._signer
+        if signer is None:
+            signer = self._signer = coincurve.PrivateKey(self._secret)
+        return signer.sign_recoverable(digest, hasher=None)
 
     def agree(self, other: PublicKey) -> bytes:
         """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``)."""
-        return other.multiply(self._key.secret)
+        return other.multiply(self._secret)
 
     def __reduce__(self) -> tuple[Callable[[bytes], PrivateKey], tuple[bytes]]:
         """As for public keys. Who keeps the pickle keeps the key."""
-        return PrivateKey.from_bytes, (self._key.secret,)
+        return PrivateKey.from_bytes, (self._secret,)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PrivateKey) and self._key.secret == other._key.secret
+        return isinstance(other, PrivateKey) and self._secret == other._secret
 
     def __hash__(self) -> int:
         return hash(self.public_key)

@@ -10,6 +10,7 @@ Any thread; nothing here does I/O. No names are looked up, here or anywhere in `
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -28,8 +29,13 @@ def address_of(sockaddr: Any) -> Address:
     ``sockaddr`` is the tuple of an ``AF_INET`` or ``AF_INET6`` socket. Raises ``ValueError`` when
     its host is no IP address. Any thread.
     """
-    host, port = sockaddr[0], sockaddr[1]
-    return _unmapped(ip_address(host.partition("%")[0])), port
+    return _ip_of(sockaddr[0]), sockaddr[1]
+
+
+@lru_cache(maxsize=1024)
+def _ip_of(host: str) -> IPAddress:
+    # Kept, because few addresses come again and again: a connection asks for its two ends thrice.
+    return _unmapped(ip_address(host.partition("%")[0]))
 
 
 def _unmapped(ip: IPAddress) -> IPAddress:

@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from p2p.net.address import Address, address_of, format_address
 from p2p.net.binding import bound_socket
@@ -20,7 +21,9 @@ from p2p.net.timer import Timer
 
 _logger = logging.getLogger("p2p.net")
 
-_BACKLOG = 128
+# What is accepted in a third of a second. A connection that finds the queue full tries again after
+# a second, or believes to be connected and is never accepted. The kernel may allow less.
+_BACKLOG = 1024
 # How long to wait when the kernel has nothing to accept a connection with.
 _BACK_OFF_S = 0.2
 # Such a shortage lasts; one line a second is enough to notice it.
@@ -58,9 +61,9 @@ def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
 class Listener:
     """Accepts connections from ``sock``, which belongs to the listener from now on.
 
-    ``on_accept(sock, remote_addr)`` gets each connection and owns its socket. At most ``budget``
-    are accepted in a pass. ``address`` is the local one, with the port that was really taken. Loop
-    thread only.
+    ``on_accept(sock, remote_addr)`` gets each connection and owns its socket, unless it raises
+    OSError: then the connection is closed, and accepting pauses. At most ``budget`` are accepted in
+    a pass. ``address`` is the local one, with the port that was really taken. Loop thread only.
     """
 
     def __init__(
@@ -100,6 +103,9 @@ class Listener:
         if self._back_off is not None:
             self._back_off.cancel()
         self._loop.unregister(self._sock)
+        with suppress(OSError):  # a system that shuts down connections only
+            # A forked child of the program may have the socket, too: it would go on listening.
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     def _update_interest(self) -> None:
@@ -120,7 +126,11 @@ class Listener:
             return False
         except OSError as error:
             return self._accept_failed(error)
-        self._on_accept(sock, address_of(sockaddr))
+        try:
+            self._on_accept(sock, address_of(sockaddr))
+        except OSError as error:  # a selector that watches no more sockets (ENOSPC, ENOMEM)
+            sock.close()
+            return self._accept_failed(error)
         return True
 
     def _accept_failed(self, error: OSError) -> bool:

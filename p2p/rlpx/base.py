@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from p2p.codec import decode_fields, encode, split_uint
 from p2p.crypto.backend import Bytes
@@ -25,11 +26,14 @@ SNAPPY_VERSION = 5
 #: The largest hello that is read, in bytes of payload.
 MAX_HELLO_SIZE = 2048
 NODE_KEY_SIZE = 64
+_MAX_UINT64 = 2**64 - 1
 #: A reason is one byte; anything longer than this is not a Disconnect that somebody meant.
 MAX_DISCONNECT_SIZE = 100
 MAX_REASON = 0xFF
 
 EMPTY = b"\xc0"
+
+_HELLO_FIELDS = (int, bytes, list[tuple[bytes, int]], int, bytes)
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,16 @@ class Hello:
     listen_port: int
     node_key: bytes
 
+    @cached_property
+    def payload(self) -> bytes:
+        """What is sent: a server says the same to everybody."""
+        caps = [[cap.name, cap.version] for cap in self.caps]
+        return encode([self.version, self.name, caps, self.listen_port, self.node_key])
+
 
 def encode_hello(hello: Hello) -> bytes:
     """The payload of a hello."""
-    caps = [[cap.name, cap.version] for cap in hello.caps]
-    return encode([hello.version, hello.name, caps, hello.listen_port, hello.node_key])
+    return hello.payload
 
 
 def decode_hello(payload: Bytes) -> Hello:
@@ -55,12 +64,14 @@ def decode_hello(payload: Bytes) -> Hello:
         raise HelloError(f"hello of {len(payload)} bytes, limit is {MAX_HELLO_SIZE}")
     data = bytes(payload)
     try:
-        fields, end = decode_fields(data, (int, bytes, list[tuple[bytes, int]], int, bytes))
+        fields, end = decode_fields(data, _HELLO_FIELDS)
     except DecodeError as error:
         raise HelloError("hello is malformed") from error
     version, name, caps, port, key = fields
     if end != len(data):
         raise HelloError("hello is followed by other data")
+    if max(version, port, *(number for _, number in caps)) > _MAX_UINT64:
+        raise HelloError("hello has an integer of more than 64 bits")
     if len(key) != NODE_KEY_SIZE or not any(key):
         raise InvalidIdentity("hello has no node key of 64 bytes")
     return Hello(version, _text(name), [Cap(_text(n), v) for n, v in caps], port, key)

@@ -275,3 +275,17 @@ def test_error_of_a_private_key_does_not_show_it() -> None:
     with pytest.raises(InvalidKey) as caught:
         PrivateKey.from_bytes(b"\xff" * 32)
     assert "ffff" not in str(caught.value) and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("number", [1, 2, ORDER - 1])
+def test_number_from_1_to_below_the_order_is_a_private_key(number: int) -> None:
+    key = PrivateKey.from_bytes(number.to_bytes(32, "big"))
+    assert recover(bytes(32), key.sign(bytes(32))) == key.public_key
+
+
+def test_what_a_private_key_can_do_does_not_depend_on_what_it_did_before() -> None:
+    raw, digest = b"\7" * 32, b"\1" * 32
+    signed, shown = PrivateKey.from_bytes(raw), PrivateKey.from_bytes(raw)
+    signature, point = signed.sign(digest), shown.public_key
+    assert (signed.public_key, shown.sign(digest)) == (point, signature)
+    assert shown.public_key is point

@@ -218,3 +218,8 @@ def test_huge_disconnect_is_cut_before_it_is_read() -> None:
 @given(payload=st.binary(max_size=120))
 def test_any_disconnect_gives_a_reason_of_one_byte(payload: bytes) -> None:
     assert 0 <= decode_disconnect(payload) <= 255
+
+
+def test_hello_that_goes_to_everybody_is_encoded_once() -> None:
+    hello = Hello(5, "node", [Cap("test", 1)], 0, b"\1" * 64)
+    assert encode_hello(hello) is encode_hello(hello)
