@@ -149,7 +149,7 @@ class Finder:
 
     def stop(self, deadline: float) -> list[str]:
         """Close everything; returns the names of threads that have not ended by ``deadline``."""
-        threads = self._stop_feed()
+        threads = self._stop_feed(deadline)
         left = []
         if self.discovery is not None:
             left += self.discovery.stop(_time_left(deadline))
@@ -259,19 +259,27 @@ class Finder:
         local.set_fallback_ip(fallback)
         return local
 
-    def _stop_feed(self) -> list[threading.Thread]:
+    def _stop_feed(self, deadline: float) -> list[threading.Thread]:
         """Tell the feed to end, and close its sources; returns the threads that are to end.
 
-        Sources are closed in a thread: those of the program may take their time.
+        Sources are closed in a thread, if there is one: those of the program may take their time.
         """
         with self._wanted:
             self._stopping = True
             self._wanted.notify_all()
         if self._mix is None:
             return []
-        closing = threading.Thread(target=self._mix.close, name="p2p-dial-close", daemon=True)
-        closing.start()
-        return [closing] if self._feed is None else [self._feed, closing]
+        threads = [] if self._feed is None else [self._feed]
+        time_left = (_time_left(deadline),)
+        closing = threading.Thread(
+            target=self._mix.close, args=time_left, name="p2p-dial-close", daemon=True
+        )
+        try:
+            closing.start()
+        except RuntimeError:  # the system has no more threads
+            self._mix.close(LAST_MOMENT_S)
+            return threads
+        return [*threads, closing]
 
     def _run_feed(self) -> None:
         """The thread ``p2p-dial-feed``."""

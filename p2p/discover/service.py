@@ -22,7 +22,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from p2p.clock import Clock, SystemClock
+from p2p.clock import Clock, SystemClock, checked_timeout, finite_timeout
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.driver import Driver, Start, TableEvent
 from p2p.discover.engine import Engine
@@ -150,6 +150,7 @@ class UDPv4:
         Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
         by then (they are logged, too). Idempotent.
         """
+        timeout = finite_timeout(timeout)
         deadline = time.monotonic() + timeout
         with self._lock:
             self._state = _State.STOPPED
@@ -190,7 +191,8 @@ class UDPv4:
         As with all calls that ask the network, ``timeout`` is in real seconds and ends the wait
         with ReadTimeout; without one the wait ends by itself when the engine has given up. Raises
         RemoteTimeout when the node does not answer, NoEndpoint when it has no UDP address,
-        ServerStateError before the start, ServerStopped or LoopCrashed at the end.
+        ConfigError for a time that is no number, ServerStateError before the start, ServerStopped
+        or LoopCrashed at the end.
         """
         _check_node(node)
         seq: int | None = self._ask(lambda engine, now: engine.start_ping(node, now), timeout)
@@ -271,6 +273,7 @@ class UDPv4:
     def _ask(self, start: Start, timeout: float | None) -> Any:
         """Have the engine begin something, and wait for its result."""
         self._check_started()
+        timeout = checked_timeout(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         waiter = _Waiter()
         try:
@@ -280,7 +283,7 @@ class UDPv4:
                 pass  # the loop is busy; nothing is left of the time
             left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not waiter.done.wait(left_s):
-                raise ReadTimeout(f"no result within {timeout} s")
+                raise ReadTimeout(f"no result within {timeout:g} s")
         finally:
             if not waiter.done.is_set():
                 self._loop.post(self._give_up, waiter)

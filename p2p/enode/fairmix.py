@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
-from p2p.clock import Clock, SystemClock
+from p2p.clock import Clock, SystemClock, finite_timeout
 from p2p.enode.iterator import JOIN_TIMEOUT_S, ClosableNodes, close_nodes, join_reader
 from p2p.enode.node import Node
 
@@ -58,17 +59,20 @@ class FairMix(ClosableNodes):
     def add_source(self, nodes: Iterator[Node]) -> None:
         """Mix in another source. It is closed with the mix; at once if the mix is closed.
 
-        When it ends it is dropped; when it raises, that is logged and it is dropped, too.
+        When it ends it is dropped; when it raises, that is logged and it is dropped, too. Raises
+        RuntimeError if the system has no more threads; the source stays the caller's then.
         """
         source = _Source(nodes, self._timeout_s)
         with self._lock:
             if not self._closed:
-                self._added += 1
-                source.thread = threading.Thread(
-                    target=self._run, args=(source,), name=f"p2p-source-{self._added}", daemon=True
+                name = f"p2p-source-{self._added + 1}"
+                thread = threading.Thread(
+                    target=self._run, args=(source,), name=name, daemon=True
                 )
+                thread.start()
+                source.thread = thread
+                self._added += 1
                 self._sources.append(source)
-                source.thread.start()
                 self._lock.notify_all()
                 return
         close_nodes(nodes)
@@ -86,8 +90,13 @@ class FairMix(ClosableNodes):
                 self._lock.wait()
         raise StopIteration
 
-    def close(self) -> None:
-        """End the mix, close its sources, and end their threads."""
+    def close(self, timeout: float = JOIN_TIMEOUT_S) -> None:
+        """End the mix, close its sources, and end their threads.
+
+        Threads that their source's ``close`` does not wake are waited for ``timeout`` seconds at
+        most, all of them together; they are logged.
+        """
+        deadline = time.monotonic() + finite_timeout(timeout)
         with self._lock:
             self._closed = True
             sources, self._sources = self._sources, []
@@ -97,7 +106,7 @@ class FairMix(ClosableNodes):
             close_nodes(source.nodes)
         for source in sources:
             if source.thread is not None:
-                join_reader(source.thread, JOIN_TIMEOUT_S)
+                join_reader(source.thread, max(0.0, deadline - time.monotonic()))
 
     # The reader.
 

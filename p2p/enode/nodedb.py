@@ -88,12 +88,16 @@ class NodeDB:
     # Life.
 
     def start(self) -> None:
-        """Start the thread ``p2p-db``, unless there is no file, it runs, or all is closed."""
+        """Start the thread ``p2p-db``, unless there is no file, it runs, or all is closed.
+
+        Raises RuntimeError if the system has no more threads; it can then be called again.
+        """
         with self._lock:
             if self._memory_only or self._closing or self._thread is not None:
                 return
-            self._thread = threading.Thread(target=self._run, name="p2p-db", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="p2p-db", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is not written, and close the file. Idempotent; not for an I/O thread.

@@ -44,6 +44,8 @@ _HOST = re.compile(rf"(?:{_HOST_CHARS}|%25|%[89a-fA-F][0-9a-fA-F])*")
 #: In a zone, it may encode what could stand there as well, itself and a space.
 _ZONE = re.compile(rf"(?:{_HOST_CHARS}|%[0-9a-fA-F]{{2}})*")
 _ZONE_ENCODED = frozenset(_HOST_ASCII + "% ")
+#: What is encoded in a zone when it is written: brackets, and ASCII that no host may hold.
+_NOT_IN_ZONE = re.compile(rf"[\[\]]|(?!{_HOST_CHARS}).", re.DOTALL)
 _ESCAPE = re.compile(r"%(..)")
 _KEY_DIGITS = 128
 
@@ -184,13 +186,21 @@ def _unescape(text: str, problem: str) -> str:
         raise InvalidNode(f"{problem} (not UTF-8)") from None
 
 
+def _format_host(hostname: str) -> str:
+    if "%" not in hostname or not _is_ipv6(hostname):
+        return quote(hostname, safe=_HOST_ASCII)
+    # In brackets, because a zone may hold what no other host may (RFC 6874).
+    address, _, zone = hostname.partition("%")
+    return f"[{address}%25{_NOT_IN_ZONE.sub(lambda found: f'%{ord(found[0]):02X}', zone)}]"
+
+
 def format_enode_url(name: str, ip: IPAddress | None, hostname: str, tcp: int, udp: int) -> str:
     """Write an enode URL. ``name`` is the key in hex; the host name goes before the address.
 
     Without either the ports are left out, since the form has no place for them.
     """
     if hostname:
-        host = quote(hostname, safe=_HOST_ASCII)
+        host = _format_host(hostname)
     elif ip is not None:
         host = f"[{ip}]" if ip.version == 6 else str(ip)
     else:
