@@ -1,0 +1,110 @@
+"""Strangers in a number: those that wait to be accepted, and those that do not let go."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from p2p.rlpx.connection import HANDSHAKE_TIMEOUT_S
+from tests.hostile.remote import PATIENCE_S, Remote, connect
+from tests.hostile.target import Inbox, Target, eventually, talk, target
+
+MAX_PENDING = 10
+CROWD = 60
+#: More than come in the time in which a busy loop looks at nobody, a tenth of a second.
+WAITING = 600
+#: linux/tcp.h, tcp_info: of a listening socket, how many connections wait to be accepted.
+_TCP_INFO_UNACKED = 24
+
+
+def waiting(victim: Target) -> int:
+    """How many connections the kernel keeps until they are accepted."""
+    assert victim.server._listener is not None
+    info = victim.server._listener._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("I", info, _TCP_INFO_UNACKED)[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_connections_wait_while_the_io_thread_is_busy() -> None:
+    """One for which there is no room would come again after a second, or never know."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        busy.set()
+        assert go_on.wait(PATIENCE_S)
+
+    with target() as victim:
+        victim.server._loop.post(hold)
+        assert busy.wait(PATIENCE_S)
+        socks = [socket.socket() for _ in range(WAITING)]
+        try:
+            address = ("127.0.0.1", victim.server.self().tcp)
+            for sock in socks:
+                sock.setblocking(False)
+                sock.connect_ex(address)
+            eventually(lambda: waiting(victim) == WAITING)
+        finally:
+            go_on.set()
+            for sock in socks:
+                sock.close()
+        victim.await_quiet()
+
+
+def junk(victim: Target) -> socket.socket:
+    """A stranger that ends its handshake at once; the server has nothing to say to it."""
+    sock = connect(victim.server)
+    sock.sendall(bytes(2) + b"junk")
+    return sock
+
+
+def refused(victim: Target) -> socket.socket:
+    """A stranger that proves its key and is told why it cannot stay."""
+    remote = Remote.dial(victim.server).shake_hands()
+    remote.say_hello(b"\xc0")
+    return remote.sock
+
+
+@pytest.mark.parametrize("come", [junk, refused])
+def test_strangers_that_do_not_let_go_hold_few_sockets(
+    come: Callable[[Target], socket.socket],
+) -> None:
+    """The server's clock stands still: it would linger with each of them for a second."""
+    with target(max_pending_peers=MAX_PENDING) as victim, talk(victim) as honest:
+        socks = []
+        try:
+            for number in range(CROWD):  # one after the other, or one would give way to the next
+                socks.append(come(victim))
+                victim.log.await_line("failed", times=number + 1)
+            eventually(lambda: victim.sessions()[2] <= 1 + MAX_PENDING)
+            honest.exchange()
+        finally:
+            for sock in socks:
+                sock.close()
+        victim.await_quiet(peers=1)
+
+
+def test_socket_of_a_silent_stranger_is_closed_well_within_6_s() -> None:
+    with target() as victim, connect(victim.server):
+        eventually(lambda: victim.sessions()[2] == 1)
+        victim.clock.advance(HANDSHAKE_TIMEOUT_S)
+        victim.log.await_line("failed")
+        victim.clock.advance(0.5)
+        eventually(lambda: victim.sessions()[2] == 0)
+
+
+def test_stranger_that_is_refused_among_few_is_told_why() -> None:
+    with target(Inbox().run, max_pending_peers=MAX_PENDING) as victim:
+        remotes = [victim.attack().shake_hands() for _ in range(MAX_PENDING)]
+        for remote in remotes:
+            remote.say_hello(b"\xc0")
+        victim.log.await_line("failed", times=MAX_PENDING)
+        for remote in remotes:
+            with remote:
+                remote._take(remote.machine._process(0.0))
+                assert remote.receive_hello()
+                assert remote.disconnect_reason()
