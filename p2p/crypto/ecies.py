@@ -33,7 +33,7 @@ def encrypt(
     iv: bytes,
 ) -> bytes:
     """Seal ``plaintext`` for ``recipient``; never use an ephemeral key and iv (16 bytes) twice."""
-    key, mac_key = _derive(ephemeral.agree(recipient))
+    key, mac_key = _derive(ephemeral.agree_once(recipient))
     sealed = iv + ctr_stream(key, iv)(plaintext)
     tag = _tag(mac_key, sealed, shared_mac_data)
     return b"\x04" + ephemeral.public_key.to_bytes() + sealed + tag

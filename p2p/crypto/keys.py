@@ -9,6 +9,7 @@ parsed here with a prefix of our own choosing, so that they never get in.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 
 import coincurve
@@ -77,8 +78,24 @@ class PublicKey:
             return False
 
     def multiply(self, scalar: bytes) -> bytes:
-        """The x coordinate, 32 bytes, of this point times a valid 32-byte scalar."""
-        return self._point.multiply(scalar).format(compressed=False)[1:33]
+        """The x coordinate, 32 bytes, of this point times a valid 32-byte scalar.
+
+        The time it takes depends on the scalar.
+        """
+        return _x_of(self._point.multiply(scalar))
+
+    def multiply_in_two(self, scalar: bytes, other: bytes) -> bytes:
+        """The same in two products, by ``scalar`` - ``other`` and by ``other``, and their sum.
+
+        The time depends on these two, and on the scalar not at all if ``other`` is as random as it
+        is secret. It must be a valid scalar and not the same.
+        """
+        difference = (int.from_bytes(scalar, "big") - int.from_bytes(other, "big")) % _ORDER
+        products = [
+            self._point.multiply(difference.to_bytes(PRIVATE_KEY_SIZE, "big")),
+            self._point.multiply(other),
+        ]
+        return _x_of(coincurve.PublicKey.combine_keys(products))
 
     def __reduce__(self) -> tuple[Callable[[bytes], PublicKey], tuple[bytes]]:
         """Copies and pickles are made of the bytes; the point itself can be neither."""
@@ -147,7 +164,17 @@ class PrivateKey:
         return signer.sign_recoverable(digest, hasher=None)
 
     def agree(self, other: PublicKey) -> bytes:
-        """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``)."""
+        """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``).
+
+        For keys that are kept: the time it takes tells nothing about the key, however often a
+        remote measures it with points of its own.
+        """
+        mask = hmac.digest(self._secret, other.to_bytes(), "sha256")
+        number = int.from_bytes(mask, "big") % (_ORDER - 1) + 1
+        return other.multiply_in_two(self._secret, number.to_bytes(PRIVATE_KEY_SIZE, "big"))
+
+    def agree_once(self, other: PublicKey) -> bytes:
+        """The same in half the time, which depends on the key. For keys that are used once."""
         return other.multiply(self._secret)
 
     def __reduce__(self) -> tuple[Callable[[bytes], PrivateKey], tuple[bytes]]:
@@ -175,6 +202,10 @@ def recover(digest: bytes, signature: bytes) -> PublicKey:
     except ValueError as error:
         raise InvalidKey("signature has no public key") from error
     return PublicKey(point)
+
+
+def _x_of(point: coincurve.PublicKey) -> bytes:
+    return point.format(compressed=False)[1:33]
 
 
 def _parse(encoded: bytes) -> coincurve.PublicKey:

@@ -138,7 +138,7 @@ class Initiator:
             raise HandshakeError("ack is malformed") from None
         return _secrets(
             self._remote,
-            self._ephemeral.agree(remote_ephemeral),
+            self._ephemeral.agree_once(remote_ephemeral),
             initiator=True,
             nonces=(self._nonce, nonce),
             packets=(self.auth, packet),
@@ -168,7 +168,7 @@ class Recipient:
             self.ack = _seal(encode([own_key, own_nonce, VERSION]), remote, entropy)
         self.secrets = _secrets(
             remote,
-            ephemeral.agree(remote_ephemeral),
+            ephemeral.agree_once(remote_ephemeral),
             initiator=False,
             nonces=(nonce, own_nonce),
             packets=(packet, self.ack),

@@ -6,6 +6,7 @@ import pathlib
 import pickle
 from typing import Any
 
+import coincurve
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -210,6 +211,7 @@ def test_both_ends_agree(a: bytes, b: bytes) -> None:
     one, other = PrivateKey.from_bytes(a), PrivateKey.from_bytes(b)
     shared = one.agree(other.public_key)
     assert shared == other.agree(one.public_key)
+    assert shared == one.agree_once(other.public_key)
     assert len(shared) == 32
 
 
@@ -289,3 +291,29 @@ def test_what_a_private_key_can_do_does_not_depend_on_what_it_did_before() -> No
     signature, point = signed.sign(digest), shown.public_key
     assert (signed.public_key, shown.sign(digest)) == (point, signature)
     assert shown.public_key is point
+
+
+class Scalars:
+    """A point that notes by what it is multiplied."""
+
+    def __init__(self, point: coincurve.PublicKey) -> None:
+        self._point = point
+        self.seen: list[int] = []
+
+    def multiply(self, scalar: bytes) -> coincurve.PublicKey:
+        self.seen.append(int.from_bytes(scalar, "big"))
+        return self._point.multiply(scalar)
+
+
+def test_key_that_is_kept_is_in_no_multiplication_whose_time_shows_it() -> None:
+    key = PrivateKey.from_bytes(bytes(31) + b"\x02")
+    seen = []
+    for other in (PrivateKey.from_bytes(bytes([9]) * 32), PrivateKey.from_bytes(bytes([8]) * 32)):
+        point = Scalars(other.public_key._point)
+        shared = key.agree(PublicKey(point, other.public_key.to_bytes()))  # type: ignore[arg-type]
+        assert shared == other.agree(key.public_key)
+        assert len(point.seen) == 2
+        assert sum(point.seen) % ORDER == 2
+        seen += point.seen
+    assert len(set(seen)) == 4  # other numbers for other points
+    assert min(number.bit_length() for number in seen) > 200
