@@ -13,19 +13,20 @@ OTHERS   = $(filter-out $(STAMP),$(wildcard $(VENV)/.installed-*))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: all help demo test interop lint types layers check bench cov clean
+.PHONY: all help demo test interop lint types layers check bench bench-peers stress stress-short \
+        fuzz fuzz-ci cov clean
 .DEFAULT_GOAL := all
 
 all: check test  ## Everything but interop: lint, types, layers, tests (the default)
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP)  ## Two nodes as two processes: one says foo, the other bar
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## The test suite; the tests of the crypto with both backends
-	$(BIN)/python -m pytest tests --ignore=tests/interop
+	$(BIN)/python -m pytest tests --ignore=tests/interop --ignore=tests/stress
 	P2P_CRYPTO_BACKEND=pycryptodome $(BIN)/python -m pytest tests/crypto tests/rlpx
 
 interop: $(STAMP)  ## Tests against go-ethereum and @ethereumjs/devp2p; needs Go and Node
@@ -46,8 +47,25 @@ check: lint types layers  ## lint, types and layers
 bench: $(STAMP)  ## Measure throughput and latency
 	$(BIN)/python -m benchmarks
 
+bench-peers: $(STAMP)  ## The same for go-ethereum and @ethereumjs/devp2p in turn; needs Go and Node
+	benchmarks/peers/build.sh
+	$(BIN)/python -m benchmarks.peers
+
+stress: $(STAMP)  ## Load, faults and hostile remotes at full scale, into tests/stress/RESULTS.md
+	$(BIN)/python -m tests.stress --results tests/stress/RESULTS.md
+
+stress-short: $(STAMP)  ## The same, each for some seconds: nothing may be lost, leak or grow
+	$(BIN)/python -m pytest tests/stress
+
+fuzz: $(STAMP)  ## Coverage-guided fuzzing, 10 million inputs for each decoder (atheris)
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.guided --runs 10000000 --jobs 2
+
+fuzz-ci: $(STAMP)  ## 100,000 mutated inputs for each decoder, in two processes
+	$(BIN)/python -m tests.fuzz --inputs 100000 --jobs 2
+
 cov: $(STAMP)  ## The test suite with a report of the lines it missed
-	$(BIN)/coverage run -m pytest tests --ignore=tests/interop
+	$(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/stress
 	$(BIN)/coverage report
 
 clean:  ## Remove all that was built, .venv included
