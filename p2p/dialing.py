@@ -1,15 +1,15 @@
 """Dialing: carries out what the scheduler decides and what ``connect`` asks for.
 
-Owned by ``p2p-io``. It begins dials (:mod:`p2p.dialtask`) for static nodes when they are due, for
-candidates when there are free slots, and for callers of ``connect`` at once. However a dial ends,
-the attempt is logged, the scheduler is told, and whoever waits gets the peer or the precise error.
+Owned by ``p2p-io``, but for :meth:`Dialing.ask`. It begins dials (:mod:`p2p.dialtask`) for static
+nodes when they are due, for candidates when there are free slots, and for callers of ``connect`` at
+once. However a dial ends, the attempt is logged, the scheduler is told, and whoever waits gets the
+peer or the precise error.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -32,7 +32,7 @@ from p2p.errors import (
     Throttled,
 )
 from p2p.finder import Finder
-from p2p.net import Loop, Timer
+from p2p.net import Loop, Request, Timer
 from p2p.netutil import IPAddress, is_lan
 from p2p.peer import Peer
 from p2p.peerset import PeerSet
@@ -47,6 +47,25 @@ SEARCH_REPORT_PEERS = 3
 #: says the same few over and over, as in a small network, is not to keep the process busy.
 REFUSALS_IN_A_ROW = 32
 REFUSAL_PAUSE_S = 0.1
+
+
+class _Connect(Request):
+    """A call of :meth:`Dialing.connect` from another thread."""
+
+    def __init__(self, dialing: Dialing, node: Node, timeout_s: float) -> None:
+        self.waiter: Future[Peer] = Future()
+        self._dialing = dialing
+        self._node = node
+        self._timeout_s = timeout_s
+
+    def run(self) -> None:
+        try:
+            self._dialing.connect(self._node, self._timeout_s, self.waiter)
+        except Exception as error:  # whatever it is, it is the caller's
+            fail(self.waiter, error)
+
+    def abandon(self) -> None:
+        fail(self.waiter, ServerStopped("the server stopped"))
 
 
 class Dialing:
@@ -81,9 +100,6 @@ class Dialing:
         self._candidate: Node | None = None
         self._refused_in_a_row = 0
         self._pause: Timer | None = None
-        # guarded by _lock: who has called connect, and p2p-io has not heard of it yet
-        self._lock = threading.Lock()
-        self._unheard: set[Future[Peer]] = set()
         # since the last report
         self._tried = 0
         self._refused: Counter[str] = Counter()
@@ -96,30 +112,12 @@ class Dialing:
         One way there and one way back are what a call of ``connect`` costs. Whatever becomes of the
         I/O thread, the future gets an outcome.
         """
-        waiter: Future[Peer] = Future()
-        with self._lock:
-            self._unheard.add(waiter)
-        if not self.loop.post(self._hear, node, timeout_s, waiter):
-            with self._lock:
-                self._unheard.discard(waiter)
-            fail(waiter, ServerStopped("the server stopped"))
-        return waiter
+        request = _Connect(self, node, timeout_s)
+        if not self.loop.post(request.run):
+            request.abandon()
+        return request.waiter
 
     # p2p-io
-
-    def _hear(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
-        with self._lock:
-            self._unheard.discard(waiter)
-        try:
-            self.connect(node, timeout_s, waiter)
-        except BaseException as error:  # whatever it is, it is the caller's
-            fail(waiter, error)
-
-    def _fail_unheard(self) -> None:
-        with self._lock:
-            unheard, self._unheard = self._unheard, set()
-        for waiter in unheard:
-            fail(waiter, ServerStopped("the server stopped"))
 
     def use(self, finder: Finder) -> None:
         """Take candidates and addresses from ``finder`` from now on."""
@@ -163,8 +161,6 @@ class Dialing:
 
     def connect(self, node: Node, timeout_s: float, waiter: Future[Peer]) -> None:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
-        if waiter.done():
-            return  # the server has stopped, and told so
         dial = self._dials.get(node.id)
         if dial is None:
             error = self._check(node)
@@ -187,7 +183,6 @@ class Dialing:
         for dial in list(self._dials.values()):
             dial.cancel(ServerStopped("the server stopped"), DiscReason.QUITTING)
         self._dials.clear()
-        self._fail_unheard()
 
     def _check(self, node: Node) -> ConnectError | None:
         if self._stopped:

@@ -2,8 +2,8 @@
 
 Every public method may be called from any thread. The server starts the I/O thread ``p2p-io``,
 which owns the listener, the peer set (:mod:`p2p.peerset`) and the dials (:mod:`p2p.dialing`), and
-the launcher of workers (:mod:`p2p.worker`); it hands commands over by ``post`` and ``call`` and
-touches nothing of theirs itself. :mod:`p2p.shutdown` knows the order in which all of it ends.
+the launcher of workers (:mod:`p2p.worker`); it posts its commands and touches nothing of theirs
+itself. :mod:`p2p.shutdown` knows the order in which all of it ends.
 """
 
 from __future__ import annotations
@@ -383,7 +383,7 @@ class Server:
                     self._state = _State.NEW
                     return
         else:
-            self._finder = finder  # which is not so yet when there was no thread for the loop
+            self._finder = finder  # _open sets it only after the loop's start
         self._end(deadline)
 
     def _begin_dialing(self, finder: Finder) -> None:

@@ -3,7 +3,7 @@
 A session ties the connection machine (:mod:`p2p.rlpx`) to a channel (:mod:`p2p.net`), asks its
 owner at the machine's two pauses, and, once there is a peer, moves messages between the machine and
 the mailboxes. It owns how a connection ends and all time limits of writing. Everything here runs on
-``p2p-io``, but for :meth:`Session.disconnect`, which any thread may call.
+``p2p-io``, but for what stands under "any thread".
 
 ::
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
@@ -242,3 +243,33 @@ def test_no_job_is_lost_to_a_thread_that_has_just_waited_long_enough(
         launcher.run("p2p-job", lambda number=number: done.put(number), unexpected)  # type: ignore[misc]
         assert done.get(timeout=WAIT_S) == number
         threading.Event().wait(0.0002)
+
+
+def test_job_that_raises_is_forgotten_like_any_other(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda failure: None)  # pytest's would keep it
+
+    class Kept:
+        pass
+
+    def fail(kept: Kept) -> None:
+        raise ValueError(kept)
+
+    kept = Kept()
+    gone = weakref.ref(kept)
+    launcher.run("p2p-job", partial(fail, kept), unexpected)
+    del kept
+    eventually(lambda: gc.collect() >= 0 and gone() is None)
+
+
+def test_idle_thread_that_an_interrupted_stop_has_left_out_ends_by_itself(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_S", 0.2)
+    thread = thread_of_a_job(launcher)
+    with launcher._lock:  # as a Ctrl-C leaves it that comes before the order to end
+        launcher._idle.clear()
+    launcher.stop()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()

@@ -132,7 +132,7 @@ class PrivateKey:
         if len(raw) != PRIVATE_KEY_SIZE:
             raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
         if not 0 < int.from_bytes(raw, "big") < _ORDER:
-            raise InvalidKey("private key is zero or not below the curve's order") from None
+            raise InvalidKey("private key is zero or not below the curve's order")
         return cls(bytes(raw))
 
     @classmethod
@@ -166,8 +166,8 @@ class PrivateKey:
     def agree(self, other: PublicKey) -> bytes:
         """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``).
 
-        For keys that are kept: the time it takes tells nothing about the key, however often a
-        remote measures it with points of its own.
+        For keys that are kept: how long it takes depends on two numbers that are made of key and
+        point and mask each other, not on the key alone.
         """
         mask = hmac.digest(self._secret, other.to_bytes(), "sha256")
         number = int.from_bytes(mask, "big") % (_ORDER - 1) + 1

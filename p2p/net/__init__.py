@@ -18,7 +18,7 @@ from p2p.net.address import (
 from p2p.net.channel import Channel, Receiver
 from p2p.net.connector import Connecting
 from p2p.net.listener import Listener, bind
-from p2p.net.loop import Loop
+from p2p.net.loop import Loop, Request
 from p2p.net.poller import ERROR, READ, WRITE
 from p2p.net.timer import Timer
 from p2p.net.udp import Datagrams, bind_udp
@@ -35,6 +35,7 @@ __all__ = [
     "Listener",
     "Loop",
     "Receiver",
+    "Request",
     "Timer",
     "address_of",
     "bind",

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,7 +49,24 @@ def _no_drain(ready: int) -> None:
     """A wake-up that is told of once needs no more than the pass that it causes."""
 
 
-class _Call(Generic[_T]):
+class Request(ABC):
+    """Something to be done on a loop that has to hear of it when it will not be.
+
+    Post its :meth:`run`, with no arguments: if that was accepted, ``run`` or ``abandon`` is called.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def run(self) -> None:
+        """Do it. Loop thread."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """The loop has ended first. Any thread."""
+
+
+class _Call(Request, Generic[_T]):
     """A function whose caller waits in another thread. ``ran`` stays False if the loop ends."""
 
     __slots__ = ("_args", "_fn", "done", "error", "ran", "result")
@@ -67,6 +85,9 @@ class _Call(Generic[_T]):
         except BaseException as error:  # whatever it is, it is the caller's
             self.error = error
         self.ran = True
+        self.done.set()
+
+    def abandon(self) -> None:
         self.done.set()
 
 
@@ -159,11 +180,8 @@ class Loop:
             self._wake_up.close()
             raise
         self._started = True
-        fd = self._wake_up.fd
-        on_wake_up = _no_drain if self._poller.knows_edges else self._wake_up.drain
-        self._poller.add(fd, READ | EDGE)
-        self._registered[fd] = _Registration(fd, READ, on_wake_up, -1)
         try:
+            self._watch_wake_up()
             self._clock.on_advance(self._wake)
             self._thread.start()
         except BaseException:
@@ -179,9 +197,11 @@ class Loop:
             self._stopping = True
             if not self._started:
                 self._ended = True
-        self._wake()
-        if self._ended:  # it never ran, and will not
+        if self._ended:  # it never ran, and will not, or it has ended
             self._drop_posted()
+        else:
+            # Though it may be awake: a Ctrl-C may have come between a post and its wake-up.
+            self._wake_up.send()
 
     def join(self, timeout_s: float | None) -> bool:
         """Wait for the thread to end; ``None`` waits without end. Returns whether it has.
@@ -301,6 +321,13 @@ class Loop:
 
     # inside
 
+    def _watch_wake_up(self) -> None:
+        fd, on_ready, interest = self._wake_up.fd, self._wake_up.drain, READ
+        if self._poller.knows_edges and not self._wake_up.needs_drain:
+            on_ready, interest = _no_drain, READ | EDGE
+        self._poller.add(fd, interest)
+        self._registered[fd] = _Registration(fd, READ, on_ready, -1)
+
     def _run(self) -> None:
         self._ident = threading.get_ident()
         try:
@@ -393,9 +420,9 @@ class Loop:
             dropped = list(self._posted)
             self._posted.clear()
         for fn, _ in dropped:
-            call = getattr(fn, "__self__", None)
-            if isinstance(call, _Call):
-                call.done.set()
+            request = getattr(fn, "__self__", None)
+            if isinstance(request, Request):
+                request.abandon()
 
     def _close(self) -> None:
         with self._lock:

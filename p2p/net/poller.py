@@ -34,6 +34,7 @@ _MAX_EVENTS = 32
 class Poller(Protocol):
     """What the loop asks of either poller. ``interest`` has the bits READ and WRITE."""
 
+    #: Whether it takes notice of EDGE.
     knows_edges: bool
 
     def add(self, fd: int, interest: int) -> None:
@@ -103,7 +104,7 @@ class SelectorPoller:
             self._selector.unregister(fd)
 
     def poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
-        return [(key.fd, _READY[events]) for key, events in self._selector.select(timeout_s)]
+        return [(key.fd, _READY.get(events, 0)) for key, events in self._selector.select(timeout_s)]
 
     def close(self) -> None:
         self._selector.close()

@@ -77,7 +77,7 @@ class TimerQueue:
         """The time of the first timer that was not cancelled."""
         while self._heap:
             when, _, timer = self._heap[0]
-            if timer._fn is not None:
+            if timer._fn is not None:  # pending, without a call: this is asked in every pass
                 return when
             heapq.heappop(self._heap)
             self._garbage -= 1

@@ -1,4 +1,4 @@
-"""What interrupts a selector from another thread: an eventfd on Linux, a pipe elsewhere.
+"""What interrupts a selector from another thread: an eventfd where there is one, or a pipe.
 
 The loop's thread watches :attr:`WakeUp.fd`; any thread sends. Neither ever waits. An eventfd
 watched with ``EDGE`` tells of each :meth:`WakeUp.send` and need not be drained, which spares a
@@ -21,6 +21,8 @@ class WakeUp:
     def __init__(self) -> None:
         # fixed after __init__; the loop's thread reads and closes it
         self.fd, writer = _open()
+        #: Whether what was sent has to be taken, or the next :meth:`send` may have no effect.
+        self.needs_drain = self.fd != writer
         # guarded by _lock, which keeps the descriptor from being closed, and its number from being
         # used again, while another thread writes to it; the write under the lock never waits
         self._lock = threading.Lock()
@@ -51,7 +53,7 @@ class WakeUp:
             pass
 
     def close(self) -> None:
-        """Close the descriptors; idempotent. Loop thread only."""
+        """Close the descriptors; idempotent. Loop thread only, or where it never ran."""
         with self._lock:
             writer, self._writer = self._writer, None
         if writer is not None:
@@ -62,7 +64,7 @@ class WakeUp:
 
 def _open() -> tuple[int, int]:
     """The descriptors to read from and to write to; they may be the same."""
-    if sys.platform == "linux":
+    if sys.platform == "linux" and hasattr(os, "eventfd"):
         reader = writer = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     else:
         reader, writer = os.pipe()

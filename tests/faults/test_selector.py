@@ -9,14 +9,21 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 import p2p
-from p2p.net.poller import Poller
+from p2p.clock import SystemClock
+from p2p.net import Loop
+from p2p.net.poller import Poller, new_poller
 from tests.faults.neighbors import Neighbors, stay, talk
+from tests.faults.parts import stranger
 from tests.hostile.target import eventually
 from tests.nodes import WAIT_S, Nodes
+
+if TYPE_CHECKING:
+    from tests.conftest import OpenResources
 
 CODES = [errno.ENOSPC, errno.ENOMEM]
 
@@ -87,3 +94,33 @@ def test_dial_that_cannot_be_watched_has_failed_and_may_be_tried_again(
         poller.room = 2
         assert server.connect(there.self(), timeout=WAIT_S).id == there.self().id
     assert server.stop() == []
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No selector watches anything any more."""
+
+    def add(poller: Poller, fd: int, interest: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(new_poller()), "add", add)
+
+
+@pytest.mark.usefixtures("no_room")
+def test_loop_that_cannot_watch_its_wake_up_does_not_start_and_leaves_nothing(
+    open_resources: OpenResources,
+) -> None:
+    loop = Loop("full", SystemClock())
+    with pytest.raises(OSError, match="No space"):
+        loop.start()
+    assert not loop.post(int)
+    assert open_resources.leaked_since() == []
+
+
+@pytest.mark.usefixtures("no_room")
+def test_server_whose_loop_does_not_start_is_stopped_and_leaves_nothing(nodes: Nodes) -> None:
+    server = nodes.new(listen_addr="127.0.0.1:0")
+    with pytest.raises(OSError, match="No space"):
+        server.start()
+    with pytest.raises(p2p.ServerStateError):
+        server.connect(stranger(), 1.0)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ import pytest
 import p2p
 from p2p.enode.nodedb import NodeDB
 from tests.faults.neighbors import stay
-from tests.faults.parts import stranger
+from tests.faults.parts import in_thread, stranger
 from tests.hostile.target import eventually
 from tests.nodes import WAIT_S, Nodes, Remote, Talk, await_event
 from tests.test_launcher import no_more_threads
@@ -93,6 +94,30 @@ def test_start_without_any_thread_leaves_nothing(nodes: Nodes, tmp_path: Path) -
         server.start()
     assert names() == []
     assert_file_is_free(tmp_path)
+
+
+def test_connect_during_a_start_that_gets_no_thread_ends_with_the_server(nodes: Nodes) -> None:
+    server = nodes.new()
+    errors: SimpleQueue[BaseException] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            server.connect(stranger(), WAIT_S)
+        except p2p.P2PError as error:
+            errors.put(error)
+
+    def refused() -> None:
+        callers.append(in_thread(connect))
+        eventually(lambda: bool(server._loop._posted))
+        raise RuntimeError("can't start new thread")
+
+    callers: list[threading.Thread] = []
+    server._loop._thread.start = refused  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="new thread"):
+        server.start()
+    assert isinstance(errors.get(timeout=WAIT_S), p2p.ServerStopped)
+    for caller in callers:
+        caller.join(WAIT_S)
 
 
 def test_stop_needs_no_new_thread(nodes: Nodes, tmp_path: Path) -> None:

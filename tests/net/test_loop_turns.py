@@ -11,6 +11,7 @@ import pytest
 
 from p2p.clock import SimulatedClock
 from p2p.net import READ, Loop
+from tests.hostile.target import eventually
 
 PATIENCE_S = 20.0
 MANY = 200
@@ -99,3 +100,10 @@ def test_sockets_that_stay_ready_do_not_starve_the_others(
     assert done.wait(PATIENCE_S)
     loop.call(lambda: [loop.unregister(sock) for sock in readable])
     assert len(handled) <= 2 * MANY
+
+
+def test_stop_wakes_a_loop_that_an_interrupted_post_has_left_asleep(loop: Loop) -> None:
+    eventually(lambda: loop._asleep)
+    loop._asleep = False  # as a Ctrl-C leaves it that comes before the wake-up is sent
+    loop.stop()
+    assert loop.join(PATIENCE_S)
