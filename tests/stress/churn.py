@@ -169,12 +169,14 @@ def _await_quiet(host: Child, town: Town, before: tuple[int, int]) -> dict[str, 
 
 
 def _conversations(town: Town, plan: Plan) -> Iterator[Figure]:
-    for fault in town.faults[:10] + town.missing()[:10]:
+    for fault in town.faults[:10] + town.missing()[:10] + town.timed_out[:10]:
         print(f"   {fault}", file=sys.stderr)
     for way in WAYS:
         yield Figure(f"left by {way}", town.left[way], "peers", least=1)
     yield Figure("messages in order", town.messages, "", least=plan.peers)
     yield Figure("conversations that broke", len(town.faults), "", most=0)
+    # A server that gets no time for 5 s gives up who is in the handshake, though the hello came.
+    yield Figure("driven away by a time limit", len(town.timed_out), "", most=0, timed=True)
     yield Figure("left in good order and never heard of", len(town.missing()), "", most=0)
 
 

@@ -131,9 +131,14 @@ class MidFrame(Peer):
 class Proved(Member):
     """In its handshake: both have proved their keys, and it sends no hello."""
 
+    is_over = False
+
     def __init__(self, crowd: Crowd) -> None:
         self.is_ready = False
         super().__init__(crowd)
+
+    def ended(self, stage: Stage) -> None:
+        self.is_over = True
 
     def _handle(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -144,6 +149,7 @@ class Stranger:
     """In its handshake: it has connected, and sends what it has prepared and no more."""
 
     is_ready = True
+    is_over = False
 
     def __init__(self, crowd: Crowd, data: bytes = b"") -> None:
         node = crowd.node

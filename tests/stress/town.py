@@ -38,6 +38,7 @@ class Town:
         self.crowd = Crowd(node)
         self.random = random.Random(SEED)
         self.faults: list[object] = []
+        self.timed_out: list[object] = []
         self.left: Counter[str] = Counter()
         self.messages = 0
         self._peers = peers
@@ -109,7 +110,9 @@ class Town:
     def went(self, talker: Talker, stage: Stage) -> None:
         self._shaking -= stage is Stage.SHAKING
         if not talker.way:
-            self.faults.append(f"driven away while {stage.value}, {talker}")
+            timed_out = talker.reason is p2p.DiscReason.READ_TIMEOUT
+            away = f"driven away, {stage.value} for {talker.age_s:.1f} s, {talker}"
+            (self.timed_out if timed_out else self.faults).append(away)
             if stage is Stage.OPEN:
                 self._open.remove(talker)
 
@@ -128,9 +131,16 @@ class Talker(Member):
         self.asked, self.answers = Chain(), Chain()
         self.way = ""
         self._town = town
+        self._since = time.monotonic()
         super().__init__(town.crowd)
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made, or is open."""
+        return time.monotonic() - self._since
+
     def opened(self) -> None:
+        self._since = time.monotonic()
         self._town.came(self)
 
     def received(self, code: int, payload: bytes) -> None:
@@ -166,4 +176,5 @@ class Talker(Member):
 
     def __str__(self) -> str:
         way = self.way or "has not left"
-        return f"{way}: {self.asked.count} sent, {self.answers.count} answers, {self.reason or self.error}"
+        end = self.reason or self.error
+        return f"{way}: {self.asked.count} sent, {self.answers.count} answers, {end}"

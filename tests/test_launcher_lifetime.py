@@ -1,0 +1,38 @@
+"""A thread of the launcher serves a few peers, not all there ever are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from queue import SimpleQueue
+
+import pytest
+
+from p2p import worker
+from p2p.worker import IDLE_NAME, Launcher
+from tests.hostile.target import eventually
+from tests.nodes import WAIT_S
+
+JOBS = 40
+
+
+def test_thread_ends_after_some_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's allocator keeps for each thread what it has freed, until the thread ends."""
+    monkeypatch.setattr(worker, "IDLE_S", 10 * WAIT_S)
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+    done: Counter[threading.Thread] = Counter()
+    launcher = Launcher()
+    launcher.start()
+    for _ in range(JOBS):
+        launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
+        thread = threads.get(timeout=WAIT_S)
+        done[thread] += 1
+        eventually(lambda thread=thread: thread.name == IDLE_NAME or not thread.is_alive())
+    launcher.stop()
+    assert launcher.join(time.monotonic() + WAIT_S) == []
+    assert 2 <= max(done.values()) <= 8
+
+
+def _unexpected(error: RuntimeError) -> None:
+    raise error
