@@ -26,7 +26,9 @@ from p2p.errors import EncodeError
 #: Encodes a value; the second argument is how many more lists may be nested.
 _Encoder = Callable[[Any, int], bytes]
 
-#: Longest list that is made, in bytes. No message is a quarter as long (RLPx, "Framing").
+#: Most bytes that the items of a list that `encode` makes may take. No message is a quarter as long
+#: (RLPx, "Framing"). It does not hold for a string that is in no list, nor for `encode_list`: those
+#: are as long as what the caller holds already.
 MAX_LIST_SIZE = 2**26
 
 #: How many types are remembered; a program has a few dozen, unless it makes them as it runs.
@@ -35,6 +37,7 @@ _MAX_TYPES = 1024
 _STRING = 0x80
 _LIST = 0xC0
 _HEAD_ROOM = 55  # the longest payload whose length stands in the head
+_TOO_LONG = f"makes a list of more than {MAX_LIST_SIZE} bytes"
 _HEADS = tuple(bytes([value]) for value in range(256))
 _STRING_HEADS = _HEADS[_STRING:]
 
@@ -135,7 +138,7 @@ def _encode_items(
     _refuse_depth(room)
     room -= 1
     parts: list[bytes] = []
-    size = 0  # of the items that may be large
+    size = 0  # of the items that may be large; the others are counted at the end
     try:
         for item in items:
             kind = type(item)
@@ -145,12 +148,15 @@ def _encode_items(
             part = (_BUILTIN.get(kind) or _encoder_for(kind))(item, room)
             size += len(part)
             if size > MAX_LIST_SIZE:  # before more of them are held
-                raise _NoEncoding(f"makes a list of more than {MAX_LIST_SIZE} bytes")
+                raise _NoEncoding(_TOO_LONG)
             parts.append(part)
     except _NoEncoding as refusal:
         refusal.path.append(label(len(parts)))
         raise
-    return _wrap(b"".join(parts))
+    payload = b"".join(parts)
+    if len(payload) > MAX_LIST_SIZE:
+        raise _NoEncoding(_TOO_LONG)
+    return _wrap(payload)
 
 
 def _dataclass_encoder(kind: type[Any]) -> _Encoder:

