@@ -77,7 +77,7 @@ class DialOwner(Protocol):
     def open_session(
         self, sock: socket.socket, dial: Dial, on_settled: Callable[[Session], None]
     ) -> Session:
-        """Begin the handshake on a connection."""
+        """Begin the handshake on a connection. Raises OSError; the socket is the caller's then."""
 
     def session_error(self, session: Session) -> ConnectError:
         """Why a session did not become a peer."""

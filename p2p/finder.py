@@ -36,7 +36,7 @@ FALLBACK_IP: IPAddress = IPv4Address("127.0.0.1")
 PORT_TRIES = 20
 #: How long to look for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
-#: What discovery and the database get to end with when all else has used up the time.
+#: What all that is here gets to end with when the time is used up.
 LAST_MOMENT_S = 0.1
 
 
@@ -132,7 +132,10 @@ class Finder:
         return tcp
 
     def start_feed(self) -> None:
-        """Mix the sources, and begin to read them. Protocols with their own want no others."""
+        """Mix the sources, and begin to read them. Protocols with their own want no others.
+
+        Raises RuntimeError if the system has no more threads; :meth:`stop` is to follow.
+        """
         if self._config.no_dial:
             return
         sources: list[Iterator[Node]] = [*self._candidates]
@@ -141,8 +144,14 @@ class Finder:
         if not sources:
             return
         self._mix = FairMix(SOURCE_TIMEOUT_S, clock=self._config.clock)
-        for source in sources:
-            self._mix.add_source(source)
+        try:
+            while sources:
+                self._mix.add_source(sources[0])
+                del sources[0]
+        except BaseException:  # the system has no more threads; what is not in the mix is ours
+            for source in sources:
+                close_nodes(source)
+            raise
         feed = threading.Thread(target=self._run_feed, name="p2p-dial-feed", daemon=True)
         feed.start()
         self._feed = feed
@@ -156,7 +165,7 @@ class Finder:
         if self._db is not None and not self._db.close(_time_left(deadline)):
             left.append("p2p-db")
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(_time_left(deadline))
         readers = [source.reader for source in self._candidates if source.reader is not None]
         return left + [thread.name for thread in [*threads, *readers] if thread.is_alive()]
 
@@ -263,6 +272,8 @@ class Finder:
         """Tell the feed to end, and close its sources; returns the threads that are to end.
 
         Sources are closed in a thread, if there is one: those of the program may take their time.
+        It gives up waiting for their readers a little before it is given up itself: it is late only
+        if a source's ``close`` does not return.
         """
         with self._wanted:
             self._stopping = True
@@ -270,9 +281,9 @@ class Finder:
         if self._mix is None:
             return []
         threads = [] if self._feed is None else [self._feed]
-        time_left = (_time_left(deadline),)
+        patience_s = _time_left(deadline) - LAST_MOMENT_S / 2
         closing = threading.Thread(
-            target=self._mix.close, args=time_left, name="p2p-dial-close", daemon=True
+            target=self._mix.close, args=(patience_s,), name="p2p-dial-close", daemon=True
         )
         try:
             closing.start()

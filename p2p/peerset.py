@@ -92,7 +92,10 @@ class PeerSet:
     # making sessions
 
     def accept(self, sock: socket.socket, addr: Address) -> None:
-        """Take an inbound connection, or close it at once if its address is not welcome."""
+        """Take an inbound connection, or close it at once if its address is not welcome.
+
+        Raises OSError if the selector watches no more sockets; the socket is the caller's then.
+        """
         refusal = self._check_address(addr)
         if refusal is not None:
             self._log.debug("refused connection from %s: %s", format_address(addr), refusal)
@@ -106,7 +109,10 @@ class PeerSet:
     def dialed(
         self, sock: socket.socket, node: Node, static: bool, on_settled: Callable[[Session], None]
     ) -> Session:
-        """Take an outbound connection. ``on_settled`` is told when it is a peer or has failed."""
+        """Take an outbound connection. ``on_settled`` is told when it is a peer or has failed.
+
+        Raises OSError if the selector watches no more sockets; the socket is the caller's then.
+        """
         machine = self._machine(node)
         session = self._add(Session(self._loop, sock, machine, self, dest=node, static=static))
         self._watchers[session] = on_settled
@@ -152,7 +158,8 @@ class PeerSet:
     def _let_linger(self, session: Session) -> None:
         """A connection has failed in its handshake, and may linger for its last words to be read.
 
-        Whoever wants to hold our sockets does not close, so no more than may be pending linger.
+        Whoever wants to hold our sockets does not close, so no more than may be pending linger, and
+        each for ``p2p.session.STRANGER_LINGER_S`` at most.
         """
         self._failed[session] = None
         if len(self._failed) > self._config.max_pending_peers:

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.candidates import Blocking, Closable, Refusing, naming, refused, stra
 from tests.hostile.target import eventually
 from tests.nodes import HOST, WAIT_S, Nodes, await_event, listening, node_at
 from tests.swarm import stay
+from tests.test_launcher import no_more_threads
 
 # what is given
 
@@ -328,8 +330,44 @@ def test_stop_names_the_source_that_does_not_end(nodes: Nodes) -> None:
     source = Blocking()
     here = nodes.start(protocols=[naming(source)])
     assert source.reading.wait(WAIT_S)
-    assert "p2p-source-1" in here.stop(timeout=0.3)
+    assert here.stop(timeout=0.3) == ["p2p-source-1"]
     source.give(None)
+
+
+def test_stop_names_the_thread_that_waits_for_the_close_of_a_source(nodes: Nodes) -> None:
+    go_on = threading.Event()
+
+    class Stubborn(Closable):
+        def close(self) -> None:
+            super().close()
+            go_on.wait(WAIT_S)
+
+    here = nodes.start(protocols=[naming(Stubborn())])
+    assert here.stop(timeout=0.3) == ["p2p-dial-close"]
+    go_on.set()
+
+
+def test_sources_are_closed_when_the_system_has_no_thread_for_one(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is in the mix by then, the second is refused, the third never had its turn."""
+    start, closed = threading.Thread.start, []
+
+    class Noting(Closable):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    def refuse_the_second(thread: threading.Thread) -> None:
+        with no_more_threads() if thread.name == "p2p-source-2" else nullcontext():
+            start(thread)
+
+    sources = [Noting() for _ in range(3)]
+    here = nodes.new(protocols=[naming(given, f"p{n}") for n, given in enumerate(sources)])
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_second)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        here.start()
+    assert set(closed) == set(sources)
 
 
 def test_source_that_asks_discovery_ends_with_it(

@@ -211,6 +211,23 @@ def test_url_of_a_node_reads_back(ip: Any, tcp: int, udp: int) -> None:
     assert parse_node(node.url) == node
 
 
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [
+        ("eth0", "eth0"),
+        ("a b", "a%20b"),
+        ("a%b", "a%25b"),
+        ("a]b[c", "a%5Db%5Bc"),
+        ("ä", "ä"),
+    ],
+)
+def test_zone_of_an_address_is_written_so_that_it_reads_back(zone: str, written: str) -> None:
+    """Outside of brackets, as host names are written, it would be no address any more."""
+    node = parse_node(at("host:5")).with_hostname(f"fe80::1%{zone}")
+    assert node.url == at(f"[fe80::1%25{written}]:5")
+    assert parse_node(node.url) == node
+
+
 @given(st.text(alphabet="[]:@/?#%&=;+ .\t\n0123456789abcdefdiscport٣é\x00", max_size=40))
 def test_any_text_is_a_node_or_invalid(text: str) -> None:
     try:

@@ -93,6 +93,7 @@ def test_socket_of_a_silent_stranger_is_closed_well_within_6_s() -> None:
         eventually(lambda: victim.sessions()[2] == 1)
         victim.clock.advance(HANDSHAKE_TIMEOUT_S)
         victim.log.await_line("failed")
+        victim.server._loop.call(int)  # the half second begins after the line
         victim.clock.advance(0.5)
         eventually(lambda: victim.sessions()[2] == 0)
 
