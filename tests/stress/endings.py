@@ -296,7 +296,7 @@ def _heard(peers: list[Peer], fed: dict[str, int]) -> Iterator[Figure]:
     for peer in cut[:10]:
         print(f"   {peer.chain.count} of {fed[str(peer.id)]} {peer.fault}", file=sys.stderr)
     yield Figure("peers that did not get all that was written", len(cut), "", most=0)
-    yield Figure("messages in order", sum(peer.chain.count for peer in eaters), "", least=len(cut))
+    yield Figure("messages in order", sum(peer.chain.count for peer in eaters), "", least=1)
 
 
 if __name__ == "__main__":
