@@ -132,7 +132,7 @@ class PrivateKey:
         if len(raw) != PRIVATE_KEY_SIZE:
             raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
         if not 0 < int.from_bytes(raw, "big") < _ORDER:
-            raise InvalidKey("private key is zero or not below the curve's order")
+            raise InvalidKey("private key is zero or not below the curve's order") from None
         return cls(bytes(raw))
 
     @classmethod
