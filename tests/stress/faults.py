@@ -43,6 +43,8 @@ from tests.hostile.target import eventually
 from tests.nodes import Nodes, Remote
 from tests.stress.figure import Figure, Scale
 
+#: Of 200 nodes each, until the disk is full: what was forgotten has left room in the file.
+MOST_BATCHES = 100
 ROOT = Path(__file__).resolve().parents[2]
 #: How long faults are thrown, and what stop() gets to end in, which is all of it: some never end.
 SECONDS = {Scale.SHORT: 8.0, Scale.FULL: 300.0}
@@ -175,23 +177,21 @@ class Play:
         """Full, while there is something to store."""
         finder = self.server._finder
         assert finder is not None and finder._db is not None
-        own, seq = self._mate.self().id, 10 * self.thrown + 1
-        with full_disk(self.server):
-            for _ in range(200):
-                key = p2p.generate_key().public_key
-                finder._db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
-            with suppress(p2p.NodeDBError):
-                finder._db.set_local_seq(own, seq)
-                raise RuntimeError("there was room on the disk")
-        finder._db.set_local_seq(own, seq + 1)
+        own, seq = self._mate.self().id, 1000 * self.thrown
+        with full_disk(self.server), suppress(p2p.NodeDBError):
+            for count in range(MOST_BATCHES):  # the pages of nodes that were forgotten are free
+                for _ in range(200):
+                    key = p2p.generate_key().public_key
+                    finder._db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
+                finder._db.set_local_seq(own, seq + count)
+            raise RuntimeError("there was room on the disk")
+        finder._db.set_local_seq(own, seq + MOST_BATCHES)
 
     # handlers
 
     def throw_at_handlers(self) -> None:
         """Some that fail, and one that forks or starts a program."""
-        for order in self.random.sample(
-            ORDERS, 3
-        ):
+        for order in self.random.sample(ORDERS, 3):
             self._orders.put(order)
             self._knock()
 
