@@ -3,8 +3,8 @@
 One flood is of the base protocol, from one peer, while five others send numbered messages to the
 echo as fast as they can; they are measured before and during it. The other is of discovery v4, from
 one address and from many that nobody has proved, while five peers echo now and then; the server
-must not send more to them than they sent. Bytes that wait to be sent are looked at all the time;
-memory is that of the server's process, from a fifth of the flood on.
+must not send more to them than it may send without a proof. Bytes that wait to be sent are looked
+at all the time; memory is that of the server's process, from a fifth of the flood on.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def of_discovery(scale: Scale, addresses: int) -> Iterator[Figure]:
     yield Figure(f"{name}: pings a second", flood["sent"] / seconds, "/s")
     yield Figure(f"{name}: looked at", counted["packets_in"] / seconds, "/s")
     reflected = flood["bytes_in"] / flood["bytes_out"]
-    yield Figure(f"{name}: bytes back for each sent", reflected, "", 1.0)
+    yield Figure(f"{name}: bytes back for each sent", reflected, "", MAX_AMPLIFICATION)
     amplified = counted["unproven_out"] / counted["unproven_in"]
     yield Figure(f"{name}: bytes back for each looked at", amplified, "", MAX_AMPLIFICATION)
     yield Figure(f"{name}: echo p99 of peers before", 1000 * p99(before), "ms")
