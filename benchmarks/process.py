@@ -10,10 +10,10 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_TIMEOUT_S = 120.0
@@ -29,16 +29,19 @@ class Child:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         try:
-            self.greeting = self._answer()
+            self.greeting = self._answer(ANSWER_TIMEOUT_S)
         except BaseException:
             self.close()
             raise
 
     def ask(self, do: str, **arguments: object) -> dict[str, Any]:
         """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-        return self._answer()
+        return self._ask(do, arguments, ANSWER_TIMEOUT_S)
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
 
     def close(self) -> None:
         """Let it end, or make it."""
@@ -63,17 +66,26 @@ class Child:
     ) -> None:
         self.close()
 
-    def _answer(self) -> dict[str, Any]:
+    def _ask(self, do: str, arguments: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        return self._answer(timeout_s)
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
         stdout = self._process.stdout
         assert stdout is not None
-        if not select.select([stdout], [], [], ANSWER_TIMEOUT_S)[0]:
-            self._process.kill()
-            raise RuntimeError(f"no answer from {self._role} in {ANSWER_TIMEOUT_S:g} s")
+        if not self._has_said(stdout, timeout_s):
+            self.abort()
+            raise RuntimeError(f"no answer from {self._role} in {timeout_s:g} s")
         line = stdout.readline()
         if not line:
             raise RuntimeError(f"{self._role} has failed")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _has_said(self, stdout: IO[bytes], timeout_s: float) -> bool:
+        """Wait until it has said something, at most so long; returns whether it has."""
+        return bool(select.select([stdout], [], [], timeout_s)[0])
 
 
 class Process(Child):

@@ -13,20 +13,19 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-ROOT = Path(__file__).resolve().parents[2]
-ANSWER_TIMEOUT_S = 120.0
-END_TIMEOUT_S = 15.0
+from benchmarks import process
+from benchmarks.process import ANSWER_TIMEOUT_S
+
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class Child:
+class Child(process.Child):
     """A process that runs ``python -m module arguments``. Leaving its block ends it.
 
     ``while_waiting`` is called again and again while an answer is awaited, to drive a crowd; it
@@ -36,21 +35,15 @@ class Child:
     def __init__(
         self, module: str, *arguments: str, while_waiting: Callable[[], object] | None = None
     ) -> None:
-        self._name = " ".join((module, *arguments))
-        self._while_waiting = while_waiting
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
+        self._while_waiting: Callable[[], object] | None = None  # of the order under way
+        super().__init__(
+            " ".join((module, *arguments)), [sys.executable, "-m", module, *arguments]
         )
+        self._always = while_waiting
         self._proc = Path(f"/proc/{self._process.pid}")
-        try:
-            self.greeting = self._answer(ANSWER_TIMEOUT_S, None)
-        except BaseException:
-            self.close()
-            raise
+
+    def __enter__(self) -> Child:
+        return self
 
     def ask(
         self,
@@ -60,9 +53,8 @@ class Child:
         **arguments: object,
     ) -> dict[str, Any]:
         """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
-        return self._answer(timeout_s, while_waiting or self._while_waiting)
+        self._while_waiting = while_waiting or self._always
+        return self._ask(do, arguments, timeout_s)
 
     @property
     def rss_bytes(self) -> int:
@@ -84,44 +76,15 @@ class Child:
         self._process.send_signal(signal.SIGABRT)
         self._process.wait()
 
-    def close(self) -> None:
-        """Let it end, or make it."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
-        stdin.close()
-        try:
-            self._process.wait(END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        stdout.close()
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def _answer(
-        self, timeout_s: float, while_waiting: Callable[[], object] | None
-    ) -> dict[str, Any]:
-        stdout = self._process.stdout
-        assert stdout is not None
+    def _has_said(self, stdout: IO[bytes], timeout_s: float) -> bool:
+        if self._while_waiting is None:
+            return super()._has_said(stdout, timeout_s)
         deadline = time.monotonic() + timeout_s
-        pause_s = timeout_s if while_waiting is None else 0.0
-        ready = False
-        while not ready and time.monotonic() < deadline:
-            ready = bool(select.select([stdout], [], [], pause_s)[0])
-            if while_waiting is not None and not ready:
-                while_waiting()
-        if not ready:
-            self.abort()
-            raise RuntimeError(f"no answer from {self._name} in {timeout_s:g} s")
-        line = stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._name} has failed")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        while time.monotonic() < deadline:
+            if select.select([stdout], [], [], 0)[0]:
+                return True
+            self._while_waiting()
+        return False
 
 
 class Player(Protocol):
