@@ -49,6 +49,8 @@ from p2p.worker import Launcher
 
 #: How long ``stop`` waits for connections and handlers to end.
 STOP_TIMEOUT_S = 5.0
+#: Threads that a warning names at most.
+MOST_NAMED = 10
 
 
 class _State(Enum):
@@ -426,8 +428,10 @@ class Server:
         try:
             left = self._shutdown().run(deadline)
             if left:
-                places = [f"{name} (at {self._launcher.place_of(name)})" for name in left]
-                self._log.warning("threads that did not end: %s", ", ".join(places))
+                named = left[:MOST_NAMED]
+                places = [f"{name} (at {self._launcher.place_of(name)})" for name in named]
+                rest = f" and {len(left) - len(named)} more" if len(left) > len(named) else ""
+                self._log.warning("threads that did not end: %s%s", ", ".join(places), rest)
         finally:
             with self._lock:
                 self._state = _State.STOPPED

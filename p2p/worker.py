@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
@@ -51,11 +52,18 @@ _Job = Callable[[], None]
 
 
 class _Worker:
-    """A thread for one job after the other."""
+    """A thread for one job after the other, which asks ``idle`` whether to wait for the next."""
 
-    def __init__(self, job: _Job, name: str, idle: Callable[[_Worker], bool]) -> None:
+    def __init__(
+        self,
+        job: _Job,
+        name: str,
+        idle: Callable[[_Worker], bool],
+        on_end: Callable[[threading.Thread], object],
+    ) -> None:
         # fixed after __init__
         self._become_idle = idle
+        self._on_end = on_end
         self._given = threading.Lock()  # held but for the moment in which a job is handed over
         self._given.acquire()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -74,11 +82,14 @@ class _Worker:
 
     def _run(self) -> None:
         jobs = 0
-        while self._do_job():
-            jobs += 1
-            self.thread.name = IDLE_NAME
-            if jobs == MAX_JOBS or not self._become_idle(self):
-                return
+        try:
+            while self._do_job():
+                jobs += 1
+                self.thread.name = IDLE_NAME
+                if jobs == MAX_JOBS or not self._become_idle(self):
+                    return
+        finally:
+            self._on_end(self.thread)
 
     def _do_job(self) -> bool:
         """The job; it is forgotten on the way out, however it ends, and the peer with it."""
@@ -96,6 +107,8 @@ class Launcher:
         # fixed after __init__
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="p2p-launch", daemon=True)
+        #: Threads that are about to end; they are forgotten when they have.
+        self._ending: deque[threading.Thread] = deque()
         # guarded by _lock; but a thread may look for itself in _workers at any time
         self._lock = threading.Lock()
         self._workers: dict[threading.Thread, _Worker] = {}
@@ -170,11 +183,9 @@ class Launcher:
         return order is not None
 
     def _start(self, name: str, job: _Job, on_failed: Callable[[RuntimeError], None]) -> None:
-        worker = _Worker(job, name, self._become_idle)
-        ended = [thread for thread in tuple(self._workers) if not thread.is_alive()]
+        worker = _Worker(job, name, self._become_idle, self._ending.append)
+        self._forget_ended()
         with self._lock:
-            for thread in ended:
-                del self._workers[thread]
             self._workers[worker.thread] = worker  # before it runs: it may ask is_current()
         try:
             worker.thread.start()
@@ -182,6 +193,15 @@ class Launcher:
             with self._lock:
                 del self._workers[worker.thread]
             on_failed(error)
+
+    def _forget_ended(self) -> None:
+        for _ in range(len(self._ending)):
+            thread = self._ending.popleft()
+            if thread.is_alive():
+                self._ending.append(thread)
+                continue
+            with self._lock:
+                del self._workers[thread]
 
     def _become_idle(self, worker: _Worker) -> bool:
         """Wait for the next job; returns whether to look for one. On the worker's thread."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections import Counter
 from queue import SimpleQueue
 
@@ -32,6 +34,23 @@ def test_thread_ends_after_some_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     launcher.stop()
     assert launcher.join(time.monotonic() + WAIT_S) == []
     assert 2 <= max(done.values()) <= 8
+
+
+def test_thread_that_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When another is started: of so many nobody can look at each."""
+    monkeypatch.setattr(worker, "MAX_JOBS", 1)
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+    launcher = Launcher()
+    launcher.start()
+    seen = []
+    for _ in range(JOBS):
+        launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
+        seen.append(weakref.ref(threads.get(timeout=WAIT_S)))
+        eventually(lambda: not any(one.name in ("job", IDLE_NAME) for one in threading.enumerate()))
+    gc.collect()
+    assert sum(one() is not None for one in seen) <= 2
+    launcher.stop()
+    assert launcher.join(time.monotonic() + WAIT_S) == []
 
 
 def _unexpected(error: RuntimeError) -> None:

@@ -149,7 +149,9 @@ def test_stop_names_the_handlers_of_its_own_peers_where_another_server_has_the_s
     over.set()
 
 
-def test_many_handlers_that_wait_for_ever_share_the_time_of_one_stop(nodes: Nodes) -> None:
+def test_many_handlers_that_wait_for_ever_share_the_time_and_the_warning_of_one_stop(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
     over = threading.Event()
     running: SimpleQueue[None] = SimpleQueue()
 
@@ -166,6 +168,9 @@ def test_many_handlers_that_wait_for_ever_share_the_time_of_one_stop(nodes: Node
     begin = time.monotonic()
     assert len(server.stop(timeout=1)) == 15
     assert time.monotonic() - begin < 2.5
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warning.count(" in wait_for_ever)") == 10
+    assert warning.endswith(" and 5 more")
     over.set()
 
 
