@@ -84,17 +84,12 @@ class PublicKey:
         """
         return _x_of(self._point.multiply(scalar))
 
-    def multiply_in_two(self, scalar: bytes, other: bytes) -> bytes:
-        """The same in two products, by ``scalar`` - ``other`` and by ``other``, and their sum.
+    def multiply_by_sum(self, *scalars: bytes) -> bytes:
+        """The x coordinate, 32 bytes, of this point times the sum of valid 32-byte scalars.
 
-        The time depends on these two, and on the scalar not at all if ``other`` is as random as it
-        is secret. It must be a valid scalar and not the same.
+        The time it takes depends on each of them.
         """
-        difference = (int.from_bytes(scalar, "big") - int.from_bytes(other, "big")) % _ORDER
-        products = [
-            self._point.multiply(difference.to_bytes(PRIVATE_KEY_SIZE, "big")),
-            self._point.multiply(other),
-        ]
+        products = [self._point.multiply(scalar) for scalar in scalars]
         return _x_of(coincurve.PublicKey.combine_keys(products))
 
     def __reduce__(self) -> tuple[Callable[[bytes], PublicKey], tuple[bytes]]:
@@ -120,8 +115,12 @@ class PrivateKey:
 
     __slots__ = ("_public_key", "_secret", "_signer")
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != PRIVATE_KEY_SIZE:
+            raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
+        if not 0 < int.from_bytes(raw, "big") < _ORDER:
+            raise InvalidKey("private key is zero or not below the curve's order") from None
+        self._secret = bytes(raw)
         # Two threads that ask for the same at the same time both make it; both are right.
         self._public_key: PublicKey | None = None
         self._signer: coincurve.PrivateKey | None = None
@@ -129,11 +128,7 @@ class PrivateKey:
     @classmethod
     def from_bytes(cls, raw: bytes) -> PrivateKey:
         """Read a big-endian number, 32 bytes. Raises InvalidKey unless 0 < number < order."""
-        if len(raw) != PRIVATE_KEY_SIZE:
-            raise InvalidKey(f"private key has {len(raw)} bytes, want {PRIVATE_KEY_SIZE}")
-        if not 0 < int.from_bytes(raw, "big") < _ORDER:
-            raise InvalidKey("private key is zero or not below the curve's order") from None
-        return cls(bytes(raw))
+        return cls(raw)
 
     @classmethod
     def generate(cls, entropy: Entropy) -> PrivateKey:
@@ -166,12 +161,14 @@ class PrivateKey:
     def agree(self, other: PublicKey) -> bytes:
         """The x coordinate, 32 bytes, of the point both ends can compute (``ecdh.agree``).
 
-        For keys that are kept: how long it takes depends on two numbers that are made of key and
-        point and mask each other, not on the key alone.
+        For keys that are kept: the two numbers whose multiplications it takes add up to the key,
+        and each for itself is as good as random.
         """
-        mask = hmac.digest(self._secret, other.to_bytes(), "sha256")
-        number = int.from_bytes(mask, "big") % (_ORDER - 1) + 1
-        return other.multiply_in_two(self._secret, number.to_bytes(PRIVATE_KEY_SIZE, "big"))
+        # Twice as wide as the key, so that the remainders show no bias and the difference has
+        # always the same sign. That a remainder is 0, which would raise, has a chance of 2**-255.
+        mask = int.from_bytes(hmac.digest(self._secret, other.to_bytes(), "sha512"), "big")
+        rest = int.from_bytes(self._secret, "big") - mask
+        return other.multiply_by_sum(_scalar(rest), _scalar(mask))
 
     def agree_once(self, other: PublicKey) -> bytes:
         """The same in half the time, which depends on the key. For keys that are used once."""
@@ -202,6 +199,10 @@ def recover(digest: bytes, signature: bytes) -> PublicKey:
     except ValueError as error:
         raise InvalidKey("signature has no public key") from error
     return PublicKey(point)
+
+
+def _scalar(number: int) -> bytes:
+    return (number % _ORDER).to_bytes(PRIVATE_KEY_SIZE, "big")
 
 
 def _x_of(point: coincurve.PublicKey) -> bytes:

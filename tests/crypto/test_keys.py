@@ -285,6 +285,12 @@ def test_number_from_1_to_below_the_order_is_a_private_key(number: int) -> None:
     assert recover(bytes(32), key.sign(bytes(32))) == key.public_key
 
 
+@pytest.mark.parametrize("raw", [b"", b"\x01", bytes(32), ORDER.to_bytes(32, "big"), bytes(33)])
+def test_private_key_is_never_made_of_bytes_that_are_none(raw: bytes) -> None:
+    with pytest.raises(InvalidKey):
+        PrivateKey(raw)
+
+
 def test_what_a_private_key_can_do_does_not_depend_on_what_it_did_before() -> None:
     raw, digest = b"\7" * 32, b"\1" * 32
     signed, shown = PrivateKey.from_bytes(raw), PrivateKey.from_bytes(raw)
