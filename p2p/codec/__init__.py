@@ -2,7 +2,7 @@
 
 The only package of the tree that knows the ``rlp`` library. Remote bytes are read by our own code,
 which is strict (one encoding for each value, as in Go), bounded in depth and count, and free of
-recursion over what a remote nests.
+recursion over what a remote nests, but for kinds that hold themselves.
 
 ==============  ====================================================================
 `scan`          headers, canonical rules, limits, raw values

@@ -239,11 +239,18 @@ class _Compiler:
 
     def _compile_open(self, kind: object) -> tuple[Reader, int]:
         """The reader of a list's items, and how many items there may be."""
+        reader, limit = self._compile_bounded(self.compile, kind)
+        return reader, sys.maxsize if self._checked else limit
+
+    def _compile_bounded(
+        self, compile_: Callable[[Any], Reader], kind: Any
+    ) -> tuple[Reader, int]:
+        """A reader, and how many items there may be for it to read."""
         outside, self._has_sedes = self._has_sedes, False
-        reader = self.compile(kind)
+        reader = compile_(kind)
         limit = MAX_SEDES_ITEMS if self._has_sedes else MAX_ITEMS
         self._has_sedes |= outside
-        return reader, sys.maxsize if self._checked else limit
+        return reader, limit
 
     def _compile_dataclass(self, kind: type[Any]) -> Reader:
         if kind in self._open:
@@ -255,7 +262,7 @@ class _Compiler:
             return backward.reader
         self._checked = True
         try:
-            return _nesting_checked(self._compile_dataclass(kind))
+            return _nesting_checked(*self._compile_bounded(self._compile_dataclass, kind))
         finally:
             self._checked = False
 
@@ -320,11 +327,11 @@ class _Backward:
         return self.reader(data, pos, end)
 
 
-def _nesting_checked(reader: Reader) -> Reader:
+def _nesting_checked(reader: Reader, limit: int) -> Reader:
     """Around the reader of a kind that contains itself, so that the remote sets its depth."""
 
     def read_checked(data: bytes, pos: int, end: int) -> tuple[Any, int]:
-        check_nesting(data, pos, end)
+        check_nesting(data, pos, end, limit)
         return reader(data, pos, end)
 
     return read_checked

@@ -29,7 +29,7 @@ MAX_DEPTH = 64
 
 #: Most items, lists and strings together, in a decoded list whose length the kind leaves open, with
 #: everything in it. A 16 MiB message of empty lists would become 1.2 GB of objects; this keeps any
-#: message below 50 MB beyond its own size, and still lets 16 MiB of 32-byte hashes (508,400) pass.
+#: raw value below 50 MB beyond its own size, and lets 16 MiB of 32-byte hashes (508,400) pass.
 MAX_ITEMS = 2**19
 
 _STRING = 0x80
@@ -270,10 +270,10 @@ def check_count(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None
     raise Misfit(pos, f"more than {limit} items")
 
 
-def check_nesting(data: bytes, pos: int, end: int) -> None:
-    """Refuse an item that :func:`read_raw` would refuse for its depth or count; build nothing."""
+def check_nesting(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None:
+    """Refuse an item of more than ``limit`` items, or one too deep; build nothing."""
     stop = item_end(data, pos, end)
-    check_count(data, pos, stop)
+    check_count(data, pos, stop, limit)
     ends = [stop]  # of the lists around `pos`, and first of the item itself
     while ends:
         end = ends[-1]

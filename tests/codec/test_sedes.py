@@ -25,6 +25,13 @@ class Block(rlp.Serializable):  # type: ignore[misc]
     ]
 
 
+@dataclass
+class Linked:
+    number: int
+    values: list[big_endian_int]  # type: ignore[valid-type]
+    rest: Linked | None = None
+
+
 SEDES = [
     big_endian_int,
     binary,
@@ -107,6 +114,13 @@ def test_count_is_bounded_before_the_sedes() -> None:
     assert len(decode(encode_list([b"\x01" * (MAX_SEDES_ITEMS - 1)]), numbers)) > 1
     with pytest.raises(DecodeError, match=f"more than {MAX_SEDES_ITEMS} items"):
         decode(encode_list([b"\x01" * MAX_SEDES_ITEMS]), numbers)
+
+
+def test_count_is_bounded_before_the_sedes_of_a_kind_that_holds_itself() -> None:
+    most = encode_list([b"\x01", encode_list([b"\x01" * (MAX_SEDES_ITEMS - 3)])])
+    assert len(decode(most, Linked).values) == MAX_SEDES_ITEMS - 3
+    with pytest.raises(DecodeError, match=f"more than {MAX_SEDES_ITEMS} items"):
+        decode(encode_list([b"\x01", encode_list([b"\x01" * MAX_SEDES_ITEMS])]), Linked)
 
 
 def test_rlp_package_is_not_imported_until_it_is_needed() -> None:
