@@ -31,8 +31,8 @@ from p2p.errors import (
     RemoteProtocolError,
     UnexpectedMessage,
 )
-from p2p.peer import Peer, ProtocolReadWriter
-from p2p.whereis import where_is
+from p2p.peer import Peer, ProtocolReadWriter, printable
+from p2p.whereis import where_is, where_raised
 
 #: What a handler fails of when the remote does what it should not, or leaves out what it should.
 _CAUSED_BY_REMOTE = (RemoteProtocolError, UnexpectedMessage, ReadTimeout)
@@ -47,6 +47,9 @@ IDLE_NAME = "p2p-idle"
 #: thread has freed for that thread alone: with 1,000 peers that come and go, memory would grow for
 #: hours. More jobs would spare hardly any more: three of four threads need not be started.
 MAX_JOBS = 4
+
+#: Characters of a handler's error that the log shows, when a remote can bring it about.
+ERROR_LENGTH = 255
 
 _Job = Callable[[], None]
 
@@ -254,18 +257,27 @@ def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: Callable[[DiscReason], N
         if rw.is_closed:  # the usual end of a handler that lives as long as its connection
             reason = error.reason
         else:  # it has let out what happened to another peer
-            _log_failure(peer, rw, logging.ERROR)
+            _log_failure(peer, rw)
     except BaseException as error:
         reason = _reason_of(error)
-        expected = isinstance(error, (*_CAUSED_BY_REMOTE, Disconnect))
-        _log_failure(peer, rw, logging.DEBUG if expected else logging.ERROR)
+        if isinstance(error, (*_CAUSED_BY_REMOTE, Disconnect)):
+            _log_end(peer, rw, error)
+        else:
+            _log_failure(peer, rw)
     finally:
         rw.thread = None  # it is soon another handler's
         on_ended(reason)
 
 
-def _log_failure(peer: Peer, rw: ProtocolReadWriter, level: int) -> None:
-    peer.log.log(level, "handler of %s failed", rw.protocol.cap, exc_info=True)
+def _log_failure(peer: Peer, rw: ProtocolReadWriter) -> None:
+    peer.log.error("handler of %s failed", rw.protocol.cap, exc_info=True)
+
+
+def _log_end(peer: Peer, rw: ProtocolReadWriter, error: BaseException) -> None:
+    """Without the traceback: the errors behind this one may repeat what the remote has sent."""
+    if peer.log.isEnabledFor(logging.DEBUG):
+        text = printable(f"{type(error).__name__}: {error}", ERROR_LENGTH)
+        peer.log.debug("handler of %s: %s (at %s)", rw.protocol.cap, text, where_raised(error))
 
 
 def _reason_of(error: BaseException) -> DiscReason:

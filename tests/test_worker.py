@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from dataclasses import dataclass
 
 import pytest
 
 import p2p
+from p2p.codec import encode
 from tests.nodes import WAIT_S, Nodes, Remote, Talk, await_event
 
 
@@ -101,6 +103,34 @@ def test_error_decides_the_reason(
     talk.fail(error)
     assert remote.ending() == reason
     assert str(reason) in await_event(events, "drop").error
+
+
+def test_what_a_remote_can_bring_about_is_one_line_of_the_log(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error's cause may be the program's own, with the remote's bytes in it."""
+
+    @dataclass
+    class Named:
+        name: str
+
+        def __post_init__(self) -> None:
+            raise ValueError(f"no name: {self.name}")
+
+    def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        rw.read_msg().decode(Named)
+
+    caplog.set_level(logging.DEBUG, "p2p")
+    server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
+    remote = nodes.remote(server).join()
+    remote.send(0, encode(["\x1b[2J\nWARNING"]))
+    assert remote.ending() is p2p.DiscReason.PROTOCOL_ERROR
+    (text,) = [text for text in caplog.messages if "handler of" in text]
+    line = run.__code__.co_firstlineno + 1
+    assert "DecodeError: " in text
+    assert text.endswith(f"refused by Named (at {__file__}:{line} in run)")
+    assert "\x1b" not in caplog.text and "no name" not in caplog.text
+    assert failures(caplog) == []
 
 
 def test_payload_that_does_not_decode_ends_the_connection_as_a_breach(nodes: Nodes) -> None:
