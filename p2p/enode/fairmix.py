@@ -94,7 +94,7 @@ class FairMix(ClosableNodes):
         """End the mix, close its sources, and end their threads.
 
         Threads that their source's ``close`` does not wake are waited for ``timeout`` seconds at
-        most, all of them together; they are logged.
+        most, all of them together; they are logged. The ``close`` of a source takes its own time.
         """
         deadline = time.monotonic() + finite_timeout(timeout)
         with self._lock:

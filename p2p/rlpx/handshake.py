@@ -18,7 +18,7 @@ packet names, or was sealed for, comes to the same secrets, and so can make a fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2p.codec import decode_fields, encode
 from p2p.crypto import (
@@ -48,11 +48,11 @@ PLAIN_ACK_SIZE = 97 + OVERHEAD
 
 @dataclass(frozen=True)
 class Secrets:
-    """What both ends have computed when the handshake is over."""
+    """What both ends have computed when the handshake is over. Its ``repr`` shows no key."""
 
     remote: PublicKey
-    aes: bytes
-    mac: bytes
+    aes: bytes = field(repr=False)
+    mac: bytes = field(repr=False)
     egress_mac: Hasher
     ingress_mac: Hasher
 

@@ -1,4 +1,4 @@
-"""Fuzzing: hostile bytes for every decoder that meets a remote's, with the first layers repaired.
+"""Fuzzing: hostile bytes for every decoder of a node's bytes, with the first layers repaired.
 
 ``python -m tests.fuzz`` mutates seeds and corpus at random, ``python -m tests.fuzz.guided`` with
 coverage as the guide (it needs atheris); ``pytest tests/fuzz`` runs the corpus and a few hundred

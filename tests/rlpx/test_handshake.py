@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.codec import decode, encode
-from p2p.crypto import OVERHEAD, PrivateKey, PublicKey, encrypt, keccak256
+from p2p.crypto import OVERHEAD, PrivateKey, PublicKey, encrypt, keccak256, keccak_hasher
 from p2p.errors import DialStep, HandshakeError, RemoteTimeout
 from p2p.rlpx import Connection, ConnectionFailed, State
 from p2p.rlpx.handshake import (
@@ -15,6 +15,7 @@ from p2p.rlpx.handshake import (
     MAX_PADDING,
     MIN_PADDING,
     PLAIN_ACK_SIZE,
+    Secrets,
 )
 from tests.rlpx.handshakes import (
     EIP8,
@@ -37,6 +38,12 @@ from tests.rlpx.pair import (
     cut_at,
 )
 from tests.rlpx.vectors import scripted, unhex
+
+
+def test_representation_of_the_secrets_shows_no_key() -> None:
+    secrets = Secrets(KEY_B.public_key, b"aes key.", b"mac key.", keccak_hasher(), keccak_hasher())
+    assert "key." not in repr(secrets)
+
 
 # Packets from before EIP-8, in both directions.
 
