@@ -61,7 +61,7 @@ class _Connect(Request):
     def run(self) -> None:
         try:
             self._dialing.connect(self._node, self._timeout_s, self.waiter)
-        except Exception as error:  # whatever it is, it is the caller's
+        except BaseException as error:  # whatever it is, it is the caller's
             fail(self.waiter, error)
 
     def abandon(self) -> None:

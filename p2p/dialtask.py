@@ -288,7 +288,7 @@ def address_text(node: Node) -> str:
     return "unknown" if host is None else join_host_port(str(host), node.tcp)
 
 
-def fail(waiter: Future[Peer], error: Exception) -> None:
+def fail(waiter: Future[Peer], error: BaseException) -> None:
     """Give a waiter its error, unless it has its answer."""
     if not waiter.done():
         waiter.set_exception(error)

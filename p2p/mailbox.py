@@ -61,22 +61,28 @@ class Mailbox:
 
     def put(self, item: Item) -> None:
         """Add an item; waits while the mailbox is full. Raises the error it was closed with."""
-        with self._lock:
-            while self._full and self._make_error is None:
-                self._wait_locked(self._writers)
-            make_error = self._make_error
-            if make_error is None:
-                self._items.append(item)
-                self._size += len(item[1]) + ITEM_BYTES
-                if self._size >= LIMIT_BYTES:
-                    self._full = True
-                announced, self._announced = self._announced, True
-                if self._readers:
-                    _wake(self._readers, 1)
+        announced = True
+        try:
+            with self._lock:
+                while self._full and self._make_error is None:
+                    self._wait_locked(self._writers)
+                make_error = self._make_error
+                if make_error is None:
+                    self._items.append(item)
+                    self._size += len(item[1]) + ITEM_BYTES
+                    if self._size >= LIMIT_BYTES:
+                        self._full = True
+                    announced, self._announced = self._announced, True
+                    if self._readers:
+                        _wake(self._readers, 1)
+            if not announced and self._on_items is not None:
+                self._on_items()
+        except BaseException:  # a Ctrl-C, perhaps between the item and its announcement
+            if self._on_items is not None:
+                self._on_items()
+            raise
         if make_error is not None:
             raise make_error()
-        if not announced and self._on_items is not None:
-            self._on_items()
 
     def get(self, timeout: float | None = None) -> Item:
         """Remove the oldest item; waits for one, at most ``timeout`` seconds.
@@ -85,23 +91,28 @@ class Mailbox:
         """
         if timeout is not None:
             timeout = checked_timeout(timeout)
+        item = make_error = None
         room = False
-        with self._lock:
-            if not self._items and not self._wait_for_items_locked(timeout):
-                make_error = self._make_error
-                item = None
-            else:
-                item = self._items.popleft()
-                self._gets += 1
-                self._size -= len(item[1]) + ITEM_BYTES
-                if self._full:
-                    room = self._has_made_room_locked()
+        try:
+            with self._lock:
+                if self._items or self._wait_for_items_locked(timeout):
+                    item = self._items.popleft()
+                    self._gets += 1
+                    self._size -= len(item[1]) + ITEM_BYTES
+                    if self._full:
+                        room = self._has_made_room_locked()
+                else:
+                    make_error = self._make_error
+            if room and self._on_room is not None:
+                self._on_room()
+        except BaseException:  # a Ctrl-C, perhaps between the room and its announcement
+            if self._on_room is not None:
+                self._on_room()
+            raise
         if item is None:
             if make_error is None:
                 raise ReadTimeout(f"no message within {timeout:g} s")
             raise make_error()
-        if room and self._on_room is not None:
-            self._on_room()
         return item
 
     # the side that never waits: the I/O thread
@@ -201,7 +212,10 @@ class Mailbox:
         return bool(self._items)
 
     def _wait_locked(self, turns: list[threading.Lock], timeout_s: float = -1.0) -> None:
-        """What ``threading.Condition`` does, in a fifth of its calls: wait to be woken."""
+        """What ``threading.Condition`` does, in a fifth of its calls: wait to be woken.
+
+        However it ends, the calling thread has the lock: it would release another's.
+        """
         turn = threading.Lock()
         turn.acquire()
         turns.append(turn)
@@ -209,9 +223,14 @@ class Mailbox:
         try:
             turn.acquire(True, timeout_s)
         finally:
-            self._lock.acquire()
-            if turn in turns:
-                turns.remove(turn)
+            try:
+                self._lock.acquire()
+            except BaseException:  # a Ctrl-C
+                self._lock.acquire()
+                raise
+            finally:
+                if turn in turns:
+                    turns.remove(turn)
 
     def _has_made_room_locked(self) -> bool:
         """After something was removed from a full mailbox: whether it is full no longer."""
@@ -224,6 +243,9 @@ class Mailbox:
 
 def _wake(turns: list[threading.Lock], count: int) -> None:
     """Let ``count`` of the waiting threads look, the longest waiting ones."""
-    for turn in turns[:count]:
-        turn.release()
-    del turns[:count]
+    while turns and count:
+        turn = turns[0]
+        if turn.locked():  # or a Ctrl-C came before this thread could take it off the list
+            turn.release()
+            count -= 1
+        del turns[0]

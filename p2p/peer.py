@@ -88,8 +88,6 @@ class Peer:
         self._clock = clock
         self._created = clock.monotonic()
         self._disconnect = disconnect
-        # made when it is first asked for, by any thread: ``log``. From Python 3.12 on two threads
-        # may make one each; that is harmless, since both say the same
         # fixed before the peer is shown to any other thread
         self.running: list[ProtocolReadWriter] = []
         # owned by p2p-io, read by any thread

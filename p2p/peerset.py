@@ -243,7 +243,7 @@ class PeerSet:
     def session_closing(self, session: Session) -> None:
         if session.peer is None:
             self._settle(session, None)
-            if session.inbound:
+            if session.inbound and session.linger_s:
                 self._let_linger(session)
 
     def socket_closed(self, session: Session) -> None:

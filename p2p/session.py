@@ -168,6 +168,9 @@ class Session:
         """An inbox that was full has room again."""
         self.loop.post(self._resume)
 
+    def _post_write(self) -> None:
+        self.loop.post(self._write)
+
     # calls of the channel
 
     def data_received(self, data: memoryview) -> None:
@@ -189,7 +192,10 @@ class Session:
 
     def connection_lost(self, error: OSError | None) -> None:
         if self.ending is None:
+            self.linger_s = 0.0
             self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
+        if self.ending is not None:  # as always, but in a crash
+            self.outbox.close(self.ending.error, discard=True)  # what a flush has not sent
         self.phase = Phase.CLOSED
         if self._timer is not None:
             self._timer.cancel()
@@ -280,9 +286,6 @@ class Session:
 
     # writing
 
-    def _post_write(self) -> None:
-        self.loop.post(self._write)
-
     def _write(self) -> None:
         """Give the channel the next batch, unless it is still busy with the last one."""
         phase = self.phase
@@ -336,6 +339,7 @@ class Session:
 
     def abort(self) -> None:
         """Close the socket at once."""
+        self.linger_s = 0.0
         self._end(Ending(DiscReason.NETWORK_ERROR, False, self.machine.step))
         self.channel.abort()
 

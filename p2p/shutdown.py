@@ -56,8 +56,10 @@ class Shutdown:
             self._end_peers_and_helpers(time.monotonic())
             raise
         finally:
-            self.loop.post(self.peer_set.abort)
-            self.loop.stop()
+            try:
+                self.loop.post(self.peer_set.abort)
+            finally:  # another Ctrl-C
+                self.loop.stop()
         if not self.loop.join(max(LAST_MOMENT_S, deadline - time.monotonic())):
             left.append(self.loop.name)
         return left

@@ -7,13 +7,14 @@ its end into a reason to disconnect, and reports that it has ended.
 A thread whose job is over waits a moment for another one, under the name ``p2p-idle``, and takes
 the name of each that it gets: handing a job over costs a fifth of starting a thread. Where none is
 idle one has to be started, and that means to wait until it has, which the I/O thread must not do:
-a thread of its own, ``p2p-launch``, does. The launcher remembers all its threads until they have
-ended, for ``join``. Why: ``docs/design/connecting-fast.md``.
+a thread of its own, ``p2p-launch``, does. The launcher remembers all its threads that go on, for
+``join``. Why: ``docs/design/connecting-fast.md``.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -123,7 +124,10 @@ class Launcher:
         self._thread.start()
 
     def launch(self, peer: Peer, on_ended: Callable[[DiscReason], None]) -> None:
-        """Have the peer's handlers run; each ends with ``on_ended``, called from its thread."""
+        """Have the peer's handlers run; each ends with ``on_ended``.
+
+        It is called from the handler's thread, or from the launcher's where that cannot be started.
+        """
         for rw in peer.running:
             name = f"p2p-peer-{peer.id.short}-{rw.protocol.name}"
             work = partial(_work, peer, rw, on_ended)
@@ -182,7 +186,10 @@ class Launcher:
         """One order; it is forgotten on the way out, and the peer with it."""
         order = self._queue.get()
         if order is not None:
-            order()
+            try:
+                order()
+            except BaseException:  # of the program: its log, perhaps; others want their threads
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
         return order is not None
 
     def _start(self, name: str, job: _Job, on_failed: Callable[[RuntimeError], None]) -> None:

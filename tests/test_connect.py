@@ -576,6 +576,19 @@ def test_error_of_the_dialer_is_named(
     assert here.dial_attempts(node) and here.peers() == []
 
 
+def test_request_that_fails_in_whatever_way_ends_for_its_caller(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*args: object) -> None:
+        raise SystemExit(1)
+
+    here, there = nodes.start(), nodes.start()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(here._dialing, "connect", leave)
+        here.connect(there.self(), timeout=WAIT_S)
+    assert here.connect(there.self(), timeout=WAIT_S).id == there.self().id
+
+
 def test_fault_of_the_dialer_is_logged_with_its_traceback(
     nodes: Nodes, caplog: pytest.LogCaptureFixture
 ) -> None:

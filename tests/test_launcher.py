@@ -78,6 +78,22 @@ def test_job_without_a_thread_is_reported_and_the_next_one_runs(launcher: Launch
     assert outcomes.get(timeout=WAIT_S) == "ran"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_report_that_fails_does_not_keep_others_from_their_threads(launcher: Launcher) -> None:
+    """It is the program's: its log may be on a disk that is full."""
+    reported, ran = threading.Event(), threading.Event()
+
+    def report(error: RuntimeError) -> None:
+        reported.set()
+        raise OSError("disk full")
+
+    with no_more_threads():
+        launcher.run("p2p-job", lambda: None, report)
+        assert reported.wait(WAIT_S)
+    launcher.run("p2p-job", ran.set, unexpected)
+    assert ran.wait(WAIT_S)
+
+
 def test_join_names_what_goes_on_and_waits_for_it(launcher: Launcher) -> None:
     running, over = threading.Event(), threading.Event()
 

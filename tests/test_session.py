@@ -389,6 +389,30 @@ def test_peer_that_the_program_keeps_holds_no_buffers_of_its_connection(hand: Ha
         hand.let_go()
 
 
+def test_peer_that_the_program_keeps_holds_nothing_of_a_flush_that_was_cut_short(
+    hand: Hand,
+) -> None:
+    with target(hand.run) as victim, victim.attack(version=4) as remote:
+        remote.open()
+        rw, session = hand.rw, open_session(victim)
+
+        def write() -> None:
+            with pytest.raises(PeerDisconnected):
+                while True:
+                    rw.write_msg(p2p.Msg(0, bytes(100_000)))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        await_stuck(victim)
+        hand.peer.disconnect()
+        writer.join(PATIENCE_S)
+        assert session.phase is Phase.FLUSHING and not session.outbox.is_empty
+        remote.reset()
+        eventually(lambda: session.phase is Phase.CLOSED)
+        assert session.outbox.is_empty
+        hand.let_go()
+
+
 def test_stop_with_little_time_gives_what_is_written_as_little(hand: Hand) -> None:
     with target(hand.run) as victim, victim.attack(version=4) as remote:
         remote.open()

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from p2p.net.address import Address, family_of, format_address, sockaddr_of
 from p2p.net.loop import Loop
@@ -47,6 +48,9 @@ class Connecting:
         self._on_done = None
         sock = self._release()
         if sock is not None:
+            with suppress(OSError):  # it never came to be connected
+                # A forked child of the program may have the socket, too: it would go on connecting.
+                sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
     def _begin(self, timeout_s: float) -> None:

@@ -9,7 +9,8 @@ the selector, for as long as its clock says. Another thread reaches it by :meth:
 which costs a system call only when the loop is asleep and nobody has woken it yet.
 
 It fails fast: an exception that escapes from a function, a timer or a handler ends the thread, is
-logged, is kept in :attr:`Loop.crash`, and wakes every thread that waits in :meth:`Loop.call`.
+logged, is kept in :attr:`Loop.crash`, and wakes every thread that waits in :meth:`Loop.call` or for
+a :class:`Request`.
 """
 
 from __future__ import annotations
@@ -184,8 +185,11 @@ class Loop:
             self._watch_wake_up()
             self._clock.on_advance(self._wake)
             self._thread.start()
-        except BaseException:
+        except Exception:
             self._close()
+            raise
+        except BaseException:  # a Ctrl-C: the thread may run, and closes everything itself
+            self.stop()
             raise
 
     def stop(self) -> None:
@@ -224,14 +228,19 @@ class Loop:
         Returns False if the loop has ended or was told to: ``fn`` will never run. After True it
         runs unless the loop crashes first.
         """
-        with self._lock:
-            if self._stopping and (self._ended or not self.is_current()):
-                return False
-            self._posted.append((fn, args))
-            if not self._asleep:
-                return True
-            self._asleep = False
-        self._wake_up.send()
+        try:
+            with self._lock:
+                if self._stopping and (self._ended or not self.is_current()):
+                    return False
+                self._posted.append((fn, args))
+                if not self._asleep:
+                    return True
+                self._asleep = False
+            self._wake_up.send()
+        except BaseException:  # a Ctrl-C, perhaps when nobody else would wake the loop any more
+            if self._started:
+                self._wake_up.send()
+            raise
         return True
 
     def call(self, fn: Callable[..., _T], *args: Any, timeout_s: float | None = None) -> _T:

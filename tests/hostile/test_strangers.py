@@ -88,6 +88,17 @@ def test_strangers_that_do_not_let_go_hold_few_sockets(
         victim.await_quiet(peers=1)
 
 
+def test_stranger_that_gives_way_does_not_take_the_place_of_one_that_lingers() -> None:
+    with target(max_pending_peers=1) as victim:
+        sock = refused(victim)
+        victim.log.await_line("failed")
+        with sock, connect(victim.server), connect(victim.server) as last:
+            victim.log.await_line("gave up")
+            eventually(lambda: victim.sessions()[2] == 2)  # the one that lingers, and the last
+            assert last.fileno() >= 0
+            assert len(victim.server._peer_set._failed) == 1
+
+
 def test_socket_of_a_silent_stranger_is_closed_well_within_6_s() -> None:
     with target() as victim, connect(victim.server):
         eventually(lambda: victim.sessions()[2] == 1)

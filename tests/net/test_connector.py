@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from p2p.net.connector import connected_in_error
 
 PATIENCE_S = 20.0
 LOOPBACK = IPv4Address("127.0.0.1")
+TCP_CLOSE = 7  # <linux/tcp.h>, the first byte of TCP_INFO
 
 
 class Outcome:
@@ -154,6 +156,18 @@ def test_cancelled_attempt_is_never_told(
     loop.call(int)
     loop.call(int)
     assert outcome.calls == 0
+
+
+def test_cancelled_attempt_does_not_go_on_in_a_forked_child(
+    loop: Loop, deaf_server: Address, outcome: Outcome
+) -> None:
+    """What a child of the program has is a copy of the descriptor."""
+    connecting = loop.call(Connecting, loop, deaf_server, 15.0, outcome)
+    assert connecting._sock is not None
+    with socket.socket(fileno=os.dup(connecting._sock.fileno())) as copy:
+        loop.call(connecting.cancel)
+        state = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        assert state == TCP_CLOSE
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "255.255.255.255"])
