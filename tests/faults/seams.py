@@ -18,6 +18,7 @@ from typing import Any
 
 import p2p
 from p2p.clock import SimulatedClock, SystemClock
+from tests.hostile.target import eventually
 
 
 class FaultySocket(socket.socket):
@@ -102,6 +103,7 @@ def full_disk(server: p2p.Server) -> Iterator[None]:
     assert server._finder is not None and server._finder._db is not None
     file = server._finder._db._file
     assert file is not None
+    eventually(lambda: _has_no_room_left(file._connection))
     pages = file._connection.execute("PRAGMA page_count").fetchone()[0]
     file._connection.execute(f"PRAGMA max_page_count = {pages}")
     try:
@@ -109,3 +111,12 @@ def full_disk(server: p2p.Server) -> Iterator[None]:
     finally:
         with suppress(sqlite3.ProgrammingError):  # the server was stopped meanwhile
             file._connection.execute("PRAGMA max_page_count = 1073741823")
+
+
+def _has_no_room_left(connection: sqlite3.Connection) -> bool:
+    """Whether the pages are filled to the brim: what was deleted has left room in them."""
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError:  # it is being written
+        return False
+    return True

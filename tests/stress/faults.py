@@ -43,8 +43,8 @@ from tests.hostile.target import eventually
 from tests.nodes import Nodes, Remote
 from tests.stress.figure import Figure, Scale
 
-#: Of 200 nodes each, until the disk is full: what was forgotten has left room in the file.
-MOST_BATCHES = 100
+#: More than find room in a page.
+NODES = 200
 ROOT = Path(__file__).resolve().parents[2]
 #: How long faults are thrown, and what stop() gets to end in, which is all of it: some never end.
 SECONDS = {Scale.SHORT: 8.0, Scale.FULL: 300.0}
@@ -73,7 +73,8 @@ class Live:
         self.fault: BaseException | None = None
         self._neighbor = Neighbor(nodes, server)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        # Or the process would go on when something has failed before they are told to end.
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -161,6 +162,7 @@ class Play:
         """None can be sent; the next one can."""
         assert self.server.discovery is not None
         self._udp.send_error = self.random.choice(SEND_ERRORS)
+        self._clock.jump(1.0)  # pings of one second are equal: an earlier one's pong may be to come
         with suppress(p2p.RemoteTimeout):
             self.server.discovery.ping(self._mate.self())
             raise RuntimeError("a datagram has come through")
@@ -177,15 +179,15 @@ class Play:
         """Full, while there is something to store."""
         finder = self.server._finder
         assert finder is not None and finder._db is not None
-        own, seq = self._mate.self().id, 1000 * self.thrown
+        own, seq = self._mate.self().id, 2 * self.thrown
         with full_disk(self.server), suppress(p2p.NodeDBError):
-            for count in range(MOST_BATCHES):  # the pages of nodes that were forgotten are free
-                for _ in range(200):
-                    key = p2p.generate_key().public_key
-                    finder._db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
-                finder._db.set_local_seq(own, seq + count)
-            raise RuntimeError("there was room on the disk")
-        finder._db.set_local_seq(own, seq + MOST_BATCHES)
+            for _ in range(NODES):
+                key = p2p.generate_key().public_key
+                finder._db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
+            finder._db.set_local_seq(own, seq)
+            if not finder._db._failed:  # of what was stored, this number found its place
+                raise RuntimeError("there was room on the disk")
+        finder._db.set_local_seq(own, seq + 1)
 
     # handlers
 
