@@ -192,7 +192,7 @@ class Session:
 
     def connection_lost(self, error: OSError | None) -> None:
         if self.ending is None:
-            self.linger_s = 0.0
+            self.linger_s = 0.0  # there is nobody to linger for
             self._end(Ending(DiscReason.NETWORK_ERROR, True, self.machine.step, error))
         if self.ending is not None:  # as always, but in a crash
             self.outbox.close(self.ending.error, discard=True)  # what a flush has not sent

@@ -111,7 +111,7 @@ class Launcher:
         # fixed after __init__
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="p2p-launch", daemon=True)
-        #: Threads that are about to end; they are forgotten when they have.
+        # Threads add themselves when they are about to end; the launcher's forgets them after that.
         self._ending: deque[threading.Thread] = deque()
         # guarded by _lock; but a thread may look for itself in _workers at any time
         self._lock = threading.Lock()
