@@ -406,6 +406,7 @@ def test_peer_that_the_program_keeps_holds_nothing_of_a_flush_that_was_cut_short
         await_stuck(victim)
         hand.peer.disconnect()
         writer.join(PATIENCE_S)
+        session.loop.call(int)  # it has heard of the disconnect, too
         assert session.phase is Phase.FLUSHING and not session.outbox.is_empty
         remote.reset()
         eventually(lambda: session.phase is Phase.CLOSED)
