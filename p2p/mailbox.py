@@ -24,6 +24,8 @@ from p2p.errors import P2PError, ReadTimeout
 #: Bytes at which a mailbox is full. Large enough for the I/O thread and a worker to take turns of
 #: some milliseconds, which is how the interpreter lock passes between them.
 LIMIT_BYTES = 1024 * 1024
+#: Bytes down to which it stays full.
+ROOM_AGAIN_BYTES = LIMIT_BYTES // 4
 #: What an item costs besides its payload: tuple, bytes object, slot in the queue.
 ITEM_BYTES = 128
 
@@ -234,7 +236,7 @@ class Mailbox:
 
     def _has_made_room_locked(self) -> bool:
         """After something was removed from a full mailbox: whether it is full no longer."""
-        if self._size > LIMIT_BYTES // 4:
+        if self._size > ROOM_AGAIN_BYTES:
             return False
         self._full = False
         _wake(self._writers, len(self._writers))
