@@ -70,16 +70,17 @@ class Mailbox:
                     self._wait_locked(self._writers)
                 make_error = self._make_error
                 if make_error is None:
+                    if self._readers:  # first: it may fail, the rest does not
+                        _wake(self._readers, 1)
                     self._items.append(item)
                     self._size += len(item[1]) + ITEM_BYTES
                     if self._size >= LIMIT_BYTES:
                         self._full = True
                     announced, self._announced = self._announced, True
-                    if self._readers:
-                        _wake(self._readers, 1)
             if not announced and self._on_items is not None:
                 self._on_items()
         except BaseException:  # a Ctrl-C, perhaps between the item and its announcement
+            self._announced = False  # if that fails, too, as at the end of the stack: the next does
             if self._on_items is not None:
                 self._on_items()
             raise
@@ -98,11 +99,12 @@ class Mailbox:
         try:
             with self._lock:
                 if self._items or self._wait_for_items_locked(timeout):
+                    size = len(self._items[0][1]) + ITEM_BYTES
+                    if self._full:  # first: it may fail, the rest does not
+                        room = self._makes_room_locked(size)
                     item = self._items.popleft()
                     self._gets += 1
-                    self._size -= len(item[1]) + ITEM_BYTES
-                    if self._full:
-                        room = self._has_made_room_locked()
+                    self._size -= size
                 else:
                     make_error = self._make_error
             if room and self._on_room is not None:
@@ -157,8 +159,8 @@ class Mailbox:
                     size += len(item[1]) + ITEM_BYTES
             if not items:
                 self._announced = False
+            room = self._full and self._makes_room_locked(size)
             self._size -= size
-            room = self._full and self._has_made_room_locked()
         if room and self._on_room is not None:
             self._on_room()
         return taken
@@ -234,12 +236,13 @@ class Mailbox:
                 if turn in turns:
                     turns.remove(turn)
 
-    def _has_made_room_locked(self) -> bool:
-        """After something was removed from a full mailbox: whether it is full no longer."""
-        if self._size > ROOM_AGAIN_BYTES:
+    def _makes_room_locked(self, size: int) -> bool:
+        """Before ``size`` bytes leave a full mailbox: whether it is full no longer without them."""
+        if self._size - size > ROOM_AGAIN_BYTES:
             return False
+        if self._writers:
+            _wake(self._writers, len(self._writers))
         self._full = False
-        _wake(self._writers, len(self._writers))
         return True
 
 

@@ -251,7 +251,7 @@ class Session:
         self.machine.hold_reading()
         assert self.peer is not None
         self._watched = {rw: rw.inbox.gets for rw in self.peer.running}
-        self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stalls)
+        self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._look_again)
 
     def _resume(self) -> None:
         if not self._held or self.peer is None or self.phase is not Phase.OPEN:
@@ -262,6 +262,14 @@ class Session:
         self._stop_watching()
         self.machine.release_reading(self.loop.now())
         self.channel.resume_reading()
+
+    def _look_again(self) -> None:
+        """Now and then while reading is held: a handler may have made room and failed to say so,
+        as at the end of its stack."""
+        self._resume()
+        if self._held:
+            self._report_stalls()
+            self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._look_again)
 
     def _report_stalls(self) -> None:
         """Report once each handler that has read nothing since it was last looked at."""
@@ -276,8 +284,6 @@ class Session:
                 STALL_REPORT_S,
                 where_is(rw.thread),
             )
-        if self._watched:
-            self._stall_timer = self.loop.call_later(STALL_REPORT_S, self._report_stalls)
 
     def _stop_watching(self) -> None:
         if self._stall_timer is not None:

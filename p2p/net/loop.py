@@ -132,7 +132,8 @@ class Loop:
         self._posted: deque[_Posted] = deque()
         self._stopping = False  # only the loop's own thread may post
         self._ended = False  # nobody may
-        # Set by the loop's thread before it sleeps; cleared, under _lock, by whoever wakes it.
+        # Set by the loop's thread before it sleeps; cleared, under _lock, by whoever wakes it, and
+        # set again by whoever failed to.
         self._asleep = False
         # owned by the loop's thread; others may read these
         self._ident: int | None = None
@@ -238,6 +239,7 @@ class Loop:
                 self._asleep = False
             self._wake_up.send()
         except BaseException:  # a Ctrl-C, perhaps when nobody else would wake the loop any more
+            self._asleep = True  # if it fails again, as at the end of the stack: the next post does
             if self._started:
                 self._wake_up.send()
             raise

@@ -11,6 +11,9 @@ from __future__ import annotations
 import logging
 import queue
 import select
+import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +24,10 @@ from typing import Any
 import p2p
 from p2p.session import Session
 from tests.hostile.remote import LENGTH, PATIENCE_S, Remote
+
+#: linux/tcp.h, tcp_info: segments that the other end has not acknowledged, or, of a listening
+#: socket, how many connections wait to be accepted.
+_TCP_INFO_UNACKED = 24
 
 _loggers = count()
 
@@ -126,8 +133,10 @@ class Target:
         )
 
     def await_quiet(self, peers: int = 0) -> None:
-        """Wait until nothing is left but ``peers`` connected peers."""
-        eventually(lambda: self.sessions() == (peers, 0, peers))
+        """Wait until nothing is left but ``peers`` connected peers, and nobody waits to come in."""
+        assert self.server._listener is not None
+        sock = self.server._listener._sock
+        eventually(lambda: not unacked(sock) and self.sessions() == (peers, 0, peers))
         assert self.server.peer_count() == peers
         peer_set = self.server._peer_set
         assert not peer_set._watchers
@@ -212,16 +221,30 @@ def _speaks_test(session: Session) -> bool:
     return bool(shared) and shared[0].cap.name == "test"
 
 
+def unacked(sock: socket.socket) -> int:
+    """Segments under way, or connections that wait to be accepted; 0 where the system tells no
+    such thing."""
+    if sys.platform != "linux":
+        return 0
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("I", info, _TCP_INFO_UNACKED)[0])
+
+
 def await_stuck(victim: Target) -> Session:
-    """Wait until the outbox is full, the kernel as well, and nothing moves any more."""
+    """Wait until the outbox is full, the kernel as well, and nothing moves any more.
+
+    The remote's kernel has then taken what it takes and said so: with nothing under way, nothing
+    can make room in ours, however long the machine has been busy with something else.
+    """
     eventually(lambda: len(sessions(victim)) == 1)
     (session,) = sessions(victim)
 
     def is_stuck() -> bool:
         full = session.outbox.is_full and session.channel.unsent_bytes > 0
-        return full and not select.select([], [session.channel._sock], [], 0)[1]
+        sock = session.channel._sock
+        return full and not unacked(sock) and not select.select([], [sock], [], 0)[1]
 
-    # The kernels at both ends still move bytes for a moment.
+    # Other systems do not tell what is under way; it takes a moment.
     eventually(lambda: all(session.loop.call(is_stuck) and not _pause(0.01) for _ in range(5)))
     return session
 
