@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -64,7 +66,7 @@ class Talk:
 
     def end(self) -> None:
         """Let the handler return; harmless when it has."""
-        if not self._outcome.done():
+        with suppress(InvalidStateError):  # the end of the test lets all handlers return, too
             self._outcome.set_result(None)
 
     def fail(self, error: BaseException) -> None:
@@ -181,7 +183,7 @@ class Nodes:
             talks.release()
         for remote in self._remotes:
             remote.sock.close()
-        left = [server.stop() for server in self._servers]
+        left = [server.stop(WAIT_S) for server in self._servers]
         assert not any(left), f"threads that did not end: {left}"
 
 
@@ -319,6 +321,39 @@ def await_event(events: p2p.Subscription[p2p.PeerEvent], kind: str) -> p2p.PeerE
     while (event := events.get(WAIT_S)).type != kind:
         pass
     return event
+
+
+def assert_goes_on(left: Sequence[str], name: str) -> None:
+    """A stop has named this thread, which goes on; any other that it named ends by itself.
+
+    A stop that is given next to no time names what the machine has held up meanwhile as well.
+    """
+    assert name in left
+    deadline = time.monotonic() + WAIT_S
+    while running := [t.name for t in threading.enumerate() if t.name in left and t.name != name]:
+        assert time.monotonic() < deadline, f"these go on, too: {running}"
+        time.sleep(0.001)
+    assert name in [thread.name for thread in threading.enumerate()]
+
+
+_held: list[socket.socket] = []
+
+
+def closed_port() -> int:
+    """A TCP port on 127.0.0.1 that refuses connections until the test is over.
+
+    It is taken and nobody listens on it. One that is free may be another process's a moment later.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    _held.append(sock)
+    sock.bind((HOST, 0))
+    return int(sock.getsockname()[1])
+
+
+def free_closed_ports() -> None:
+    """Let go of all ports of :func:`closed_port`."""
+    while _held:
+        _held.pop().close()
 
 
 def unused_port() -> int:

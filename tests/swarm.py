@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import p2p
+from p2p.discover.service import _Waiter
 from tests.nodes import WAIT_S, Nodes
 
 STEP_S = 0.1
@@ -51,9 +52,13 @@ class Swarm:
         assert server.stop() == []
 
     def settle(self) -> None:
-        """Let everything that is on its way arrive."""
+        """Let everything that is on its way arrive, and the searches of dials ask and be told."""
+        deadline = time.monotonic() + 2 * WAIT_S
         before: object = None
-        while (state := [_state(server) for server in self._running]) != before:
+        while (state := [_state(server) for server in self._running]) != before or any(
+            map(_searches, self._running)
+        ):
+            assert time.monotonic() < deadline, "it does not settle"
             before = state
 
     def pass_time(self, seconds: float) -> None:
@@ -113,6 +118,7 @@ def _state(server: p2p.Server) -> list[int]:
         discovery._loop.call(int)
         seen = discovery.counters()
         state += [seen.packets_in.total(), seen.packets_out.total(), seen.dropped.total()]
+        state.append(_asked(discovery))
     loop.call(int)
     return state + loop.call(
         lambda: [
@@ -121,3 +127,27 @@ def _state(server: p2p.Server) -> list[int]:
             server.peer_count(),
         ]
     )
+
+
+def _searches(server: p2p.Server) -> bool:
+    """Whether a search for the node of a dial has yet to ask the network, or to tell the answer.
+
+    It is on its way through a thread, which the clock must not leave behind.
+    """
+    if server.discovery is None:
+        return False
+    searching = server._loop.call(
+        lambda: sum(dial.step is p2p.DialStep.RESOLVE for dial in server._dialing._dials.values())
+    )
+    return searching > _asked(server.discovery)
+
+
+def _asked(discovery: p2p.UDPv4) -> int:
+    """How many threads wait for an answer of the network."""
+
+    def count() -> int:
+        assert discovery._driver is not None
+        waiting = discovery._driver._waiting.values()
+        return sum(isinstance(getattr(told, "__self__", None), _Waiter) for told in waiting)
+
+    return discovery._loop.call(count)

@@ -2,13 +2,16 @@
 
 The sockets and threads are real, the time is not: :meth:`Services.settle` lets everything that was
 sent arrive and be answered, and only then :meth:`Services.pass_time` moves the clock, so that a
-reply is late only when the test wants it to be.
+reply is late only when the test wants it to be. Datagrams between services are counted at both
+ends: the kernel, too, may take its time.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
@@ -58,11 +61,36 @@ class Call(threading.Thread):
         return self._result
 
 
+class CountingSocket(socket.socket):
+    """A UDP socket of a service, which counts what it sends to and gets from those of others."""
+
+    def __init__(self, ports: set[int]) -> None:
+        super().__init__(fileno=bind_udp("127.0.0.1", 0).detach())
+        self.port: int = self.getsockname()[1]
+        # the ports of all services; the counts are written by p2p-disc alone
+        self._ports = ports
+        self.sent_to: Counter[int] = Counter()
+        self.received = 0
+        ports.add(self.port)
+
+    def sendto(self, data: bytes, to: tuple[str, int]) -> int:  # type: ignore[override]
+        size = super().sendto(data, to)
+        self.sent_to[to[1]] += 1
+        return size
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:  # type: ignore[override]
+        data, sender = super().recvfrom(size)
+        self.received += sender[1] in self._ports
+        return data, sender
+
+
 class Services:
     """Makes services, and stops them when the test is over."""
 
     def __init__(self) -> None:
         self.clock = SimulatedClock()
+        self._ports: set[int] = set()
+        self._sockets: list[CountingSocket] = []
         self.all: list[UDPv4] = []
         self._running: list[UDPv4] = []
         self._calls: list[Call] = []
@@ -70,12 +98,16 @@ class Services:
     def new(self, *bootnodes: Node, start: bool = True, **options: Any) -> UDPv4:
         """A service on 127.0.0.1 that knows ``bootnodes``; its key is the number it has here."""
         number = len(self.all) + 1
-        sock = bind_udp("127.0.0.1", 0)
-        port = sock.getsockname()[1]
-        local = FixedLocal(key_of(number), Endpoint(HOME, port, 0), number)
+        sock = self.bind()
+        local = FixedLocal(key_of(number), Endpoint(HOME, sock.port, 0), number)
         chosen: dict[str, Any] = {"clock": self.clock, "seed": number, "ntp_server": None}
         service = UDPv4(key_of(number), local, sock, bootnodes=bootnodes, **{**chosen, **options})
         return self.add(service, start)
+
+    def bind(self) -> CountingSocket:
+        """A socket for a service."""
+        self._sockets.append(CountingSocket(self._ports))
+        return self._sockets[-1]
 
     def add(self, service: UDPv4, start: bool = True) -> UDPv4:
         """Start a service, and stop it at the end."""
@@ -119,10 +151,18 @@ class Services:
         assert service._driver is not None
         service._loop.call(service._driver._handle_event, event)
 
+    def await_dropped(self, service: UDPv4, count: int) -> None:
+        """Let it drop so many datagrams; what a plain socket sends is not waited for otherwise."""
+        deadline = time.monotonic() + PATIENCE_S
+        while sum(service.counters().dropped.values()) < count:
+            assert time.monotonic() < deadline
+
     def settle(self) -> None:
         """Let everything that is on its way arrive."""
+        deadline = time.monotonic() + PATIENCE_S
         before: list[int] = []
-        while (traffic := self._traffic()) != before:
+        while (traffic := self._traffic()) != before or self._on_the_way():
+            assert time.monotonic() < deadline, "a datagram was lost"
             before = traffic
 
     def pass_time(self, seconds: float) -> None:
@@ -151,6 +191,15 @@ class Services:
             service._loop.call(int)
             traffic.append(service._loop.call(_handled, service))
         return traffic
+
+    def _on_the_way(self) -> int:
+        """How many datagrams the kernel has taken for running services and not handed over."""
+        running = {service.address[1] for service in self._running}
+        return sum(
+            sum(sender.sent_to[sock.port] for sender in self._sockets) - sock.received
+            for sock in self._sockets
+            if sock.port in running
+        )
 
 
 def _handled(service: UDPv4) -> int:

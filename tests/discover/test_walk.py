@@ -153,7 +153,7 @@ def test_next_lookup_begins_a_second_after_the_last_one_at_the_earliest(walking:
     reading = walking.read(2)
     walking.wait_for_lookup()
     walking.found(NODES[0])
-    walking.settle()
+    walking.wait_until_asked()
     walking.clock.advance(MIN_INTERVAL_S - 0.1)
     walking.settle()
     assert walking.begun == [start]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import pytest
@@ -131,6 +132,19 @@ class Waiting:
         return number_of(found)
 
 
+def is_waited_for(nodes: NodeIterator) -> bool:
+    """Whether some thread waits for a change in a buffer."""
+    return bool(nodes._lock._waiters)  # type: ignore[attr-defined]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait for a state that nothing tells of."""
+    deadline = time.monotonic() + WAIT_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 # Lists.
 
 
@@ -171,8 +185,10 @@ def test_filter_passes_what_the_predicate_accepts() -> None:
 
 
 def test_filter_that_accepts_nothing_ends_when_it_is_closed() -> None:
-    nodes = filter_nodes(cycle_nodes([node(1)]), lambda found: False)
+    asked = threading.Event()
+    nodes = filter_nodes(cycle_nodes([node(1)]), lambda found: asked.set() is not None)
     reader = Reader(nodes)
+    assert asked.wait(WAIT_S)
     nodes.close()
     assert reader.has_ended()
 
@@ -202,7 +218,8 @@ def test_error_of_a_predicate_is_the_readers() -> None:
 def test_buffer_reads_ahead_as_far_as_it_has_room() -> None:
     source = Pushed(1, 2, 3, 4, 5)
     nodes = buffered(source, 2)
-    source.wait_until_asked(3)  # two are kept, the third waits for room
+    source.wait_until_asked(3)
+    wait_for(lambda: is_waited_for(nodes))  # two are kept, the third waits for room
     assert source.asked.empty()
     assert numbers(nodes, 1) == [1]
     source.wait_until_asked()

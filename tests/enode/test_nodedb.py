@@ -330,7 +330,10 @@ def test_reserved_sequence_is_usable_when_it_is_stored(path: Path) -> None:
     db.close()
 
 
-def test_reserved_sequence_is_stored_by_the_thread_at_once(path: Path) -> None:
+def test_reserved_sequence_is_stored_by_the_thread_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodedb, "WRITE_DELAY_S", 1000.0)  # what is not stored at once is not
     mine = NodeID(b"\x01" * 32)
     with NodeDB(path) as db:
         db.reserve_local_seq(mine, 9)

@@ -182,17 +182,23 @@ def test_reader_never_sees_half_a_key(place: pathlib.Path) -> None:
     keys = {generate_key() for _ in range(2)}
     save_key(place, next(iter(keys)))
     done = threading.Event()
+    saved = 0
 
     def keep_saving() -> None:
+        nonlocal saved
         while not done.is_set():
             for key in keys:
                 save_key(place, key)
+            saved += 1
 
     writer = threading.Thread(target=keep_saving, name="writer")
     writer.start()
     try:
-        for _ in range(200):
+        reads = 0
+        while reads < 200 or (saved < 20 and writer.is_alive()):
             assert load_key(place) in keys
+            reads += 1
     finally:
         done.set()
         writer.join(timeout=10)
+    assert saved >= 20
