@@ -9,6 +9,7 @@ import pytest
 
 import p2p
 from p2p import DiscReason
+from p2p.rlpx import State
 from p2p.rlpx.base import HELLO, encode_hello
 from tests.hostile.remote import Remote, RemoteListener
 from tests.hostile.target import Inbox, Target, dial, eventually, talk, target
@@ -47,17 +48,17 @@ def disconnect(remote: Remote) -> None:
     remote.say_disconnect(b"\xc1\x08")
 
 
-#: What an inbound remote does before it breaks, and whether it has been a peer by then.
-INBOUND: dict[str, Step] = {
-    "before auth": lambda remote: None,
-    "inside auth": half_auth,
-    "after auth": auth,
-    "after ack": Remote.shake_hands,
-    "inside hello": half_hello,
-    "after hello": hello,
-    "open": Remote.open,
-    "inside a message": half_message,
-    "after disconnect": disconnect,
+#: What an inbound remote does before it breaks, and how far the server has come when it does.
+INBOUND: dict[str, tuple[Step, State]] = {
+    "before auth": (lambda remote: None, State.AWAIT_AUTH),
+    "inside auth": (half_auth, State.AWAIT_AUTH),
+    "after auth": (auth, State.AWAIT_HELLO),
+    "after ack": (Remote.shake_hands, State.AWAIT_HELLO),
+    "inside hello": (half_hello, State.AWAIT_HELLO),
+    "after hello": (hello, State.OPEN),
+    "open": (Remote.open, State.OPEN),
+    "inside a message": (half_message, State.OPEN),
+    "after disconnect": (disconnect, State.CLOSED),
 }
 
 
@@ -82,7 +83,9 @@ BREAKS = {"reset": reset, "end of data": end_of_data, "close": close}
 def test_inbound_connection_that_breaks_leaves_nothing(state: str, end: str) -> None:
     inbox = Inbox()
     with target(inbox.run) as victim, talk(victim) as honest, victim.attack() as remote:
-        INBOUND[state](remote)
+        step, reached = INBOUND[state]
+        step(remote)
+        eventually(lambda: _state_of(victim, remote) is reached)
         BREAKS[end](remote)
         victim.await_quiet(peers=1)
         honest.exchange()
@@ -203,6 +206,13 @@ def test_dial_that_gets_no_answer_times_out_at_its_step(state: str) -> None:
         assert type(error) is p2p.DialTimeout
         assert error.step is reached
         victim.await_quiet()
+
+
+def _state_of(victim: Target, remote: Remote) -> State | None:
+    """How far the server has come with a remote that has dialed it."""
+    port = remote.sock.getsockname()[1]
+    sessions = list(victim.server._peer_set._sessions)
+    return next((s.machine.state for s in sessions if s.channel.remote_addr[1] == port), None)
 
 
 def _step_of(victim: Target, node: p2p.Node) -> p2p.DialStep | None:

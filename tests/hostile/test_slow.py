@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Sized
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -17,6 +18,7 @@ from p2p import DiscReason
 from p2p.mailbox import LIMIT_BYTES
 from p2p.rlpx.base import DISCONNECT
 from p2p.session import Phase, Session
+from p2p.whereis import where_is
 from tests.hostile.remote import FIRST_CODE, PATIENCE_S, Remote, connect
 from tests.hostile.target import (
     Inbox,
@@ -29,6 +31,8 @@ from tests.hostile.target import (
 )
 
 WRITE_TIMEOUT_S = 20.0
+#: So long that a busy machine is not taken for a stop that waits in vain.
+STOP_TIMEOUT_S = 20.0
 #: Small enough for the kernel to be full soon.
 RECEIVE_BUFFER = 32 * 1024
 
@@ -99,7 +103,8 @@ def test_peer_that_reads_slowly_but_reads_is_kept() -> None:
     with target(writer.run) as victim, deaf(victim) as remote:
         for _ in range(3):
             session = await_stuck(victim)
-            deadline = session._write_deadline
+            deadline = session.loop.call(getattr, session, "_write_deadline")
+            assert deadline is not None
             victim.clock.advance(WRITE_TIMEOUT_S - 8)
             while session._write_deadline == deadline:  # until another batch has its turn
                 remote.receive()
@@ -127,7 +132,8 @@ def test_every_thread_that_waits_in_write_wakes_when_the_peer_is_dropped() -> No
             thread.join()
 
     with target(run) as victim, deaf(victim):
-        await_stuck(victim)
+        session = await_stuck(victim)
+        eventually(lambda: len(session.outbox._writers) == 4)
         victim.clock.advance(WRITE_TIMEOUT_S)
         victim.await_quiet()
         assert len(errors) == 4
@@ -138,11 +144,17 @@ def test_stop_ends_in_time_while_a_peer_does_not_read() -> None:
     writer = Writer()
     with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
         await_stuck(victim)
-        begun = time.monotonic()
-        assert victim.server.stop(timeout=5.0) == []
-        assert time.monotonic() - begun < 4.0
+        assert_stops_in_time(victim)
     assert isinstance(writer.error, p2p.PeerDisconnected)
     assert writer.error.reason is DiscReason.QUITTING
+
+
+def assert_stops_in_time(victim: Target) -> None:
+    """What waits to be sent has a second; half of all the time is what the stop would wait for it
+    if that were not given up (p2p.shutdown)."""
+    begun = time.monotonic()
+    assert victim.server.stop(timeout=STOP_TIMEOUT_S) == []
+    assert time.monotonic() - begun < STOP_TIMEOUT_S / 2
 
 
 def flush(victim: Target) -> None:
@@ -195,9 +207,7 @@ def test_stop_ends_in_time_while_we_flush() -> None:
     writer = Writer()
     with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
         flush(victim)
-        begun = time.monotonic()
-        assert victim.server.stop(timeout=5.0) == []
-        assert time.monotonic() - begun < 4.0
+        assert_stops_in_time(victim)
 
 
 # our handler does not read
@@ -214,6 +224,11 @@ class Sleeper:
         self.inbox.peers.put(peer)
         self.awake.wait()  # here it sleeps
         self.inbox.run(peer, rw)
+
+    @property
+    def place(self) -> str:
+        """Where it sleeps."""
+        return f"{__file__}:{Sleeper.run.__code__.co_firstlineno + 2} in run"
 
 
 def flood(remote: Remote, count: int = 4000, size: int = 4096) -> threading.Thread:
@@ -233,20 +248,45 @@ def flood(remote: Remote, count: int = 4000, size: int = 4096) -> threading.Thre
     return thread
 
 
+def reset_flood(remote: Remote, sender: threading.Thread) -> None:
+    """Reset the connection, though the sender may stand in a write: while it does, the kernel
+    closes nothing."""
+    with suppress(OSError):  # it is over already
+        remote.sock.shutdown(socket.SHUT_RDWR)
+    sender.join(PATIENCE_S)
+    remote.reset()
+
+
+def bound_kernel(victim: Target) -> None:
+    """Have the kernel keep little of what the server does not read, and not as much as it likes."""
+    assert victim.server._listener is not None
+    sock = victim.server._listener._sock
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # of those it accepts
+
+
 def await_held(victim: Target) -> Session:
     eventually(lambda: any(s._held for s in sessions(victim)))
     return sessions(victim)[0]
 
 
+def await_released(session: Session) -> None:
+    """Wait until the session reads again, after all that was sent has been read.
+
+    Asked on the loop: it may be between the offer that fills the inbox and the hold.
+    """
+    eventually(lambda: session.loop.call(lambda: not session._held))
+
+
 def test_handler_that_does_not_read_stops_the_reading_and_loses_nothing() -> None:
     sleeper, count = Sleeper(), 4000
     with target(sleeper.run) as victim, talk(victim) as honest:
+        bound_kernel(victim)
         with victim.attack(version=4) as remote:
             remote.open()
             sender = flood(remote, count)
             session = await_held(victim)
             honest.exchange()
-            assert sender.is_alive()
+            assert sender.is_alive()  # most of it has no room anywhere
             assert session.peer is not None
             held = session.peer.running[0].inbox._size
             assert held < 2 * LIMIT_BYTES
@@ -272,8 +312,7 @@ def test_pings_go_on_and_the_peer_is_kept_while_the_handler_does_not_read() -> N
                 remote.receive()  # a ping
                 honest.exchange()
             assert victim.server.peer_count() == 2
-            remote.reset()
-            sender.join(PATIENCE_S)
+            reset_flood(remote, sender)
             sleeper.awake.set()
         sleeper.inbox.ending()
 
@@ -291,9 +330,10 @@ def test_silence_counts_from_the_moment_of_reading_again() -> None:
         for _ in range(600):
             sleeper.inbox.message()
         sender.join(PATIENCE_S)
-        eventually(lambda: not session._held)
+        await_released(session)
         victim.clock.advance(29.0)
-        assert victim.sessions()[0] == 1
+        honest_pass(victim)
+        assert session.phase is Phase.OPEN
         victim.clock.advance(1.0)
         ending = sleeper.inbox.ending()
         assert ending.reason is DiscReason.READ_TIMEOUT
@@ -305,7 +345,10 @@ def test_stalled_handler_is_logged_once_with_its_place() -> None:
     with target(sleeper.run) as victim, victim.attack(version=4) as remote:
         remote.open()
         sender = flood(remote)
-        await_held(victim)
+        session = await_held(victim)
+        assert session.peer is not None
+        (rw,) = session.peer.running
+        eventually(lambda: where_is(rw.thread) == sleeper.place)
         victim.clock.advance(9.9)
         honest_pass(victim)
         assert _stalls(victim) == []
@@ -314,12 +357,10 @@ def test_stalled_handler_is_logged_once_with_its_place() -> None:
             honest_pass(victim)
         (record,) = _stalls(victim)
         assert record.levelno == logging.WARNING
-        line = Sleeper.run.__code__.co_firstlineno + 2
         message = record.getMessage()
-        assert f"{__file__}:{line} in run" in message
+        assert sleeper.place in message
         assert remote.node.id.short in message and "test/1" in message
-        remote.reset()
-        sender.join(PATIENCE_S)
+        reset_flood(remote, sender)
         sleeper.awake.set()
         sleeper.inbox.ending()
 
@@ -335,7 +376,7 @@ def test_handler_that_reads_in_time_is_not_logged() -> None:
         for _ in range(600):
             sleeper.inbox.message()
         sender.join(PATIENCE_S)
-        eventually(lambda: not session._held)
+        await_released(session)
         victim.clock.advance(5.0)
         honest_pass(victim)
         assert _stalls(victim) == []
@@ -375,8 +416,7 @@ def test_handler_that_reads_slowly_is_reported_only_once_it_has_stopped_for_10_s
         victim.clock.advance(10.0)
         honest_pass(victim)
         assert len(_stalls(victim)) == 1
-        remote.reset()
-        sender.join(PATIENCE_S)
+        reset_flood(remote, sender)
         stepper.steps.release(5000)
         stepper.inbox.ending()
 
@@ -394,8 +434,7 @@ def test_handler_of_a_connection_that_has_ended_is_not_reported() -> None:
         honest_pass(victim)
         assert _stalls(victim) == []
         sleeper.awake.set()
-        remote.reset()
-        sender.join(PATIENCE_S)
+        reset_flood(remote, sender)
 
 
 @pytest.mark.parametrize("found_by", ["reset", "ping", "write"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -12,21 +11,18 @@ import pytest
 
 from p2p.rlpx.connection import HANDSHAKE_TIMEOUT_S
 from tests.hostile.remote import PATIENCE_S, Remote, connect
-from tests.hostile.target import Inbox, Target, eventually, talk, target
+from tests.hostile.target import Inbox, Target, eventually, talk, target, unacked
 
 MAX_PENDING = 10
 CROWD = 60
 #: More than come in the time in which a busy loop looks at nobody, a tenth of a second.
 WAITING = 600
-#: linux/tcp.h, tcp_info: of a listening socket, how many connections wait to be accepted.
-_TCP_INFO_UNACKED = 24
 
 
 def waiting(victim: Target) -> int:
     """How many connections the kernel keeps until they are accepted."""
     assert victim.server._listener is not None
-    info = victim.server._listener._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    return int(struct.unpack_from("I", info, _TCP_INFO_UNACKED)[0])
+    return unacked(victim.server._listener._sock)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")

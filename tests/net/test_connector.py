@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,6 +13,7 @@ import pytest
 from p2p.clock import SimulatedClock
 from p2p.net import Address, Connecting, Loop
 from p2p.net.connector import connected_in_error
+from tests.hostile.target import eventually, unacked
 
 PATIENCE_S = 20.0
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -58,6 +60,8 @@ def deaf_server() -> Iterator[Address]:
         for client in clients:
             client.setblocking(False)
             client.connect_ex(server.getsockname())
+        # The kernel may take its time over the first of them, which fills it.
+        eventually(lambda: sys.platform != "linux" or unacked(server) > 0)
         yield LOOPBACK, server.getsockname()[1]
         for client in clients:
             client.close()

@@ -167,7 +167,8 @@ def test_pause_inside_on_accept_holds_back_the_next(
     for count in (1, 2, 3):
         loop.call(listener.resume)
         accepted.wait()
-        loop.call(int)
+        for _ in range(2):  # the second runs after another look at the socket
+            loop.call(int)
         assert len(accepted.socks) == count
 
 
@@ -182,7 +183,8 @@ def test_at_most_the_budget_is_accepted_in_a_pass(
         connect(listener.address)
     loop.call(listener.resume)
     accepted.wait(10)
-    assert sorted(passes.count(number) for number in set(passes)) == [2, 4, 4]
+    # The last ones may have come to the kernel's queue only now.
+    assert max(passes.count(number) for number in set(passes)) == 4
     loop.call(listener.close)
 
 
