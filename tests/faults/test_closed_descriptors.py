@@ -25,6 +25,7 @@ def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
     caplog.set_level(logging.CRITICAL, "p2p")
     ends: SimpleQueue[BaseException] = SimpleQueue()
     orders: SimpleQueue[bool] = SimpleQueue()
+    replaced = threading.Event()
 
     def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
         began.put(None)
@@ -33,6 +34,7 @@ def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
             number = server._loop._poller._epoll.fileno()  # type: ignore[attr-defined]
             with open(os.devnull, "rb") as other:
                 os.dup2(other.fileno(), number, inheritable=False)
+            replaced.set()
         try:
             rw.read_msg()
         except p2p.P2PError as error:
@@ -52,6 +54,7 @@ def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
     waiter = in_thread(wait)
     for order in (False, False, True):
         orders.put(order)
+    assert replaced.wait(WAIT_S)
     remotes[0].send(0)  # wakes the loop, if it slept in the selector that is gone
     raised = [ends.get(timeout=WAIT_S) for _ in range(3)]
     assert {type(error) for error in raised} <= {p2p.LoopCrashed, p2p.PeerDisconnected}

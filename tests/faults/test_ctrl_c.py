@@ -114,36 +114,60 @@ def test_thread_that_was_woken_already_is_not_woken_again() -> None:
     assert box._writers == []
 
 
+class WatchedLock:
+    """A lock that tells when the main thread is about to wait for it."""
+
+    def __init__(self) -> None:
+        self.awaited = threading.Event()
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self) -> None:
+        if self._lock.locked() and threading.current_thread() is threading.main_thread():
+            self.awaited.set()
+        self._lock.acquire()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+
 def test_reader_that_waits_for_the_lock_leaves_it_to_its_holder() -> None:
     """The holder is the I/O thread, and would die of a lock that it does not hold any more."""
     box = Mailbox()
-    errors: list[RuntimeError] = []
-    interrupt = threading.Event()
+    lock = box._lock = WatchedLock()  # type: ignore[assignment]
+    errors: list[BaseException] = []
+    interrupted_once = threading.Event()
 
     def offer() -> None:
-        eventually(lambda: box._readers)
+        eventually(lambda: bool(box._readers))
         try:
             with box._lock:
                 mailbox._wake(box._readers, 1)
-                interrupt.set()
-                pause.wait(0.2)  # meanwhile the reader waits for the lock, and the Ctrl-C comes
-        except RuntimeError as error:
+                assert lock.awaited.wait(WAIT_S)
+                # Again and again: it may come just before the reader stands in the kernel.
+                while not interrupted_once.wait(0.01):
+                    signal.pthread_kill(main, signal.SIGINT)
+        except (AssertionError, RuntimeError) as error:
             errors.append(error)
 
-    def press() -> None:
-        interrupt.wait(WAIT_S)
-        pause.wait(0.1)
-        signal.pthread_kill(main, signal.SIGINT)
+    def interrupt(number: int, frame: object) -> None:
+        if not interrupted_once.is_set():
+            interrupted_once.set()
+            raise KeyboardInterrupt
 
     main = threading.main_thread().ident or 0
-    pause = threading.Event()
-    threads = [threading.Thread(target=target) for target in (offer, press)]
-    for thread in threads:
-        thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        box.get(WAIT_S)
-    for thread in threads:
-        thread.join(WAIT_S)
+    holder = threading.Thread(target=offer)
+    usual = signal.signal(signal.SIGINT, interrupt)
+    try:
+        holder.start()
+        with pytest.raises(KeyboardInterrupt):
+            box.get(WAIT_S)
+        holder.join(WAIT_S)
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert errors == []
 
 

@@ -12,7 +12,7 @@ import pytest
 import p2p
 from p2p.net import Loop, bind
 from p2p.net.listener import Listener
-from tests.discover.services import Services, knows
+from tests.discover.services import Call, Services, knows
 from tests.faults.neighbors import Neighbors, stay, talk
 from tests.faults.seams import FaultySocket, faulty_discovery, faulty_listener
 from tests.hostile.target import eventually
@@ -106,15 +106,20 @@ def services() -> Iterator[Services]:
 def test_discovery_that_cannot_send_asks_in_vain_and_then_again(
     nodes: Nodes, code: int
 ) -> None:
-    there = nodes.start(no_discovery=False)
-    here = nodes.start(no_discovery=False)
+    clock = p2p.SimulatedClock()  # a pong of a busy machine is late after half a real second
+    there = nodes.start(no_discovery=False, clock=clock)
+    here = nodes.start(no_discovery=False, clock=clock)
     sock = faulty_discovery(here)
     assert here.discovery is not None
     here.discovery.ping(there.self(), WAIT_S)
     sock.send_error = code
     for _ in range(3):
+        ping = Call(here.discovery.ping, there.self(), WAIT_S)
+        while ping.is_alive():
+            clock.advance(0.1)
+            ping.join(0.001)
         with pytest.raises(p2p.RemoteTimeout):
-            here.discovery.ping(there.self(), WAIT_S)
+            ping.result()
     assert here.discovery.lost.keys() == {errno.errorcode[code]}
     assert here.discovery.lost[errno.errorcode[code]] >= 3
     sock.send_error = 0
@@ -130,19 +135,17 @@ def test_discovery_that_could_send_nothing_for_an_hour_finds_the_network_again(
     services.pass_time_until(lambda: all(knows(other, boot) for other in others))
     one = others[0]
     assert one._driver is not None
-    datagrams = one._driver._datagrams
+    sock = one._driver._datagrams._sock  # the services count what passes through it
 
-    def put() -> FaultySocket:
-        datagrams._sock = FaultySocket(fileno=datagrams._sock.detach())
-        return datagrams._sock
+    def refuse(*args: object) -> int:
+        raise OSError(errno.ENOBUFS, "planned")
 
-    sock = one._loop.call(put)
-    sock.send_error = errno.ENOBUFS
+    one._loop.call(setattr, sock, "sendto", refuse)
     for _ in range(120):
         services.clock.advance(30)
         services.settle()
     assert one.nodes() == []
-    sock.send_error = 0
+    one._loop.call(delattr, sock, "sendto")
     services.pass_time_until(lambda: knows(one, boot))
 
 

@@ -80,8 +80,8 @@ def test_mix_waits_for_all_its_stuck_sources_together_no_longer_than_it_is_told(
     for source in sources:
         assert source.reading.wait(WAIT_S)
     start = time.monotonic()
-    mix.close(0.2)
-    assert 0.2 <= time.monotonic() - start < 1.2
+    mix.close(0.5)
+    assert 0.5 <= time.monotonic() - start < len(sources) * 0.5  # each for itself would take that
     assert all(f"p2p-source-{number} still waits" in caplog.text for number in range(1, 9))
     for source in sources:
         source.release()
@@ -97,8 +97,8 @@ def test_mix_is_not_closed_within_what_is_no_time(timeout: Any) -> None:
 
 
 def test_stop_gives_stuck_sources_the_time_there_is_and_no_more() -> None:
-    """Three sources of a program's own, of which none can be woken."""
-    sources = [Stuck() for _ in range(3)]
+    """Sources of a program's own, of which none can be woken."""
+    sources = [Stuck() for _ in range(8)]
     protocols = [
         p2p.Protocol(f"test{number}", 1, 1, lambda peer, rw: None, dial_candidates=source)
         for number, source in enumerate(sources)
@@ -112,8 +112,8 @@ def test_stop_gives_stuck_sources_the_time_there_is_and_no_more() -> None:
             assert source.reading.wait(WAIT_S)
         start = time.monotonic()
         left = server.stop(timeout=0.5)
-        assert time.monotonic() - start < 2
-        assert {"p2p-source-1", "p2p-source-2", "p2p-source-3"} <= set(left)
+        assert time.monotonic() - start < len(sources) * 0.5  # each for itself would take that
+        assert {f"p2p-source-{number}" for number in range(1, 9)} <= set(left)
         for source in sources:
             source.release()
 
