@@ -22,6 +22,9 @@ from typing import IO, Any, Protocol
 from benchmarks import process
 from benchmarks.process import ANSWER_TIMEOUT_S
 
+#: How long what has ended may take to be gone.
+REST_S = 10.0
+
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -70,6 +73,18 @@ class Child(process.Child):
     def descriptors(self) -> int:
         """File descriptors that it has open."""
         return len(os.listdir(self._proc / "fd"))
+
+    def more_than(self, threads: int, descriptors: int) -> tuple[int, int]:
+        """How many more threads and descriptors it has than these, when it has come to rest.
+
+        A thread that was joined may still be on its way out of the kernel.
+        """
+        deadline = time.monotonic() + REST_S
+        while True:
+            more = self.threads - threads, self.descriptors - descriptors
+            if max(more) <= 0 or time.monotonic() > deadline:
+                return more
+            time.sleep(0.01)
 
     def abort(self) -> None:
         """End it at once, and have it show where its threads stand (on standard error)."""

@@ -184,8 +184,9 @@ def _in_any_state(scale: Scale) -> Iterator[Figure]:
         yield Figure("stop() with all of them", end["seconds"], "s", most=STOP_S, timed=True)
         yield Figure("threads that did not end", len(end["left"]), "", most=0)
         yield from _heard(peers, end["fed"])
-        yield Figure("threads more than before", host.threads - before[0], "", most=0)
-        yield Figure("descriptors more than before", host.descriptors - before[1], "", most=0)
+        threads, descriptors = host.more_than(*before)
+        yield Figure("threads more than before", threads, "", most=0)
+        yield Figure("descriptors more than before", descriptors, "", most=0)
 
 
 def _while_some_compute(scale: Scale) -> Iterator[Figure]:

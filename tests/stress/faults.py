@@ -48,7 +48,7 @@ NODES = 200
 ROOT = Path(__file__).resolve().parents[2]
 #: How long faults are thrown, and what stop() gets to end in, which is all of it: some never end.
 SECONDS = {Scale.SHORT: 8.0, Scale.FULL: 300.0}
-STOP_S = {Scale.SHORT: 2.0, Scale.FULL: 5.0}
+STOP_S = 5.0
 #: What a busy machine takes on top of that.
 GRACE_S = 1.0
 KINDS = 8
@@ -167,13 +167,12 @@ class Play:
             self.server.discovery.ping(self._mate.self())
             raise RuntimeError("a datagram has come through")
         self._udp.send_error = 0
-        self.server.discovery.ping(self._mate.self(), PATIENCE_S)
+        eventually(self._mate_answers)
 
     def throw_at_clock(self) -> None:
         """Hours forward or back."""
-        assert self.server.discovery is not None
         self._clock.jump(self.random.choice((-1, 1)) * self.random.uniform(1, 30) * HOUR_S)
-        self.server.discovery.ping(self._mate.self(), PATIENCE_S)
+        eventually(self._mate_answers)
 
     def throw_at_disk(self) -> None:
         """Full, while there is something to store."""
@@ -210,6 +209,14 @@ class Play:
             self._orders.get_nowait()()
 
     # and afterwards
+
+    def _mate_answers(self) -> bool:
+        """Whether a ping is answered in time: half a second, which a busy machine may exceed."""
+        assert self.server.discovery is not None
+        with suppress(p2p.RemoteTimeout):
+            self.server.discovery.ping(self._mate.self(), PATIENCE_S)
+            return True
+        return False
 
     def _recover(self) -> None:
         """Somebody new dials the server, and the server dials somebody new."""
@@ -274,8 +281,8 @@ def play(seconds: float, stop_s: float) -> dict[str, Any]:
 
 def run(scale: Scale) -> Iterator[Figure]:
     """Have it run in a process of its own."""
-    seconds, stop_s = SECONDS[scale], STOP_S[scale]
-    command = [sys.executable, "-m", "tests.stress.faults", str(seconds), str(stop_s)]
+    seconds = SECONDS[scale]
+    command = [sys.executable, "-m", "tests.stress.faults", str(seconds), str(STOP_S)]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=seconds + 120
     )
@@ -290,9 +297,9 @@ def run(scale: Scale) -> Iterator[Figure]:
     yield Figure("faults after which nobody was accepted", found["not_accepted"], "faults", most=0)
     yield Figure("faults after which no dial succeeded", found["not_dialed"], "faults", most=0)
     name = "longest time until a peer has come and gone again"
-    yield Figure(name, found["slowest_s"], "s", most=MOST_UNTIL_ACCEPTED_S)
+    yield Figure(name, found["slowest_s"], "s", most=MOST_UNTIL_ACCEPTED_S, timed=True)
     name = "stop() with handlers that wait for ever"
-    yield Figure(name, found["stop_s"], "s", most=stop_s + GRACE_S)
+    yield Figure(name, found["stop_s"], "s", most=STOP_S + GRACE_S, timed=True)
     name = "threads named by stop() that ended, or not named that did not"
     yield Figure(name, found["misnamed"], "threads", most=0)
     yield Figure("descriptors left open", found["descriptors"], "descriptors", most=0)

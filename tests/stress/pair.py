@@ -8,6 +8,7 @@ moves on by ``STEP_S`` when both servers have done what was due before.
 from __future__ import annotations
 
 import logging
+import select
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from typing import Any
 
 import p2p
 from p2p.session import Session
+from tests.hostile.target import unacked
 from tests.stress.crowd import CAP, LENGTH, Crowd, Member, Stage
 from tests.stress.faultlink import Plan
 from tests.stress.faultproxy import FaultProxy
@@ -178,11 +180,21 @@ def await_session(server: p2p.Server) -> Session:
     raise AssertionError("there is no connection")
 
 
-def await_full(pair: Pair, name: str) -> None:
-    """Wait, in real time, until nothing of what an end writes can go anywhere."""
+def await_full(pair: Pair, name: str, *, answered: bool = True) -> None:
+    """Wait, in real time, until nothing of what an end writes can go anywhere.
+
+    Each batch that the kernel still takes would have its own time limit. ``answered`` says that the
+    kernel at the other end acknowledges what it gets; what is under way to it may make room yet.
+    """
     session, pause = pair.sessions[name], threading.Event()
+
+    def is_full() -> bool:
+        sock = session.channel._sock
+        moves = (answered and unacked(sock)) or select.select([], [sock], [], 0)[1]
+        return session.outbox.is_full and session.channel.unsent_bytes > 0 and not moves
+
     for _ in range(int(PATIENCE_S / LOOK_S)):
-        if session.outbox.is_full and session.channel.unsent_bytes:
+        if session.loop.call(is_full):
             return
         pause.wait(LOOK_S)
     raise AssertionError("the outbox has not filled up")

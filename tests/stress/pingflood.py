@@ -64,7 +64,8 @@ class Watch(threading.Thread):
             if not warm_bytes and time.monotonic() - start > self._warm_up_s:
                 warm_bytes = self._served.rss_bytes
                 self._served.forget_peak()
-        self.grown_bytes = self._served.peak_bytes - warm_bytes
+        # A flood that was over before it could be looked at has shown nothing of memory.
+        self.grown_bytes = self._served.peak_bytes - warm_bytes if warm_bytes else 0
 
 
 def run(scale: Scale) -> Iterator[Figure]:

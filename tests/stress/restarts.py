@@ -112,8 +112,8 @@ def run(scale: Scale) -> Iterator[Figure]:
             lost += (MESSAGES if peer else 0) - end["back"]
             if number >= warm_up and number % 10 == 0:
                 count = host.ask("count")
-                threads = max(threads, host.threads - before[0])
-                descriptors = max(descriptors, host.descriptors - before[1])
+                more = host.more_than(*before)
+                threads, descriptors = max(threads, more[0]), max(descriptors, more[1])
                 samples.append((number, host.rss_bytes / KIB, count["objects"]))
     numbers, sizes, objects = zip(*samples, strict=True)
     yield Figure("servers started and stopped", cycles, "", least=cycles)

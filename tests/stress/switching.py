@@ -214,8 +214,9 @@ def run(scale: Scale, seconds: float | None = None) -> Iterator[Figure]:
         yield Figure("refused connects, late pongs", sum(end["refused"].values()), "")
         yield Figure("faults", len(end["faults"]), "", most=0)
         yield Figure("threads that did not end", len(end["left"]), "", most=0)
-        yield Figure("threads more than before", host.threads - before[0], "", most=0)
-        yield Figure("descriptors more than before", host.descriptors - before[1], "", most=0)
+        threads, descriptors = host.more_than(*before)
+        yield Figure("threads more than before", threads, "", most=0)
+        yield Figure("descriptors more than before", descriptors, "", most=0)
 
 
 def _watch(host: Child, seconds: float) -> float:
