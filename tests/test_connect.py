@@ -6,10 +6,12 @@ Also the attempts that the server remembers, and dialers of the user's own.
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,9 +23,9 @@ from tests.nodes import (
     Nodes,
     Remote,
     await_event,
+    closed_port,
     listening,
     node_at,
-    unused_port,
 )
 
 
@@ -76,14 +78,24 @@ def refused(server: p2p.Server, node: p2p.Node, timeout: float = WAIT_S) -> Any:
     """The error with which ``connect`` fails; the attempt must have been remembered with it."""
     with pytest.raises(p2p.ConnectError) as raised:
         server.connect(node, timeout=timeout)
+    assert_remembered(server, node, raised.value)
+    return raised.value
+
+
+def assert_remembered(server: p2p.Server, node: p2p.Node, error: p2p.ConnectError) -> None:
+    """The last attempt to dial ``node`` has failed of this."""
     last = server.dial_attempts(node)[-1].error
     assert last is not None
-    assert (type(last), str(last), last.step) == (
-        type(raised.value),
-        str(raised.value),
-        raised.value.step,
-    )
-    return raised.value
+    assert (type(last), str(last), last.step) == (type(error), str(error), error.step)
+
+
+@contextmanager
+def full_backlog() -> Iterator[socket.socket]:
+    """A listening socket that the kernel makes no more connections for."""
+    with listening(backlog=0) as listener, socket.create_connection(listener.getsockname(), WAIT_S):
+        # One fits. Until it has its place, others would find room as well.
+        assert select.select([listener], [], [], WAIT_S)[0]
+        yield listener
 
 
 # success
@@ -248,7 +260,7 @@ def test_full_server_dials_a_trusted_node(nodes: Nodes) -> None:
 def test_second_dial_within_30_s_of_an_internet_address_is_throttled(nodes: Nodes) -> None:
     """The remote would close it without a word, so it is refused here, with the reason."""
     clock = p2p.SimulatedClock()
-    port = unused_port()
+    port = closed_port()
     here = nodes.start(listen_addr=None, dialer=to_loopback(port), clock=clock)
     node = p2p.Node.from_parts(p2p.generate_key().public_key, "8.8.8.8", 30303)
     assert type(refused(here, node)) is p2p.DialRefused
@@ -262,7 +274,7 @@ def test_second_dial_within_30_s_of_an_internet_address_is_throttled(nodes: Node
 
 def test_lan_address_is_dialed_as_often_as_one_likes(nodes: Nodes) -> None:
     here = nodes.start()
-    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, unused_port())
+    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, closed_port())
     for _ in range(3):
         assert type(refused(here, node)) is p2p.DialRefused
 
@@ -280,7 +292,7 @@ def test_name_without_address(nodes: Nodes) -> None:
 
 def test_port_nobody_listens_on_refuses(nodes: Nodes) -> None:
     here = nodes.start()
-    port = unused_port()
+    port = closed_port()
     node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, port)
     error = refused(here, node)
     assert (type(error), error.step) == (p2p.DialRefused, p2p.DialStep.TCP)
@@ -297,10 +309,7 @@ def test_address_that_cannot_be_reached(nodes: Nodes) -> None:
 
 def test_no_tcp_connection_in_time(nodes: Nodes) -> None:
     here = nodes.start(listen_addr=None)
-    with listening(backlog=0) as listener, socket.socket() as first, socket.socket() as second:
-        for sock in (first, second):  # these fill the backlog
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
+    with full_backlog() as listener:
         error = refused(here, node_at(listener), timeout=0.1)
     assert (type(error), error.step) == (p2p.DialTimeout, p2p.DialStep.TCP)
     assert isinstance(error, TimeoutError)
@@ -310,10 +319,7 @@ def test_no_tcp_connection_in_time(nodes: Nodes) -> None:
 def test_tcp_connection_has_15_s_at_most(nodes: Nodes) -> None:
     clock = p2p.SimulatedClock()
     here = nodes.start(listen_addr=None, clock=clock)
-    with listening(backlog=0) as listener, socket.socket() as first, socket.socket() as second:
-        for sock in (first, second):
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
+    with full_backlog() as listener:
         dialing = Dialing(here, node_at(listener), timeout=100)
         while not here._loop.call(lambda: here._dialing._dials):
             pass
@@ -341,11 +347,20 @@ def test_no_ack_within_5_s(nodes: Nodes) -> None:
 
 
 def test_no_ack_within_the_time_of_the_caller(nodes: Nodes) -> None:
-    here = nodes.start(listen_addr=None)
+    clock = p2p.SimulatedClock()
+    here = nodes.start(listen_addr=None, clock=clock)
     with listening() as listener:
-        error = refused(here, node_at(listener), timeout=0.1)
+        node = node_at(listener)
+        dialing = Dialing(here, node, timeout=0.1)
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(WAIT_S)
+            assert sock.recv(1)  # the auth
+            clock.advance(0.1)
+            error = dialing.error()
     assert (type(error), error.step) == (p2p.DialTimeout, p2p.DialStep.ACK)
     assert "no ack within 0.1 s" in str(error)
+    assert_remembered(here, node, error)
 
 
 def test_no_hello_within_5_s(nodes: Nodes) -> None:
@@ -363,15 +378,19 @@ def test_no_hello_within_5_s(nodes: Nodes) -> None:
 
 
 def test_no_hello_within_the_time_of_the_caller(nodes: Nodes) -> None:
-    here = nodes.start(listen_addr=None)
+    clock = p2p.SimulatedClock()
+    here = nodes.start(listen_addr=None, clock=clock)
     key = p2p.generate_key()
     with listening() as listener:
         node = node_at(listener, key)
         dialing = Dialing(here, node, timeout=0.3)
         remote = nodes.adopt(Remote(listener.accept()[0], key=key))
         remote.prove()
+        assert remote.sock.recv(1)  # our hello; its own is not sent
+        clock.advance(0.3)
         error = dialing.error()
     assert (type(error), error.step) == (p2p.DialTimeout, p2p.DialStep.HELLO)
+    assert_remembered(here, node, error)
 
 
 def test_static_dial_goes_on_when_the_caller_has_no_more_time(nodes: Nodes) -> None:
@@ -544,7 +563,6 @@ def test_dialer_may_return_any_stream_socket(nodes: Nodes) -> None:
     key = p2p.generate_key()
     ours, theirs = socket.socketpair()
     theirs_remote = nodes.adopt(Remote(theirs, key=key))
-    theirs.settimeout(2)
     here = nodes.start(listen_addr=None, dialer=ByHand(lambda node, timeout_s: ours))
     dialing = Dialing(here, p2p.Node.from_parts(key.public_key, HOST, 1))
     theirs_remote.join()
@@ -571,7 +589,7 @@ def test_error_of_the_dialer_is_named(
 
     here = nodes.start(listen_addr=None, dialer=ByHand(dial))
     node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, 1)
-    raised = refused(here, node, timeout=2)
+    raised = refused(here, node)
     assert (type(raised), raised.step) == (kind, p2p.DialStep.TCP)
     assert here.dial_attempts(node) and here.peers() == []
 
@@ -667,7 +685,7 @@ def test_death_of_the_io_thread_is_told_to_those_who_wait(
 def test_attempts_tell_time_address_step_and_outcome(nodes: Nodes) -> None:
     clock = p2p.SimulatedClock()
     here = nodes.start(listen_addr=None, clock=clock)
-    port = unused_port()
+    port = closed_port()
     node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, port)
     assert here.dial_attempts(node) == []
     for _ in range(2):
@@ -681,17 +699,17 @@ def test_attempts_tell_time_address_step_and_outcome(nodes: Nodes) -> None:
 
 def test_attempts_are_bounded(nodes: Nodes) -> None:
     here = nodes.start(listen_addr=None)
-    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, unused_port())
+    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, closed_port())
     for _ in range(12):
         refused(here, node)
     assert len(here.dial_attempts(node)) == 10
-    other = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, unused_port())
+    other = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, closed_port())
     assert here.dial_attempts(other) == []
 
 
 def test_attempts_of_static_dials_are_remembered_too(nodes: Nodes) -> None:
     here = nodes.start(listen_addr=None)
-    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, unused_port())
+    node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, closed_port())
     here.add_peer(node)
     while not (attempts := here.dial_attempts(node)):
         pass

@@ -348,7 +348,7 @@ def test_two_connects_to_one_node_share_the_dial(victim: Target, listener: Remot
     for thread in threads:
         thread.start()
     dials = victim.server._dialing._dials
-    eventually(lambda: [len(dial.waiters) for dial in dials.values()] == [3])
+    eventually(lambda: [len(dial.waiters) for dial in list(dials.values())] == [3])
     with listener.accept() as remote:
         remote.open()
         for thread in threads:
@@ -453,7 +453,8 @@ def test_dial_in_its_handshake_is_told_that_the_server_quits(listener: RemoteLis
     with target(static_nodes=[listener.node]) as victim, listener.accept() as remote:
         remote.shake_hands()
         remote.machine._enter(State.AWAIT_HELLO)
-        eventually(lambda: any(s.machine.step is HELLO for s in victim.server._peer_set._sessions))
+        sessions = victim.server._peer_set._sessions
+        eventually(lambda: any(s.machine.step is HELLO for s in list(sessions)))
         stopper = threading.Thread(target=victim.server.stop)
         stopper.start()
         remote.receive_hello()

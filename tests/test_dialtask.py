@@ -23,7 +23,7 @@ from p2p.dialtask import Dial, address_text, fail
 from p2p.net import Loop
 from p2p.netutil import IPAddress
 from p2p.session import Session
-from tests.nodes import HOST, WAIT_S, listening, node_at, unused_port
+from tests.nodes import HOST, WAIT_S, closed_port, listening, node_at
 
 PEER = cast(p2p.Peer, object())
 
@@ -189,8 +189,7 @@ def test_step_tells_what_is_waited_for(owner: Owner, there: p2p.Node) -> None:
     assert dial.step is p2p.DialStep.RESOLVE
     release.set()
     owner.session()
-    assert dial.step is p2p.DialStep.ACK
-
+    assert owner.loop.call(lambda: dial.step) is p2p.DialStep.ACK
 
 
 def test_address_outside_net_restrict_is_not_dialed(owner: Owner, there: p2p.Node) -> None:
@@ -260,15 +259,15 @@ def test_static_node_at_a_stale_address_is_searched_for_and_dialed(
     owner: Owner, there: p2p.Node
 ) -> None:
     owner.answer = lambda node: there
-    stale = there.with_endpoint(HOST, unused_port(), 0)
+    stale = there.with_endpoint(HOST, closed_port(), 0)
     owner.dial(stale, static=True)
     assert owner.session().node == there
     assert owner.asked == [stale]
 
 
 def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
-    stale = stranger(HOST, unused_port())
-    owner.answer = lambda node: stale.with_endpoint(HOST, unused_port(), 0)
+    stale = stranger(HOST, closed_port())
+    owner.answer = lambda node: stale.with_endpoint(HOST, closed_port(), 0)
     owner.dial(stale, static=True)
     assert type(owner.error()) is p2p.DialRefused
     assert len(owner.asked) == 1
@@ -276,7 +275,7 @@ def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
 
 def test_static_node_without_an_address_is_searched_for_once_in_a_dial(owner: Owner) -> None:
     lost = stranger(None)
-    owner.answer = lambda node: lost.with_endpoint(HOST, unused_port(), 0)
+    owner.answer = lambda node: lost.with_endpoint(HOST, closed_port(), 0)
     owner.dial(lost, static=True)
     assert type(owner.error()) is p2p.DialRefused
     assert len(owner.asked) == 1
@@ -284,7 +283,7 @@ def test_static_node_without_an_address_is_searched_for_once_in_a_dial(owner: Ow
 
 @pytest.mark.parametrize("kind", ["same", "no port", "nothing"])
 def test_static_node_that_is_nowhere_else_fails_as_it_did(owner: Owner, kind: str) -> None:
-    stale = stranger(HOST, unused_port())
+    stale = stranger(HOST, closed_port())
     found = {"same": stale, "no port": stale.with_endpoint(HOST, 0, 1), "nothing": None}[kind]
     owner.answer = lambda node: found
     owner.dial(stale, static=True)
@@ -295,19 +294,19 @@ def test_static_node_that_is_nowhere_else_fails_as_it_did(owner: Owner, kind: st
 
 def test_static_node_that_was_just_searched_for_fails_as_it_did(owner: Owner) -> None:
     owner.may_search = False
-    owner.dial(stranger(HOST, unused_port()), static=True)
+    owner.dial(stranger(HOST, closed_port()), static=True)
     assert type(owner.error()) is p2p.DialRefused
     assert owner.asked == []
 
 
 def test_candidate_at_a_stale_address_is_not_searched_for(owner: Owner) -> None:
-    owner.dial(stranger(HOST, unused_port()))
+    owner.dial(stranger(HOST, closed_port()))
     assert type(owner.error()) is p2p.DialRefused
     assert owner.asked == []
 
 
 def test_node_with_a_name_is_not_searched_for(owner: Owner) -> None:
-    named = stranger(None, unused_port()).with_hostname("localhost")
+    named = stranger(None, closed_port()).with_hostname("localhost")
     owner.dial(named, static=True)
     assert type(owner.error()) is p2p.DialRefused
     assert owner.asked == []

@@ -11,7 +11,7 @@ import pytest
 import p2p
 from tests.candidates import Closable, naming, refused, stranger, under_way
 from tests.hostile.target import eventually
-from tests.nodes import HOST, WAIT_S, Nodes, listening, node_at, unused_port
+from tests.nodes import HOST, WAIT_S, Nodes, closed_port, listening, node_at
 from tests.swarm import Swarm, dialed, knows
 
 
@@ -205,7 +205,7 @@ def test_static_node_at_a_stale_address_is_found_and_dialed(swarm: Swarm) -> Non
     boot = swarm.start(no_dial=True)
     there = swarm.start(boot, no_dial=True)
     swarm.until(lambda: knows(boot, there))
-    stale = there.self().with_endpoint(HOST, unused_port(), unused_port())
+    stale = there.self().with_endpoint(HOST, closed_port(), closed_port())
     here = swarm.start(boot, protocols=[naming(())], static_nodes=[stale])
     swarm.until(lambda: here.peer_count() == 1)
     attempt = here.dial_attempts(stale)[-1]

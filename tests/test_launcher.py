@@ -48,8 +48,14 @@ def thread_of_a_job(launcher: Launcher, name: str = "p2p-job") -> threading.Thre
     threads: SimpleQueue[threading.Thread] = SimpleQueue()
     launcher.run(name, lambda: threads.put(threading.current_thread()), unexpected)
     thread = threads.get(timeout=WAIT_S)
-    eventually(lambda: thread.name == IDLE_NAME or not thread.is_alive())
+    eventually(lambda: is_idle(launcher, thread) or not thread.is_alive())
     return thread
+
+
+def is_idle(launcher: Launcher, thread: threading.Thread) -> bool:
+    """Whether it waits for a job. It has its name before it can be given one."""
+    with launcher._lock:
+        return thread in [worker.thread for worker in launcher._idle]
 
 
 @pytest.fixture
@@ -104,6 +110,7 @@ def test_join_names_what_goes_on_and_waits_for_it(launcher: Launcher) -> None:
     launcher.run("p2p-job", job, unexpected)
     assert running.wait(WAIT_S)
     launcher.stop()
+    launcher._thread.join(WAIT_S)  # it has nothing more to do
     assert launcher.join(time.monotonic() + 0.05) == ["p2p-job"]
     over.set()
     assert launcher.join(time.monotonic() + WAIT_S) == []
@@ -167,7 +174,8 @@ def test_thread_whose_job_is_over_does_the_next_one_under_its_name(launcher: Lau
     names: SimpleQueue[str] = SimpleQueue()
     launcher.run("p2p-other", lambda: names.put(threading.current_thread().name), unexpected)
     assert names.get(timeout=WAIT_S) == "p2p-other"
-    eventually(lambda: first.name == IDLE_NAME)
+    eventually(lambda: is_idle(launcher, first))
+    assert first.name == IDLE_NAME
     assert thread_of_a_job(launcher) is first
 
 

@@ -12,9 +12,10 @@ from queue import SimpleQueue
 import pytest
 
 from p2p import worker
-from p2p.worker import IDLE_NAME, Launcher
+from p2p.worker import Launcher
 from tests.hostile.target import eventually
 from tests.nodes import WAIT_S
+from tests.test_launcher import is_idle
 
 JOBS = 40
 
@@ -30,7 +31,7 @@ def test_thread_ends_after_some_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
         launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
         thread = threads.get(timeout=WAIT_S)
         done[thread] += 1
-        eventually(lambda thread=thread: thread.name == IDLE_NAME or not thread.is_alive())
+        eventually(lambda one=thread: is_idle(launcher, one) or not one.is_alive())
     launcher.stop()
     assert launcher.join(time.monotonic() + WAIT_S) == []
     assert 2 <= max(done.values()) <= 8
@@ -45,12 +46,14 @@ def test_thread_that_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
     seen = []
     for _ in range(JOBS):
         launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
-        seen.append(weakref.ref(threads.get(timeout=WAIT_S)))
-        eventually(lambda: not any(one.name in ("job", IDLE_NAME) for one in threading.enumerate()))
-    gc.collect()
-    assert sum(one() is not None for one in seen) <= 2
+        thread = threads.get(timeout=WAIT_S)
+        eventually(lambda one=thread: not one.is_alive())
+        seen.append(weakref.ref(thread))
+        del thread
     launcher.stop()
     assert launcher.join(time.monotonic() + WAIT_S) == []
+    gc.collect()
+    assert sum(one() is not None for one in seen) <= 1
 
 
 def _unexpected(error: RuntimeError) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import pytest
 
 from p2p.errors import ConfigError, PipeClosed, ReadTimeout
 from p2p.mailbox import ITEM_BYTES, LIMIT_BYTES, Mailbox
+from tests.hostile.target import eventually
 from tests.nodes import WAIT_S
 
 
@@ -23,16 +23,9 @@ def in_thread(fn: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def await_blocked(*threads: threading.Thread) -> None:
-    """Until none of the threads moves any more: they wait for something."""
-    pause = threading.Event()
-    seen, same = None, 0
-    while same < 4:
-        frames = sys._current_frames()
-        now = [(id(frame), frame.f_lasti) for t in threads if (frame := frames.get(t.ident or 0))]
-        same = same + 1 if now == seen else 0
-        seen = now
-        pause.wait(0.003)
+def await_waiting(mailbox: Mailbox, *, readers: int = 0, writers: int = 0) -> None:
+    """Until so many threads wait in get, and so many in put."""
+    eventually(lambda: (len(mailbox._readers), len(mailbox._writers)) == (readers, writers))
 
 
 def test_items_come_out_in_their_order() -> None:
@@ -47,7 +40,7 @@ def test_get_waits_for_an_item() -> None:
     mailbox = Mailbox()
     got: list[object] = []
     thread = in_thread(lambda: got.append(mailbox.get(WAIT_S)))
-    await_blocked(thread)
+    await_waiting(mailbox, readers=1)
     mailbox.offer([item(1)])
     thread.join(WAIT_S)
     assert got == [item(1)]
@@ -57,7 +50,7 @@ def test_one_offer_wakes_as_many_getters_as_it_has_items() -> None:
     mailbox = Mailbox()
     got: list[int] = []
     threads = [in_thread(lambda: got.append(mailbox.get(WAIT_S)[0])) for _ in range(3)]
-    await_blocked(*threads)
+    await_waiting(mailbox, readers=3)
     mailbox.offer([item(0), item(1), item(2)])
     for thread in threads:
         thread.join(WAIT_S)
@@ -86,7 +79,8 @@ def test_put_waits_while_the_mailbox_is_full() -> None:
         done.set()
 
     thread = in_thread(put)
-    assert mailbox.is_full and not done.wait(0.05)
+    await_waiting(mailbox, writers=1)
+    assert mailbox.is_full and not done.is_set()
     assert mailbox.get()[0] == 0
     assert done.wait(WAIT_S)
     thread.join()
@@ -219,7 +213,8 @@ def test_close_wakes_every_waiter_each_with_an_error_of_its_own() -> None:
 
     threads = [in_thread(waiting(readers.get)) for _ in range(3)]
     threads += [in_thread(waiting(lambda: full.put(item(1)))) for _ in range(3)]
-    await_blocked(*threads)
+    await_waiting(readers, readers=3)
+    await_waiting(full, writers=3)
     for mailbox in (readers, full):
         mailbox.close(lambda: PipeClosed("over"), discard=False)
     for thread in threads:
@@ -255,7 +250,7 @@ def test_timeout_without_end_waits(timeout: float | None) -> None:
     mailbox = Mailbox()
     got: list[object] = []
     thread = in_thread(lambda: got.append(mailbox.get(timeout)))
-    await_blocked(thread)
+    await_waiting(mailbox, readers=1)
     mailbox.offer([item(1)])
     thread.join(WAIT_S)
     assert got == [item(1)]

@@ -10,6 +10,7 @@ import pytest
 
 import p2p
 from p2p.peer import FULLNAME_LENGTH, printable
+from tests.hostile.target import eventually
 from tests.nodes import HOST, WAIT_S, Nodes, Remote, Talk, await_event
 
 
@@ -354,19 +355,17 @@ def test_reason_that_is_no_number_is_refused(nodes: Nodes, reason: Any) -> None:
 
 def test_waiting_writer_wakes_when_the_peer_leaves(nodes: Nodes) -> None:
     _server, remote, talk = joined(nodes)
-    started = threading.Event()
     errors: list[p2p.PeerDisconnected] = []
 
     def write() -> None:
         try:
             while True:
                 talk.rw.write_msg(p2p.Msg(0, bytes(2**20)))
-                started.set()
         except p2p.PeerDisconnected as error:
             errors.append(error)
 
     thread = in_thread(write)
-    assert started.wait(WAIT_S)
+    eventually(lambda: bool(talk.rw._outbox._writers))
     remote.sock.close()
     thread.join(WAIT_S)
     assert len(errors) == 1 and errors[0].by_remote

@@ -8,6 +8,7 @@ import pytest
 
 import p2p
 from p2p.mailbox import LIMIT_BYTES
+from tests.hostile.target import eventually
 from tests.nodes import WAIT_S
 
 
@@ -107,6 +108,7 @@ def test_close_wakes_a_reader() -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
+    eventually(lambda: bool(other._incoming._readers))
     one.close()
     thread.join(WAIT_S)
     assert len(errors) == 1
@@ -123,7 +125,8 @@ def test_write_waits_while_a_megabyte_is_unread() -> None:
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert not written.wait(0.05)
+    eventually(lambda: bool(one._outgoing._writers))
+    assert not written.is_set()
     assert other.read_msg(WAIT_S).size == LIMIT_BYTES
     assert written.wait(WAIT_S)
     thread.join()

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
+from tests.hostile.target import eventually
 from tests.nodes import HOST, WAIT_S, Nodes, unused_port
 from tests.swarm import stay
 from tests.test_launcher import no_more_threads
@@ -67,6 +68,17 @@ def names() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("p2p-")]
 
 
+def await_state(server: p2p.Server, state: str) -> None:
+    """Wait until commands are refused because the server is in this state."""
+
+    def refusal() -> str:
+        with pytest.raises(p2p.ServerStateError) as raised:
+            server.add_trusted_peer(server.self())
+        return str(raised.value)
+
+    eventually(lambda: refusal() == f"the server is {state}")
+
+
 def assert_stopped(server: p2p.Server) -> None:
     assert names() == []
     server.wait()
@@ -89,6 +101,7 @@ def test_stop_while_the_server_starts_waits_until_nothing_is_left(nodes: Nodes) 
     start = Start(nodes)
     stopped = threading.Thread(target=lambda: start.server.stop(WAIT_S))
     stopped.start()
+    await_state(start.server, "stopping")
     assert isinstance(start.end(), p2p.ServerStopped)
     stopped.join(WAIT_S)
     assert not stopped.is_alive()

@@ -16,7 +16,18 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
-from tests.nodes import ANNOUNCE, HOST, WAIT_S, Nodes, Remote, await_event, listening, node_at
+from p2p.server import STOP_TIMEOUT_S
+from tests.nodes import (
+    ANNOUNCE,
+    HOST,
+    WAIT_S,
+    Nodes,
+    Remote,
+    assert_goes_on,
+    await_event,
+    listening,
+    node_at,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -164,24 +175,27 @@ def test_stop_from_the_handlers_of_two_peers_at_once(nodes: Nodes) -> None:
     start = time.monotonic()
     server.wait()
     assert results.get(timeout=WAIT_S) == results.get(timeout=WAIT_S) == []
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < STOP_TIMEOUT_S  # neither has waited for the other
 
 
 def test_handler_that_never_returns_is_named_when_the_time_is_up(
     nodes: Nodes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here, there = nodes.pair()
-    there.end()
+    talks = nodes.talks()
+    server = nodes.start(protocols=[talks.protocol()])
+    nodes.remote(server).join()
+    talk = talks.next()
     start = time.monotonic()
-    left = here.server.stop(timeout=0.3)
-    assert time.monotonic() - start < 1.5
-    assert left == [f"p2p-peer-{here.peer.id.short}-test"]
-    assert left[0] in caplog.text
-    assert here.server.peers() == []
-    events = here.server.subscribe_events()
+    left = server.stop(timeout=0.3)
+    assert time.monotonic() - start < STOP_TIMEOUT_S  # what counts is the time that was given
+    name = f"p2p-peer-{talk.peer.id.short}-test"
+    assert_goes_on(left, name)
+    assert name in caplog.text
+    assert server.peers() == []
+    events = server.subscribe_events()
     assert list(events) == []
-    here.end()  # nobody listens to it any more
-    assert here.server.stop() == []
+    talk.end()  # nobody listens to it any more
+    assert server.stop() == []
 
 
 def test_handler_that_is_late_finds_a_server_that_has_stopped(nodes: Nodes) -> None:
@@ -224,8 +238,8 @@ def test_waiting_handlers_wake(nodes: Nodes) -> None:
     )
     nodes.remote(server, caps=[("a", 1), ("b", 1)]).join()  # it never reads
     reading.wait(WAIT_S)
-    assert server.stop(timeout=4) == []
-    assert [ended.get(timeout=1), ended.get(timeout=1)] == ["client quitting"] * 2
+    assert server.stop(WAIT_S) == []
+    assert [ended.get_nowait(), ended.get_nowait()] == ["client quitting"] * 2
 
 
 def test_stop_while_dials_are_under_way(nodes: Nodes) -> None:
@@ -241,12 +255,13 @@ def test_stop_while_dials_are_under_way(nodes: Nodes) -> None:
 
     dialing, release = threading.Event(), threading.Event()
     with listening() as silent:
+        node = node_at(silent)
         here = nodes.start(listen_addr=None)
         hanging = nodes.start(listen_addr=None, dialer=Hanging())
 
         def connect(server: p2p.Server) -> None:
             try:
-                server.connect(node_at(silent), timeout=WAIT_S)
+                server.connect(node, timeout=WAIT_S)
             except p2p.P2PError as error:
                 outcomes.put(error)
 
@@ -263,9 +278,9 @@ def test_stop_while_dials_are_under_way(nodes: Nodes) -> None:
                 pass
         stopper.join(WAIT_S)
         left = hanging.stop(timeout=0.2)
-        assert [name.startswith("p2p-dial-") for name in left] == [True]
+        assert_goes_on(left, f"p2p-dial-{node.id.short}")
         assert isinstance(outcomes.get(timeout=WAIT_S), p2p.ServerStopped)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < STOP_TIMEOUT_S  # nobody has waited for a dial
         release.set()
         for thread in threads:
             thread.join(WAIT_S)
@@ -280,7 +295,7 @@ def test_stop_while_connections_are_in_their_handshake(nodes: Nodes) -> None:
         reader = in_thread(lambda: endings.append(proved.ending(silent=True)))
         start = time.monotonic()
         assert server.stop() == []
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < STOP_TIMEOUT_S
         reader.join(WAIT_S)
         assert endings == [p2p.DiscReason.QUITTING]
 
@@ -292,9 +307,7 @@ def test_stop_on_a_clock_that_stands_still(nodes: Nodes) -> None:
     nodes.remote(server).join()
     talks.next().end()
     events = server.subscribe_events()
-    start = time.monotonic()
-    assert server.stop(timeout=1) == []  # the remote does not close its end
-    assert time.monotonic() - start < 3
+    assert server.stop(timeout=4) == []  # half of it for the remote, which does not close its end
     assert [event.type for event in events] == ["drop"]
 
 

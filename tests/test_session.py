@@ -143,7 +143,8 @@ def test_reset_in_the_handshake_ends_the_session_with_its_error(bench: Bench) ->
 
 def test_silence_ends_the_session_after_five_seconds(bench: Bench) -> None:
     bench.clock.advance(4.9)
-    bench.run(lambda: None)
+    for _ in range(2):  # the first may run before what is due, the second after it
+        bench.run(lambda: None)
     assert bench.session.phase is Phase.HANDSHAKE
     bench.clock.advance(0.2)
     bench.remote.await_eof()
@@ -433,7 +434,8 @@ def test_stop_with_little_time_gives_what_is_written_as_little(hand: Hand) -> No
         closed = threading.Event()
         victim.server._loop.call(peer_set.stop, 0.25, closed.set)
         victim.clock.advance(0.2)
-        victim.server._loop.call(int)
+        for _ in range(2):  # the first may run before what is due, the second after it
+            victim.server._loop.call(int)
         assert session.phase is Phase.FLUSHING
         victim.clock.advance(0.1)
         assert closed.wait(PATIENCE_S)

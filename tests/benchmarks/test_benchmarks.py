@@ -11,14 +11,17 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks import codec, memory, report
-from benchmarks.discovery import MANY, LoadedMessages, Lookups, Pings
+from benchmarks.discovery import MANY, TURNS, LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
+from benchmarks.pinger import WINDOW
 from benchmarks.process import GoNode, Process
 from benchmarks.scale import FULL, LARGE, MEDIUM, QUICK, SMALL, Scale
 
+#: So many pings that not all are on their way, and taken for lost, when the node is held up once.
+PINGS = TURNS * 4 * WINDOW
 TINY = Scale(1, small=300, busy=50, medium=20, large=4, round_trips=20, handshakes=8,
-             crowds=(2, 4), pings=120, lookups=1, nodes=6)  # fmt: skip
+             crowds=(2, 4), pings=PINGS, lookups=1, nodes=6)  # fmt: skip
 ROWS = report.rows(TINY.crowds)
 #: A message that waits for the next ping, 15 s away, is stuck.
 STUCK_S = 10.0

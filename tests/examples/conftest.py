@@ -23,13 +23,20 @@ TIMEOUT_S = 30.0
 
 
 class Program:
-    """One example, or another program given by its whole path, running."""
+    """One example, or another program given by its whole path, running.
 
-    def __init__(self, name: str, *args: str) -> None:
+    Its output comes at once, as in a terminal. But an unbuffered pipe gets the end of each line by
+    itself, and then the lines of two threads may mix. A program where several print has to flush by
+    itself, and not to be ``unbuffered``.
+    """
+
+    def __init__(self, name: str, *args: str, unbuffered: bool = True) -> None:
         # Not every environment has the package installed; the examples are to use this one.
-        env = {
-            **os.environ, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "1", "PYTHONUNBUFFERED": "1"
-        }  # fmt: skip
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "1"}
+        if unbuffered:
+            env["PYTHONUNBUFFERED"] = "1"
+        else:
+            env.pop("PYTHONUNBUFFERED", None)
         self._process = subprocess.Popen(
             [sys.executable, str(ROOT / "examples" / name), *args],
             stdin=subprocess.PIPE,
@@ -83,8 +90,8 @@ def run() -> Iterator[Callable[..., Program]]:
     """Starts an example: ``run("chat.py", "--name", "ann")``."""
     programs: list[Program] = []
 
-    def start(name: str, *args: str) -> Program:
-        programs.append(Program(name, *args))
+    def start(name: str, *args: str, **options: bool) -> Program:
+        programs.append(Program(name, *args, **options))
         return programs[-1]
 
     yield start

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import p2p
+from p2p.discover import exchange
 from tests.hostile.target import eventually
-from tests.nodes import Nodes
+from tests.nodes import WAIT_S, Nodes
 from tests.swarm import Swarm, knows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -38,11 +40,11 @@ def given(source: str) -> str:
 def program(tmp_path: Path, run: Any) -> Callable[..., Any]:
     """Starts a program that is given as text, in a folder of its own."""
 
-    def start(source: str, *args: str) -> Any:
+    def start(source: str, *args: str, **options: bool) -> Any:
         path = tmp_path / f"program_{len(list(tmp_path.iterdir()))}.py"
         folder = f"import os\nos.chdir({str(tmp_path)!r})\n"
         path.write_text(folder + source, encoding="utf-8")
-        return run(str(path), *args)
+        return run(str(path), *args, **options)
 
     return start
 
@@ -82,7 +84,9 @@ def test_steps_1_and_2_the_nodes_greet_each_other(program: Any) -> None:
     bootnode = program(boot)
     url = bootnode.line()
     assert URL.fullmatch(url)
-    programs = {name: program(node, name, url) for name in ("ann", "bob", "carl")}
+    # Each prints from the threads of two peers.
+    start = partial(program, node, unbuffered=False)
+    programs = {name: start(name, url) for name in ("ann", "bob", "carl")}
     for name, started in programs.items():
         others = {f"{other} says hello" for other in programs if other != name}
         assert {started.line(), started.line()} == others
@@ -183,8 +187,10 @@ def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_pat
 
 
 def test_questions_of_a_node_without_peers_have_answers(
-    bootnode: p2p.Server, capsys: pytest.CaptureFixture[str]
+    bootnode: p2p.Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The one ping is to be answered even if this machine has something else to do for a while.
+    monkeypatch.setattr(exchange, "REPLY_TIMEOUT_S", WAIT_S)
     logs, questions = sources("howto/no-peers.md")
     compile(logs, "no-peers.md", "exec")
     here = p2p.Server(

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from p2p.discover import exchange
+
 from .discovery import OurDiscovery, StartDiscovery
 from .ours import OurNode, StartServer
-from .program import COMMANDS, Program, StartProgram
+from .program import COMMANDS, DEADLINE_S, Program, StartProgram
 
 pytest.register_assert_rewrite(f"{__package__}.rules", f"{__package__}.discovery_rules")
 
@@ -66,3 +68,9 @@ def start_discovery() -> Iterator[StartDiscovery]:
             return stack.enter_context(OurDiscovery(bootnodes))
 
         yield start
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our one ping is not given up because this machine has something else to do for a while."""
+    monkeypatch.setattr(exchange, "REPLY_TIMEOUT_S", DEADLINE_S)

@@ -46,6 +46,7 @@ class DiscoveryRules:
 
     # ping
 
+    @pytest.mark.usefixtures("patient")
     def test_our_ping_is_answered(
         self, start_program: StartProgram, start_discovery: StartDiscovery
     ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 import p2p
 
 from .discovery import StartDiscovery
@@ -29,6 +31,7 @@ class TestDiscoveryGo(DiscoveryRules):
 
         wait_until(lambda: ids <= checked())
 
+    @pytest.mark.usefixtures("patient")
     def test_pong_tells_the_sequence_of_the_record_each_way(
         self, start_program: StartProgram, start_discovery: StartDiscovery
     ) -> None:

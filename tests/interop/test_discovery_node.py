@@ -14,6 +14,7 @@ from .program import StartProgram
 class TestDiscoveryNode(DiscoveryRules):
     kind = "node"
 
+    @pytest.mark.usefixtures("patient")
     def test_our_ping_is_answered_without_a_record_sequence(
         self, start_program: StartProgram, start_discovery: StartDiscovery
     ) -> None:
@@ -21,10 +22,14 @@ class TestDiscoveryNode(DiscoveryRules):
         assert start_discovery().udp.ping(theirs.node) is None
 
     def test_record_is_not_to_be_had(
-        self, start_program: StartProgram, start_discovery: StartDiscovery
+        self,
+        start_program: StartProgram,
+        start_discovery: StartDiscovery,
+        request: pytest.FixtureRequest,
     ) -> None:
         # It does not know the ENR request of EIP-868, and says nothing.
         theirs, ours = start_program(bootnodes=()), start_discovery()
         with pytest.raises(p2p.RemoteTimeout):
             ours.udp.request_enr(theirs.node)
+        request.getfixturevalue("patient")
         ours.udp.ping(theirs.node)
