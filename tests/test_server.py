@@ -30,6 +30,7 @@ from tests.nodes import (
     node_at,
     unused_port,
 )
+from tests.processes import await_rest
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
@@ -79,6 +80,7 @@ def test_the_program_of_the_readme_answers_foo_with_bar_until_ctrl_c(
         p2p.send_items(talk.rw, 0, "hello")
         p2p.send_items(talk.rw, 0, "foo")
         assert p2p.expect_msg(talk.rw, 0, ["bar"], timeout=WAIT_S).code == 0
+        await_rest(process.pid)
         process.send_signal(signal.SIGINT)
         with pytest.raises(p2p.PeerDisconnected) as raised:
             talk.read()

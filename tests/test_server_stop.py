@@ -28,6 +28,7 @@ from tests.nodes import (
     listening,
     node_at,
 )
+from tests.processes import await_rest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -365,6 +366,7 @@ def test_ctrl_c_ends_wait_cleanly(nodes: Nodes, with_peer: bool) -> None:
             sock = socket.create_connection((HOST, node.tcp), WAIT_S)
             remote = nodes.adopt(Remote(sock, to=node.public_key)).join()
             assert process.stdout.readline() == "peer\n"
+        await_rest(process.pid)
         process.send_signal(signal.SIGINT)
         if remote is not None:
             assert remote.ending() is p2p.DiscReason.QUITTING

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import await_rest
+
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 30.0
 
@@ -64,9 +66,10 @@ class Program:
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 
-    def interrupt(self) -> None:
-        """What Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """What Ctrl-C does, or another signal, when it has nothing to do but wait."""
+        await_rest(self._process.pid)
+        self._process.send_signal(number)
 
     def end(self) -> tuple[int, list[str], str]:
         """Close its input and wait: the exit code, the lines that were left, and its errors."""

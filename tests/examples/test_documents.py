@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -228,3 +229,33 @@ def test_log_line_of_the_how_to_is_what_the_server_says(
         server._loop.call(int)
         clock.advance(10.0)
         eventually(lambda: "looking for peers" in caplog.text)
+
+
+def test_service_ends_by_the_signal_of_its_supervisor_and_is_the_same_node_again(
+    bootnode: p2p.Server, program: Any, tmp_path: Path
+) -> None:
+    (source,) = sources("howto/service.md")
+    names = f"""\
+import p2p
+PROTOCOLS = [p2p.Protocol("hello", 1, 1, lambda peer, rw: list(rw))]
+BOOTNODE = {bootnode.self().url!r}
+"""
+    ids = set()
+    for _ in range(2):
+        service = program(names + given(source))
+        ids.add(p2p.parse_node(service.line()).id)
+        service.interrupt(signal.SIGTERM)
+        code, lines, log = service.end()
+        assert (code, lines) == (0, [])
+        assert log.endswith("INFO p2p.server: stopped\n")
+    assert len(ids) == 1
+    assert (tmp_path / "nodes.db").exists()
+
+
+def test_lines_of_the_service_s_log_are_what_the_library_says() -> None:
+    text = (DOCS / "howto" / "service.md").read_text(encoding="utf-8")
+    parts = re.findall(r"^\| `([^`]*)` \|", text, re.MULTILINE)
+    modules = (DOCS.parent / "p2p").rglob("*.py")
+    library = "".join(path.read_text(encoding="utf-8") for path in modules)
+    assert len(parts) > 10
+    assert [part for part in parts if part not in library] == []
