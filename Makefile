@@ -64,8 +64,9 @@ fuzz: $(STAMP)  ## Coverage-guided fuzzing, 10 million inputs for each decoder (
 fuzz-ci: $(STAMP)  ## 100,000 mutated inputs for each decoder, in two processes
 	$(BIN)/python -m tests.fuzz --inputs 100000 --jobs 2
 
-cov: $(STAMP)  ## The test suite with a report of the lines it missed
-	$(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/stress
+cov: $(STAMP)  ## The test suite with a report of the lines it missed (watched code is slow code)
+	$(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/stress \
+	  --deselect=tests/benchmarks/test_rlp.py::test_common_shape_is_at_least_three_times_as_fast_as_with_the_package
 	$(BIN)/coverage report
 
 clean:  ## Remove all that was built, .venv included
