@@ -67,8 +67,24 @@ def _without_traceback(error: E) -> E:
     """Copy an error and its direct cause, so that no frame with all it holds is kept alive."""
     copy = _bare_copy(error)
     if error.__cause__ is not None:
-        copy.__cause__ = _bare_copy(error.__cause__)
+        copy.__cause__ = _cause(error.__cause__)
     return copy
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What is kept of a cause: all of an error of ours, number and texts of one of the system.
+
+    An error of the program's dialer may be of any class, whose constructor is the program's code,
+    and may hold anything; of that, too, number and texts are kept.
+    """
+    origin = type(error).__module__.partition(".")[0]
+    if origin == "p2p":
+        return _bare_copy(error)
+    if not isinstance(error, OSError):
+        return None
+    kind = type(error) if origin in ("builtins", "socket") else OSError
+    given: tuple[object, ...] = BaseException.args.__get__(error)  # type: ignore[attr-defined]
+    return kind(*(arg for arg in given if type(arg) in (int, str)))
 
 
 def _bare_copy(error: E) -> E:

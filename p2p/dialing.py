@@ -127,8 +127,11 @@ class Dialing:
             self._report_timer = self.loop.call_later(SEARCH_REPORT_INTERVAL_S, self._report)
 
     def schedule(self) -> None:
-        """Begin what is due, ask for a candidate if there is room, wake up for what will be."""
-        if self._stopped or self._config.no_dial:
+        """Begin what is due, ask for a candidate if there is room, wake up for what will be.
+
+        Nothing is due before :meth:`use`, which tells whether addresses can be found.
+        """
+        if self._stopped or self._config.no_dial or self._finder is None:
             return
         now = self.loop.now()
         for node in self._scheduler.poll(now):
@@ -200,7 +203,8 @@ class Dialing:
 
     def _fill_slots(self) -> None:
         """Dial the candidate there is, or ask for one, as long as there is room."""
-        if self._finder is None or not self._has_slots():
+        assert self._finder is not None
+        if not self._has_slots():
             return
         node, self._candidate = self._candidate, None
         if node is not None:
@@ -317,6 +321,11 @@ class Dialing:
     def finished(self, dial: Dial, outcome: Peer | ConnectError) -> None:
         node = dial.node
         self._dials.pop(node.id, None)
+        for waiter in dial.waiters:  # first: nobody else knows them now
+            if isinstance(outcome, ConnectError):
+                fail(waiter, outcome)
+            elif not waiter.done():
+                waiter.set_result(outcome)
         self._tried += 1
         error = outcome if isinstance(outcome, ConnectError) else None
         step = DialStep.CONNECTED if error is None else error.step
@@ -324,10 +333,5 @@ class Dialing:
         self.attempts.add(node.id, attempt)
         if self.log.isEnabledFor(logging.DEBUG):
             self.log.debug("dial of %s: %s", node.id.short, attempt.outcome)
-        for waiter in dial.waiters:
-            if isinstance(outcome, ConnectError):
-                fail(waiter, outcome)
-            elif not waiter.done():
-                waiter.set_result(outcome)
         self._scheduler.dial_done(node.id)
         self.schedule()

@@ -165,7 +165,8 @@ class Dial:
         self._run_blocking("resolve", lambda: self._ask_network(error))
 
     def _ask_network(self, error: ConnectError) -> None:
-        """In a helper thread: a search takes seconds."""
+        """In a helper thread: a search takes seconds. However it ends, the dial goes on."""
+        found = None
         try:
             found = self._owner.resolve(self.node)
         except Exception as cause:  # the top of a thread
@@ -173,8 +174,8 @@ class Dial:
             trace = level == logging.ERROR
             text = "search for %s failed: %s"
             self._owner.log.log(level, text, self.node.id.short, cause, exc_info=trace)
-            found = None
-        self._owner.loop.post(self._searched_for, found, error)
+        finally:
+            self._owner.loop.post(self._searched_for, found, error)
 
     def _searched_for(self, found: Node | None, error: ConnectError) -> None:
         if self._over:

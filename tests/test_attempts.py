@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from p2p.attempts import AttemptLog, DialAttempt
@@ -71,3 +73,49 @@ def test_attempt_log_keeps_errors_whole_but_no_frames(error: ConnectError) -> No
     assert (type(kept.__cause__), kept.__cause__.__traceback__) == (ConnectionRefusedError, None)
     assert str(kept.__cause__) == "[Errno 111] refused"
     assert error.__traceback__ is not None
+
+
+class OfTheProgram(OSError):
+    """An error of a dialer, whose constructor is the program's own."""
+
+    def __new__(cls, text: str, *, held: object) -> OfTheProgram:
+        return super().__new__(cls, 111, text)
+
+    def __init__(self, text: str, *, held: object) -> None:
+        super().__init__(111, text, held)
+        self.held = held
+
+
+class Held:
+    pass
+
+
+@pytest.mark.parametrize("kind", [OfTheProgram, OSError])
+def test_of_a_dialer_s_error_number_and_text_are_kept_and_no_code_of_it_runs(
+    kind: type[OSError],
+) -> None:
+    log, held = AttemptLog(), Held()
+    error = DialRefused("no")
+    if kind is OfTheProgram:
+        error.__cause__ = OfTheProgram("the proxy is down", held=held)
+    else:
+        error.__cause__ = OSError(111, "the proxy is down", held)
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, error))
+    kept = log.of(node_id(1))[0].error
+    assert kept is not None
+    assert (type(kept.__cause__), str(kept.__cause__)) == (
+        ConnectionRefusedError,
+        "[Errno 111] the proxy is down",
+    )
+    gone = weakref.ref(held)
+    del held, error
+    assert gone() is None
+
+
+def test_cause_that_is_no_error_of_ours_or_the_system_s_is_not_kept() -> None:
+    log = AttemptLog()
+    error = DialRefused("no")
+    error.__cause__ = ValueError(Held())
+    log.add(node_id(1), DialAttempt(0.0, "127.0.0.1:1", DialStep.TCP, error))
+    kept = log.of(node_id(1))[0].error
+    assert kept is not None and kept.__cause__ is None

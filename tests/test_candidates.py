@@ -14,7 +14,7 @@ import pytest
 import p2p
 from p2p.dialing import REFUSAL_PAUSE_S, REFUSALS_IN_A_ROW
 from p2p.enr import Record
-from p2p.finder import SOURCE_TIMEOUT_S, Candidates
+from p2p.finder import SOURCE_TIMEOUT_S, Candidates, Finder
 from tests.candidates import (
     Blocking,
     Closable,
@@ -157,6 +157,28 @@ def test_source_that_is_silent_holds_up_no_other(nodes: Nodes) -> None:
     eventually(lambda: len(dialer.order) == 5)
     assert set(dialer.order) == set(others)
     assert server.stop() == []
+
+
+def test_static_node_that_a_source_adds_while_the_server_starts_is_searched_for(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, added = stranger(None), threading.Event()
+
+    def source() -> Iterator[p2p.Node]:
+        server.add_peer(lost)
+        added.set()
+        yield from ()
+
+    def start_feed(finder: Finder) -> None:
+        usual(finder)
+        assert added.wait(WAIT_S)
+
+    usual = Finder.start_feed
+    monkeypatch.setattr(Finder, "start_feed", start_feed)
+    server = nodes.new(protocols=[naming(source())], no_discovery=False)
+    server.start()
+    eventually(lambda: bool(server.dial_attempts(lost)))
+    assert server.dial_attempts(lost)[0].step is p2p.DialStep.RESOLVE
 
 
 def test_candidate_that_leaves_is_dialed_again_when_its_list_is_not_over(nodes: Nodes) -> None:

@@ -229,6 +229,22 @@ def test_node_that_is_not_found_has_no_endpoint(
     assert owner.told == [None]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_search_that_fails_ends_the_dial_even_if_the_program_s_logging_fails(owner: Owner) -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    def fail(node: p2p.Node) -> None:
+        raise TimeoutError("it took too long")
+
+    owner.log = logging.Logger("failing", logging.DEBUG)
+    owner.log.addHandler(Failing())
+    owner.answer = fail
+    owner.dial(stranger(None))
+    assert type(owner.error()) is p2p.NoEndpoint
+
+
 def test_node_that_is_found_but_takes_no_connections_has_no_endpoint(owner: Owner) -> None:
     lost = stranger(None)
     owner.answer = lambda node: lost.with_endpoint(HOST, 0, 30303)

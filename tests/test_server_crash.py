@@ -23,13 +23,16 @@ def die() -> None:
 
 
 class Failing(logging.Handler):
-    """A handler of the program that fails on the I/O thread, once it is told to."""
+    """A handler of the program that fails on the I/O thread, once it is told to, at lines with
+    ``part`` in them."""
 
     armed = False
+    part = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.armed and threading.current_thread().name == "p2p-io":
-            raise OSError("disk full")
+            if self.part in record.getMessage():
+                raise OSError("disk full")
 
 
 @pytest.fixture
@@ -83,6 +86,17 @@ def test_waiters_wake_even_if_the_program_s_logging_fails(nodes: Nodes, failing:
     for ending in (endings.get(timeout=WAIT_S), waiting.get(timeout=WAIT_S)):
         assert isinstance(ending, p2p.LoopCrashed)
         assert isinstance(ending.__cause__, Fault)
+
+
+def test_connect_has_an_outcome_though_the_log_fails_when_the_dial_is_over(
+    nodes: Nodes, failing: Failing
+) -> None:
+    here, there = nodes.start(listen_addr=None), nodes.start()
+    failing.part, failing.armed = "dial of", True
+    outcome = outcome_of(lambda: here.connect(there.self(), timeout=WAIT_S))
+    assert isinstance(outcome.get(timeout=WAIT_S), p2p.Peer)
+    assert here._loop.join(WAIT_S)
+    assert isinstance(here._loop.crash, OSError)
 
 
 @pytest.mark.usefixtures("quiet")
