@@ -2,7 +2,7 @@
 
 It owns how the peer slots are shared between dialed and inbound connections, the checks of a peer
 once it says who it is, the check of an address against ``net_restrict``, and the throttle that
-lets one address of the Internet knock once in 30 s. It does not own the peer set or any
+lets one host of the Internet knock once in 30 s. It does not own the peer set or any
 connection: numbers and sets go in, a verdict comes out.
 
 Pure. The rules and their order are those of go-ethereum, so that both refuse the same peer for the
@@ -16,13 +16,16 @@ from collections.abc import Container
 from ipaddress import IPv4Address, IPv6Address
 
 from p2p.errors import DiscReason
-from p2p.netutil import Netlist, is_lan, unmap
+from p2p.netutil import Netlist, Network, is_lan, network_of
 
 #: One connection out of this many peers is dialed, when the configuration does not say.
 DEFAULT_DIAL_RATIO = 3
 
 #: Seconds in which an address outside the LAN may connect once.
 INBOUND_WINDOW_S = 30.0
+
+#: Leading bits by which it tells addresses apart: all of an IPv4 address, a /64 of IPv6.
+HOST_BITS = 64
 
 #: Addresses the throttle remembers at most, a few MiB. Past it the oldest is forgotten: whoever
 #: commands this many addresses has no need to come twice from one of them.
@@ -82,6 +85,9 @@ def is_allowed_address(ip: IPv4Address | IPv6Address, net_restrict: Netlist | No
 class InboundThrottle:
     """Lets each address outside the LAN connect once in ``window_s`` seconds.
 
+    Of IPv6 addresses all of a /64 count as one: the smallest network that is given to anybody has
+    2**64 of them.
+
     A handshake costs us a signature recovery and a key agreement; this bounds what one stranger
     can make us compute. A refused attempt does not lengthen the wait.
     """
@@ -92,7 +98,7 @@ class InboundThrottle:
         self._window_s = window_s
         self._max_addresses = max_addresses
         # when each address was last let in, oldest first
-        self._admitted: OrderedDict[IPv4Address | IPv6Address, float] = OrderedDict()
+        self._admitted: OrderedDict[Network, float] = OrderedDict()
 
     def __len__(self) -> int:
         """How many addresses are remembered."""
@@ -101,14 +107,14 @@ class InboundThrottle:
     def check(self, ip: IPv4Address | IPv6Address, now: float) -> bool:
         """Whether ``ip`` may connect at ``now`` (monotonic seconds); if so, remember it."""
         self._expire(now)
-        ip = unmap(ip)
         if is_lan(ip):
             return True
-        if ip in self._admitted:
+        network = network_of(ip, HOST_BITS)  # of IPv4 the whole address
+        if network in self._admitted:
             return False
         if len(self._admitted) >= self._max_addresses:
             self._admitted.popitem(last=False)
-        self._admitted[ip] = now
+        self._admitted[network] = now
         return True
 
     def _expire(self, now: float) -> None:

@@ -2,8 +2,9 @@
 
 Identities cost nothing, addresses in many networks do. Whoever has thousands of identities in a
 few networks is named by every lookup near them; if all were dialed, most dials would go to that
-party (an eclipse attack). So of each /24 network of the Internet only a few of the nodes that
-others have named are dialed in a while. Nodes that the user named are not counted.
+party (an eclipse attack). So of each network of the Internet, a /24 or with IPv6 a /48, only a
+few of the nodes that others have named are dialed in a while. Nodes that the user named are not
+counted.
 
 Pure; the server's I/O thread owns it. ``now`` is in monotonic seconds.
 """
@@ -13,9 +14,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from ipaddress import IPv4Address, IPv6Address
 
-from p2p.netutil import Network, is_lan, network_of
+from p2p.netutil import Network, is_lan, routed_network_of
 
-SUBNET_BITS = 24
 #: Nodes of one network dialed in CROWD_WINDOW_S, as many as share a bucket of the node table.
 CROWD_LIMIT = 2
 #: Seconds. A node that keeps its slots filled dials 60 others in that time.
@@ -35,11 +35,11 @@ class Crowd:
         """Whether enough nodes of the network of ``ip`` have been dialed for now."""
         while self._dials and self._dials[0][0] <= now:
             self._forget_oldest()
-        return self._counts[network_of(ip, SUBNET_BITS)] >= CROWD_LIMIT and not is_lan(ip)
+        return self._counts[routed_network_of(ip)] >= CROWD_LIMIT and not is_lan(ip)
 
     def add(self, ip: IPv4Address | IPv6Address, now: float) -> None:
         """A node at ``ip`` is dialed."""
-        network = network_of(ip, SUBNET_BITS)
+        network = routed_network_of(ip)
         self._dials.append((now + CROWD_WINDOW_S, network))
         self._counts[network] += 1
         if len(self._dials) > MAX_REMEMBERED:

@@ -141,6 +141,15 @@ def test_ipv4_address_written_as_ipv6_is_the_same_address() -> None:
     assert throttle.check(ip_address("::ffff:127.0.0.1"), 0.0)
 
 
+def test_addresses_of_one_ipv6_network_of_64_bits_are_one_address() -> None:
+    """Whoever has one has all of them, and would come with another each time."""
+    throttle = InboundThrottle()
+    assert throttle.check(ip_address("2a00:1:2:3::1"), 0.0)
+    assert not throttle.check(ip_address("2a00:1:2:3:ffff::2"), 0.0)
+    assert throttle.check(ip_address("2a00:1:2:4::1"), 0.0)
+    assert len(throttle) == 2
+
+
 def test_throttle_forgets_addresses_when_their_window_has_passed() -> None:
     throttle = InboundThrottle(window_s=30)
     for number in range(100):

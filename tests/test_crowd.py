@@ -32,6 +32,12 @@ def test_local_networks_are_never_full() -> None:
     assert not filled("192.168.1.").is_full(ip_address("192.168.1.200"), 100.0)
 
 
+def test_network_of_ipv6_is_a_site_not_hundreds_of_providers() -> None:
+    crowd = filled("2a01:4f8:1::")
+    assert crowd.is_full(ip_address("2a01:4f8:1:ffff::1"), 100.0)
+    assert not crowd.is_full(ip_address("2a01:4f8:2::1"), 100.0)
+
+
 def test_mapped_address_is_of_the_same_network() -> None:
     assert filled().is_full(ip_address("::ffff:20.0.0.9"), 100.0)
 

@@ -17,12 +17,12 @@ from bisect import insort
 from collections.abc import Iterable
 
 from p2p.crypto import PublicKey
-from p2p.discover.bucket import BUCKET_IP_LIMIT, BUCKET_SIZE, SUBNET_BITS
+from p2p.discover.bucket import BUCKET_IP_LIMIT, BUCKET_SIZE
 from p2p.discover.v4wire import NeighborNode
 from p2p.enode.ids import NodeID
 from p2p.enode.node import Node
 from p2p.errors import InvalidKey
-from p2p.netutil import IPAddress, Network, is_lan, network_of
+from p2p.netutil import IPAddress, Network, is_lan, routed_network_of
 
 #: Nodes asked at a time.
 ALPHA = 3
@@ -48,7 +48,7 @@ class Candidate:
         self.id = node_id
         self.number = int.from_bytes(node_id, "big")
         self.ip = ip
-        self.network = None if is_lan(ip) else network_of(ip, SUBNET_BITS)
+        self.network = None if is_lan(ip) else routed_network_of(ip)
         self.udp = udp
         self.tcp = tcp
         self.key = key

@@ -8,7 +8,7 @@ families report peers that way and a rule that misses it is a hole.
 from __future__ import annotations
 
 from .address import IPAddress, is_lan, is_special_network, unmap
-from .distinct import DistinctNetSet, Network, network_of
+from .distinct import DistinctNetSet, Network, network_of, routed_network_of
 from .hostport import join_host_port, split_listen_addr
 from .iptracker import IPTracker
 from .netlist import Netlist
@@ -25,6 +25,7 @@ __all__ = [
     "is_special_network",
     "join_host_port",
     "network_of",
+    "routed_network_of",
     "split_listen_addr",
     "unmap",
 ]

@@ -19,6 +19,16 @@ def network_of(ip: IPAddress, subnet_bits: int) -> Network:
     return ip.version, int(ip) >> max(0, ip.max_prefixlen - subnet_bits)
 
 
+#: Leading bits of the smallest networks that are routed by themselves, which is what an address of
+#: one's own elsewhere costs, by IP version.
+_ROUTED_BITS = {4: 24, 6: 48}
+
+
+def routed_network_of(ip: IPAddress) -> Network:
+    """The /24 of an IPv4 address, the /48 of an IPv6 one; a key for dicts."""
+    return network_of(ip, _ROUTED_BITS[unmap(ip).version])
+
+
 class DistinctNetSet:
     """Addresses, of which at most ``limit`` have their first ``subnet_bits`` bits in common.
 

@@ -196,6 +196,14 @@ def test_of_a_network_of_the_internet_only_the_nearest_nodes_are_found(order: in
     assert lookup.result() == crowd[:NETWORK_LIMIT] + others[: RESULT_SIZE - NETWORK_LIMIT]
 
 
+def test_a_network_of_ipv6_is_a_site_not_hundreds_of_providers() -> None:
+    site = [node_near(200 + n, ip=IPv6Address(f"2a01:4f8:1:{n}::1")) for n in range(1, 9)]
+    others = [node_near(230 + n, ip=IPv6Address(f"2a01:4f8:1{n}::1")) for n in range(1, 9)]
+    lookup = lookup_from(*site, *others)
+    finish(lookup)
+    assert lookup.result() == site[:NETWORK_LIMIT] + others
+
+
 def test_a_node_that_fails_makes_room_for_another_of_its_network() -> None:
     crowd = [node_near(200 + n, ip=IPv4Address(f"20.0.0.{n}")) for n in range(1, 4)]
     lookup = lookup_from(*crowd[:NETWORK_LIMIT])
