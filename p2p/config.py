@@ -199,6 +199,9 @@ class Config:
 
     def _check_network(self) -> None:
         if isinstance(self.net_restrict, str):
+            if not self.net_restrict.strip(" ,"):  # of a variable that is not set, perhaps
+                wanted = "at least one network, or None for all"
+                raise _wrong("net_restrict", self.net_restrict, wanted)
             self._set("net_restrict", _named("net_restrict", Netlist.parse, self.net_restrict))
         elif self.net_restrict is not None:
             wanted = 'a Netlist, text such as "10.0.0.0/8, fd00::/8", or None'

@@ -352,6 +352,8 @@ class Server:
         """Open everything, in its order."""
         if self.config.no_dial and self.config.listen_addr is None:
             self._log.warning("server is of no use: it neither dials nor listens")
+        if self.config.bootstrap_nodes and not self.config.discovers:
+            self._log.warning("bootstrap_nodes are of no use: discovery is off")
         sock = finder.start()
         try:
             self._loop.start()

@@ -226,6 +226,11 @@ def test_net_restrict_may_be_text() -> None:
     assert made.netlist == made.net_restrict == Netlist.parse("10.0.0.0/8,fd00::/8")
 
 
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_net_restrict_that_names_no_network_is_refused(text: str) -> None:
+    assert refusal(net_restrict=text).startswith("net_restrict: wanted at least one network")
+
+
 def test_broken_net_restrict_is_refused_with_the_part_that_is_wrong() -> None:
     text = refusal(net_restrict="10.0.0.0/8, 300.0.0.0/8")
     assert text.startswith("net_restrict: ")

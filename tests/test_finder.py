@@ -521,3 +521,12 @@ def test_discovery_that_dies_is_logged_and_takes_nobody_with_it(
     assert here.server.connect(other.self(), timeout=WAIT_S).id == other.self().id
     with pytest.raises(p2p.NoEndpoint):
         here.server.connect(p2p.Node.from_parts(p2p.generate_key().public_key))
+
+
+@pytest.mark.parametrize("options", [{"no_discovery": True}, {"listen_addr": None}], ids=str)
+def test_bootnodes_without_discovery_are_a_warning(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+) -> None:
+    bootnode = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, closed_port(), 1)
+    nodes.start(**{"no_discovery": False, **options}, bootstrap_nodes=[bootnode])
+    assert "bootstrap_nodes are of no use: discovery is off" in caplog.messages
