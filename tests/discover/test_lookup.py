@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
@@ -29,7 +29,7 @@ SELF_ID = NodeID(keccak256(b"self"))
 IP = IPv4Address("10.0.0.1")
 
 
-def node_near(bits: int, number: int = 0, ip: IPv4Address = IP) -> Node:
+def node_near(bits: int, number: int = 0, ip: IPv4Address | IPv6Address = IP) -> Node:
     """A node whose distance to the target has so many bits."""
     offset = (1 << (bits - 1)) | number
     node_id = NodeID((int.from_bytes(TARGET, "big") ^ offset).to_bytes(32, "big"))
