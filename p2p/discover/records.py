@@ -1,7 +1,7 @@
 """Fetching node records: what an ENR response must be to be believed.
 
 Pure. The record must be signed by the node that was asked, be no older than what we have, and not
-send us to an address that its sender may not tell of (EIP-868).
+send us to an address that its sender may not tell of (EIP-868), nor to the port of another service.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from p2p.discover.exchange import Exchange
 from p2p.discover.now import Now
+from p2p.discover.search import MAX_LOW_PORT
 from p2p.enode.node import Node
 from p2p.enr import Record
 from p2p.errors import InvalidNode, NoEndpoint, P2PError, PacketError, RemoteTimeout
@@ -62,4 +63,7 @@ def read_record(node: Node, ip: IPAddress, rlp: bytes) -> Node:
     problem = check_relay_addr(ip, found.ip)
     if problem is not None:
         raise PacketError("record", problem)
+    # A low port where the node has just answered needs no belief.
+    if found.udp <= MAX_LOW_PORT and found.udp_endpoint != node.udp_endpoint:
+        raise PacketError("record", f"UDP port {found.udp} is not above {MAX_LOW_PORT}")
     return found

@@ -154,6 +154,8 @@ class Table:
             if not self._add_ip(bucket, node.ip):
                 self._add_ip(bucket, was.ip)
                 return False
+            # Whoever is there has never answered, and must not be pinged for long.
+            entry.checks = 0
         entry.node = node
         if (node.ip, node.udp) == (was.ip, was.udp):
             return False

@@ -192,7 +192,10 @@ class LocalNode:
     def endpoint_statement(
         self, from_ip: IPAddress, stated: tuple[IPAddress, int], now: Moment, /
     ) -> None:
-        """A node at ``from_ip`` says that our packets come from ``stated``."""
+        """A node at ``from_ip`` says that our packets come from ``stated``.
+
+        The tracker does not hear it about our address of the other IP version.
+        """
         ip, port = _unmap(stated[0]), stated[1]
         if ip.is_unspecified or ip.is_multicast or not 0 < port <= MAX_PORT:
             return  # nobody can be there

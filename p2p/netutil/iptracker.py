@@ -2,7 +2,9 @@
 
 Pure. Behind a router we do not know the address that others see. Each of them tells us, in its
 pongs; one may lie or err, so an endpoint counts once enough hosts agree on it within a time window.
-A host has one voice, its latest.
+A host has one voice, its latest. All of an IPv6 /64 count as one host, since who has one of its
+addresses has all. A host is heard about our address of the IP version over which it sees us: of the
+other it knows nothing, and voices that are cheap in one version must not decide about the other.
 
 Who has made a statement without being contacted first could reach us all the same: then the router
 lets everybody in (full-cone address translation), and the endpoint is good for publishing. Whether
@@ -14,6 +16,7 @@ Not thread-safe; its owner is the local node. Times are monotonic seconds and mu
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
 from typing import NamedTuple, TypeAlias
 
 from p2p.netutil.address import IPAddress, unmap
@@ -48,9 +51,14 @@ class IPTracker:
         self._counts: dict[IPEndpoint, int] = {}
 
     def add_statement(self, from_host: IPAddress, stated: IPEndpoint, now: float) -> None:
-        """A host says that ``stated`` is where our packets come from."""
-        host, endpoint = unmap(from_host), (unmap(stated[0]), stated[1])
+        """A host says that ``stated`` is where our packets come from.
+
+        Nothing happens when ``stated`` is of another IP version than ``from_host``.
+        """
+        host, endpoint = _host(from_host), (unmap(stated[0]), stated[1])
         self._expire(now)
+        if host.version != endpoint[0].version:
+            return
         if host in self._statements:
             self._drop_statement(host)
         elif len(self._statements) >= MAX_HOSTS:
@@ -60,7 +68,7 @@ class IPTracker:
 
     def add_contact(self, host: IPAddress, now: float) -> None:
         """We send a packet to a host."""
-        host = unmap(host)
+        host = _host(host)
         self._expire(now)
         self._contacts.pop(host, None)
         if len(self._contacts) >= MAX_HOSTS:
@@ -98,3 +106,9 @@ class IPTracker:
         self._counts[endpoint] -= 1
         if not self._counts[endpoint]:
             del self._counts[endpoint]
+
+
+def _host(ip: IPAddress) -> IPAddress:
+    """What counts as one host: an IPv4 address, or the first one of an IPv6 /64."""
+    ip = unmap(ip)
+    return IPv6Address(int(ip) >> 64 << 64) if isinstance(ip, IPv6Address) else ip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2p.discover.search import MAX_LOW_PORT
 from p2p.discover.v4wire import (
     ENRRequest,
     ENRResponse,
@@ -16,7 +17,7 @@ from p2p.errors import (
     PacketError,
     RemoteTimeout,
 )
-from tests.discover.link import PORT, Link, key_of
+from tests.discover.link import PORT, Link, address_of, key_of
 
 HOUR_S = 3600.0
 TARGET = b"t" * 64
@@ -97,6 +98,47 @@ def test_a_record_that_sends_us_into_our_own_network_is_refused(link: Link) -> N
     serve_record(remote, ip="192.168.1.1", udp=PORT)
     with pytest.raises(PacketError, match="LAN"):
         link.result(engine, engine.start_request_enr(remote.node, link.now))
+
+
+@pytest.mark.parametrize("udp", [1, 53, MAX_LOW_PORT])
+def test_a_record_that_sends_us_to_a_low_port_is_refused(link: Link, udp: int) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    serve_record(remote, ip="8.8.8.8", udp=udp)
+    with pytest.raises(PacketError, match=f"port {udp} is not above {MAX_LOW_PORT}"):
+        link.result(engine, engine.start_request_enr(remote.node, link.now))
+
+
+def test_a_record_may_name_a_port_just_above_the_low_ones(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2).to(engine)
+    serve_record(remote, ip="20.9.9.9", udp=MAX_LOW_PORT + 1)
+    node = link.result(engine, engine.start_request_enr(remote.node, link.now))
+    assert node.udp == MAX_LOW_PORT + 1
+
+
+def test_a_record_may_name_the_low_port_where_its_node_has_answered(link: Link) -> None:
+    engine = link.node(1)
+    remote = link.remote(2, (address_of(2)[0], 443)).to(engine)
+    record = serve_record(remote, ip=remote.address[0], udp=443)
+    node = link.result(engine, engine.start_request_enr(remote.node, link.now))
+    assert (node.record, node.udp_endpoint) == (record, remote.address)
+
+
+def test_nothing_is_sent_to_the_low_port_of_a_newer_record(link: Link) -> None:
+    engine = link.node(1)
+    link.run(1.0)
+    remote = link.remote(2).to(engine)
+    remote.answering().bond()
+    link.run(300.0)
+    remote.enr_seq = 7
+    serve_record(remote, ip="8.8.8.8", tcp=PORT, udp=53)
+    sent = set()
+    link.lost = lambda source, target, data: sent.add(target) is not None
+    link.run(60.0)
+    assert remote.got(ENRRequest)
+    assert sent == {remote.address, link.address(engine)}
+    assert engine.table.nodes() == [remote.node]
 
 
 def test_a_record_with_a_wrong_request_hash_is_ignored(link: Link) -> None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from p2p.crypto import keccak256
-from p2p.discover.bucket import BUCKET_SIZE, MAX_REPLACEMENTS
+from p2p.discover.bucket import BUCKET_SIZE, MAX_REPLACEMENTS, Entry
 from p2p.discover.event import NodeAdded, NodeRemoved
 from p2p.discover.table import BUCKET_COUNT, TABLE_IP_LIMIT, Table
 from p2p.enode.distance import log_distance, xor_distance
@@ -249,6 +249,41 @@ def test_a_node_that_pings_from_elsewhere_is_moved_and_checked_again(table: Tabl
     table.add_proven(moved, NOW)
     (seen,) = table.buckets()[log_distance(SELF_ID, moved.id) - 240]
     assert seen.node == moved and not seen.live
+
+
+def checked_entry(table: Table, node: Node, checks: int) -> Entry:
+    """A node of the table that has answered so often."""
+    table.add_found(node, NOW)
+    entry = table.entry(node.id)
+    assert entry is not None
+    for _ in range(checks):
+        table.revalidation.passed(entry, NOW)
+    return entry
+
+
+def test_answers_from_another_address_do_not_count_where_a_node_has_moved(table: Table) -> None:
+    here = node_at(256, 50)
+    entry = checked_entry(table, here, 1000)
+    assert table.update(entry, here.with_ip("99.0.0.1"), NOW)
+    assert entry.checks == 0
+    assert table.revalidation.failed(entry, NOW)
+
+
+def test_answers_count_where_only_the_port_has_changed(table: Table) -> None:
+    # The source port of a ping can be forged by who repeats it: no reason to drop a node sooner.
+    here = node_at(256, 50)
+    entry = checked_entry(table, here, 9)
+    table.add_proven(here.with_endpoint(here.ip, here.tcp, here.udp + 1), NOW)
+    assert (entry.checks, entry.live) == (9, False)
+
+
+def test_answers_count_when_a_move_is_refused(table: Table) -> None:
+    here = node_at(256, 50)
+    entry = checked_entry(table, here, 9)
+    for number in range(2):
+        table.add_found(node_at(256, number, f"99.0.0.{number + 1}"), NOW)
+    assert not table.update(entry, here.with_ip("99.0.0.3"), NOW)
+    assert (entry.checks, entry.live) == (9, True)
 
 
 def test_a_node_does_not_move_to_where_the_limit_is_reached(table: Table) -> None:

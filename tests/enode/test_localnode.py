@@ -16,7 +16,7 @@ from p2p.enode import LocalNode, NodeDB
 from p2p.enode.localnode import SEQ_RESERVE
 from p2p.enr import Record
 from p2p.errors import ConfigError, EncodeError, InvalidNode
-from p2p.netutil import IPTracker
+from p2p.netutil import IPTracker, unmap
 
 KEY = PrivateKey.from_bytes(b"\x11" * 32)
 T_MS = 1_600_000_000_000
@@ -46,10 +46,12 @@ def local(db: NodeDB) -> LocalNode:
 def state(
     local: LocalNode, endpoint: tuple[str, int], hosts: int, now: float, net: int = 1
 ) -> None:
-    """So many hosts say where we are."""
+    """So many hosts, seen over the IP version of the endpoint, say where we are."""
+    stated = (ip_address(endpoint[0]), endpoint[1])
+    is_ipv4 = unmap(stated[0]).version == 4
     for host in range(hosts):
-        from_ip = ip_address(f"20.0.{net}.{host}")
-        local.endpoint_statement(from_ip, (ip_address(endpoint[0]), endpoint[1]), Now(now))
+        from_ip = ip_address(f"20.0.{net}.{host}" if is_ipv4 else f"2a01:{net}:0:{host}::1")
+        local.endpoint_statement(from_ip, stated, Now(now))
 
 
 # The sequence number.
@@ -198,6 +200,16 @@ def test_majority_is_believed(local: LocalNode) -> None:
     state(local, ("20.9.9.9", 999), 12, now=0.0)
     state(local, ("20.6.6.6", 666), 11, now=1.0, net=2)
     assert local.endpoint.ip == ip_address("20.9.9.9")
+
+
+def test_one_ipv6_network_does_not_decide_which_address_is_published(local: LocalNode) -> None:
+    state(local, ("20.9.9.9", 999), 10, now=0.0)
+    state(local, ("2001:db8::9", 999), 10, now=0.0)
+    for number in range(50):
+        liar = ip_address((0x2A01_04F8_0001_0002 << 64) + number)
+        local.endpoint_statement(liar, (ip_address("20.6.6.6"), 666), Now(1.0))
+        local.endpoint_statement(liar, (ip_address("2001:db8::6"), 666), Now(1.0))
+    assert (str(local.record.ip), str(local.record.ip6)) == ("20.9.9.9", "2001:db8::9")
 
 
 def test_static_address_is_believed_whatever_others_say(local: LocalNode) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, ip_address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,50 @@ def test_a_host_has_one_voice() -> None:
     for _ in range(5):
         ours.add_statement(host(1), HERE, 0.0)
     assert ours.predict_endpoint(0.0) is None
+
+
+def test_all_addresses_of_an_ipv6_64_share_one_voice() -> None:
+    ours, here = tracker(2), (ip_address("2001:db8:1::1"), 8000)
+    for last in ("0:0:0:0", "0:0:0:1", "8000:0:0:0", "ffff:ffff:ffff:ffff"):
+        ours.add_statement(ip_address(f"2001:db8:5:6:{last}"), here, 0.0)
+    assert ours.predict_endpoint(0.0) is None
+    ours.add_statement(ip_address("2001:db8:5:7::1"), here, 0.0)
+    assert ours.predict_endpoint(0.0) == here
+
+
+def test_ipv4_neighbors_have_a_voice_each() -> None:
+    ours = tracker(2)
+    ours.add_statement(ip_address("20.0.0.1"), HERE, 0.0)
+    ours.add_statement(ip_address("::ffff:20.0.0.2"), HERE, 0.0)
+    assert ours.predict_endpoint(0.0) == HERE
+
+
+@pytest.mark.parametrize(
+    "from_host, stated, heard",
+    [
+        ("2001:db8::1", "1.2.3.4", False),
+        ("2001:db8::1", "::ffff:1.2.3.4", False),
+        ("20.0.0.1", "2001:db8::2", False),
+        ("::ffff:20.0.0.1", "2001:db8::2", False),
+        ("::ffff:20.0.0.1", "1.2.3.4", True),
+        ("20.0.0.1", "::ffff:1.2.3.4", True),
+        ("2001:db8::1", "2001:db8::2", True),
+    ],
+)
+def test_a_host_has_no_say_about_our_address_of_the_other_ip_version(
+    from_host: str, stated: str, heard: bool
+) -> None:
+    ours = tracker(1)
+    ours.add_statement(ip_address(from_host), (ip_address(stated), 8000), 0.0)
+    assert (ours.predict_endpoint(0.0) is not None) == heard
+    assert ours.predict_full_cone_nat(0.0) == heard
+
+
+def test_contact_with_one_address_of_an_ipv6_64_is_contact_with_all() -> None:
+    ours, here = tracker(1), (ip_address("2001:db8:1::1"), 8000)
+    ours.add_contact(ip_address("2001:db8:5:6::1"), 0.0)
+    ours.add_statement(ip_address("2001:db8:5:6::2"), here, 1.0)
+    assert not ours.predict_full_cone_nat(1.0)
 
 
 def test_the_last_statement_of_a_host_counts() -> None:
