@@ -6,7 +6,9 @@ get more than a pong (discovery v4, "Endpoint Proof"). The other way round, a no
 us and got our pong has a proof of us, so we may ask it.
 
 What counts is in the node store, in wall-clock time. A proof lasts 24 hours; one from the future is
-believed as long as a clock that was set back by a day and an hour explains it.
+believed as long as a clock that was set back by a day and an hour explains it. After the clock was
+set, it is enough that one of the two readings says so (:mod:`p2p.discover.wallclock`): proofs from
+before count by the old one, those that come after by the new one.
 """
 
 from __future__ import annotations
@@ -84,4 +86,5 @@ class Bonds:
     def _counts(self, unix: float, now: Now) -> bool:
         if not unix:
             return False
-        return -MAX_AHEAD_S < self._clock.earliest(now) - unix < BOND_S
+        ages = (reading - unix for reading in self._clock.readings(now))
+        return any(-MAX_AHEAD_S < age < BOND_S for age in ages)

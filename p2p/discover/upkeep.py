@@ -131,7 +131,9 @@ class Upkeep:
         self._next_refresh = self._agenda.at(self._next_refresh_at, self.refresh)
 
     def _expire_store(self, now: Now) -> None:
-        self._store.expire(self._clock.earliest(now))
+        # While it is open what the time is, nothing is forgotten: the store has its limits.
+        if self._clock.settle(now):
+            self._store.expire(now.unix)
         self._agenda.at(now.monotonic + EXPIRE_INTERVAL_S, self._expire_store)
 
     # Revalidation.
