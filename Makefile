@@ -12,9 +12,11 @@ STAMP   := $(VENV)/.installed-$(VERSION)
 OTHERS   = $(filter-out $(STAMP),$(wildcard $(VENV)/.installed-*))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Tests start many processes, and each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all help demo test interop lint types layers check bench bench-peers stress stress-short \
-        fuzz fuzz-ci cov clean
+.PHONY: all help demo test test-fast interop conformance lint types layers check bare bench bench-peers \
+        stress stress-short fuzz fuzz-ci cov wheel wheels clean
 .DEFAULT_GOAL := all
 
 all: check test  ## Everything but interop: lint, types, layers, tests (the default)
@@ -25,13 +27,35 @@ help:  ## List the targets
 demo: $(STAMP)  ## Two nodes as two processes: one says foo, the other bar
 	@$(BIN)/python examples/demo.py
 
-test: $(STAMP)  ## The test suite; the tests of the crypto with both backends
+# The other binding of libsecp256k1 has no wheel for 3.10.
+OTHER_CRYPTO = P2P_CRYPTO_BACKEND=pycryptodome
+ifneq ($(VERSION),3.10)
+OTHER_CRYPTO += P2P_SECP256K1_BACKEND=btclib
+endif
+
+test: $(STAMP)  ## The test suite; the tests of the crypto with the other libraries, too
 	$(BIN)/python -m pytest tests --ignore=tests/interop --ignore=tests/stress
-	P2P_CRYPTO_BACKEND=pycryptodome $(BIN)/python -m pytest tests/crypto tests/rlpx
+	$(OTHER_CRYPTO) $(BIN)/python -m pytest tests/crypto tests/rlpx
+
+# What mirrors a package or a module of p2p, the simulation apart, which is one big run.
+MIRRORS = $(patsubst p2p/%/,tests/%,$(wildcard p2p/*/)) \
+          $(patsubst p2p/%.py,tests/test_%.py,$(wildcard p2p/*.py))
+
+test-fast: $(STAMP)  ## The quick tests of the modules, in some seconds, with few random examples
+	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-profile='few examples' \
+	  $(filter-out tests/sim %__pycache__,$(wildcard $(MIRRORS)))
 
 interop: $(STAMP)  ## Tests against go-ethereum and @ethereumjs/devp2p; needs Go and Node
 	tests/interop/build.sh
 	$(BIN)/python -m pytest tests/interop
+
+conformance: $(STAMP)  ## go-ethereum's suites for discovery, 100 times each against one node; needs Go
+	tests/interop/build.sh go
+	$(BIN)/python -m tests.interop.suite --runs 100
+	$(BIN)/python -m tests.interop.suite --protocol v5 --runs 100
+
+bare:  ## demo and test on a Debian made anew, with Python and make only; needs root
+	.ci/bare-system
 
 lint: $(STAMP)  ## Style and likely bugs (ruff)
 	$(BIN)/ruff check --config .ci/ruff.toml .
@@ -69,12 +93,23 @@ cov: $(STAMP)  ## The test suite with a report of the lines it missed (watched c
 	  --deselect=tests/benchmarks/test_rlp.py::test_common_shape_is_at_least_three_times_as_fast_as_with_the_package
 	$(BIN)/coverage report
 
+wheel: $(STAMP)  ## Build the wheel into dist, and run the demo where only that is installed
+	rm -rf build/lib build/venv-wheel dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv build/venv-wheel
+	build/venv-wheel/bin/python -m pip install --quiet --only-binary :all: dist/*.whl
+	build/venv-wheel/bin/python examples/demo.py
+
+wheels: $(STAMP)  ## Ask the package index for a wheel of every dependency for each Python and system
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[wheels]'
+	$(BIN)/python -m tests.wheels
+
 clean:  ## Remove all that was built, .venv included
 	rm -rf build dist .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf .coverage htmlcov
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(STAMP): setup.cfg setup.py p2p/_version.py
+$(STAMP): pyproject.toml setup.cfg setup.py p2p/_version.py
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10+ is needed")'
 	$(PYTHON) -m venv $(if $(OTHERS),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[test,lint]'

@@ -1,5 +1,5 @@
-"""How fast the library is: workloads, each beside the calls that it cannot do without.
+"""Benchmarks of the library: workloads, each compared with the calls that it needs at least.
 
-``python -m benchmarks`` runs all of them; README.md says how to read what it prints. Nothing here
-is a test: a machine that is slow fails nothing.
+``python -m benchmarks`` runs all of them; README.md explains the output. These are no tests:
+nothing fails on a slow machine.
 """

@@ -1,4 +1,4 @@
-"""Runs all workloads, prints a table, and writes what was measured as JSON."""
+"""Run all workloads, print a table, and write the measurements as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_JSON = ROOT / "build" / "bench.json"
 
 
 def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
-    """Run everything, and return the samples of each measured time."""
+    """Run all workloads, and return the samples of each measured time."""
     samples: dict[str, list[float]] = {}
 
     def keep(measured: dict[str, float]) -> None:
@@ -37,7 +37,7 @@ def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
         messages = Messages(processes)
         handshakes = Handshakes(processes)
         go_round(codec.measure, messages.measure, handshakes.measure)
-    # Apart, since a network of many nodes is never quite idle.
+    # Separately, since a network of many nodes is never quite idle.
     with ExitStack() as processes:
         pings = Pings(processes)
         if pings.missing:
@@ -52,7 +52,7 @@ def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="PATH",

@@ -1,8 +1,8 @@
 """The frame codec alone: two connection machines in one thread, and no socket.
 
-Beside each direction stands a loop of the bare calls that it needs for a frame: the cipher, the two
-masks, three updates and three digests of Keccak, and snappy. A reader needs one call of the
-cipher more than a writer, because the header has to be opened before the size is known.
+Each direction is compared with a loop of the bare calls that it needs for a frame: the cipher, the
+two masks, three updates and three digests of Keccak, and snappy. A reader needs one call of the
+cipher more than a writer, because the header must be decrypted before the size is known.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from p2p.rlpx import (
 SIZES = (SMALL, MEDIUM, LARGE)
 CAP = Cap("bench", 1)
 CODE = 16
-#: As a session frames and a channel reads: so many bytes at a time.
+#: Bytes at a time, as a session frames and a channel reads.
 BATCH_BYTES = 256 * 1024
 KECCAK_BYTES = 32 * LARGE
 
 
 def machine(key: PrivateKey, remote: PublicKey | None = None) -> Connection:
-    """A machine that offers CAP; it dials if it is given a key to dial."""
+    """Return a machine that offers CAP; it dials if ``remote`` is given."""
     hello = Hello(5, "bench", [CAP], 0, key.public_key.to_bytes())
     return Connection(key, hello, [(CAP, 4)], os.urandom, 0.0, remote=remote)
 
 
 def advance(end: Connection, events: list[Event]) -> bool:
-    """Go on at each pause; returns whether the handshake is complete."""
+    """Continue at each pause. Return whether the handshake is complete."""
     for event in events:
         if isinstance(event, IdentityKnown):
             return advance(end, end.accept_identity(0.0))
@@ -51,7 +51,7 @@ def advance(end: Connection, events: list[Event]) -> bool:
 
 
 def connected_pair() -> tuple[Connection, Connection]:
-    """Two machines that have shaken hands."""
+    """Return two machines after their handshake."""
     ours, theirs = PrivateKey.generate(os.urandom), PrivateKey.generate(os.urandom)
     ends = machine(ours, theirs.public_key), machine(theirs)
     open_ends = 0
@@ -64,7 +64,7 @@ def connected_pair() -> tuple[Connection, Connection]:
 
 
 def measure(scale: Scale) -> dict[str, float]:
-    """Seconds for one message, of each size and direction, of the codec and of its bare calls."""
+    """Return the seconds for a message of each size and direction: codec, and bare calls."""
     seconds = {}
     for size in SIZES:
         count = scale.messages(size)
@@ -81,7 +81,7 @@ def measure(scale: Scale) -> dict[str, float]:
 
 
 def codec(payload: bytes, count: int) -> tuple[float, float]:
-    """Seconds for one message, written and read."""
+    """Return the seconds to write, and to read, one message."""
     sender, receiver = connected_pair()
     batch = [(CODE, payload)] * max(1, BATCH_BYTES // len(payload))
     writing = reading = 0.0
@@ -105,7 +105,7 @@ def codec(payload: bytes, count: int) -> tuple[float, float]:
 
 
 def bare_calls(payload: bytes) -> tuple[Callable[[int], None], Callable[[int], None]]:
-    """Loops over what writing and reading one frame with ``payload`` cannot do without."""
+    """Return loops of the calls that writing, and reading, a frame with ``payload`` needs."""
     block = bytes(snappy.compress_raw(payload))
     header, body = bytes(16), bytes(-(-(1 + len(block)) // 16) * 16)
     frame = header + body
@@ -141,14 +141,14 @@ def bare_calls(payload: bytes) -> tuple[Callable[[int], None], Callable[[int], N
 
 
 def repeat(loop: Callable[[int], None], count: int) -> float:
-    """Seconds for one turn."""
+    """Return the seconds for one turn of a loop."""
     start = perf_counter()
     loop(count)
     return (perf_counter() - start) / count
 
 
 def keccak() -> float:
-    """Seconds in which Keccak takes 1 MiB, when it is given that much at a time."""
+    """Return the seconds of Keccak for 1 MiB, in inputs of that size."""
     data = os.urandom(LARGE)
     update = keccak_hasher().update
     turns = KECCAK_BYTES // LARGE

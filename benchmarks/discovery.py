@@ -1,12 +1,12 @@
-"""Discovery v4: pings answered, what a lookup costs, and what both do to messages between peers.
+"""Discovery v4: pings answered, the cost of a lookup, and messages between peers meanwhile.
 
-Pings come over loopback from another process, from one endpoint and from many; all have proved
-themselves, so that each ping costs its node a signature to check and one to make. go-ethereum's
-node answers the same pings in the same round, in turn with ours.
+Pings come over loopback from another process, from one endpoint and from many; all are proven, so
+that each ping costs the node a signature to recover and one to make. go-ethereum's node answers the
+same pings in the same round, in turn with ours.
 
-A lookup is measured in CPU, not in time: that of the process that looks up, and that of the process
-in which the other nodes of the network are. Beside the first stand the curve operations of the
-packets that it sent and received.
+A lookup is measured in CPU, not in time: that of the process that makes it, and that of the process
+with the other nodes of the network. The first is compared with the curve operations of the packets
+that it sent and received.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from p2p.crypto import PrivateKey, recover
 MANY = 50
 #: Packets a second while messages are sent.
 LOAD_PER_S = 1_000
-#: Turns that the two sides of a ratio take in a round; what blurs one of them blurs both.
+#: Turns of the two sides of a ratio in a round, so that noise affects both sides alike.
 TURNS = 4
 
 
@@ -42,7 +42,7 @@ class Pings:
             self._pingers[f"go ping {count}"] = _pinger(processes, theirs, count)
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Seconds for one ping that was answered."""
+        """Return the seconds for one answered ping."""
         seconds = dict.fromkeys(self._pingers, 0.0)
         pongs = dict.fromkeys(self._pingers, 0)
         for _ in range(TURNS):
@@ -66,7 +66,7 @@ class Lookups:
         self._asker = processes.enter_context(Process("discover", url))
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Seconds of CPU for one lookup."""
+        """Return the seconds of CPU for one lookup."""
         recovery, signature = curve_operations(200)
         before = self._network.ask("cpu")["cpu_s"]
         answer = self._asker.ask("look_up", count=scale.lookups)
@@ -88,7 +88,7 @@ class LoadedMessages:
         self._pinger = _pinger(processes, listener.greeting["url"], 1)
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Seconds for one message, without packets and with; and for one packet answered then."""
+        """Return the seconds for a message without and with packets, and for a packet then."""
         quiet = loaded = flooded = 0.0
         sent = pongs = 0
         count = scale.small // TURNS
@@ -112,7 +112,7 @@ class LoadedMessages:
 
 
 def curve_operations(count: int) -> tuple[float, float]:
-    """Seconds to recover the key of a signature, and to make one."""
+    """Return the seconds to recover the key of a signature, and to make a signature."""
     key, digest = PrivateKey.generate(os.urandom), os.urandom(32)
     signature = key.sign(digest)
     start = perf_counter()

@@ -1,12 +1,13 @@
-"""Connections made and ended, beside the curve operations that a handshake cannot do without.
+"""Connections made and ended, compared with the curve operations that a handshake needs.
 
-A connection is more than its handshake: two sockets, two threads that are started and end, the
-orderly end. The handshake alone, of two machines in one thread, is measured, too.
+A connection is more than its handshake: two sockets, two threads that start and end, the orderly
+end. The handshake alone, of two machines in one thread, is also measured.
 
-Each end of a handshake makes two ephemeral keys (its own, and one to seal its packet), multiplies
-points four times (static, ephemeral, to seal, to open), and signs or recovers once. One connection
-after the other, the two ends take turns, so the operations of both count; with several at a time
-on two cores, only those of the slower end do.
+Each end of a handshake makes two ephemeral keys (its own, and one to encrypt its packet),
+multiplies points four times (static, ephemeral, to encrypt, to decrypt), and signs or recovers
+once. The chosen binding of libsecp256k1 does these, without its classes. With one connection after
+the other, the two ends take turns, so the operations of both count; with several at a time on two
+cores, only those of the slower end do.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from time import perf_counter
 
-import coincurve
-
 from benchmarks.codec import connected_pair
 from benchmarks.node import MAX_LANES
 from benchmarks.process import Process
 from benchmarks.scale import Scale
+from p2p.crypto.backend import secp256k1
 
 
 class Handshakes:
@@ -32,7 +32,7 @@ class Handshakes:
         self._shaker = processes.enter_context(Process("shake", listener.greeting["url"]))
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Seconds for one handshake, and for its curve operations."""
+        """Return the seconds for one handshake, and for its curve operations."""
         initiator, recipient = curve_operations(scale.handshakes)
         return {
             "handshake of machines": time_of(connected_pair, scale.handshakes),
@@ -48,22 +48,21 @@ class Handshakes:
 
 
 def curve_operations(count: int) -> tuple[float, float]:
-    """Seconds of those of one handshake, of the end that dials and of the one that listens."""
+    """Return the seconds for the operations of the dialing, and of the listening end."""
     secret, digest = os.urandom(32), os.urandom(32)
-    key = coincurve.PrivateKey(secret)
-    point = key.public_key
-    signature = key.sign_recoverable(digest, hasher=None)
-    recover = coincurve.PublicKey.from_signature_and_message
-    generate = time_of(lambda: coincurve.PrivateKey(secret).public_key, count)
-    multiply = time_of(lambda: point.multiply(secret), count)
-    sign = time_of(lambda: key.sign_recoverable(digest, hasher=None), count)
-    recovery = time_of(lambda: recover(signature, digest, hasher=None), count)
+    point = secp256k1.public_key(secret)
+    sign_digest = secp256k1.signer(secret)
+    signature = sign_digest(digest)
+    generate = time_of(lambda: secp256k1.public_key(secret), count)
+    multiply = time_of(lambda: secp256k1.agree_once(secret, point), count)
+    sign = time_of(lambda: sign_digest(digest), count)
+    recovery = time_of(lambda: secp256k1.recover(digest, signature), count)
     both = 2 * generate + 4 * multiply
     return both + sign, both + recovery
 
 
 def time_of(operation: Callable[[], object], count: int) -> float:
-    """Seconds for one."""
+    """Return the seconds for one call of ``operation``."""
     start = perf_counter()
     for _ in range(count):
         operation()

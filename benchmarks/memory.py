@@ -1,4 +1,4 @@
-"""What an idle peer costs: how much a listening process grows with peers that say nothing.
+"""Memory of an idle peer: the growth of a listening process with peers that send nothing.
 
 Each peer has a socket, a connection machine, and a thread whose handler waits in ``read_msg``. The
 other ends are in a process of their own. Linux only.
@@ -16,7 +16,7 @@ STATM = Path("/proc/self/statm")
 
 
 def measure(scale: Scale) -> dict[str, float]:
-    """Bytes for one peer, at each number of peers; nothing where the system does not tell."""
+    """Return the bytes for one peer, by the number of peers; empty on systems without STATM."""
     grown: dict[str, float] = {}
     if not STATM.exists():
         return grown

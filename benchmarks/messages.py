@@ -1,8 +1,8 @@
-"""Messages between two processes over loopback, one way and to and fro, with handlers on both ends.
+"""Messages between two processes over loopback, one way and round trips, by handlers on both ends.
 
 One way, the time runs from the first ``write_msg`` of the sender's handler until the receiver's has
-read all messages, found them in order, and said so. The same again while other handlers of the
-receiving or of the sending process compute in pure Python.
+read all messages, checked their order, and confirmed it. The same is measured while other handlers
+of the receiving or of the sending process compute in pure Python.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from benchmarks.process import Process
 from benchmarks.scale import LARGE, MEDIUM, SMALL, Scale
 
-#: How many other handlers compute.
+#: Numbers of other handlers that compute.
 BUSY = (1, 3)
 
 
@@ -24,7 +24,7 @@ class Messages:
         self._dialer = processes.enter_context(Process("dial", listener.greeting["url"]))
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Seconds for one message or round trip."""
+        """Return the seconds for one message or round trip."""
         seconds = {}
         for size in (SMALL, MEDIUM, LARGE):
             seconds[f"one-way {size}"] = self._send(scale.messages(size), size)

@@ -1,20 +1,20 @@
 """One process of a workload: ``python -m benchmarks.node ROLE [ARGUMENT ...]``.
 
-Roles: ``listen`` waits for peers and does what they ask for; ``dial`` connects to a listener and
-sends to it; ``shake`` connects and disconnects; ``crowd`` makes many idle peers. ``discover`` is a
-node of discovery, ``network`` has many of them (:mod:`benchmarks.services`), and ``ping`` asks one
-(:mod:`benchmarks.pinger`). A process says on standard output, in a line of JSON, that it is ready,
+Roles: ``listen`` waits for peers and runs their jobs; ``dial`` connects to a listener and sends to
+it; ``shake`` connects and disconnects; ``crowd`` makes many idle peers. ``discover`` is a node of
+discovery, ``network`` has many of them (:mod:`benchmarks.services`), and ``ping`` pings one
+(:mod:`benchmarks.pinger`). A process writes a line of JSON to standard output when it is ready,
 then answers each line of its standard input with one, and ends with its input.
 
-Between ``dial`` and ``listen`` each job is a conversation of the protocol "bench"::
+Between ``dial`` and ``listen`` each job is an exchange of the protocol "bench"::
 
     dial     BEGIN [job, count, size, busy handlers of the listener]
     listen   READY
     dial     DATA, count times                     listen, for the job "echo": DATA, each at once
     listen   DONE, when all have come in order
 
-The protocols "busy0" to "busy2" stand for a program's other handlers: they compute in pure Python
-while they are told to.
+The protocols "busy0" to "busy2" represent a program's other handlers: they compute in pure Python
+on command.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MAX_PEERS = 1100
 MAX_BUSY = 3
 #: Lanes are nodes of one process that connect at the same time.
 MAX_LANES = 8
-#: Nodes of a lane take turns, so that the other end has time to forget the connection before.
+#: Nodes of a lane take turns, so that the other end has time to forget the previous connection.
 NODES_OF_A_LANE = 2
 CONNECT_TIMEOUT_S = 30.0
 
@@ -57,18 +57,18 @@ Job = Callable[[p2p.MsgReadWriter], dict[str, Any]]
 
 @cache
 def numbers(size: int) -> tuple[bytes, ...]:
-    """What payloads of this size begin with, in turn."""
+    """Return the first bytes of the payloads of this size, in turn."""
     return tuple(number.to_bytes(8, "big") for number in range(1024 if size < 1024 else 16))
 
 
 def payloads(size: int) -> Sequence[bytes]:
-    """Payloads to be sent in turn, each with its number in front; the rest is random."""
+    """Return payloads to send in turn, each with its number in front; the rest is random."""
     rest = os.urandom(size - 8)
     return [number + rest for number in numbers(size)]
 
 
 class BusyHandlers:
-    """Handlers that compute, as many at a time as they are told."""
+    """Handlers that compute, a given number at a time."""
 
     def __init__(self) -> None:
         # guarded by _changed
@@ -78,12 +78,12 @@ class BusyHandlers:
         self._closed = False
 
     def protocols(self) -> list[p2p.Protocol]:
-        """One for each handler."""
+        """Return a protocol for each handler."""
         return [p2p.Protocol(f"busy{i}", 1, 1, partial(self._run, i)) for i in range(MAX_BUSY)]
 
     @contextmanager
     def computing(self, count: int) -> Iterator[None]:
-        """Have ``count`` handlers compute inside the block."""
+        """Let ``count`` handlers compute inside the block."""
         self._want(count)
         try:
             yield
@@ -119,10 +119,10 @@ class BusyHandlers:
 
 
 class Player:
-    """What every process with servers can tell."""
+    """Base class of the roles with servers."""
 
     def cpu(self) -> dict[str, Any]:
-        """The seconds of CPU of this process until now, user and system."""
+        """Return the seconds of CPU of this process until now, user and system."""
         return {"cpu_s": time.process_time()}
 
 
@@ -143,7 +143,7 @@ class Listener(Player):
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()
-        self.greeting = {"url": self._server.self().url}
+        self.greeting = {"url": self._server.self.url}
 
     def close(self) -> None:
         self._busy.close()
@@ -157,7 +157,7 @@ class Listener(Player):
         return {"arrivals": self._arrivals}
 
     def memory(self) -> dict[str, Any]:
-        """The bytes of this process that are in memory, before and after garbage is collected."""
+        """Return the resident bytes of this process, before and after garbage collection."""
         before = resident_bytes()
         gc.collect()
         return {"uncollected_bytes": before, "rss_bytes": resident_bytes()}
@@ -183,7 +183,7 @@ def resident_bytes() -> int:
 
 
 def receive(rw: p2p.MsgReadWriter, count: int, size: int) -> None:
-    """Read ``count`` messages; each must be the one that comes next."""
+    """Read ``count`` messages, and check their order."""
     read_msg = rw.read_msg
     for number in islice(cycle(numbers(size)), count):
         payload = read_msg().payload
@@ -198,7 +198,7 @@ def echo(rw: p2p.MsgReadWriter, count: int) -> None:
 
 
 class Dialer(Player):
-    """The end that sends, from within its handler."""
+    """The end that sends, in its handler."""
 
     def __init__(self, url: str) -> None:
         self.greeting: dict[str, Any] = {}
@@ -220,7 +220,7 @@ class Dialer(Player):
         return self._do(partial(self._send, count, size, busy_here, busy_there))
 
     def ping_pong(self, count: int, size: int) -> Any:
-        """Send messages to and fro, and return the seconds of each round trip that matter."""
+        """Make round trips, and return the seconds of all, the median and the 99th percentile."""
         return self._do(partial(self._ping_pong, count, size))
 
     def _do(self, job: Job) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Dialer(Player):
         while (job := self._jobs.get()) is not None:
             try:
                 self._results.put(job(rw))
-            except Exception as error:  # it is raised where the job was asked for
+            except Exception as error:  # raised in the caller of the job
                 self._results.put(error)
 
     def _send(
@@ -265,20 +265,20 @@ class Dialer(Player):
 
 
 def begin(rw: p2p.MsgReadWriter, job: str, count: int, size: int, busy: int) -> None:
-    """Agree with the listener on what comes."""
+    """Agree with the listener on a job."""
     p2p.send_items(rw, BEGIN, job, count, size, busy)
     p2p.expect_msg(rw, READY)
 
 
 def server(protocols: Sequence[p2p.Protocol]) -> p2p.Server:
-    """A server that only dials."""
+    """Return a server that only dials."""
     return p2p.Server(
         private_key=p2p.generate_key(), name="dialer", max_peers=10, protocols=protocols
     )
 
 
 class Shaker(Player):
-    """Nodes that connect and disconnect; several connect at the same time, each by itself."""
+    """Nodes that connect and disconnect, several of them at the same time in lanes."""
 
     def __init__(self, url: str) -> None:
         self.greeting: dict[str, Any] = {}
@@ -320,8 +320,8 @@ class Shaker(Player):
                     break
                 try:
                     peer = one.connect(self._node, CONNECT_TIMEOUT_S)
-                except p2p.RefusedByPeer as error:
-                    # Its end of the connection before has not gone yet: not counted.
+                except p2p.errors.RefusedByPeer as error:
+                    # Its end of the previous connection is not closed yet: not counted.
                     if error.reason is not p2p.DiscReason.ALREADY_CONNECTED:
                         raise
                     refusals += 1
@@ -334,7 +334,7 @@ class Shaker(Player):
 
 
 class Crowd:
-    """Peers that do nothing, made of bare connection machines so that many fit into a process."""
+    """Idle peers, made of bare connection machines so that many fit into a process."""
 
     def __init__(self, url: str) -> None:
         self.greeting: dict[str, Any] = {}
@@ -346,7 +346,7 @@ class Crowd:
             sock.close()
 
     def grow(self, count: int) -> dict[str, Any]:
-        """Connect until there are ``count``."""
+        """Connect until there are ``count`` peers."""
         while len(self._sockets) < count:
             self._sockets.append(self._join())
         return {"count": count}
@@ -377,7 +377,7 @@ ROLES: dict[str, Callable[..., Any]] = {
 
 
 def main(role: str, *args: str) -> None:
-    """Play a role until the input ends."""
+    """Run a role until the input ends."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     player = ROLES[role](*args)

@@ -1,10 +1,10 @@
-"""The load on a discovery node: pings that were signed before, and pongs that are counted.
+"""The load on a discovery node: pings signed in advance, and a count of the pongs.
 
-Runs in a process of its own (a role of :mod:`benchmarks.node`) and costs little besides the node
-that it asks: a datagram sent and one received for each ping. All pings differ. Before the
-first, each endpoint proves itself, so that a ping is answered with a pong and nothing else.
+It runs in a process of its own (a role of :mod:`benchmarks.node`) and costs little compared with
+the node: a datagram sent and one received for each ping. All pings differ. Before the first, each
+endpoint is proven, so that a ping is answered with a pong and nothing else.
 
-An endpoint is a key and a socket. It answers the pings that come to it while a job is done.
+An endpoint is a key and a socket. It answers the pings that it gets during a job.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any
 
 import p2p
 from p2p.crypto import PrivateKey
-from p2p.discover.v4wire import (
+from p2p.discover.v4.wire import (
     MAX_PACKET_SIZE,
-    Endpoint,
+    TYPE_OFFSET,
     PacketType,
     Ping,
     Pong,
@@ -32,23 +32,23 @@ from p2p.discover.v4wire import (
     encode,
 )
 from p2p.enode import Node
+from p2p.netutil import NodeEndpoint
 
-#: Pings on the way at a time, of all endpoints together: as many as fit any receive buffer.
+#: Pings in flight at a time, of all endpoints together: as many as fit any receive buffer.
 WINDOW = 64
-#: How long no pong comes until those on the way count as lost, seconds.
+#: Seconds without a pong after which pings in flight count as lost.
 PATIENCE_S = 1.0
-#: Pings signed for a flood; after the last comes the first again, which costs the node the same.
+#: Pings signed for a flood; they are repeated after the last, which costs the node the same.
 FLOOD_PINGS = 2000
-#: How often an endpoint tries to prove itself.
+#: Attempts of an endpoint to prove itself.
 PROOF_TRIES = 5
-#: How long the pings stay valid, seconds; each has an expiration of its own from there on.
+#: Shortest validity of the pings, in seconds; each has an expiration of its own beyond it.
 VALID_S = 3600
 
-_TYPE_OFFSET = 97
 
 
 class Asker:
-    """One endpoint, and the node that it asks."""
+    """One endpoint, and the node that it pings."""
 
     def __init__(self, node: Node) -> None:
         to = node.udp_endpoint
@@ -57,17 +57,17 @@ class Asker:
         self.socket.connect((str(to.ip), to.port))
         self.socket.setblocking(False)
         self._key = PrivateKey.generate(os.urandom)
-        self._here = Endpoint(to.ip, self.socket.getsockname()[1], 0)
-        self._there = Endpoint(to.ip, to.port, node.tcp)
+        self._here = NodeEndpoint(to.ip, self.socket.getsockname()[1], 0)
+        self._there = NodeEndpoint(to.ip, to.port, node.tcp)
 
     def sign(self, count: int) -> list[bytes]:
-        """So many pings, all different."""
+        """Return ``count`` signed pings, all different."""
         first = int(time.time()) + VALID_S
         pings = (Ping(4, self._here, self._there, first + number, 1) for number in range(count))
         return [encode(self._key, ping)[0] for ping in pings]
 
     def prove(self) -> None:
-        """Ping the node and answer its ping. Raises RuntimeError when it does not ping back."""
+        """Ping the node and answer its ping. Raises RuntimeError if it does not ping back."""
         for _ in range(PROOF_TRIES):
             self.socket.send(self.sign(1)[0])
             deadline = time.monotonic() + PATIENCE_S
@@ -77,16 +77,16 @@ class Asker:
         raise RuntimeError("the node does not ping back")
 
     def receive(self) -> tuple[int, int]:
-        """Read what has come; returns the numbers of pongs, and of pings that were answered."""
+        """Read all datagrams. Return the numbers of pongs, and of pings that were answered."""
         pongs = pings = 0
         while True:
             try:
                 data = self.socket.recv(MAX_PACKET_SIZE)
             except (BlockingIOError, ConnectionRefusedError):
                 return pongs, pings
-            if data[_TYPE_OFFSET] == PacketType.PONG:
+            if data[TYPE_OFFSET] == PacketType.PONG:
                 pongs += 1
-            elif data[_TYPE_OFFSET] == PacketType.PING:
+            elif data[TYPE_OFFSET] == PacketType.PING:
                 self._answer(decode(data))
                 pings += 1
 
@@ -96,7 +96,7 @@ class Asker:
 
 
 class Pinger:
-    """Endpoints that ask one node."""
+    """Endpoints that ping one node."""
 
     def __init__(self, url: str, count: str) -> None:
         node = p2p.parse_node(url)
@@ -118,7 +118,7 @@ class Pinger:
         return ping(self._askers, max(1, count // len(self._askers)))
 
     def start_flood(self, per_second: int) -> dict[str, Any]:
-        """Send pings of the first endpoint at that rate, whatever comes back, until stop_flood."""
+        """Send pings of the first endpoint at a constant rate until :meth:`stop_flood`."""
         asker = self._askers[0]
         self._flood_pings = self._flood_pings or asker.sign(FLOOD_PINGS)
         self._flood = Flood(asker, self._flood_pings, per_second)
@@ -126,19 +126,19 @@ class Pinger:
         return {}
 
     def stop_flood(self) -> dict[str, Any]:
-        """Returns the numbers of pings and of pongs, and the seconds."""
+        """End the flood. Return the numbers of pings and of pongs, and the seconds."""
         flood, self._flood = self._flood, None
         assert flood is not None
         return flood.stop()
 
 
 def ping(askers: Sequence[Asker], each: int) -> dict[str, Any]:
-    """Have each endpoint send its pings, a share of WINDOW at a time."""
+    """Let each endpoint send its pings, a share of WINDOW at a time."""
     waiting = {asker.socket.fileno(): (asker, deque(asker.sign(each))) for asker in askers}
     share = max(1, WINDOW // len(askers))
     poll = select.poll()
     for asker in askers:
-        asker.receive()  # what came late
+        asker.receive()  # late datagrams
         poll.register(asker.socket, select.POLLIN)
     pongs = on_the_way = 0
     start = time.perf_counter()
@@ -161,7 +161,7 @@ def ping(askers: Sequence[Asker], each: int) -> dict[str, Any]:
 
 
 def send(asker: Asker, datagrams: deque[bytes], count: int) -> int:
-    """Send at most ``count``; returns how many."""
+    """Send at most ``count`` datagrams. Return their number."""
     count = min(count, len(datagrams))
     for _ in range(count):
         asker.socket.send(datagrams.popleft())
@@ -184,7 +184,7 @@ class Flood(threading.Thread):
         self._seconds = 0.0
 
     def stop(self) -> dict[str, Any]:
-        """End it. Returns what has been done."""
+        """End the thread. Return the numbers of pings and of pongs, and the seconds."""
         self._ended.set()
         self.join()
         return {"sent": self._sent, "pongs": self._pongs, "seconds": self._seconds}

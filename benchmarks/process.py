@@ -1,4 +1,4 @@
-"""Starts the processes of a workload, and talks with them in lines of JSON.
+"""The processes of a workload: their start, and commands to them in lines of JSON.
 
 A :class:`Process` is one of ours, a :class:`GoNode` is go-ethereum's.
 """
@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,16 +34,16 @@ class Child:
             raise
 
     def ask(self, do: str, **arguments: object) -> dict[str, Any]:
-        """Have it do something, and return its answer. Raises RuntimeError if it has failed."""
+        """Run a command in the process, and return its answer. Raises RuntimeError on failure."""
         return self._ask(do, arguments, ANSWER_TIMEOUT_S)
 
     def abort(self) -> None:
-        """End it at once."""
+        """Kill the process at once."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Let it end, or make it."""
+        """Close its input and wait; kill it if it does not end."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
         stdin.close()
@@ -58,12 +57,7 @@ class Child:
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _ask(self, do: str, arguments: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
@@ -84,7 +78,7 @@ class Child:
         return answer
 
     def _has_said(self, stdout: IO[bytes], timeout_s: float) -> bool:
-        """Wait until it has said something, at most so long; returns whether it has."""
+        """Wait at most ``timeout_s`` for output. Return whether there is any."""
         return bool(select.select([stdout], [], [], timeout_s)[0])
 
 
@@ -102,7 +96,7 @@ class Process(Child):
 class GoNode(Child):
     """A node of go-ethereum with discovery, the peer of the interoperability tests.
 
-    Its greeting has its URL as "enode". What it tells later is read and thrown away.
+    Its greeting has its URL as "enode". Its later output is read and discarded.
     """
 
     PROGRAM = ROOT / "build" / "interop" / "go-peer"
@@ -113,7 +107,7 @@ class GoNode(Child):
         self._drain.start()
 
     def close(self) -> None:
-        """Let it end, or make it."""
+        """Close its input and wait; kill it if it does not end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._drain.join(END_TIMEOUT_S)

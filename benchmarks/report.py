@@ -1,8 +1,8 @@
-"""The figures of a run: what is shown of what was measured, beside what, and what is aimed at.
+"""The figures of a run: the lines of the table, their references and their aims.
 
 Workloads give seconds (or bytes) for one message, one handshake, one peer; each figure is the
-median over the rounds. A ratio compares within one round, so that a machine that is slow for a
-while is so for both, and the median is taken of that.
+median over the rounds. A ratio compares within one round, so that a slow phase of the machine
+affects both sides, and the median is taken of the ratios.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from benchmarks.discovery import LOAD_PER_S, MANY
 from benchmarks.messages import BUSY
 from benchmarks.node import MAX_LANES
 from benchmarks.scale import LARGE, MEDIUM, SMALL
-from p2p.crypto import BACKEND
+from p2p.crypto import BACKEND, SECP256K1_BACKEND
 
-LIBRARIES = ("coincurve", "cramjam", "cryptography", "pycryptodome", "rlp", "safe-pysha3")
+LIBRARIES = (
+    *("coincurve", "btclib-secp256k1"),
+    *("cramjam", "cryptography", "pycryptodome", "rlp", "safe-pysha3"),
+)
 
 Samples = Mapping[str, Sequence[float]]
 
@@ -32,9 +35,9 @@ Samples = Mapping[str, Sequence[float]]
 class Row:
     """A line of the table: a measured time or size, in another unit.
 
-    ``limits`` are the times that the measured one cannot be below; the ratio is the part of the
-    rate which they allow that was reached. ``aim`` is the least that it shall be; without limits it
-    is the most that the figure shall be. A limit that was not measured gives no ratio.
+    ``limits`` are lower bounds of the measured time; the ratio is the reached part of the rate that
+    they allow. ``aim`` is the smallest acceptable ratio; without limits it is the largest
+    acceptable figure. A limit that was not measured gives no ratio.
     """
 
     name: str
@@ -80,7 +83,7 @@ def kibibytes(size_bytes: float) -> float:
 
 
 def rows(crowds: Sequence[int]) -> list[Row]:
-    """All lines, in their order."""
+    """Return all lines, in their order."""
     codec = tuple(f"codec {way} {SMALL}" for way in ("write", "read"))
     table = []
     for size, text in ((SMALL, "100 bytes"), (MEDIUM, "64 KiB"), (LARGE, "1 MiB")):
@@ -129,7 +132,8 @@ def rows(crowds: Sequence[int]) -> list[Row]:
             Row("  go-ethereum", go, "pings/s", per_second),
         ]
     table += [
-        Row("lookup, CPU of who asks", "lookup", "ms", milliseconds, ("lookup curve operations",)),
+        Row("lookup, CPU of the asking node", "lookup", "ms", milliseconds,
+            ("lookup curve operations",)),
         Row("lookup, CPU of all others", "lookup of others", "ms", milliseconds),
         Row(f"one way, {LOAD_PER_S:,} packets/s", "loaded one-way", "messages/s", per_second,
             ("quiet one-way",), 0.75),
@@ -143,12 +147,12 @@ def rows(crowds: Sequence[int]) -> list[Row]:
 
 
 def figures(samples: Samples, table: Sequence[Row]) -> list[Figure]:
-    """The figures of all lines that were measured."""
+    """Return the figures of all measured lines."""
     return [figure(samples, row) for row in table if row.key in samples]
 
 
 def figure(samples: Samples, row: Row) -> Figure:
-    """One line's."""
+    """Return the figure of one line."""
     measured = samples[row.key]
     value = row.convert(statistics.median(measured))
     ratio = None
@@ -166,7 +170,7 @@ def figure(samples: Samples, row: Row) -> Figure:
 
 
 def table_text(shown: Sequence[Figure], names: Sequence[str]) -> str:
-    """The table, to be printed with characters of one width."""
+    """Return the table as text for a fixed-width font."""
     lines = [f"{'workload':34}{'figure':>12}  {'unit':14}{'ratio':>6}  {'aim':8}ok"]
     for one, name in zip(shown, names, strict=True):
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
@@ -181,7 +185,7 @@ def table_text(shown: Sequence[Figure], names: Sequence[str]) -> str:
 
 
 def document(shown: Sequence[Figure], samples: Samples) -> dict[str, Any]:
-    """What is written as JSON: the figures, what they were made of, and where."""
+    """Return the JSON document: figures, samples, versions and machine."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -190,6 +194,7 @@ def document(shown: Sequence[Figure], samples: Samples) -> dict[str, Any]:
         "cpu": cpu_model(),
         "p2p": p2p.__version__,
         "crypto_backend": BACKEND,
+        "secp256k1_backend": SECP256K1_BACKEND,
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "figures": [asdict(one) for one in shown],
         "samples": {key: list(values) for key, values in samples.items()},
@@ -204,7 +209,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def cpu_model() -> str:
-    """The processor's name, where the system tells."""
+    """Return the number and the name of the processors, if the system has them."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,14 +1,13 @@
 """The RLP codec beside the ``rlp`` package: ``python -m benchmarks.rlp``.
 
-Common shapes are decoded and encoded by both, in turns of some milliseconds, so that whatever else
-the machine does hits both. Times are of the processor, the figures medians over the turns, and a
-ratio is the median of the ratios of each pair of turns. Of the package's ways to do it, the one is
-taken that was fastest: with the sedes that gives the same types where there are several, bare for
-byte strings.
+Common shapes are decoded and encoded by both, in turns of some milliseconds, so that other load of
+the machine affects both. Times are of the processor, the figures medians over the turns, and a
+ratio is the median of the ratios of each pair of turns. The package is used in its fastest way:
+with the sedes that gives the same types for several of them, bare for byte strings.
 
-Then payloads as only a hostile peer sends them, up to the largest message: how long it takes until
-they are refused or decoded, and the peak of memory. The package has no limits; it is timed on
-1/64 of such a payload, and its figure says what 64 times as much would take.
+Then there are payloads as only a hostile peer sends them, up to the largest message: the time until
+they are refused or decoded, and the peak of memory. The package has no limits; it is timed on 1/64
+of such a payload, and its figure is 64 times that time.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from rlp.sedes import List, big_endian_int, binary, text
 from p2p.codec import MAX_ITEMS, decode, encode, encode_list
 from p2p.errors import DecodeError
 
-#: The least that the package's time shall be of ours, and the most that hostile payloads may take.
+#: Smallest acceptable ratio of the package's time to ours, and longest time for hostile payloads.
 AIM_RATIO = 3.0
 AIM_HOSTILE_S = 0.3
-#: A turn takes about so long, so that many of them find the machine in the same mood.
+#: Length of a turn, short enough for many turns under the same load of the machine.
 TURN_S = 0.004
 TURNS = 200
 LARGEST = 2**24 - 1
@@ -62,7 +61,7 @@ class SedesStatus(rlp.Serializable):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Shape:
-    """What both do: our call, and the package's."""
+    """The same work as a call of ours and of the package."""
 
     name: str
     ours: Call
@@ -71,7 +70,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Beside:
-    """Seconds for one call of ours and of the package, and how many times as fast ours is."""
+    """Seconds for one call of ours and of the package, and their ratio."""
 
     name: str
     ours_s: float
@@ -81,7 +80,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Payload:
-    """A hostile payload, made for a size in bytes, and what it is decoded as."""
+    """A hostile payload, made for a size in bytes, and the type for its decoding."""
 
     name: str
     make: Callable[[int], bytes]
@@ -91,7 +90,7 @@ class Payload:
 
 @dataclass(frozen=True)
 class Hostile:
-    """What a payload costs: seconds, bytes at the peak, and what the package would take."""
+    """Cost of a payload: seconds, bytes at the peak, and the seconds of the package."""
 
     name: str
     aim_s: float | None
@@ -102,7 +101,7 @@ class Hostile:
 
 
 def shapes() -> list[Shape]:
-    """The common shapes, each way."""
+    """Return the common shapes, for decoding and encoding."""
     fields = ("foo", 1, "bar", 100_000, "baz")
     kind, sedes = tuple[str, int, str, int, str], List([text, big_endian_int] * 2 + [text])
     hashes = [bytes([number]) * 32 for number in range(200)]
@@ -138,7 +137,7 @@ def beside(shape: Shape, turns: int = TURNS, turn_s: float = TURN_S) -> Beside:
 
 
 def seconds(call: Call, count: int) -> float:
-    """Seconds of processor time for one of ``count`` calls."""
+    """Return the seconds of processor time for one of ``count`` calls."""
     start = thread_time()
     for _ in range(count):
         call()
@@ -146,12 +145,12 @@ def seconds(call: Call, count: int) -> float:
 
 
 def crowd(item: bytes, size: int) -> bytes:
-    """A list of about ``size`` bytes of the same item."""
+    """Return a list of about ``size`` bytes of the same item."""
     return encode_list([item * ((size - 16) // len(item))])
 
 
 def payloads() -> list[Payload]:
-    """What hostile peers send, each made for a size."""
+    """Return the hostile payloads."""
     return [
         Payload("empty lists", lambda size: crowd(b"\xc0", size)),
         Payload("one-byte strings", lambda size: crowd(b"\x01", size)),
@@ -200,7 +199,7 @@ def _package(data: bytes) -> None:
 
 
 def table(rows: Sequence[Beside], hostiles: Sequence[Hostile]) -> str:
-    """What is printed."""
+    """Return the tables as text."""
     lines = [f"{'':<50}{'ours':>10}{'package':>12}{'ratio':>8}  aim"]
     lines += [
         f"{row.name:<50}{row.ours_s * 1e6:>7.2f} us{row.package_s * 1e6:>9.2f} us{row.ratio:>8.2f}"
@@ -220,7 +219,7 @@ def _line(row: Hostile) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rlp", description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS, help=f"for each shape ({TURNS})")
     parser.add_argument("--size", type=int, default=LARGEST, metavar="BYTES",

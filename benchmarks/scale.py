@@ -1,6 +1,6 @@
-"""How much each workload does: the sizes of a full run, a quick one, and one that only runs.
+"""Sizes of the workloads in a full and in a quick run.
 
-A run goes through all workloads ``rounds`` times, so that what a machine does meanwhile hits all of
+A run goes through all workloads ``rounds`` times, so that other load of the machine affects all of
 them alike. Counts are those of one round.
 """
 
@@ -15,9 +15,11 @@ LARGE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Scale:
-    """Messages, handshakes, peers, and what discovery does. The number of messages with busy
-    handlers is apart: they are slower, and must last for many turns of the interpreter lock all the
-    same."""
+    """Numbers of messages, handshakes, peers, and requests of discovery.
+
+    ``busy`` is the number of messages with busy handlers. These are slower, but must last for many
+    switches of the interpreter lock.
+    """
 
     rounds: int
     small: int
@@ -32,7 +34,7 @@ class Scale:
     nodes: int = 50
 
     def messages(self, size_bytes: int) -> int:
-        """How many messages of this size a round sends."""
+        """Return the number of messages of this size in a round."""
         return {SMALL: self.small, MEDIUM: self.medium, LARGE: self.large}[size_bytes]
 
 

@@ -1,7 +1,8 @@
 """Discovery nodes of ours, alone or many in a process (roles of :mod:`benchmarks.node`).
 
-They are what a server has: the service on its own thread and UDP socket, a signed record that
-follows what others say, and a node database, here in memory. They never ask for the time.
+They are like those of a server: the service on its own thread and UDP socket, a signed record that
+is updated by the statements of others, and a node database, here in memory. They never ask a time
+server.
 """
 
 from __future__ import annotations
@@ -15,37 +16,38 @@ from typing import Any
 import p2p
 from p2p.clock import SystemClock
 from p2p.crypto import PrivateKey
-from p2p.discover.service import UDPv4
+from p2p.discover.v4.udpv4 import UDPv4
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.net import bind_udp
-from p2p.netutil import IPTracker
 
 HOST = "127.0.0.1"
 TARGET_SIZE = 64
-#: Lookups until most nodes are known, and have proved themselves to each other.
+#: Lookups until most nodes are known and proven to each other.
 WARM_UP_LOOKUPS = 1
 
 
 def start_service(stack: ExitStack, *bootnodes: Node) -> UDPv4:
-    """A node on a free port, stopped with ``stack``."""
+    """Start a node on a free port; ``stack`` stops it."""
     key = PrivateKey.generate(os.urandom)
     database = stack.enter_context(NodeDB())
-    local = LocalNode(key, database, clock=SystemClock(), new_tracker=IPTracker)
+    local = LocalNode(key, database, clock=SystemClock())
     sock = bind_udp(HOST, 0)
     local.set_fallback_ip(HOST)
     local.set_fallback_udp(sock.getsockname()[1])
-    service = UDPv4(key, local, sock, store=database, bootnodes=bootnodes, ntp_server=None)
+    service = UDPv4(
+        key, sock, local=local, store=database, bootnodes=bootnodes, ntp_server=None
+    )
     return stack.enter_context(service)
 
 
 class Service:
-    """One node; ``bootnode`` is the URL of one of the network that it is to know."""
+    """One node; ``bootnode`` is the URL of its bootnode, if it has one."""
 
     def __init__(self, *bootnode: str) -> None:
         self._stack = ExitStack()
         nodes = [p2p.parse_node(url) for url in bootnode]
         self._service = start_service(self._stack, *nodes)
-        self.greeting = {"url": self._service.self().url}
+        self.greeting = {"url": self._service.self.url}
         for _ in range(WARM_UP_LOOKUPS if nodes else 0):
             self._service.lookup(os.urandom(TARGET_SIZE))
 
@@ -53,7 +55,7 @@ class Service:
         self._stack.close()
 
     def look_up(self, count: int) -> dict[str, Any]:
-        """Look up random targets; returns the seconds of CPU of this process, and the packets."""
+        """Look up random targets. Return the seconds of CPU of this process, and the packets."""
         before = self._packets()
         start = time.process_time()
         for _ in range(count):
@@ -73,8 +75,8 @@ class Network:
     def __init__(self, count: str) -> None:
         self._stack = ExitStack()
         first = start_service(self._stack)
-        self.greeting = {"url": first.self().url}
-        rest = [start_service(self._stack, first.self()) for _ in range(int(count) - 1)]
+        self.greeting = {"url": first.self.url}
+        rest = [start_service(self._stack, first.self) for _ in range(int(count) - 1)]
         with ThreadPoolExecutor(len(rest)) as pool:
             list(pool.map(lambda service: service.lookup(os.urandom(TARGET_SIZE)), rest))
 
@@ -82,5 +84,5 @@ class Network:
         self._stack.close()
 
     def cpu(self) -> dict[str, Any]:
-        """The seconds of CPU of this process until now."""
+        """Return the seconds of CPU of this process until now."""
         return {"cpu_s": time.process_time()}

@@ -1,4 +1,4 @@
-"""Twenty nodes that know one, and find the others.
+"""Twenty nodes that know one node and find the others.
 
     $ python examples/bootstrap.py
     20 nodes, bootnode ...
@@ -9,10 +9,10 @@
       ...  127.0.0.1:...        alive   ... checks  since ...
     ...
 
-Each node is a real server on a port of its own, all in this one process. All are given the URL of
-the first, the bootnode, and nothing else. They ask it for neighbors, then those for theirs
-(docs/explanation/discovery.md), and dial whom they find until their slots are filled. At the end
-the last node shows its table: who it knows, by distance, and whether they answer.
+Each node is a real server on a port of its own, all in this one process. Each gets only the URL of
+the first node, the bootnode. They ask it for neighbors, then ask the neighbors for theirs
+(docs/explanation/discovery.md), and dial the nodes that they find until their slots are filled. At
+the end the last node prints its table: the nodes it knows, by distance, and whether they answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATIENCE_S = 120.0
 
 
 def hello(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
-    """Stay connected, and say nothing."""
+    """Stay connected, and send nothing."""
     for _ in rw:
         pass
 
@@ -47,18 +47,18 @@ def new_server(number: int, bootnodes: list[p2p.Node]) -> p2p.Server:
 
 def wait_for_neighbors(server: p2p.Server, deadline: float) -> None:
     """Return when the server's table has enough nodes."""
-    assert server.discovery is not None
-    with server.discovery.subscribe_events() as changes:
-        while len(server.discovery.nodes()) < ENOUGH:
+    assert server.discovery_v4 is not None
+    with server.discovery_v4.subscribe_events() as changes:
+        while len(server.discovery_v4.nodes()) < ENOUGH:
             changes.get(timeout=max(0.0, deadline - time.monotonic()))
 
 
 def wait_for_peer(server: p2p.Server, deadline: float) -> p2p.Peer:
     """Return the server's first peer."""
     with server.subscribe_events() as events:
-        while not server.peers():
+        while not server.peers:
             events.get(timeout=max(0.0, deadline - time.monotonic()))
-    return server.peers()[0]
+    return server.peers[0]
 
 
 def main() -> None:
@@ -70,8 +70,8 @@ def main() -> None:
         bootnode = running.enter_context(new_server(0, []))
         servers = [bootnode]
         for number in range(1, arguments.nodes):
-            servers.append(running.enter_context(new_server(number, [bootnode.self()])))
-        print(f"{len(servers)} nodes, bootnode {bootnode.self().url}", flush=True)
+            servers.append(running.enter_context(new_server(number, [bootnode.self])))
+        print(f"{len(servers)} nodes, bootnode {bootnode.self.url}", flush=True)
 
         deadline = time.monotonic() + PATIENCE_S
         for server in servers:
@@ -81,8 +81,8 @@ def main() -> None:
         last = servers[-1]
         peer = wait_for_peer(last, deadline)
         print(f"{last.config.name} has its first peer: {peer.name}", flush=True)
-        assert last.discovery is not None
-        print(last.discovery.table(), flush=True)
+        assert last.discovery_v4 is not None
+        print(last.discovery_v4.table(), flush=True)
 
 
 if __name__ == "__main__":

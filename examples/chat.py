@@ -1,6 +1,6 @@
-"""A chat of any number of nodes: each line typed goes to all peers.
+"""A chat of any number of nodes: each typed line goes to all peers.
 
-Ann waits for others::
+Ann waits for other nodes::
 
     $ python examples/chat.py --name ann
     ann is at enode://...@127.0.0.1:...
@@ -15,8 +15,8 @@ and Bob, in another terminal, with Ann's URL::
     * ann is here
     ann: hello bob
 
-Ctrl-D or Ctrl-C ends it. It shows how the main thread talks to peers whose handlers run in threads
-of their own: it keeps their read-writers, which any thread may use.
+Ctrl-D or Ctrl-C ends it. In this example the main thread writes to peers whose handlers run in
+threads of their own: it keeps their read-writers, which any thread may use.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ import p2p
 
 
 class Room:
-    """The peers that are here now. Any thread may call any method."""
+    """The connected peers. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writers: dict[p2p.Peer, p2p.MsgReadWriter] = {}  # guarded by _lock
 
     def handle(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
-        """Run for each peer, in a thread of its own, for as long as the peer is here."""
+        """Handle a peer, in a thread of its own, until it leaves."""
         with self._lock:
             self._writers[peer] = rw
         show(f"* {peer.name} is here")
@@ -50,26 +50,26 @@ class Room:
             show(f"* {peer.name} has left")
 
     def say(self, line: str) -> None:
-        """Send a line to everyone."""
+        """Send a line to all peers."""
         with self._lock:
             writers = list(self._writers.values())
         for rw in writers:  # not under the lock: a send waits while a peer is slow to read
             try:
                 p2p.send_items(rw, 0, line)
             except p2p.PeerDisconnected:
-                pass  # gone in this moment; its handler says so
+                pass  # it has just left; its handler reports that
 
 
 def printable(text: str) -> str:
-    """Text from a peer without what could move the cursor or colour the terminal.
+    """Return text of a peer without control characters for the terminal.
 
-    ``peer.name`` is safe to show as it is; what a peer sends is the program's own affair.
+    ``peer.name`` is safe to print as it is; the program itself must escape message contents.
     """
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def show(line: str) -> None:
-    print(line + "\n", end="", flush=True)  # in one piece: other threads print, too
+    print(line + "\n", end="", flush=True)  # one write, because other threads print, too
 
 
 def main() -> None:
@@ -91,9 +91,9 @@ def main() -> None:
     )
     try:
         with server:
-            show(f"{args.name} is at {server.self().url}")
+            show(f"{args.name} is at {server.self.url}")
             for node in args.connect:
-                server.add_peer(node)  # dials it now, and again whenever it is lost
+                server.add_peer(node)  # dials it now, and again after each loss
             for line in sys.stdin:
                 room.say(line.rstrip("\n"))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Run both halves of foo_bar.py, as two processes, and show what they print.
+"""Run both ends of foo_bar.py, as two processes, and show their output.
 
 ::
 
@@ -22,6 +22,8 @@ TIMEOUT_S = 30.0
 
 
 def main() -> int:
+    # A shell makes its background jobs ignore Ctrl-C, and their children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, str(FOO_BAR)]
     with subprocess.Popen([*command, "listen"], stdout=subprocess.PIPE, text=True) as listener:
         assert listener.stdout is not None

@@ -1,4 +1,4 @@
-"""Foo and bar: the smallest whole program, as two processes that talk to each other.
+"""Foo and bar: the smallest complete program, as two processes that talk to each other.
 
 One node listens. The other dials it and sends "foo"; the first answers "bar". In a terminal::
 
@@ -11,19 +11,18 @@ and, with the URL of the first line, in a second one::
     $ python examples/foo_bar.py dial "enode://...@127.0.0.1:..."
     listener says bar
 
-The listener goes on until Ctrl-C. Both ends run the protocol "MyProtocol", version 1, which has one
+The listener runs until Ctrl-C. Both ends have the protocol "MyProtocol", version 1, which has one
 message: code 0, with a text.
 """
 
 from __future__ import annotations
 
 import argparse
-import queue
 import sys
-from collections.abc import Callable
 
 import p2p
 
+NAME, VERSION, LENGTH = "MyProtocol", 1, 1
 TIMEOUT_S = 10.0
 
 
@@ -41,58 +40,44 @@ def main() -> None:
 
 
 def listen(port: int) -> None:
-    """Answer every node that says foo, until Ctrl-C."""
+    """Answer every node that sends "foo", until Ctrl-C."""
+    server = p2p.Server(
+        private_key=p2p.generate_key(),  # a new identity each time
+        name="listener",
+        max_peers=10,
+        listen_addr=f"127.0.0.1:{port}",
+        protocols=[p2p.Protocol(name=NAME, version=VERSION, length=LENGTH, run=answer)],
+    )
     try:
-        with new_server("listener", f"127.0.0.1:{port}", answer) as server:
-            print(server.self().url, flush=True)
+        with server:
+            print(server.self.url, flush=True)
             server.wait()
     except KeyboardInterrupt:
-        pass  # how one ends this program; the server has stopped by now
+        pass  # the usual end of this program; the server has stopped by now
 
 
 def answer(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
-    """Run for each peer, in a thread of its own; when it returns, the peer is disconnected."""
+    """Handle a peer, in a thread of its own. The return disconnects the peer."""
     for msg in rw:  # blocks; ends when the peer leaves
         (text,) = msg.decode(tuple[str])
         print(f"{peer.name} says {text}", flush=True)
         if text == "foo":
-            p2p.send_items(rw, 0, "bar")
+            rw.send_items(0, "bar")
 
 
 def dial(node: p2p.Node) -> None:
-    """Say foo to a node and print what it says."""
-    # Handlers run in threads. A queue carries the answer from there to here.
-    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def ask(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
-        p2p.send_items(rw, 0, "foo")
-        (text,) = rw.read_msg(timeout=TIMEOUT_S).decode(tuple[str])
-        answers.put(f"{peer.name} says {text}")
-
-    with new_server("dialer", None, ask) as server:
-        try:
-            server.connect(node, timeout=TIMEOUT_S)
-            print(answers.get(timeout=TIMEOUT_S))
-        except p2p.ConnectError as error:
-            sys.exit(f"cannot connect: {error}")
-        except queue.Empty:
-            sys.exit("no answer")
-
-
-def new_server(
-    name: str,
-    listen_addr: str | None,
-    handler: Callable[[p2p.Peer, p2p.MsgReadWriter], None],
-) -> p2p.Server:
-    """A server that runs our one protocol. A node without an address only dials."""
-    protocol = p2p.Protocol(name="MyProtocol", version=1, length=1, run=handler)
-    return p2p.Server(
-        private_key=p2p.generate_key(),  # a new identity each time
-        name=name,
-        max_peers=10,
-        listen_addr=listen_addr,
-        protocols=[protocol],
-    )
+    """Send "foo" to a node and print its answer."""
+    try:
+        with p2p.connect(
+            node, name=NAME, version=VERSION, length=LENGTH, node_name="dialer", timeout=TIMEOUT_S
+        ) as rw:  # leaving the block ends the connection
+            rw.send_items(0, "foo")
+            (text,) = rw.read_msg(timeout=TIMEOUT_S).decode(tuple[str])
+            print(f"{rw.peer.name} says {text}")
+    except p2p.ConnectError as error:
+        sys.exit(f"cannot connect: {error}")
+    except (p2p.Timeout, p2p.PeerDisconnected) as error:
+        sys.exit(f"no answer: {error}")
 
 
 if __name__ == "__main__":

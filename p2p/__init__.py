@@ -1,29 +1,40 @@
 """devp2p for threads: the peer-to-peer stack of Ethereum behind a blocking API.
 
-A program names its protocols, starts a :class:`Server`, and each peer runs the program's own loop
-of ``read_msg`` and ``write_msg``. The names are those of go-ethereum's ``p2p`` package in
-snake_case. Only what is imported here is public.
+A program defines its protocols and starts a :class:`Server`, which runs the program's handler for
+each peer, a loop of ``read_msg`` and ``write_msg``. To talk to a single node, call :func:`connect`.
+The names are those of go-ethereum's ``p2p`` package in snake_case.
+
+The public names are those in ``__all__`` here and in these modules:
+
+================  ==================================================================
+`p2p.errors`      every exception, in one tree
+`p2p.enode`       nodes: iterators and mixes of them, distances, our own node
+`p2p.discover`    discovery: types of ``Server.discovery_v4``
+`p2p.rlp`         encode and decode RLP
+`p2p.eth`         fork identifiers: nodes of the same Ethereum chain
+`p2p.networks`    the public Ethereum networks: forks, bootstrap nodes, node lists
+`p2p.testing`     tools for tests of programs; import it explicitly
+`p2p.sim`         a network of discovery nodes in memory; import it explicitly
+================  ==================================================================
 """
 
 from __future__ import annotations
 
+from p2p import discover as discover
+from p2p import enode as enode
+from p2p import errors as errors
+from p2p import eth as eth
+from p2p import networks as networks
+from p2p import rlp as rlp
 from p2p._version import __version__
-from p2p.attempts import DialAttempt
-from p2p.clock import Clock, SimulatedClock, SystemClock
-from p2p.config import Dialer
+from p2p.client import ClientReadWriter, connect
+from p2p.config import Config, Dialer
 from p2p.crypto import PrivateKey, PublicKey
-from p2p.discover.event import NodeAdded, NodeRemoved
-from p2p.discover.service import UDPv4
-from p2p.discover.view import TableView
+from p2p.dial.attempts import DialAttempt
 from p2p.enode import (
-    FairMix,
     Node,
     NodeID,
-    NodeIterator,
-    cycle_nodes,
-    filter_nodes,
     generate_key,
-    iter_nodes,
     load_key,
     load_or_generate_key,
     parse_node,
@@ -31,152 +42,78 @@ from p2p.enode import (
 )
 from p2p.enr import Record
 from p2p.errors import (
-    AlreadyConnected,
-    AlreadyDialing,
-    CodeOutOfRange,
-    CompressionError,
+    ArgumentError,
     ConfigError,
     ConnectError,
-    ConnectionLost,
-    CrowdedNetwork,
     DecodeError,
-    DialRefused,
-    DialStep,
-    DialTimeout,
     Disconnect,
     DiscReason,
     EncodeError,
-    FrameError,
-    HandshakeError,
-    HandshakeFailed,
-    HelloError,
-    InvalidIdentity,
-    InvalidKey,
-    InvalidMessageCode,
     InvalidNode,
-    IsSelf,
-    LocalProtocolError,
     LoopCrashed,
-    MessageTooLarge,
-    NameNotResolved,
-    NetRestricted,
-    NodeDBError,
-    NodeNotFound,
-    NoEndpoint,
-    NoSharedCapability,
     P2PError,
-    PacketError,
     PeerDisconnected,
     PipeClosed,
-    ReadTimeout,
-    RecentlyDialed,
-    RefusedByPeer,
     RemoteProtocolError,
-    RemoteTimeout,
-    ServerStateError,
     ServerStopped,
-    Throttled,
-    TooManyPeers,
-    UnexpectedIdentity,
+    Timeout,
     UnexpectedMessage,
-    Unreachable,
-    WrongIdentity,
 )
-from p2p.events import PeerEvent, Subscription
+from p2p.feed import Subscription
 from p2p.message import Msg, MsgReadWriter, expect_msg, send, send_items
-from p2p.netutil import Netlist
-from p2p.peer import Peer
-from p2p.pipe import MsgPipe, msg_pipe
+from p2p.netutil import Endpoint, Netlist
+from p2p.peers.event import PeerEvent
+from p2p.peers.peer import Peer, ProtocolReadWriter
+from p2p.peers.traffic import CapCounters, PeerCounters
 from p2p.protocol import Protocol
 from p2p.rlpx import Cap
 from p2p.server import Server
 
 __all__ = [
-    "AlreadyConnected",
-    "AlreadyDialing",
+    "ArgumentError",
     "Cap",
-    "Clock",
-    "CodeOutOfRange",
-    "CompressionError",
+    "CapCounters",
+    "ClientReadWriter",
+    "Config",
     "ConfigError",
     "ConnectError",
-    "ConnectionLost",
-    "CrowdedNetwork",
     "DecodeError",
     "DialAttempt",
-    "DialRefused",
-    "DialStep",
-    "DialTimeout",
     "Dialer",
     "DiscReason",
     "Disconnect",
     "EncodeError",
-    "FairMix",
-    "FrameError",
-    "HandshakeError",
-    "HandshakeFailed",
-    "HelloError",
-    "InvalidIdentity",
-    "InvalidKey",
-    "InvalidMessageCode",
+    "Endpoint",
     "InvalidNode",
-    "IsSelf",
-    "LocalProtocolError",
     "LoopCrashed",
-    "MessageTooLarge",
     "Msg",
-    "MsgPipe",
     "MsgReadWriter",
-    "NameNotResolved",
-    "NetRestricted",
     "Netlist",
-    "NoEndpoint",
-    "NoSharedCapability",
     "Node",
-    "NodeAdded",
-    "NodeDBError",
     "NodeID",
-    "NodeIterator",
-    "NodeNotFound",
-    "NodeRemoved",
     "P2PError",
-    "PacketError",
     "Peer",
+    "PeerCounters",
     "PeerDisconnected",
     "PeerEvent",
     "PipeClosed",
     "PrivateKey",
     "Protocol",
+    "ProtocolReadWriter",
     "PublicKey",
-    "ReadTimeout",
-    "RecentlyDialed",
     "Record",
-    "RefusedByPeer",
     "RemoteProtocolError",
-    "RemoteTimeout",
     "Server",
-    "ServerStateError",
     "ServerStopped",
-    "SimulatedClock",
     "Subscription",
-    "SystemClock",
-    "TableView",
-    "Throttled",
-    "TooManyPeers",
-    "UDPv4",
-    "UnexpectedIdentity",
+    "Timeout",
     "UnexpectedMessage",
-    "Unreachable",
-    "WrongIdentity",
     "__version__",
-    "cycle_nodes",
+    "connect",
     "expect_msg",
-    "filter_nodes",
     "generate_key",
-    "iter_nodes",
     "load_key",
     "load_or_generate_key",
-    "msg_pipe",
     "parse_node",
     "save_key",
     "send",

@@ -1,65 +1,113 @@
-"""Time as a thing that can be passed in: the machine's clock, or one that a test moves.
+"""Clocks as arguments: the system's clock, or one that a test moves.
 
-Durations and deadlines are float seconds on the monotonic scale; wall-clock values end in
-``_unix``. Any thread may read a clock. Loops ask it how long to sleep, so that a simulated clock
-wakes them when it is moved and never makes them wait in real time.
+Durations and deadlines are float seconds on the monotonic scale; names of wall-clock values end in
+``_unix``. Any thread may read a clock. Loops get the time to sleep from it, so that a simulated
+clock wakes them when it is moved and never makes them wait in real time.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from p2p.errors import ConfigError
+from p2p.arguments import NUMBER, check_type, wrong, wrong_type
 
 # Threads wait no longer than threading.TIMEOUT_MAX, which is 49 days on some systems.
 _MAX_WAIT_S = threading.TIMEOUT_MAX / 2
 
 
-def checked_timeout(timeout: object) -> float | None:
-    """A caller's time-out as seconds that a thread can wait; None (or infinity) is without end.
+def checked_timeout(timeout: object, name: str = "timeout") -> float | None:
+    """Return a caller's timeout in seconds that a thread can wait; None, or infinity, is no limit.
 
-    What is negative is no time at all. Raises ConfigError for what is no number.
+    Negative counts as 0. Raises ArgumentError for anything but a number; ``name`` is that of the
+    argument.
     """
     if timeout is None or timeout == math.inf:
         return None
-    if not isinstance(timeout, (int, float)) or timeout != timeout:
-        raise ConfigError(f"timeout: wanted a number of seconds, not {timeout!r}")
+    if not isinstance(timeout, NUMBER) or isinstance(timeout, bool):
+        raise wrong_type(name, timeout, "a number of seconds")
+    if timeout != timeout:
+        raise wrong(name, timeout, "a number of seconds")
     return float(min(timeout, _MAX_WAIT_S))
 
 
-def finite_timeout(timeout: object) -> float:
-    """The same for a time-out that has to have an end."""
-    seconds = checked_timeout(timeout)
-    if seconds is None:
-        raise ConfigError(f"timeout: wanted a finite number of seconds, not {timeout!r}")
+def finite_timeout(timeout: object, name: str = "timeout") -> float:
+    """Return the same for a timeout that must be finite. Raises ArgumentError for None, too."""
+    seconds = checked_timeout(timeout, name)
+    if seconds is not None:
+        return seconds
+    error = wrong_type if timeout is None else wrong
+    raise error(name, timeout, "a finite number of seconds")
+
+
+def nonnegative_timeout(timeout: object, name: str = "timeout") -> float:
+    """Return the same for one that must be from 0 up. Raises ArgumentError if negative, too."""
+    seconds = finite_timeout(timeout, name)
+    if seconds < 0:
+        raise wrong(name, timeout, "at least 0 seconds")
     return seconds
 
 
+def _check_finite(name: str, value: object, wanted: str) -> None:
+    """Raise ArgumentError unless the value is a finite number; ``wanted`` describes it."""
+    check_type(name, value, NUMBER, wanted)
+    assert isinstance(value, NUMBER)
+    if not abs(value) <= sys.float_info.max:
+        raise wrong(name, value, f"{wanted}, finite")
+
+
+class Deadline:
+    """The end of a wait in real time, ``timeout_s`` seconds from now; None is no limit."""
+
+    __slots__ = ("_when",)
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._when = None if timeout_s is None else time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left, at least 0; None for no limit."""
+        return None if self._when is None else max(0.0, self._when - time.monotonic())
+
+    def left_at_least(self, least_s: float) -> float:
+        """Seconds that are left, but ``least_s`` at least; the deadline has an end."""
+        assert self._when is not None
+        return max(least_s, self._when - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self._when is not None and time.monotonic() >= self._when
+
+
 class Clock(Protocol):
-    """What the package asks of a clock."""
+    """Interface of a clock, as the package uses it."""
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards, from an arbitrary start."""
+        """Return seconds that never go backwards, from an arbitrary start."""
 
     def time_unix(self) -> float:
-        """Seconds since 1970, as the wall clock has them; may jump."""
+        """Return the seconds since 1970 by the wall clock, which may jump."""
 
     def sleep_for(self, deadline: float) -> float | None:
-        """How long a loop may sleep, in real seconds, if it is to wake at ``deadline``."""
+        """Return the real seconds that a loop may sleep to wake at ``deadline``.
+
+        None: until it is woken by a function given to :meth:`on_advance`.
+        """
 
     def on_advance(self, wake: Callable[[], None]) -> None:
-        """Have ``wake`` called, from any thread, whenever time is moved by hand."""
+        """Call ``wake``, from any thread, whenever the time is moved by a test."""
 
     def off_advance(self, wake: Callable[[], None]) -> None:
-        """Forget a function given to :meth:`on_advance`."""
+        """Remove a function given to :meth:`on_advance`."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system's clock."""
 
     monotonic = staticmethod(time.monotonic)
     time_unix = staticmethod(time.time)
@@ -68,10 +116,17 @@ class SystemClock:
         return max(0.0, deadline - time.monotonic())
 
     def on_advance(self, wake: Callable[[], None]) -> None:
-        """Nothing: this clock is never moved by hand."""
+        """Do nothing: this clock is never moved by a test."""
 
     def off_advance(self, wake: Callable[[], None]) -> None:
-        """Nothing: see :meth:`on_advance`."""
+        """Do nothing, as :meth:`on_advance` does."""
+
+    def __repr__(self) -> str:
+        return "SystemClock()"
+
+
+#: The default clock; it has no state.
+SYSTEM_CLOCK = SystemClock()
 
 
 class SimulatedClock:
@@ -81,6 +136,8 @@ class SimulatedClock:
     """
 
     def __init__(self, start: float = 1000.0, start_unix: float = 1_600_000_000.0) -> None:
+        _check_finite("start", start, "a number of seconds")
+        _check_finite("start_unix", start_unix, "a number of seconds since 1970")
         self._lock = threading.Lock()
         # guarded by _lock
         self._elapsed = 0.0
@@ -107,11 +164,18 @@ class SimulatedClock:
             self._wakers = [other for other in self._wakers if other != wake]
 
     def advance(self, seconds: float) -> None:
-        """Move both scales forward and wake every loop that runs on this clock."""
+        """Move both scales forward by ``seconds``, and wake every loop that uses this clock.
+
+        Raises ArgumentError for anything but a finite number from 0 up. Any thread.
+        """
+        _check_finite("seconds", seconds, "a number of seconds")
         if seconds < 0:
-            raise ValueError("a clock does not go backwards")
+            raise wrong("seconds", seconds, "at least 0: a clock does not go backwards")
         with self._lock:
             self._elapsed += seconds
             wakers = list(self._wakers)
         for wake in wakers:
             wake()
+
+    def __repr__(self) -> str:
+        return f"<SimulatedClock at {self.monotonic():g} s>"

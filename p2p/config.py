@@ -1,126 +1,114 @@
-"""The options of a server, checked when they are given and fixed from then on.
+"""The options of a server: checked on construction, then fixed.
 
-Each wrong option is refused here, by name, with what was given and what is wanted, so that no
-thread meets it later. What may be written in several ways is brought into one form: sequences
-become tuples, ``net_restrict`` a ``Netlist``, a 0 that stands for a default that default. The text
-of an error never holds the private key, whatever it was given as.
+The error for a wrong option has its name, the given value and the wanted one, so that no thread
+gets a wrong option later. Options with several forms are normalized: sequences become tuples,
+``net_restrict`` a ``Netlist``, a 0 that means the default that default. The text of an error never
+contains the private key, in any form.
 
-It does not own what the options do; see :class:`p2p.Server`. Nothing is opened or resolved. Any
-thread may read a configuration.
+The options are documented in :class:`p2p.Server`, which takes them by :func:`takes_options`. This
+module opens and resolves nothing. Any thread may read a configuration.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
+import math
 import os
-import reprlib
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from typing import Protocol as Interface
 
-from p2p.admission import DEFAULT_DIAL_RATIO, max_dialed_conns, max_inbound_conns
-from p2p.clock import Clock, SystemClock
+from p2p.arguments import (
+    NUMBER,
+    check_function,
+    check_int,
+    check_type,
+    of_options,
+    wrong,
+    wrong_type,
+)
+from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.crypto import PrivateKey
+from p2p.dnsdisc.client import MAX_TREES
+from p2p.dnsdisc.entry import parse_link
+from p2p.dnsdisc.resolver import check_installed
 from p2p.enode import Node
-from p2p.enr import Record
-from p2p.errors import ConfigError, EncodeError, InvalidNode
-from p2p.netutil import Netlist, split_listen_addr
+from p2p.enr import MAX_SEQ, Record
+from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
+from p2p.netutil import IPNetwork, Netlist, OwnNetworks, split_listen_addr
 from p2p.protocol import Protocol
-from p2p.rlpx.base import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
+from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
 
-#: Connections that may be in their handshake, inbound and dialed ones each.
+#: Limit on connections in their handshake, for inbound and for dialed ones each.
 DEFAULT_MAX_PENDING_PEERS = 50
 
-#: What stands for the option nobody gave.
-_MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
+#: One of this many peers is dialed.
+DEFAULT_DIAL_RATIO = 3
 
-#: Entries of our record that are not for protocols: what we are, and where.
+#: Seconds before a node is dialed again. A little more than the remote's inbound throttle: in a
+#: small network every second attempt would otherwise be closed without a Disconnect.
+DEFAULT_REDIAL_PAUSE_S = 35.0
+#: Limits of ``redial_pause_s``: a host that refuses connections must not be dialed in a loop.
+MIN_REDIAL_PAUSE_S = 0.1
+MAX_REDIAL_PAUSE_S = 1e9
+
+#: Prefix length of the largest network that can have one owner, by IP version. A larger one, such
+#: as 0.0.0.0/0 in ``net_restrict`` for "IPv4 only", must not lift the limits for foreign nodes.
+_LARGEST_OWN = {4: 8, 6: 7}
+
+#: Entries of our record that the program must not set: identity and endpoints.
 _OWN_ENTRIES = frozenset(("id", "secp256k1", "ip", "ip6", "tcp", "tcp6", "udp", "udp6"))
 
-#: What is asked of a clock.
-_CLOCK_METHODS = ("monotonic", "time_unix", "sleep_for", "on_advance", "off_advance")
-
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 60
+#: The methods of a clock, each with its arguments.
+_CLOCK_METHODS: dict[str, tuple[str, ...]] = {
+    "monotonic": (),
+    "time_unix": (),
+    "sleep_for": ("deadline",),
+    "on_advance": ("wake",),
+    "off_advance": ("wake",),
+}
 
 
 class Dialer(Interface):
-    """What opens outbound connections in place of the server's own connector."""
+    """Connector for outbound connections, in place of the server's own."""
 
     def dial(self, node: Node, timeout_s: float) -> socket.socket:
         """Return a connected stream socket to ``node``, or raise OSError.
 
-        It may block, but not longer than ``timeout_s`` seconds. It runs in a thread of its own.
+        It may block for up to ``timeout_s`` seconds. Each call runs in its own thread.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All options of a server. Raises :class:`ConfigError` for each one that is wrong or missing.
+    """Options of a server, checked and fixed; :class:`p2p.Server` documents each of them.
 
-    ``private_key``
-        The node's key; ``generate_key()`` makes one.
-    ``name``
-        What the node calls itself in its hello.
-    ``max_peers``
-        Peers at most; trusted nodes come on top.
-    ``max_pending_peers``
-        Connections in their handshake at most, inbound and dialed ones each; 0 stands for 50.
-    ``dial_ratio``
-        One of this many peers is dialed, the rest is for inbound; 0 stands for 3.
-    ``static_nodes``
-        Nodes to keep connected.
-    ``trusted_nodes``
-        Nodes that may connect although there are ``max_peers`` peers.
-    ``net_restrict``
-        The networks to talk to, as a ``Netlist`` or as text ("10.0.0.0/8, fd00::/8"); None: all.
-    ``protocols``
-        The sub-protocols to offer, no name and version twice.
-    ``listen_addr``
-        "host:port" or ":port" to listen on, port 0 for any; None: do not listen. A host name is
-        looked up by ``start``.
-    ``discovery_v4``
-        Find and be found by discovery v4; None: if the server listens.
-    ``no_discovery``
-        Neither look for nodes nor answer those who do, whatever ``discovery_v4`` says.
-    ``bootstrap_nodes``
-        Nodes to begin with when no others are known. Host names are looked up by ``start``.
-    ``node_database``
-        The file in which known nodes are kept over restarts, and the number of our record; one
-        for each server. None: in memory.
-    ``disc_addr``
-        "host:port" or ":port" for discovery's UDP, if not that of ``listen_addr``; as there.
-    ``discovery_version``
-        The version in discovery pings: 4, but some networks use numbers of their own.
-    ``dialer``
-        Opens outbound connections in place of the server's own connector.
-    ``no_dial``
-        Dial no node.
-    ``enable_msg_events``
-        Tell subscribers of peer events of each message, too.
-    ``logger``
-        Where the server logs; None: the loggers below "p2p".
-    ``clock``
-        What the server reads the time from.
-    ``accept_pre_eip8``
-        Accept inbound handshakes in the form that was used before EIP-8.
+    This is the only list of them: the server takes its keywords and their defaults from here.
+    Raises ConfigError, which names the option, for a wrong one.
     """
 
-    private_key: PrivateKey = field(default=_MISSING, repr=False)
-    name: str = _MISSING
-    max_peers: int = _MISSING
+    private_key: PrivateKey = field(repr=False)
+    name: str
+    max_peers: int
     max_pending_peers: int = DEFAULT_MAX_PENDING_PEERS
     dial_ratio: int = DEFAULT_DIAL_RATIO
     static_nodes: Sequence[Node] = ()
     trusted_nodes: Sequence[Node] = ()
     net_restrict: Netlist | str | None = None
+    own_networks: Netlist | str | None = None
+    redial_pause_s: float = DEFAULT_REDIAL_PAUSE_S
     protocols: Sequence[Protocol] = ()
     listen_addr: str | None = None
     discovery_v4: bool | None = None
+    discovery_v5: bool | None = None
     no_discovery: bool = False
     bootstrap_nodes: Sequence[Node] = ()
+    bootstrap_nodes_v5: Sequence[Node] | None = None
+    dns_discovery: Sequence[str] = ()
     node_database: str | os.PathLike[str] | None = None
     disc_addr: str | None = None
     discovery_version: int = 4
@@ -128,31 +116,41 @@ class Config:
     no_dial: bool = False
     enable_msg_events: bool = False
     logger: logging.Logger | None = None
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = SYSTEM_CLOCK
     accept_pre_eip8: bool = False
 
+    @of_options()
     def __post_init__(self) -> None:
         _check_private_key(self.private_key)
-        _check_type("name", self.name, str, "a str")
+        self._check_name()
         self._check_numbers()
         self._check_nodes()
         self._check_network()
         self._check_protocols()
         self._check_discovery()
+        self._check_dns()
         for option in ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"):
-            _check_type(option, getattr(self, option), bool, "True or False")
+            check_type(option, getattr(self, option), bool, "True or False")
         if self.logger is not None:
-            _check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
+            check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         self._check_clock()
 
     @property
     def netlist(self) -> Netlist | None:
-        """``net_restrict`` in its one form."""
+        """``net_restrict`` as a Netlist, or None."""
         return None if isinstance(self.net_restrict, str) else self.net_restrict
 
     @property
+    def _own(self) -> OwnNetworks:
+        """The networks that limits do not apply to."""
+        if isinstance(self.own_networks, Netlist):
+            return OwnNetworks(self.own_networks)
+        restricted = self.netlist or Netlist()
+        return OwnNetworks(Netlist(tuple(filter(_is_of_one_owner, restricted.networks))))
+
+    @property
     def listen_endpoint(self) -> tuple[str | None, int] | None:
-        """``listen_addr`` as host (None: every address) and port, or None for not to listen."""
+        """``listen_addr`` as host (None: every address) and port, or None: do not listen."""
         return None if self.listen_addr is None else split_listen_addr(self.listen_addr)
 
     @property
@@ -161,103 +159,204 @@ class Config:
         return None if self.disc_addr is None else split_listen_addr(self.disc_addr)
 
     @property
+    def runs_v4(self) -> bool:
+        """Whether discovery v4 runs."""
+        return self._runs(self.discovery_v4)
+
+    @property
+    def runs_v5(self) -> bool:
+        """Whether discovery v5 runs."""
+        return self._runs(self.discovery_v5)
+
+    @property
     def discovers(self) -> bool:
-        """Whether discovery is to run."""
-        wanted = self.listen_addr is not None if self.discovery_v4 is None else self.discovery_v4
-        return wanted and not self.no_discovery
+        """Whether any discovery runs."""
+        return self.runs_v4 or self.runs_v5
+
+    def _runs(self, wanted: bool | None) -> bool:
+        listens = self.listen_addr is not None
+        return not self.no_discovery and (listens if wanted is None else wanted)
 
     @property
     def max_dialed_conns(self) -> int:
-        """How many peers may be ones that the server found and dialed by itself."""
-        return max_dialed_conns(self.max_peers, self.dial_ratio, self.no_dial)
+        """Maximum number of peers that the server dials on its own.
+
+        ``max_peers / dial_ratio``, but at least one; 0 with ``no_dial`` or without any peers.
+        """
+        if self.no_dial or self.max_peers == 0:
+            return 0
+        return max(1, self.max_peers // self.dial_ratio)
 
     @property
     def max_inbound_conns(self) -> int:
-        """How many peers may be ones that dialed us."""
-        return max_inbound_conns(self.max_peers, self.dial_ratio, self.no_dial)
+        """Maximum number of inbound peers: the slots that :attr:`max_dialed_conns` leaves.
+
+        A single slot is for both kinds, since either of two nodes may dial the other. A ratio of 1
+        leaves none.
+        """
+        if self.max_peers == 1 and self.dial_ratio != 1:
+            return 1
+        return self.max_peers - self.max_dialed_conns
 
     def _set(self, option: str, value: object) -> None:
-        object.__setattr__(self, option, value)  # the way around frozen; only before anyone reads
+        object.__setattr__(self, option, value)  # bypasses frozen, during construction only
+
+    def _check_name(self) -> None:
+        check_type("name", self.name, str, "a str")
+        if not self.name or not self.name.isprintable():
+            # rlpx.md, Hello: "a human-readable string".
+            raise wrong("name", self.name, "printable text, the name of the node for people")
 
     def _check_numbers(self) -> None:
         for option in ("max_peers", "max_pending_peers", "dial_ratio"):
-            value = getattr(self, option)
-            if type(value) is not int or value < 0:
-                raise _wrong(option, value, "an int of at least 0")
+            check_int(option, getattr(self, option), 0, math.inf, "an int of at least 0")
         self._set("max_pending_peers", self.max_pending_peers or DEFAULT_MAX_PENDING_PEERS)
         self._set("dial_ratio", self.dial_ratio or DEFAULT_DIAL_RATIO)
+        pause = self.redial_pause_s
+        wanted = f"seconds, from {MIN_REDIAL_PAUSE_S} to {MAX_REDIAL_PAUSE_S:g}"
+        check_type("redial_pause_s", pause, NUMBER, wanted)
+        if not MIN_REDIAL_PAUSE_S <= pause <= MAX_REDIAL_PAUSE_S:
+            raise wrong("redial_pause_s", pause, wanted)
 
     def _check_nodes(self) -> None:
-        for option in ("static_nodes", "trusted_nodes", "bootstrap_nodes"):
+        options = ["static_nodes", "trusted_nodes", "bootstrap_nodes"]
+        if self.bootstrap_nodes_v5 is not None:
+            options.append("bootstrap_nodes_v5")
+        for option in options:
             nodes = _as_tuple(option, getattr(self, option), "a list of nodes")
             for node in nodes:
                 _check_node(option, node)
             self._set(option, nodes)
-        for option in ("static_nodes", "bootstrap_nodes"):
-            for node in getattr(self, option):
-                check_has_key(option, node)
 
     def _check_network(self) -> None:
-        if isinstance(self.net_restrict, str):
-            if not self.net_restrict.strip(" ,"):  # of a variable that is not set, perhaps
-                wanted = "at least one network, or None for all"
-                raise _wrong("net_restrict", self.net_restrict, wanted)
-            self._set("net_restrict", _named("net_restrict", Netlist.parse, self.net_restrict))
-        elif self.net_restrict is not None:
-            wanted = 'a Netlist, text such as "10.0.0.0/8, fd00::/8", or None'
-            _check_type("net_restrict", self.net_restrict, Netlist, wanted)
+        self._check_netlist("net_restrict", "at least one network, or None for all")
+        self._check_netlist("own_networks", "at least one network, or None")
+        if isinstance(self.own_networks, Netlist):
+            for network in self.own_networks.networks:
+                if not _is_of_one_owner(network):
+                    wanted = "networks of one owner, each a /8 at most (IPv6: /7)"
+                    raise wrong("own_networks", str(network), wanted)
         if self.listen_addr is not None:
             wanted = 'text such as ":30303" or "127.0.0.1:0", or None'
-            _check_type("listen_addr", self.listen_addr, str, wanted)
+            check_type("listen_addr", self.listen_addr, str, wanted)
             _named("listen_addr", split_listen_addr, self.listen_addr)
-        if self.dialer is not None and not callable(getattr(self.dialer, "dial", None)):
-            raise _wrong("dialer", self.dialer, "an object with dial(node, timeout_s), or None")
+        if self.dialer is not None:
+            dial = getattr(self.dialer, "dial", None)
+            if not callable(dial):
+                wanted = "an object with dial(node, timeout_s), or None"
+                raise wrong_type("dialer", self.dialer, wanted)
+            check_function("dialer.dial", dial, "node", "timeout_s")
+
+    def _check_netlist(self, option: str, wanted: str) -> None:
+        value = getattr(self, option)
+        if isinstance(value, str):
+            if not value.strip(" ,"):  # perhaps from a variable that is not set
+                raise wrong(option, value, wanted)
+            self._set(option, _named(option, Netlist.parse, value))
+        elif value is not None:
+            wanted = 'a Netlist, text such as "10.0.0.0/8, fd00::/8", or None'
+            check_type(option, value, Netlist, wanted)
 
     def _check_clock(self) -> None:
         lacking = [m for m in _CLOCK_METHODS if not callable(getattr(self.clock, m, None))]
         if lacking:
             wanted = f"a clock such as SystemClock(), with {', '.join(lacking)}"
-            raise _wrong("clock", self.clock, wanted)
+            raise wrong_type("clock", self.clock, wanted)
+        for method, arguments in _CLOCK_METHODS.items():
+            check_function(f"clock.{method}", getattr(self.clock, method), *arguments)
 
     def _check_discovery(self) -> None:
-        if self.discovery_v4 is not None:
-            _check_type("discovery_v4", self.discovery_v4, bool, "True, False or None")
+        for option in ("discovery_v4", "discovery_v5"):
+            check_type(option, getattr(self, option), (bool, type(None)), "True, False or None")
         if self.disc_addr is not None:
             wanted = 'text such as ":30303" or "127.0.0.1:0", or None'
-            _check_type("disc_addr", self.disc_addr, str, wanted)
+            check_type("disc_addr", self.disc_addr, str, wanted)
             _named("disc_addr", split_listen_addr, self.disc_addr)
         if self.node_database is not None:
             wanted = "a path, or None for memory"
-            _check_type("node_database", self.node_database, (str, os.PathLike), wanted)
+            check_type("node_database", self.node_database, (str, os.PathLike), wanted)
         version = self.discovery_version
-        if type(version) is not int or not 0 <= version < 2**32:
-            raise _wrong("discovery_version", version, "an int from 0 up")
-        for node in self.bootstrap_nodes:
-            if node.udp == 0 or (node.udp_endpoint is None and not node.hostname):
-                raise ConfigError(
-                    f"bootstrap_nodes: {node.id.short} has no address or no UDP port, so nobody "
-                    "can ask it"
-                )
+        check_int("discovery_version", version, 0, 2**32 - 1, "an int from 0 up")
+        for option in ("bootstrap_nodes", "bootstrap_nodes_v5"):
+            for node in getattr(self, option) or ():
+                if node.udp == 0 or (node.udp_endpoint is None and not node.hostname):
+                    raise ConfigError(
+                        f"{option}: {node.id.short} has no address or no UDP port, so it "
+                        "cannot be asked"
+                    )
+
+    def _check_dns(self) -> None:
+        wanted = 'a list of URLs such as "enrtree://<key>@<domain>"'
+        urls = _as_tuple("dns_discovery", self.dns_discovery, wanted)
+        for url in urls:
+            check_type("dns_discovery", url, str, wanted)
+            _named("dns_discovery", parse_link, url)
+        if len(urls) > MAX_TREES:
+            raise wrong("dns_discovery", len(urls), f"at most {MAX_TREES} lists")
+        if urls:
+            check_installed()
+        self._set("dns_discovery", urls)
 
     def _check_protocols(self) -> None:
         protocols = _as_tuple("protocols", self.protocols, "a list of p2p.Protocol")
         for protocol in protocols:
-            _check_type("protocols", protocol, Protocol, "a list of p2p.Protocol")
+            check_type("protocols", protocol, Protocol, "a list of p2p.Protocol")
         self._set("protocols", protocols)
         _check_duplicates(protocols)
         _check_hello(self.name, protocols)
         _check_record(self.private_key, protocols)
 
 
-def check_has_key(option: str, node: Node) -> None:
-    """Raise ConfigError for a node that cannot be dialed because it has no public key."""
-    try:
-        _ = node.public_key
-    except InvalidNode as error:
-        raise ConfigError(
-            f"{option}: {error}, and without it the handshake cannot be encrypted; wanted an "
-            "enode URL or a signed record"
-        ) from None
+_P = ParamSpec("_P")
+_S = TypeVar("_S")
+
+
+def takes_options(
+    config: Callable[_P, Config],
+) -> Callable[[Callable[[_S, Config], None]], Callable[Concatenate[_S, _P], None]]:
+    """Make an ``__init__`` with a Config parameter take the arguments of ``config`` instead.
+
+    Editors, type checkers, ``help`` and ``inspect.signature`` see these arguments with their types,
+    without a second list of them.
+    """
+    options = inspect.signature(config)
+
+    def decorate(init: Callable[[_S, Config], None]) -> Callable[Concatenate[_S, _P], None]:
+        own = next(iter(inspect.signature(init).parameters.values()))
+        signature = inspect.Signature(
+            [own, *options.parameters.values()], return_annotation=options.return_annotation
+        )
+
+        @wraps(init)
+        def init_with_options(self: _S, /, *args: _P.args, **given: _P.kwargs) -> None:
+            try:
+                signature.bind(self, *args, **given)
+            except TypeError as error:  # an error of config would name another function
+                raise TypeError(f"{init.__qualname__}() {error}") from None
+            init(self, config(*args, **given))
+
+        hints = {name: option.annotation for name, option in options.parameters.items()}
+        init_with_options.__annotations__ = {**hints, "return": None}
+        init_with_options.__signature__ = signature  # type: ignore[attr-defined]
+        del init_with_options.__wrapped__  # its module does not have the names in the annotations
+        return init_with_options
+
+    return decorate
+
+
+def checked_entry_key(key: str) -> str:
+    """Return the key of an entry of our record, if the program may set it.
+
+    Raises ArgumentError for an entry that the server itself makes.
+    """
+    check_type("key", key, str, 'text such as "eth"')
+    if key in _OWN_ENTRIES:
+        raise wrong("key", key, "an entry that the server does not make itself")
+    return key
+
+
+def _is_of_one_owner(network: IPNetwork) -> bool:
+    return network.prefixlen >= _LARGEST_OWN[network.version]
 
 
 def _check_private_key(key: object) -> None:
@@ -267,15 +366,18 @@ def _check_private_key(key: object) -> None:
     if isinstance(key, (bytes, bytearray, memoryview)):
         wanted = "a PrivateKey; PrivateKey.from_bytes(data) makes one of 32 bytes"
     elif isinstance(key, str):
-        wanted = "a PrivateKey; PrivateKey.from_bytes(bytes.fromhex(text)) makes one of hex digits"
-    given = "nothing" if key is _MISSING else type(key).__name__  # never the value: it is a secret
-    raise ConfigError(f"private_key: wanted {wanted}; got {given}")
+        wanted = (
+            "a PrivateKey; load_key(path) reads a key file, and "
+            "PrivateKey.from_bytes(bytes.fromhex(text)) makes one of hex digits"
+        )
+    # Without the value, which is a secret.
+    raise ArgumentTypeError(f"private_key: wanted {wanted}; got {type(key).__name__}")
 
 
 def _check_node(option: str, node: object) -> None:
     if isinstance(node, (str, bytes)):
-        raise _wrong(option, node, "a list of nodes; parse_node(text) makes a node of a URL")
-    _check_type(option, node, Node, "a list of nodes")
+        raise wrong_type(option, node, "a list of nodes; parse_node(text) makes a node of a URL")
+    check_type(option, node, Node, "a list of nodes")
 
 
 def _check_duplicates(protocols: Iterable[Protocol]) -> None:
@@ -283,31 +385,29 @@ def _check_duplicates(protocols: Iterable[Protocol]) -> None:
     for protocol in protocols:
         capability = (protocol.name, protocol.version)
         if capability in seen:
-            raise ConfigError(f"protocols: {protocol.name}/{protocol.version} is there twice")
+            raise ConfigError(f"protocols: {protocol.name}/{protocol.version} is listed twice")
         seen.add(capability)
 
 
 def _check_hello(name: str, protocols: Iterable[Protocol]) -> None:
-    """Measure the hello at its largest: RLPx, "Hello (0x00)".
+    """Check the size of the largest hello: RLPx, "Hello (0x00)".
 
-    This also keeps the message codes within 64 bits: no hello has room for as many protocols, of
-    at most 2**32 codes each, as it takes to exceed them.
+    This also keeps message codes within 64 bits: a hello has no room for the number of protocols,
+    with at most 2**32 codes each, that would exceed them.
     """
     caps = [protocol.cap for protocol in protocols]
     largest = Hello(VERSION, name, caps, 0xFFFF, bytes(NODE_KEY_SIZE))
-    try:
-        size_bytes = len(encode_hello(largest))
-    except EncodeError as error:
-        raise ConfigError(f"name: {error}") from error
+    size_bytes = len(encode_hello(largest))
     if size_bytes > MAX_HELLO_SIZE:
         raise ConfigError(
             f"name, protocols: the hello would take {size_bytes} bytes (the name alone takes "
-            f"{len(name.encode())}), but other nodes accept at most {MAX_HELLO_SIZE}"
+            f"{len(name.encode())}), but go-ethereum and this library refuse one of more than "
+            f"{MAX_HELLO_SIZE}"
         )
 
 
 def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> None:
-    """Sign our record at its largest: EIP-778 allows 300 bytes."""
+    """Check the size of our largest record by signing it: EIP-778 allows 300 bytes."""
     ports = dict.fromkeys(("tcp", "udp", "udp6"), 0xFFFF)
     entries: dict[str, Any] = {"ip": "127.0.0.1", "ip6": "::1", **ports}
     for protocol in protocols:
@@ -319,35 +419,20 @@ def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> Non
             )
         entries.update(protocol.attributes)
     try:
-        Record.sign(private_key, 2**64 - 1, entries)
-    except (EncodeError, TypeError) as error:
+        Record.sign(private_key, MAX_SEQ, entries)
+    except (ArgumentError, TypeError) as error:
         raise ConfigError(f"protocols: attributes for our node record: {error}") from error
 
 
 def _as_tuple(option: str, value: object, wanted: str) -> tuple[Any, ...]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         hint = "; parse_node(text) makes a node of a URL" if "nodes" in option else ""
-        raise _wrong(option, value, wanted + hint)
+        raise wrong_type(option, value, wanted + hint)
     return tuple(value)
 
 
 def _named(option: str, parse: Callable[[str], object], text: str) -> object:
     try:
         return parse(text)
-    except ConfigError as error:
+    except ArgumentError as error:
         raise ConfigError(f"{option}: {error}") from error
-
-
-def _check_type(
-    option: str, value: object, kind: type | tuple[type, ...], wanted: str
-) -> None:
-    if not isinstance(value, kind):
-        raise _wrong(option, value, wanted)
-
-
-def _wrong(option: str, value: object, wanted: str) -> ConfigError:
-    if value is _MISSING:
-        return ConfigError(f"{option}: missing; wanted {wanted}")
-    return ConfigError(
-        f"{option}: wanted {wanted}; got {_repr.repr(value)} ({type(value).__name__})"
-    )

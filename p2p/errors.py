@@ -1,7 +1,10 @@
-"""Every exception of the package, and the reasons a connection can end with.
+"""All exceptions of the package, in one tree.
 
-One tree, two families besides the outcomes of a connection: the remote broke the protocol, or the
-caller misused us. Nothing here knows a socket or a thread; any module may import it.
+Apart from the outcomes of a connection there are two families: the remote broke the protocol, or
+the caller misused the library. The module uses no socket or thread; any module may import it.
+
+Attributes of errors also have a value in the class, for ``Mock(spec=...)``. Two are enumerations:
+:class:`DiscReason`, the reason for the end of a connection, and :class:`DialStep`.
 
 ::
 
@@ -11,28 +14,35 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
     │   ├── FrameError              bad MAC, impossible size, no message code (RLPx "Framing")
     │   ├── CompressionError        snappy data that is broken or too large (EIP-706)
     │   ├── HelloError              no hello, a second one, or one that breaks the rules
-    │   │   ├── InvalidIdentity     its node key is not a public key
-    │   │   └── UnexpectedIdentity  its node key is not the one of the handshake
-    │   ├── RemoteTimeout           the remote said nothing for too long (also a TimeoutError)
-    │   ├── InvalidMessageCode      a code that belongs to no protocol of this connection
-    │   ├── PacketError             a datagram that is no discovery packet; carries the reason
-    │   └── DecodeError             a payload is not what was asked for (also a ValueError)
-    ├── LocalProtocolError          the caller misused us
-    │   ├── ConfigError             a wrong or missing option (also a ValueError)
-    │   ├── EncodeError             a value has no RLP encoding (also a ValueError)
-    │   ├── MessageTooLarge         more than 2**24 - 1 bytes (also a ValueError)
-    │   ├── CodeOutOfRange          a code not below Protocol.length (also a ValueError)
-    │   ├── InvalidKey              not a secp256k1 key, or not a key file (also a ValueError)
-    │   ├── InvalidNode             not an enode URL or record (also a ValueError)
+    │   │   ├── InvalidIdentity     the node key is not a public key
+    │   │   └── UnexpectedIdentity  the node key is not the one of the handshake
+    │   ├── RemoteTimeout           the remote was silent for too long (also a Timeout)
+    │   ├── InvalidMessageCode      a code of no protocol of this connection
+    │   ├── PacketError             an invalid discovery packet; carries the reason
+    │   └── DecodeError             invalid RLP, or another type than wanted (also a ValueError)
+    ├── LocalProtocolError          the caller misused the library
+    │   ├── ArgumentError           a wrong argument of a call (also a ValueError)
+    │   │   ├── ArgumentTypeError   an argument of the wrong type (also a TypeError)
+    │   │   ├── ConfigError         a wrong or missing option
+    │   │   │   └── ConfigTypeError an option of the wrong type (also an ArgumentTypeError)
+    │   │   ├── EncodeError         a value has no RLP encoding
+    │   │   ├── MessageTooLarge     more than 2**24 - 1 bytes
+    │   │   ├── CodeOutOfRange      a code not below Protocol.length
+    │   │   ├── InvalidKey          not a secp256k1 key, or not a key file
+    │   │   ├── InvalidNode         not an enode URL or record
+    │   │   └── InvalidTree         not an entry of a node list in DNS
     │   └── ServerStateError        the server is not running, or was already started
+    │       └── WrongProcess        it belongs to the process that this one is a fork of
     ├── Disconnect                  raised by a handler to end its connection with a reason
-    ├── PeerDisconnected            the peer has left; carries the reason and who gave it
-    ├── PipeClosed                  the other end of a message pipe is closed (also an EOFError)
-    ├── ReadTimeout                 read_msg(timeout=...) ran out (also a TimeoutError)
-    ├── UnexpectedMessage           expect_msg met another message
-    ├── LoopCrashed                 an I/O thread died; __cause__ tells why
-    ├── ServerStopped               the server stopped while the call waited
-    ├── NodeNotFound                a lookup has ended without the node that was looked for
+    ├── PeerDisconnected            the connection has ended; carries reason and origin
+    │   └── PipeClosed              one end of a message pipe was closed (also an EOFError)
+    ├── Timeout                     a timeout has expired (also a TimeoutError)
+    │   └── NoResponse              a node has not answered a discovery request
+    ├── UnexpectedMessage           expect_msg got another message
+    ├── LoopCrashed                 an I/O thread died; __cause__ is the error
+    ├── Closed                      a subscription or a simulated node was closed
+    │   └── ServerStopped           the server stopped while the call waited
+    ├── NodeNotFound                a lookup has ended without finding the node
     ├── NodeDBError                 the node database cannot be opened or written
     └── ConnectError                a dial that did not become a peer; carries the step
         ├── IsSelf                  the node is ourselves
@@ -40,102 +50,93 @@ caller misused us. Nothing here knows a socket or a thread; any module may impor
         ├── AlreadyDialing          the node is being dialed
         ├── NetRestricted           the address is outside net_restrict
         ├── NoEndpoint              no address or no TCP port is known
-        ├── RecentlyDialed          dialed less than 35 s ago
+        ├── RecentlyDialed          dialed within the redial pause
         │   └── Throttled           the remote would close a connection this soon
-        ├── CrowdedNetwork          enough nodes of its network were dialed lately
+        ├── CrowdedNetwork          enough recent dials to its network
         ├── TooManyPeers            max_peers is reached
         ├── NameNotResolved         the host name has no address
         ├── DialRefused             the TCP connection was refused
-        ├── Unreachable             there is no way to the address
-        ├── DialTimeout             no answer in time (also a TimeoutError)
-        ├── ConnectionLost          the remote closed without a word
-        ├── HandshakeFailed         the remote broke the protocol; __cause__ tells how
+        ├── Unreachable             there is no route to the address
+        ├── DialTimeout             no answer in time (also a Timeout)
+        ├── ConnectionLost          the remote closed without a Disconnect
+        ├── HandshakeFailed         the remote broke the protocol; __cause__ is the error
         ├── WrongIdentity           another node answered
         ├── NoSharedCapability      no protocol in common; carries both lists
-        └── RefusedByPeer           the remote said why in a Disconnect
+        └── RefusedByPeer           the remote sent a Disconnect; carries the reason
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, IntEnum
+from enum import Enum
+from typing import Any
 
+from p2p.discreason import DiscReason
+from p2p.errorcopy import portable, restore
 
-class DiscReason(IntEnum):
-    """Why a connection ends, as sent in Disconnect (RLPx, "Disconnect (0x01)").
-
-    Numbers that the specification does not name are kept: ``DiscReason(0x42)`` is a member called
-    ``UNKNOWN_66``.
-    """
-
-    REQUESTED = 0x00
-    NETWORK_ERROR = 0x01
-    PROTOCOL_ERROR = 0x02
-    USELESS_PEER = 0x03
-    TOO_MANY_PEERS = 0x04
-    ALREADY_CONNECTED = 0x05
-    INCOMPATIBLE_VERSION = 0x06
-    INVALID_IDENTITY = 0x07
-    QUITTING = 0x08
-    UNEXPECTED_IDENTITY = 0x09
-    SELF = 0x0A
-    READ_TIMEOUT = 0x0B
-    SUBPROTOCOL_ERROR = 0x10
-    #: What a Disconnect that cannot be decoded counts as. Never sent.
-    INVALID = 0xFF
-
-    @classmethod
-    def _missing_(cls, value: object) -> DiscReason | None:
-        if not isinstance(value, int) or value < 0:
-            return None
-        unknown = int.__new__(cls, value)
-        unknown._name_ = f"UNKNOWN_{value}"
-        unknown._value_ = value
-        return unknown
-
-    def __str__(self) -> str:
-        """The words go-ethereum uses for the reason."""
-        return _REASON_TEXT.get(int(self)) or f"unknown disconnect reason {int(self)}"
-
-
-_REASON_TEXT = {
-    0x00: "disconnect requested",
-    0x01: "network error",
-    0x02: "breach of protocol",
-    0x03: "useless peer",
-    0x04: "too many peers",
-    0x05: "already connected",
-    0x06: "incompatible p2p protocol version",
-    0x07: "invalid node identity",
-    0x08: "client quitting",
-    0x09: "unexpected identity",
-    0x0A: "connected to self",
-    0x0B: "read timeout",
-    0x10: "subprotocol error",
-    0xFF: "invalid disconnect reason",
-}
+__all__ = [
+    "AlreadyConnected", "AlreadyDialing", "ArgumentError", "ArgumentTypeError", "Closed",
+    "CodeOutOfRange", "CompressionError", "ConfigError", "ConfigTypeError", "ConnectError",
+    "ConnectionLost", "CrowdedNetwork", "DecodeError", "DialRefused", "DialStep", "DialTimeout",
+    "DiscReason", "Disconnect", "EncodeError", "FrameError", "HandshakeError", "HandshakeFailed",
+    "HelloError", "InvalidIdentity", "InvalidKey", "InvalidMessageCode", "InvalidNode",
+    "InvalidTree", "IsSelf", "LocalProtocolError", "LoopCrashed", "MessageTooLarge",
+    "NameNotResolved", "NetRestricted", "NoEndpoint", "NoResponse", "NoSharedCapability",
+    "NodeDBError", "NodeNotFound", "P2PError", "PacketError", "PeerDisconnected", "PipeClosed",
+    "RecentlyDialed", "RefusedByPeer", "RemoteProtocolError", "RemoteTimeout", "ServerStateError",
+    "ServerStopped", "Throttled", "Timeout", "TooManyPeers", "UnexpectedIdentity",
+    "UnexpectedMessage", "Unreachable", "WrongIdentity", "WrongProcess",
+]  # fmt: skip
 
 
 class P2PError(Exception):
-    """The base of every exception this package raises.
+    """The base of all exceptions of this package.
 
-    ``disc_reason`` is the reason a connection ends with when a handler lets the exception out.
+    ``disc_reason`` is the reason that a connection ends with when the exception leaves its handler,
+    if the handler raised it or it is about this connection. Any other, such as the timeout of
+    another node, is a failure of the handler (SUBPROTOCOL_ERROR).
+
+    ``connection_id`` is the number of the connection that the exception is about, ``msg_code`` the
+    code of the message. Read-writers, ``Msg.decode`` and ``expect_msg`` set them; otherwise None.
+
+    Copies and pickles have its text and attributes, but no traceback. They keep its cause only if
+    it is an error of this package, of the system, or of Python with plain arguments; other causes
+    may contain objects that cannot be passed to another process.
     """
 
     disc_reason: DiscReason = DiscReason.SUBPROTOCOL_ERROR
+    connection_id: int | None = None
+    msg_code: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (type(self), self.args, vars(self), portable(self.__cause__))
+
+
+# Timeouts.
+
+
+class Timeout(P2PError, TimeoutError):
+    """A timeout of the caller has expired or, in the subclasses, one of the protocol.
+
+    The awaited event may still happen; a connection is not affected.
+    """
+
+
+class NoResponse(Timeout):
+    """A node has not answered a discovery request. The request or the answer may be lost."""
 
 
 # The remote broke the protocol.
 
 
 class RemoteProtocolError(P2PError):
-    """The remote broke the protocol; the connection is of no further use."""
+    """The remote broke the protocol; the connection cannot be used any more."""
 
     disc_reason = DiscReason.PROTOCOL_ERROR
 
 
 class HandshakeError(RemoteProtocolError):
-    """An auth or ack that cannot be accepted. The text never tells which check failed."""
+    """A rejected auth or ack; its text gives no reason, except a format from before EIP-8."""
 
 
 class FrameError(RemoteProtocolError):
@@ -147,7 +148,7 @@ class CompressionError(RemoteProtocolError):
 
 
 class HelloError(RemoteProtocolError):
-    """No hello where one must stand, a second one, or one that breaks the rules."""
+    """A missing hello, a second one, or one that breaks the rules."""
 
 
 class InvalidIdentity(HelloError):
@@ -157,13 +158,13 @@ class InvalidIdentity(HelloError):
 
 
 class UnexpectedIdentity(HelloError):
-    """The hello's node key is not the key that the handshake was made with."""
+    """The hello's node key is not the key of the handshake."""
 
     disc_reason = DiscReason.UNEXPECTED_IDENTITY
 
 
-class RemoteTimeout(RemoteProtocolError, TimeoutError):
-    """The remote said nothing for longer than the protocol allows."""
+class RemoteTimeout(RemoteProtocolError, Timeout):
+    """The remote was silent for longer than the protocol allows; its connection has ended."""
 
     disc_reason = DiscReason.READ_TIMEOUT
 
@@ -173,7 +174,9 @@ class InvalidMessageCode(RemoteProtocolError):
 
 
 class PacketError(RemoteProtocolError):
-    """A datagram that is no valid discovery packet; ``reason`` is one word, for counting."""
+    """A datagram that is no valid discovery packet; ``reason`` is its key in the counters."""
+
+    reason: str = ""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -181,79 +184,110 @@ class PacketError(RemoteProtocolError):
 
 
 class DecodeError(RemoteProtocolError, ValueError):
-    """A payload is not canonical RLP, or not of the type it was to be decoded as."""
+    """A payload that is not canonical RLP, or not of the type to decode it as."""
 
 
-# The caller misused us.
+# The caller misused the library.
 
 
 class LocalProtocolError(P2PError):
     """The caller misused the library; nothing was sent."""
 
 
-class ConfigError(LocalProtocolError, ValueError):
-    """An option of the server or of a protocol is wrong or missing."""
+class ArgumentError(LocalProtocolError, ValueError):
+    """An argument of a call is wrong: its value or, in the subclasses, its type."""
 
 
-class EncodeError(LocalProtocolError, ValueError):
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument is of the wrong type."""
+
+
+class ConfigError(ArgumentError):
+    """An option of a server or of a protocol is wrong or missing."""
+
+
+class ConfigTypeError(ConfigError, ArgumentTypeError):
+    """An option is of the wrong type."""
+
+
+class EncodeError(ArgumentError):
     """A value that has no RLP encoding."""
 
 
-class MessageTooLarge(LocalProtocolError, ValueError):
-    """A message of more than 2**24 - 1 bytes."""
+class MessageTooLarge(ArgumentError):
+    """A message of more than 2**24 - 1 bytes, uncompressed or, with its code, in its frame."""
 
 
-class CodeOutOfRange(LocalProtocolError, ValueError):
+class CodeOutOfRange(ArgumentError):
     """A message code that is negative or not below the protocol's length."""
 
 
-class InvalidKey(LocalProtocolError, ValueError):
+class InvalidKey(ArgumentError):
     """Bytes that are no secp256k1 key, or a file that is no key file."""
 
 
-class InvalidNode(LocalProtocolError, ValueError):
+class InvalidNode(ArgumentError):
     """Text that is no enode URL or node record, or a record that is not valid."""
+
+
+class InvalidTree(ArgumentError):
+    """Text that is no entry of a node list in DNS, or an entry or a list that is not valid."""
 
 
 class ServerStateError(LocalProtocolError):
     """The server is not running, or was started before."""
 
 
-# How a conversation ends.
+class WrongProcess(ServerStateError):
+    """The server, or an object of it, belongs to the process that this one is a fork of.
+
+    The server's threads run in that process. A child process must make its own server.
+    """
+
+
+def checked_reason(reason: object) -> DiscReason:
+    """Return ``reason`` as a DiscReason. Raises ArgumentError unless it is an int from 0 up."""
+    if isinstance(reason, int) and reason >= 0:
+        return DiscReason(reason)
+    error = ArgumentError if isinstance(reason, int) else ArgumentTypeError
+    wanted = "a DiscReason or another number from 0 up"
+    raise error(f"reason: wanted {wanted}; got {reason!r:.80} ({type(reason).__name__})")
+
+
+# Ends of a conversation.
 
 
 class Disconnect(P2PError):
-    """Raised by a handler to end its connection with a reason of its choice."""
+    """Raised by a handler to end its connection with ``reason``."""
 
     def __init__(self, reason: int = DiscReason.REQUESTED, message: str = "") -> None:
-        self.disc_reason = DiscReason(reason)
+        self.disc_reason = checked_reason(reason)
         super().__init__(message or str(self.disc_reason))
 
 
 class PeerDisconnected(P2PError):
-    """The peer has left, or we have left it.
+    """The connection has ended, by the peer or by us.
 
-    ``reason`` is the DiscReason given, ``by_remote`` says whether the remote gave it (or closed the
-    connection), and ``__cause__`` holds the error behind it when there is one.
+    ``reason`` is the DiscReason, ``by_remote`` is True if the remote sent it or closed the
+    connection, and ``__cause__`` is the error behind it, if any.
     """
 
+    reason: DiscReason = DiscReason.INVALID
+    by_remote: bool = False
+
     def __init__(self, reason: int, by_remote: bool, message: str = "") -> None:
-        self.reason = self.disc_reason = DiscReason(reason)
+        self.reason = self.disc_reason = checked_reason(reason)
         self.by_remote = by_remote
         who = "remote" if by_remote else "local"
         super().__init__(message or f"{self.reason} ({who})")
 
 
-class PipeClosed(P2PError, EOFError):
-    """The other end of a message pipe is closed."""
-
-
-class ReadTimeout(P2PError, TimeoutError):
-    """``read_msg(timeout=...)`` ran out; the connection is unharmed."""
+class PipeClosed(PeerDisconnected, EOFError):
+    """One end of a message pipe was closed, the other one if ``by_remote`` is True."""
 
 
 class UnexpectedMessage(P2PError):
-    """``expect_msg`` met another message than it was to expect."""
+    """``expect_msg`` got another message than the expected one."""
 
     disc_reason = DiscReason.PROTOCOL_ERROR
 
@@ -262,23 +296,27 @@ class LoopCrashed(P2PError):
     """An I/O thread died of a fault; ``__cause__`` is the fault."""
 
 
-class ServerStopped(P2PError):
-    """The server stopped while the call was waiting."""
+class Closed(P2PError):
+    """A subscription was closed or a simulated node stopped; it returns nothing more."""
+
+
+class ServerStopped(Closed):
+    """The server, or its discovery, was stopped before the call or while it waited."""
 
 
 class NodeDBError(P2PError):
-    """The file of the node database cannot be opened or written; the text names it and says why."""
+    """The file of the node database cannot be opened or written; the text has path and cause."""
 
 
 class NodeNotFound(P2PError):
-    """A lookup has ended without finding the node that was looked for."""
+    """A lookup has ended without finding the node."""
 
 
 # A dial that did not become a peer.
 
 
 class DialStep(str, Enum):
-    """How far a dial has come."""
+    """The step that a dial has reached."""
 
     CHECK = "check"
     RESOLVE = "resolve"
@@ -293,12 +331,12 @@ class DialStep(str, Enum):
 
 
 class ConnectError(P2PError):
-    """A dial that did not become a peer; ``step`` is how far it came."""
+    """A dial that did not become a peer; ``step`` is the step that it reached."""
 
-    default_step = DialStep.CHECK
+    step = DialStep.CHECK
 
     def __init__(self, message: str, step: DialStep | None = None) -> None:
-        self.step = step or self.default_step
+        self.step = step or self.step
         super().__init__(message)
 
 
@@ -323,7 +361,9 @@ class NoEndpoint(ConnectError):
 
 
 class RecentlyDialed(ConnectError):
-    """The node was dialed less than 35 s ago; ``retry_in_s`` tells how long to wait."""
+    """The node was dialed within the redial pause; ``retry_in_s`` is the time left, in seconds."""
+
+    retry_in_s: float = 0.0
 
     def __init__(self, message: str, retry_in_s: float) -> None:
         self.retry_in_s = retry_in_s
@@ -335,7 +375,7 @@ class Throttled(RecentlyDialed):
 
 
 class CrowdedNetwork(ConnectError):
-    """Enough nodes of the node's network were dialed lately; only candidates meet this."""
+    """The limit on recent dials to the node's network is reached; it is for candidates only."""
 
 
 class TooManyPeers(ConnectError):
@@ -345,49 +385,51 @@ class TooManyPeers(ConnectError):
 class NameNotResolved(ConnectError):
     """The node's host name has no address."""
 
-    default_step = DialStep.RESOLVE
+    step = DialStep.RESOLVE
 
 
 class DialRefused(ConnectError):
     """The TCP connection was refused: nothing listens there."""
 
-    default_step = DialStep.TCP
+    step = DialStep.TCP
 
 
 class Unreachable(ConnectError):
-    """There is no way to the address, or the dialer failed."""
+    """There is no route to the address, or the dialer failed."""
 
-    default_step = DialStep.TCP
+    step = DialStep.TCP
 
 
-class DialTimeout(ConnectError, TimeoutError):
-    """The remote did not answer in time; ``step`` is what was waited for."""
+class DialTimeout(ConnectError, Timeout):
+    """The remote did not answer in time; ``step`` is the step that was awaited."""
 
-    default_step = DialStep.TCP
+    step = DialStep.TCP
 
 
 class ConnectionLost(ConnectError):
-    """The remote closed the connection without a word."""
+    """The remote closed the connection without a Disconnect."""
 
-    default_step = DialStep.ACK
+    step = DialStep.ACK
 
 
 class HandshakeFailed(ConnectError):
-    """The remote broke the protocol in its handshake; ``__cause__`` tells how."""
+    """The remote broke the protocol in its handshake; ``__cause__`` is the error."""
 
-    default_step = DialStep.ACK
+    step = DialStep.ACK
 
 
 class WrongIdentity(ConnectError):
-    """Another node than the one that was dialed answered."""
+    """Another node than the dialed one answered."""
 
-    default_step = DialStep.HELLO
+    step = DialStep.HELLO
 
 
 class NoSharedCapability(ConnectError):
-    """No protocol in common; ``ours`` and ``theirs`` list the capabilities."""
+    """No capability in common, or not that of ``Peer.open``; ``ours`` and ``theirs`` list them."""
 
-    default_step = DialStep.HELLO
+    step = DialStep.HELLO
+    ours: tuple[object, ...] = ()
+    theirs: tuple[object, ...] = ()
 
     def __init__(self, message: str, ours: Sequence[object], theirs: Sequence[object]) -> None:
         self.ours = tuple(ours)
@@ -396,10 +438,11 @@ class NoSharedCapability(ConnectError):
 
 
 class RefusedByPeer(ConnectError):
-    """The remote sent a Disconnect before the connection was a peer; ``reason`` tells why."""
+    """The remote sent a Disconnect, with ``reason``, before the connection was a peer."""
 
-    default_step = DialStep.HELLO
+    step = DialStep.HELLO
+    reason: DiscReason = DiscReason.INVALID
 
     def __init__(self, reason: int, step: DialStep | None = None) -> None:
-        self.reason = DiscReason(reason)
+        self.reason = checked_reason(reason)
         super().__init__(f"remote refused: {self.reason}", step)

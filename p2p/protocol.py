@@ -1,4 +1,4 @@
-"""What a program gives the server for each sub-protocol that it speaks.
+"""Definition of a sub-protocol; a program passes one to the server for each that it speaks.
 
 A protocol is immutable data and may be shared by servers and threads.
 """
@@ -9,70 +9,83 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from p2p.errors import ConfigError
+from p2p.arguments import check_function, check_int, check_type, of_options, wrong
 from p2p.rlpx import Cap
 
 if TYPE_CHECKING:
     from p2p.enode import Node
     from p2p.message import MsgReadWriter
-    from p2p.peer import Peer
+    from p2p.peers.peer import Peer
 
-#: Message codes one protocol may ask for. Real ones have less than 64; the code is a 64-bit number.
+#: Limit on the codes of a protocol. Real ones have less than 64; a code is a 64-bit number.
 MAX_LENGTH = 2**32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """A sub-protocol.
 
-    ``name`` and ``version`` make its capability; ``length`` is how many message codes it has.
-    ``run(peer, rw)`` is called in a thread of its own for each peer that has the capability; the
-    connection ends when it returns (DiscReason.QUITTING) or raises (the exception's ``disc_reason``
-    if it has one, else DiscReason.SUBPROTOCOL_ERROR). ``node_info()`` and ``peer_info(id)`` give
-    what ``Server.node_info`` and ``Peer.info`` show of the protocol; ``peer_info`` may return None
-    while its own handshake goes on. ``attributes`` are put into our node record, by key.
-    ``dial_candidates`` are nodes worth dialing for this protocol: a collection, which is gone
-    through again and again, or an iterator, which may block and is read once.
+    ``name`` and ``version`` are its capability; ``length`` is the number of its message codes, at
+    least 1. rlpx.md demands a name of at most eight ASCII characters; go-ethereum and this library
+    accept longer ones, others may not: see "Names and numbers of a protocol" in docs/reference.md.
 
-    Raises ConfigError, naming the option, for anything else.
+    ``run(peer, rw)`` is called in a thread of its own for each peer that has the capability; the
+    connection ends when it returns (DiscReason.QUITTING) or raises. An exception about this
+    connection, or raised by the program, ends it with its ``disc_reason``; any other is a failure
+    (DiscReason.SUBPROTOCOL_ERROR). It is a plain function: a call of a coroutine or generator
+    function would run nothing. None: there is no handler and no thread; the program reads and
+    writes with ``Peer.open(name)``, of a peer from ``Server.connect`` or ``Server.accept``.
+
+    ``node_info()`` and ``peer_info(id)`` return the protocol's part of ``Server.node_info`` and
+    ``Peer.info``; ``peer_info`` may return None while its own handshake goes on. ``attributes`` are
+    entries of our node record, by key. ``dial_candidates`` are nodes worth dialing for this
+    protocol: a collection, which is read again and again, or an iterator, which may block and is
+    read once.
+
+    Raises ConfigError, naming the option, for values of other types or out of range.
     """
 
     name: str
     version: int
     length: int
-    run: Callable[[Peer, MsgReadWriter], object]
+    run: Callable[[Peer, MsgReadWriter], object] | None = None
     node_info: Callable[[], Any] | None = None
     peer_info: Callable[[bytes], Any] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     dial_candidates: Iterable[Node] | None = None
 
+    @of_options()
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
-            raise ConfigError(f"Protocol.name must be printable text, not {self.name!r}")
-        _check_number("version", self.version, 2**32 - 1)
-        _check_number("length", self.length, MAX_LENGTH)
-        if not callable(self.run):
-            raise ConfigError(f"Protocol.run must be callable as run(peer, rw), not {self.run!r}")
-        for option in ("node_info", "peer_info"):
-            value = getattr(self, option)
-            if value is not None and not callable(value):
-                raise ConfigError(f"Protocol.{option} must be callable or None, not {value!r}")
-        if not isinstance(self.attributes, Mapping):
-            raise ConfigError(f"Protocol.attributes must be a mapping, not {self.attributes!r}")
-        for key in self.attributes:
-            if not isinstance(key, str):
-                raise ConfigError(f"Protocol.attributes must have keys of type str, not {key!r}")
-        if not isinstance(self.dial_candidates, (Iterable, type(None))):
-            raise ConfigError(
-                f"Protocol.dial_candidates must be iterable or None, not {self.dial_candidates!r}"
+        wanted = "printable text, since other nodes compare and show it"
+        check_type("Protocol.name", self.name, str, wanted)
+        if not self.name or not self.name.isprintable():
+            raise wrong("Protocol.name", self.name, wanted)
+        _check_number("version", self.version, 0, 2**32 - 1)
+        if self.length == 0 and type(self.length) is int:
+            wanted = (
+                "at least 1 (without a message code nothing can be written, and the other end "
+                "would refuse each message as one of no protocol)"
             )
+            raise wrong("Protocol.length", self.length, wanted)
+        _check_number("length", self.length, 1, MAX_LENGTH)
+        if self.run is not None:
+            check_function("Protocol.run", self.run, "peer", "rw")
+        if self.node_info is not None:
+            check_function("Protocol.node_info", self.node_info)
+        if self.peer_info is not None:
+            check_function("Protocol.peer_info", self.peer_info, "id")
+        check_type("Protocol.attributes", self.attributes, Mapping, "a mapping")
+        for key in self.attributes:
+            check_type("key of Protocol.attributes", key, str, "a str")
+        if self.dial_candidates is not None:
+            wanted = "an iterable of nodes, or None"
+            check_type("Protocol.dial_candidates", self.dial_candidates, Iterable, wanted)
 
     @property
     def cap(self) -> Cap:
-        """The capability, as it stands in hello."""
+        """The capability, as in the hello."""
         return Cap(self.name, self.version)
 
 
-def _check_number(option: str, value: object, limit: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
-        raise ConfigError(f"Protocol.{option} must be a number from 0 to {limit}, not {value!r}")
+def _check_number(option: str, value: object, least: int, most: int) -> None:
+    check_int(f"Protocol.{option}", value, least, most, f"a number from {least} to {most}")

@@ -1,331 +1,376 @@
-"""The server: a node of the network, as a program starts, asks and stops it.
+"""The server: a node of the network, with its start, its queries and its stop.
 
-Every public method may be called from any thread. The server starts the I/O thread ``p2p-io``,
-which owns the listener, the peer set (:mod:`p2p.peerset`) and the dials (:mod:`p2p.dialing`), and
-the launcher of workers (:mod:`p2p.worker`); it posts its commands and touches nothing of theirs
-itself. :mod:`p2p.shutdown` knows the order in which all of it ends.
+Any thread may call any public method. The server starts the I/O thread ``p2p-io``, which owns the
+listener, the peer set (:mod:`p2p.peers.peerset`) and the dials (:mod:`p2p.dial.dials`), and the
+launcher of workers (:mod:`p2p.threads`). It posts commands to that thread and does not access its
+state. :mod:`p2p.parts` has the order of the shutdown.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import random
-import socket
-import threading
-import time
-from collections.abc import Sequence
-from enum import Enum
-from functools import partial
-from types import TracebackType
+import weakref
 from typing import Any
 
-from p2p.attempts import DialAttempt
-from p2p.clock import Clock, SystemClock, checked_timeout, finite_timeout
-from p2p.config import DEFAULT_MAX_PENDING_PEERS, Config, Dialer, check_has_key
-from p2p.crypto import PrivateKey
-from p2p.dial import DialScheduler
-from p2p.dialing import Dialing
-from p2p.dialtask import DIAL_TIMEOUT_S
-from p2p.discover.service import UDPv4
+from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
+from p2p.config import Config, checked_entry_key, takes_options
+from p2p.dial.attempts import DialAttempt
+from p2p.dial.limits import DIAL_TIMEOUT_S
+from p2p.discover.v4.udpv4 import UDPv4
+from p2p.discover.v5.udpv5 import UDPv5
 from p2p.enode import Node
-from p2p.errors import (
-    ConfigError,
-    DiscReason,
-    LoopCrashed,
-    ReadTimeout,
-    ServerStateError,
-    ServerStopped,
-)
-from p2p.events import DEFAULT_CAPACITY, Feed, PeerEvent, Subscription
-from p2p.finder import Finder
-from p2p.net import Listener, Loop, format_address
-from p2p.netutil import Netlist
-from p2p.peer import Peer
-from p2p.peerset import PeerSet
-from p2p.protocol import Protocol
-from p2p.shutdown import Shutdown
-from p2p.worker import Launcher
-
-#: How long ``stop`` waits for connections and handlers to end.
-STOP_TIMEOUT_S = 5.0
-#: Threads that a warning names at most.
-MOST_NAMED = 10
-
-
-class _State(Enum):
-    NEW = "new"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
+from p2p.enode.node import check_node
+from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
+from p2p.feed import DEFAULT_CAPACITY, Subscription
+from p2p.leaks import stop_if_leaked
+from p2p.lifecycle import Lifecycle
+from p2p.netutil import Endpoint
+from p2p.parts import STOP_TIMEOUT_S, Parts
+from p2p.peers.event import PeerEvent
+from p2p.peers.peer import Peer
+from p2p.services import Services
 
 
 class Server:
-    """A node. Options are those of :class:`p2p.config.Config`, by keyword only.
+    """A node of the network: use a ``with`` block, or :meth:`start` and :meth:`stop`.
 
-    Raises ConfigError for an option that is wrong or missing. Use it in a ``with`` block, or call
-    :meth:`start` and :meth:`stop`; a stopped server cannot be started again.
+    A stopped server cannot be started again. Any thread may use it. Calls that need a running
+    server raise ServerStateError if it does not run, LoopCrashed if its I/O thread died, and
+    WrongProcess in a forked child.
+
+    Options are keywords; ``private_key``, ``name`` and ``max_peers`` are required. A wrong value
+    raises ConfigError, which names the option; an unknown or missing option raises TypeError.
+
+    **Identity**
+
+    ``private_key``
+        The node's key, a PrivateKey; ``generate_key()`` makes one. No error text shows it.
+    ``name``
+        Name of the node in its hello: printable text, up to about 2 KiB.
+    ``protocols``
+        Sub-protocols to offer, a list of :class:`Protocol`, each name and version once. Default:
+        none.
+
+    **Peers**
+
+    ``max_peers``
+        Maximum number of peers, from 0 up; only trusted nodes may exceed it.
+    ``max_pending_peers``
+        Maximum number of connections in their handshake, for inbound and for dialed ones each.
+        Default, and meaning of 0: 50.
+    ``dial_ratio``
+        One of this many peers is dialed, the others are inbound. Default, and meaning of 0: 3.
+    ``static_nodes``
+        Nodes to keep connected: each is dialed until it is a peer, and again after it has left.
+        Default: none.
+    ``trusted_nodes``
+        Nodes that may connect beyond ``max_peers``. Default: none.
+
+    **Network**
+
+    ``listen_addr``
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
+        looks up a host name, and raises OSError if the address cannot be used. None, the default:
+        do not listen.
+    ``net_restrict``
+        Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
+        default: all.
+    ``own_networks``
+        Networks whose hosts all belong to you, in the form of ``net_restrict``, each at most a /8,
+        for IPv6 a /7. As on a LAN, per-network limits and the throttle of 30 s do not apply there.
+        None, the default: those of ``net_restrict`` that are no larger. ``Netlist()``: LANs only.
+
+    **Dialing**
+
+    ``no_dial``
+        Dial no node except by :meth:`connect`. Default: False.
+    ``redial_pause_s``
+        Seconds before a node is dialed again, from 0.1 to 1e9, plus up to 10 % at random. Nodes
+        close a second connection from one address within 30 s, except on a LAN or in their own
+        networks. Default: 35.
+    ``dialer``
+        A :class:`Dialer` that opens the outbound TCP connections. None, the default: the server
+        opens them.
+
+    **Discovery**
+
+    ``discovery_v4``
+        Run discovery v4, to find nodes and be found. None, the default: if the server listens.
+    ``discovery_v5``
+        Run discovery v5, on the same UDP port. None, the default: if the server listens.
+    ``no_discovery``
+        Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
+    ``bootstrap_nodes``
+        Entry points to the network, nodes with a UDP port and an address or a host name, which
+        :meth:`start` looks up. Default: none.
+    ``bootstrap_nodes_v5``
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``.
+    ``dns_discovery``
+        Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
+        ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
+        resolver is asked only when a node is wanted. As discovery, it is not used for dials if a
+        protocol has ``dial_candidates``. Default: none.
+    ``disc_addr``
+        UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
+    ``discovery_version``
+        Version in discovery pings, from 0 up; some networks have their own number. Default: 4.
+
+    **Files**
+
+    ``node_database``
+        Path of the file that keeps known nodes and the sequence number of our record over
+        restarts; one for each server. :meth:`start` raises NodeDBError if it cannot be used.
+        None, the default: memory only.
+
+    **Events, log and time**
+
+    ``enable_msg_events``
+        Publish an event for each message to :meth:`subscribe_events`. Default: False.
+    ``logger``
+        A ``logging.Logger``; all log lines go to its children, such as ``net`` and ``server``. With
+        one for each server, the lines show their server. None, the default: the logger "p2p".
+    ``clock``
+        Source of the time, a :class:`p2p.testing.Clock`. Default: the clocks of the system.
+
+    **Compatibility**
+
+    ``accept_pre_eip8``
+        Accept handshakes in the format from before EIP-8 (2016), inbound and in answer to our
+        dials. Default: False; they are refused at once, which the log at DEBUG and
+        :meth:`dial_attempts` show.
     """
 
-    def __init__(
-        self,
-        *,
-        private_key: PrivateKey,
-        name: str,
-        max_peers: int,
-        max_pending_peers: int = DEFAULT_MAX_PENDING_PEERS,
-        dial_ratio: int = 0,
-        static_nodes: Sequence[Node] = (),
-        trusted_nodes: Sequence[Node] = (),
-        net_restrict: Netlist | str | None = None,
-        protocols: Sequence[Protocol] = (),
-        listen_addr: str | None = None,
-        discovery_v4: bool | None = None,
-        no_discovery: bool = False,
-        bootstrap_nodes: Sequence[Node] = (),
-        node_database: str | os.PathLike[str] | None = None,
-        disc_addr: str | None = None,
-        discovery_version: int = 4,
-        dialer: Dialer | None = None,
-        no_dial: bool = False,
-        enable_msg_events: bool = False,
-        logger: logging.Logger | None = None,
-        clock: Clock | None = None,
-        accept_pre_eip8: bool = False,
-    ) -> None:
+    @takes_options(Config)
+    def __init__(self, config: Config) -> None:
         # fixed after __init__
-        self.config = Config(
-            private_key=private_key,
-            name=name,
-            max_peers=max_peers,
-            max_pending_peers=max_pending_peers,
-            dial_ratio=dial_ratio,
-            static_nodes=static_nodes,
-            trusted_nodes=trusted_nodes,
-            net_restrict=net_restrict,
-            protocols=protocols,
-            listen_addr=listen_addr,
-            discovery_v4=discovery_v4,
-            no_discovery=no_discovery,
-            bootstrap_nodes=bootstrap_nodes,
-            node_database=node_database,
-            disc_addr=disc_addr,
-            discovery_version=discovery_version,
-            dialer=dialer,
-            no_dial=no_dial,
-            enable_msg_events=enable_msg_events,
-            logger=logger,
-            clock=SystemClock() if clock is None else clock,
-            accept_pre_eip8=accept_pre_eip8,
-        )
-        config = self.config
+        self._config = config
         logger = config.logger or logging.getLogger("p2p")
-        self._log = logger.getChild("server")
-        self._events: Feed[PeerEvent] = Feed()
-        self._loop = Loop("p2p-io", config.clock, self._loop_ended)
-        self._launcher = Launcher()
-        scheduler: DialScheduler[Node] = DialScheduler(
-            Node.from_parts(config.private_key.public_key).id,
-            config.max_dialed_conns,
-            config.max_pending_peers,
-            config.netlist,
-            random=random.Random(),
-        )
-        self._peer_set = PeerSet(
-            config, self._loop, scheduler, self._launcher, self._events, logger
-        )
-        self._dialing = Dialing(
-            config, self._loop, self._peer_set, scheduler, self._launcher, logger
-        )
-        self._peer_set.on_change = self._dialing.schedule
-        self._scheduler = scheduler
         self._logger = logger
-        self._stopped = threading.Event()
-        # guarded by _lock
-        self._lock = threading.Lock()
-        self._state = _State.NEW
+        self._log = logger.getChild("server")
+        # The running parts do not refer to the server, which the program may lose (p2p.leaks).
+        self._parts = Parts(config, logger)
+        self._lifecycle = Lifecycle(self._parts.loop)
         # fixed after start()
-        self._finder: Finder | None = None
-        self._listener: Listener | None = None
+        self._finalizer: weakref.finalize[..., object] | None = None
 
-    # life
+    # start and stop
 
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Looks up host names, and so may take a while. Raises ServerStateError if it was started
-        before; OSError if an address cannot be listened on or the process has no descriptors left,
-        NodeDBError if the node database cannot be used, and what a protocol's ``dial_candidates``
-        raise (the server can then be started again); RuntimeError if the system has no more
-        threads, and ServerStopped if another thread has called ``stop`` (it is stopped then).
+        Looks up host names, which may take seconds. Raises ServerStateError if the server was
+        started before; OSError if it cannot listen on an address or the process has no descriptors
+        left, NodeDBError if the node database cannot be used, and any error of a protocol's
+        ``dial_candidates`` (the server can then be started again); RuntimeError if the system has
+        no threads left, and ServerStopped if another thread has called ``stop`` (it is stopped
+        then).
         """
-        with self._lock:
-            if self._state is not _State.NEW:
-                raise ServerStateError(f"cannot start: the server is {self._state.value}")
-            self._state = _State.STARTING
-        deliver = partial(self._loop.post, self._dialing.try_candidate)
-        finder = Finder(self.config, self._logger, deliver)
+        self._lifecycle.begin_start()
+        self._parts.events.begin()
+        services = Services(self.config, self._logger)
         try:
-            self._open(finder)
+            self._open(services)
         except BaseException:
-            self._abandon_start(finder)
+            self._abandon_start(services)
             raise
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """Disconnect all peers, wait for their handlers to return, and end all threads.
 
         Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
-        by then (they are logged, with the lines at which they stand). Harmless when not running.
-        May be called from a handler, whose own thread is not waited for. A Ctrl-C cuts the waiting
-        short.
+        by then (they are logged, each with its current line). Called again, it waits for those. A
+        server that was not started cannot be started afterwards. May be called from a handler; it
+        does not wait for that thread. Ctrl-C ends the wait early. In a forked child it does
+        nothing.
         """
-        timeout = finite_timeout(timeout)
-        with self._lock:
-            before = self._state
-            if before is not _State.STOPPED:
-                self._state = _State.STOPPING
-        if before in (_State.NEW, _State.RUNNING):
-            return self._end(time.monotonic() + timeout)
-        # Another thread is at it, or in start(), which then does it.
-        if not self._is_own_thread():
-            self._stopped.wait(max(0.0, timeout))
-        return []
+        deadline = Deadline(finite_timeout(timeout))
+        if self._lifecycle.is_elsewhere:
+            return []
+        if self._lifecycle.begin_stop():
+            return self._end(deadline)
+        if self._is_own_thread():
+            return []
+        # Another thread stops it, or is in start(), which then stops it.
+        self._parts.stopped.wait(deadline.left_at_least(0.0))
+        return self._parts.join(deadline)
 
     def wait(self) -> None:
         """Wait until the server is stopped, or until Ctrl-C is pressed in the main thread.
 
-        Raises LoopCrashed if the I/O thread dies.
+        Raises LoopCrashed if the I/O thread dies, ServerStateError if the server was not started.
         """
+        self._lifecycle.check_started()
         try:
-            self._stopped.wait()
+            self._parts.stopped.wait()
         except KeyboardInterrupt:
             return
-        self._raise_crash()
+        self._lifecycle.check_crash()
 
     def __enter__(self) -> Server:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     # peers
 
+    @property
     def peers(self) -> list[Peer]:
         """All connected peers."""
-        return list(self._peer_set.peers())
+        self._lifecycle.check_process()
+        return list(self._parts.peer_set.peers)
 
+    @property
     def peer_count(self) -> int:
-        """How many peers are connected."""
-        return len(self._peer_set.peers())
+        """Number of connected peers."""
+        self._lifecycle.check_process()
+        return len(self._parts.peer_set.peers)
 
     def add_peer(self, node: Node) -> None:
         """Make ``node`` a static node: dialed until it is a peer, and again when it leaves."""
         self._check_node(node)
-        check_has_key("node", node)
-        self._post(self._dialing.add_static, node)
+        self._lifecycle.post(self._parts.dials.add_static, node)
 
     def remove_peer(self, node: Node, timeout: float | None = None) -> None:
-        """Make ``node`` static no more and disconnect it.
+        """Remove ``node`` from the static nodes, disconnect it, and wait for its handlers.
 
-        Waits until its handlers have returned, at most ``timeout`` seconds (ReadTimeout). Raises
-        ServerStopped or LoopCrashed if the server ends meanwhile. Handlers call
+        On return they have returned. Raises Timeout after ``timeout`` seconds (None: never),
+        ServerStopped or LoopCrashed if the server ends meanwhile. Handlers must call
         ``Peer.disconnect`` instead.
         """
         self._check_node(node)
         timeout = checked_timeout(timeout)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._events.subscribe(capacity=1) as events:
-            peer = self._loop.call(self._remove_static, node)
-            # Each event is a reason to look again; in a flood of them any one may get lost.
-            while peer in self._peer_set.peers():
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    raise ReadTimeout(f"handlers of {peer} have not returned within {timeout:g} s")
-                try:
-                    events.get(left)
-                except ReadTimeout:
-                    continue
-                except ServerStopped:
-                    self._raise_crash()
-                    raise
-        self._raise_crash()  # it leaves no peers either
+        deadline = Deadline(timeout)
+        for peer in self._parts.loop.call(self._remove_static, node):
+            if not peer._handlers_returned.wait(deadline.left_s):
+                raise Timeout(f"handlers of {peer} have not returned within {timeout:g} s")
+            self._lifecycle.check_crash()  # a crash also opens the latch, as stop() does
+            if any(rw._thread is not None for rw in peer._running):
+                raise ServerStopped(f"the server stopped before handlers of {peer} had returned")
 
     def add_trusted_peer(self, node: Node) -> None:
-        """Let ``node`` connect even beyond ``max_peers``. It is not dialed for that."""
+        """Let ``node`` connect even beyond ``max_peers``. This does not dial it."""
         self._check_node(node)
-        self._post(self._peer_set.set_trusted, node.id, True)
+        self._lifecycle.post(self._parts.dials.set_trusted, node.id, True)
 
     def remove_trusted_peer(self, node: Node) -> None:
-        """Trust ``node`` no more; a connection there is stays."""
+        """Remove ``node`` from the trusted nodes; an existing connection stays open."""
         self._check_node(node)
-        self._post(self._peer_set.set_trusted, node.id, False)
+        self._lifecycle.post(self._parts.dials.set_trusted, node.id, False)
 
     def connect(self, node: Node, timeout: float = DIAL_TIMEOUT_S) -> Peer:
-        """Dial ``node`` now and return the running peer.
+        """Dial ``node`` now and return the running peer, for its handlers or for :meth:`Peer.open`.
 
-        Raises the ConnectError that says precisely why it did not become one, ServerStopped, or
-        LoopCrashed. ``timeout`` is in seconds from 0 up, for all steps together. When the node
-        dials us at the same time, its connection may take the place of the peer a moment later.
+        On return the peer is in :attr:`peers`, its "add" event is published and our handlers run;
+        those of the remote may start later. If the node dials us at the same time, one of the two
+        connections stays open, and the peer may be inbound. The call waits for handlers of the
+        node's previous connection to return, and closes the new connection at the timeout.
+
+        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
+        cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
-        check_has_key("node", node)
-        timeout = finite_timeout(timeout)
-        if timeout < 0:
-            raise ConfigError(f"timeout: wanted at least 0 seconds, not {timeout:g}")
-        waiter = self._dialing.ask(node, timeout)
+        timeout = nonnegative_timeout(timeout)
+        waiter = self._parts.dials.ask(node, timeout)
         try:
             return waiter.result()
         except ServerStopped:
-            self._raise_crash()
+            self._lifecycle.check_crash()
             raise
 
+    def accept(self, timeout: float | None = None) -> Peer:
+        """Wait for the next peer that :meth:`connect` did not make, for :meth:`Peer.open`::
+
+            with server.accept().open("MyProtocol") as rw:
+                rw.send_items(0, "welcome")
+
+        It is inbound, or dialed by the server on its own, and has a protocol without a handler; no
+        thread has opened any. It may have left; its messages can still be read. Peers that are not
+        accepted stay connected; of those that have left, the latest ``max_peers`` (at least
+        ``max_pending_peers``) are kept. Any number of threads may wait. Raises Timeout after
+        ``timeout`` seconds (None: never), ServerStopped or LoopCrashed when the server ends,
+        ServerStateError before it starts, ConfigError if all protocols have handlers.
+        """
+        timeout = checked_timeout(timeout)
+        self._lifecycle.check_not_ended()
+        self._lifecycle.check_running()
+        if all(protocol.run is not None for protocol in self.config.protocols):
+            raise ConfigError("accept: wanted a protocol without a handler; each has one")
+        return self._parts.peer_set.backlog.get(timeout)
+
     def dial_attempts(self, node: Node) -> list[DialAttempt]:
-        """The last attempts to dial ``node``, oldest first: when, how far, with what outcome."""
+        """Return the latest attempts to dial ``node``, oldest first: time, step and outcome."""
         self._check_node(node)
-        return self._loop.call(self._dialing.attempts.of, node.id)
+        return self._parts.loop.call(self._parts.dials.attempts.of, node.id)
 
     def subscribe_events(self, capacity: int = DEFAULT_CAPACITY) -> Subscription[PeerEvent]:
-        """Hear of peers that come and go, and of messages with ``enable_msg_events``."""
-        return self._events.subscribe(capacity)
+        """Subscribe to peers that come and go and, with ``enable_msg_events``, to messages.
 
-    # what we are
+        ``capacity`` is the number of events kept for the subscriber. Raises WrongProcess in a
+        forked child.
+        """
+        self._lifecycle.check_process()
+        return self._parts.events.subscribe(capacity)
+
+    # our own node
 
     @property
-    def listen_addr(self) -> str | None:
-        """Where the server listens, with the real port once it is started; None if it does not."""
-        if self._listener is None:
-            return self.config.listen_addr
-        return format_address(self._listener.address)
+    def config(self) -> Config:
+        """The options, given or default."""
+        return self._config
 
+    @property
+    def listen_addr(self) -> Endpoint | None:
+        """Endpoint of the listening socket; None before the start, or without a socket."""
+        return None if self._parts.listener is None else self._parts.listener.address
+
+    @property
     def self(self) -> Node:
-        """Our own node, as others may dial it."""
-        if self._finder is None:
+        """Our own node, as other nodes may dial it."""
+        self._lifecycle.check_process()
+        if self._parts.services is None:
             return Node.from_parts(self.config.private_key.public_key, "0.0.0.0")
-        return self._finder.node()
+        return self._parts.services.local.node()
+
+    def set_entry(self, key: str, value: object) -> None:
+        """Set an entry of our node record (EIP-778), for discovery and the node database, too.
+
+        ``value`` is any value with an RLP encoding. The sequence number of the record grows if it
+        changes. Raises EncodeError for a value without an encoding and for a record of more than
+        300 bytes, ArgumentError for the entries of our identity and addresses.
+        """
+        self._lifecycle.check_running()
+        self._parts.own_node().set(checked_entry_key(key), value)
+
+    def delete_entry(self, key: str) -> None:
+        """Remove an entry from our node record, if present. Raises ArgumentError likewise."""
+        self._lifecycle.check_running()
+        self._parts.own_node().delete(checked_entry_key(key))
 
     @property
-    def discovery(self) -> UDPv4 | None:
-        """Discovery: what it knows of the network, and calls to ask it. None if it does not run."""
-        return None if self._finder is None else self._finder.discovery
+    def discovery_v4(self) -> UDPv4 | None:
+        """Discovery v4, for queries of the network; None if it is off."""
+        return None if self._parts.services is None else self._parts.services.discovery_v4
 
+    @property
+    def discovery_v5(self) -> UDPv5 | None:
+        """Discovery v5: the same, and talk requests. None if it is off."""
+        return None if self._parts.services is None else self._parts.services.discovery_v5
+
+    @property
     def max_dialed_conns(self) -> int:
-        """How many peers may be ones that the server found and dialed by itself."""
+        """Maximum number of peers that the server dials on its own."""
         return self.config.max_dialed_conns
 
+    @property
     def max_inbound_conns(self) -> int:
-        """How many peers may be ones that dialed us."""
+        """Maximum number of inbound peers."""
         return self.config.max_inbound_conns
 
     def node_info(self) -> dict[str, Any]:
-        """What we are, under the keys of go-ethereum's ``NodeInfo``."""
-        node = self.self()
+        """Return information about this node, under the keys of go-ethereum's ``NodeInfo``."""
+        node = self.self
         protocols: dict[str, Any] = {}
         for protocol in self.config.protocols:
             if protocol.name not in protocols:
@@ -338,119 +383,64 @@ class Server:
             "enr": str(node),
             "ip": str(node.ip),
             "ports": {"discovery": node.udp, "listener": node.tcp},
-            "listenAddr": self.listen_addr or "",
+            "listenAddr": "" if self.listen_addr is None else str(self.listen_addr),
             "protocols": protocols,
         }
 
     def peers_info(self) -> list[dict[str, Any]]:
-        """``Peer.info()`` of all peers, sorted by id."""
-        return sorted((peer.info() for peer in self.peers()), key=lambda info: str(info["id"]))
+        """Return ``Peer.info()`` of all peers, sorted by id."""
+        return sorted((peer.info() for peer in self.peers), key=lambda info: str(info["id"]))
+
+    def __repr__(self) -> str:
+        state = str(self._lifecycle)
+        peers = f", {len(self._parts.peer_set.peers)} peers" if state == "running" else ""
+        where = self.listen_addr or self.config.listen_addr or "does not listen"
+        name, node_id = self.config.name, Node.from_parts(self.config.private_key.public_key).id
+        return f"<Server {name!r} {node_id.short}, {state}, {where}{peers}>"
 
     # inside
 
-    def _open(self, finder: Finder) -> None:
-        """Open everything, in its order."""
+    def _open(self, services: Services) -> None:
+        """Start all parts, in order."""
         if self.config.no_dial and self.config.listen_addr is None:
-            self._log.warning("server is of no use: it neither dials nor listens")
+            self._log.warning("server is useless: it neither dials nor listens")
         if self.config.bootstrap_nodes and not self.config.discovers:
-            self._log.warning("bootstrap_nodes are of no use: discovery is off")
-        sock = finder.start()
-        try:
-            self._loop.start()
-            self._finder = finder  # before the feed: sources of candidates may ask discovery
-            self._launcher.start()
-            finder.start_feed()
-            self._loop.call(self._begin, finder, sock)
-        except BaseException:
-            if sock is not None and self._listener is None:
-                sock.close()
-            raise
-        self._log.info("started as %s", finder.node().url)
+            self._log.warning("bootstrap_nodes are ignored: discovery is off")
+        if self.config.dns_discovery and self.config.no_dial:
+            self._log.warning("dns_discovery is ignored: no_dial is set")
+        self._parts.open(services)
+        text = f"server {self.config.name!r} ({services.local.node().url})"
+        self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)
+        self._parts.loop.call(self._parts.begin, self._lifecycle.end_start)
+        self._log.info("started as %s", services.local.node().url)
 
-    def _begin(self, finder: Finder, sock: socket.socket | None) -> None:
-        """On ``p2p-io``: from here on the server runs, unless it was stopped while it started."""
-        if sock is not None:
-            self._listener = Listener(self._loop, sock, self._peer_set.accept)
-        with self._lock:
-            if self._state is not _State.STARTING:
-                raise ServerStopped("the server was stopped while it started")
-            self._state = _State.RUNNING
-        self._loop.post(self._begin_dialing, finder)
+    def _abandon_start(self, services: Services) -> None:
+        """Close all open parts. Before the I/O thread has started, the start can be repeated."""
+        deadline = Deadline(STOP_TIMEOUT_S)
+        if not self._parts.abandon(services, deadline) or not self._lifecycle.undo_start():
+            self._end(deadline)
 
-    def _abandon_start(self, finder: Finder) -> None:
-        """Close what is open; what has not come to the I/O thread can be tried again."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        if self._loop.can_start:
-            finder.stop(deadline)
-            with self._lock:
-                if self._state is _State.STARTING:
-                    self._state = _State.NEW
-                    return
-        else:
-            self._finder = finder  # _open sets it only after the loop's start
-        self._end(deadline)
-
-    def _begin_dialing(self, finder: Finder) -> None:
-        self._dialing.use(finder)
-        for node in self.config.trusted_nodes:
-            self._peer_set.set_trusted(node.id, True)
-        for node in self.config.static_nodes:
-            self._scheduler.add_static(node)
-        self._dialing.schedule()
-
-    def _remove_static(self, node: Node) -> Peer | None:
-        self._dialing.remove_static(node.id)
-        self._peer_set.disconnect(node.id, DiscReason.REQUESTED)
-        return next((peer for peer in self._peer_set.peers() if peer.id == node.id), None)
+    def _remove_static(self, node: Node) -> list[Peer]:
+        self._parts.dials.remove_static(node.id)
+        return self._parts.peer_set.disconnect(node.id, DiscReason.REQUESTED)
 
     def _check_node(self, node: Node) -> None:
-        if not isinstance(node, Node):
-            raise ConfigError(f"want a Node, not {node!r}; parse_node(text) makes one of a URL")
-        with self._lock:
-            state = self._state
-        # The program's own code may run, and ask for something, before the start is complete.
-        is_ready = state is _State.STARTING and not self._loop.can_start
-        if state is not _State.RUNNING and not is_ready:
-            raise ServerStateError(f"the server is {state.value}")
+        check_node(node)
+        self._lifecycle.check_running()
 
-    def _raise_crash(self) -> None:
-        crash = self._loop.crash
-        if crash is not None:
-            raise LoopCrashed(f"the I/O thread died: {crash!r}") from crash
+    # shutdown
 
-    def _post(self, fn: Any, *args: object) -> None:
-        if not self._loop.post(fn, *args):
-            self._raise_crash()
-            raise ServerStopped("the server stopped")
-
-    # the end
-
-    def _end(self, deadline: float) -> list[str]:
-        """Take everything down, and be stopped however that goes (Ctrl-C)."""
+    def _end(self, deadline: Deadline) -> list[str]:
+        """Stop all parts; the state is STOPPED afterwards, even after an error such as Ctrl-C."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
         try:
-            left = self._shutdown().run(deadline)
-            if left:
-                named = left[:MOST_NAMED]
-                places = [f"{name} (at {self._launcher.place_of(name)})" for name in named]
-                rest = f" and {len(left) - len(named)} more" if len(left) > len(named) else ""
-                self._log.warning("threads that did not end: %s%s", ", ".join(places), rest)
+            left = self._parts.stop(deadline)
         finally:
-            with self._lock:
-                self._state = _State.STOPPED
-            self._events.close(self._loop.crash)
-            self._stopped.set()
+            self._lifecycle.end_stop()
+            self._parts.wake_waiters()
         self._log.info("stopped")
         return left
 
-    def _loop_ended(self, cause: BaseException | None) -> None:
-        """Last call on ``p2p-io``; with a cause, it is dying of it."""
-        if cause is not None:
-            self._shutdown().crash(cause, partial(self._events.close, cause), self._stopped.set)
-
-    def _shutdown(self) -> Shutdown:
-        return Shutdown(
-            self._loop, self._launcher, self._peer_set, self._dialing, self._finder, self._listener
-        )
-
     def _is_own_thread(self) -> bool:
-        return self._loop.is_current() or self._launcher.is_current()
+        return self._parts.loop.is_current() or self._parts.launcher.is_current()

@@ -56,3 +56,13 @@ def test_looking_takes_less_than_a_millisecond(open_resources: Any) -> None:
         return time.perf_counter() - start
 
     assert min(look() for _ in range(20)) < 0.001
+
+
+def test_an_idle_thread_of_a_server_is_no_leak(open_resources: Any) -> None:
+    # The server may be the module's.
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait, name="p2p-idle", daemon=True)
+    thread.start()
+    assert open_resources.leaked_since() == []
+    stop.set()
+    thread.join()

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 from collections import Counter
 from queue import SimpleQueue
 
 import pytest
 
-from p2p import worker
-from p2p.worker import Launcher
-from tests.hostile.target import eventually
-from tests.nodes import WAIT_S
-from tests.test_launcher import is_idle
+from p2p import threads as worker
+from p2p.clock import Deadline
+from p2p.threads import Launcher
+from tests.kit.waiting import PATIENCE_S, eventually
+from tests.test_threads import is_idle
 
 JOBS = 40
 
 
 def test_thread_ends_after_some_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's allocator keeps for each thread what it has freed, until the thread ends."""
-    monkeypatch.setattr(worker, "IDLE_S", 10 * WAIT_S)
+    monkeypatch.setattr(worker, "IDLE_S", 10 * PATIENCE_S)
     threads: SimpleQueue[threading.Thread] = SimpleQueue()
     done: Counter[threading.Thread] = Counter()
     launcher = Launcher()
     launcher.start()
     for _ in range(JOBS):
         launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
-        thread = threads.get(timeout=WAIT_S)
+        thread = threads.get(timeout=PATIENCE_S)
         done[thread] += 1
         eventually(lambda one=thread: is_idle(launcher, one) or not one.is_alive())
     launcher.stop()
-    assert launcher.join(time.monotonic() + WAIT_S) == []
+    assert launcher.join(Deadline(PATIENCE_S)) == []
     assert 2 <= max(done.values()) <= 8
 
 
@@ -46,12 +45,12 @@ def test_thread_that_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
     seen = []
     for _ in range(JOBS):
         launcher.run("job", lambda: threads.put(threading.current_thread()), _unexpected)
-        thread = threads.get(timeout=WAIT_S)
+        thread = threads.get(timeout=PATIENCE_S)
         eventually(lambda one=thread: not one.is_alive())
         seen.append(weakref.ref(thread))
         del thread
     launcher.stop()
-    assert launcher.join(time.monotonic() + WAIT_S) == []
+    assert launcher.join(Deadline(PATIENCE_S)) == []
     gc.collect()
     assert sum(one() is not None for one in seen) <= 1
 

@@ -9,6 +9,7 @@ itself, ``p2p``, is the unit FACE.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,64 +21,87 @@ FACE = "__init__"
 
 #: From the ground up; a unit may import from every line above its own.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "clock", "codec", "events", "metrics", "randomsource"},
-    {"crypto", "netutil"},
+    {
+        *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
+        *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
+        *("observers", "threads", "usercode"),
+    },
+    {"crypto"},
     {"enr", "enode"},
+    {"eth", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "pipe", "protocol", "peer", "worker", "whereis"},
+    {"message", "mailbox", "pipe", "protocol"},
     {"discover", "dnsdisc", "nat"},
-    {
-        *("admission", "attempts", "backoff", "bag", "crowd", "dial", "config", "finder"),
-        "session",
-        *("peerset", "dialerror", "dialtask", "dialing", "shutdown", "server"),
-    },
-    {FACE},
-    {"cli", "monitor", "sim"},
+    {"config", "lifecycle", "peers", "dial", "services", "parts", "server", "client"},
+    {FACE, "rlp"},
+    {"cli", "monitor", "sim", "testing"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-1]
+#: A user that puts the parts of peers and connections together in place of a server.
+KIT = "testing"
 
 #: What a unit may import from its own layer.
 WITHIN: dict[str, set[str]] = {
-    "clock": {"errors"},
+    "errors": {"discreason", "errorcopy"},
+    "arguments": {"errors"},
+    "clock": {"arguments", "errors"},
     "codec": {"errors"},
-    "events": {"clock", "errors"},
+    "feed": {"arguments", "clock", "errors", "forks", "latch"},
+    "forks": {"errors", "latch"},
+    "leaks": {"forks"},
+    "loglimit": {"clock"},
     "metrics": {"errors"},
+    "netutil": {"arguments", "errors"},
+    "observers": {"clock", "loglimit"},
+    "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
+    "networks": {"eth"},
     "mailbox": {"message"},
-    "pipe": {"message", "mailbox"},
+    "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "peer": {"message", "mailbox", "protocol"},
-    "worker": {"peer", "whereis"},
-    "dial": {"crowd", "admission", "bag"},
-    "config": {"admission", "dial"},
-    "finder": {"config"},
-    "peerset": {"admission", "dial", "config", "session"},
-    "dialerror": {"config", "session"},
-    "dialtask": {"config", "dialerror", "session"},
-    "dialing": {
-        *("attempts", "backoff", "config", "dial", "dialerror", "dialtask", "finder", "peerset"),
-        "session",
-    },
-    "shutdown": {"dialing", "finder", "peerset", "session"},
-    "server": {
-        *("attempts", "config", "dial", "dialing", "dialtask", "finder", "peerset", "shutdown"),
-    },
+    "peers": {"config"},
+    "services": {"config"},
+    "dial": {"config", "peers"},
+    "parts": {"config", "dial", "peers", "services"},
+    "server": {"config", "dial", "lifecycle", "parts", "peers", "services"},
+    "client": {"config", "dial", "peers", "server"},
+    FACE: {"rlp"},
 }
 
-#: What a unit may name under TYPE_CHECKING besides, still within its layer: a protocol's handler is
-#: a function of a peer, and a peer runs a protocol.
-FOR_TYPES = {"protocol": {"peer"}}
+#: The public modules: whoever may use the public names may use these, but nothing inside of them.
+PUBLIC = {"p2p.discover", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks", "p2p.rlp"}
+
+#: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
+SHOWCASES = {"p2p.discover"}
+
+#: Rooms upstairs: they use what lies beside them in their unit, and nothing of that knows them.
+#: Only the face and the users of the unit do.
+UPSTAIRS = {"discover": {"v4", "v5"}}
+
+#: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
+#: and a peer runs a protocol.
+FOR_TYPES = {"protocol": {"peers"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.
 PURE = (
-    *("_version", "errors", "codec", "crypto", "enr", "netutil", "rlpx", "discover"),
-    *("enode.distance", "enode.ids", "enode.node", "enode.url"),
-    *("admission", "attempts", "backoff", "bag", "crowd", "dial", "randomsource"),
+    *("_version", "arguments", "discreason", "errorcopy", "errors", "inputs", "codec", "crypto"),
+    *("enr", "dnsdisc"),
+    *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
+    *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.url"),
+    *("eth", "networks"),
+    *("dial.attempts", "dial.limits", "dial.scheduler", "peers.admission", "peers.collision"),
+    *("peers.event", "peers.phase", "peers.traffic"),
 )
-#: The thin service around discovery's pure engine.
-NOT_PURE = ("discover.driver", "discover.ntp", "discover.service", "discover.walk")
+#: The thin services around discovery's pure engine, and around the client of node lists.
+NOT_PURE = tuple(
+    f"discover.{name}"
+    for name in (
+        *("clockcheck", "driver", "front", "iterator", "runner", "service"),
+        *("v4.udpv4", "v5.talk", "v5.udpv5"),
+    )
+) + ("dnsdisc.front", "dnsdisc.resolver")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {
@@ -87,14 +111,16 @@ IMPURE_LIBRARIES = {
     "urllib", "uuid",
 }  # fmt: skip
 
-#: Where each library of others may be named.
+#: Where each library of others may be named: a folder or a module.
 LIBRARIES = {
     "rlp": "codec",
     "coincurve": "crypto",
+    "btclib_secp256k1": "crypto",
     "Crypto": "crypto",
     "cryptography": "crypto",
     "sha3": "crypto",
     "cramjam": "rlpx",
+    "dns": "dnsdisc.resolver",
 }
 
 #: Ways to import that this check could not follow, and what to call them.
@@ -112,7 +138,7 @@ HIDING_MODULES = {"builtins", "importlib", "importlib.util", "sys"}
 #: (module, library): what is allowed against the rules above, each with its reason.
 EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
-    ("p2p.crypto.backend", "os"),  # reads P2P_CRYPTO_BACKEND once, when it is imported
+    ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 
 
@@ -158,6 +184,8 @@ def layer_of(unit: str) -> int | None:
 
 def is_pure(dotted: str) -> bool:
     """Whether a module is, or lies in, one of PURE."""
+    if dotted in SHOWCASES:
+        return False
     if any((dotted + ".").startswith(f"p2p.{impure}.") for impure in NOT_PURE):
         return False
     return any((dotted + ".").startswith(f"p2p.{pure}.") for pure in PURE)
@@ -194,10 +222,16 @@ def refusal(module: str, own: str, target: str) -> str | None:
     """Why a module of the unit ``own`` may not import ``target``, or None if it may."""
     top = target.split(".")[0]
     if top == "p2p":
-        return refusal_of_unit(own, target) or refusal_of_impure(module, target)
+        return (
+            refusal_of_unit(own, target)
+            or refusal_of_room(module, own, target)
+            or refusal_of_impure(module, target)
+        )
     if top in LIBRARIES:
         owner = LIBRARIES[top]
-        return None if own == owner else f"only p2p/{owner} may import {top}"
+        if (module + ".").startswith(f"p2p.{owner}."):
+            return None
+        return f"only p2p/{owner.replace('.', '/')} may import {top}"
     if top == "asyncio":
         return "asyncio has no place here"
     if top not in sys.stdlib_module_names:
@@ -213,13 +247,28 @@ def refusal_of_unit(own: str, target: str) -> str | None:
         return None
     own_layer, layer = layer_of(own), layer_of(unit)
     assert own_layer is not None and layer is not None
-    if own in USERS and unit != FACE and not (own == "sim" and is_pure(target)):
+    is_public = unit == FACE or target in PUBLIC or target.rpartition(".")[0] in PUBLIC
+    may_see_more = own == KIT or (own == "sim" and is_pure(target))
+    if own in USERS and not is_public and not may_see_more:
         return f"{own} uses public names only, not {target}"
     if own == "net" and unit not in BASE:
         return f"net knows nothing of {target}"
     if layer > own_layer or (layer == own_layer and unit not in WITHIN.get(own, set())):
         return f"{own} may not import {target}"
     return None
+
+
+def refusal_of_room(module: str, own: str, target: str) -> str | None:
+    room = room_of(target)
+    if unit_of(target) != own or room in (None, room_of(module)) or module in SHOWCASES:
+        return None
+    return f"{own}.{room_of(module) or 'shared'} may not import {target}"
+
+
+def room_of(dotted: str) -> str | None:
+    """The room upstairs in which a module lies, or None."""
+    parts = [*dotted.split("."), "", ""]
+    return parts[2] if parts[2] in UPSTAIRS.get(parts[1], set()) else None
 
 
 def refusal_of_impure(module: str, target: str) -> str | None:
@@ -272,6 +321,13 @@ def test_each_unit_stands_in_one_layer() -> None:
     assert len(units) == len(set(units))
 
 
+def test_the_design_page_has_the_units_of_each_layer() -> None:
+    page = (ROOT / "docs" / "design" / "layers.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [a-z]+ \| (.*`.*) \|$", page, re.MULTILINE)
+    shown = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert shown == [{"p2p" if unit == FACE else unit for unit in layer} for layer in LAYERS]
+
+
 def test_within_a_layer_nothing_goes_round_in_a_circle() -> None:
     def reach(unit: str) -> set[str]:
         return WITHIN.get(unit, set()).union(*map(reach, WITHIN.get(unit, set())))
@@ -281,13 +337,32 @@ def test_within_a_layer_nothing_goes_round_in_a_circle() -> None:
         assert unit not in reach(unit)
 
 
+def test_no_module_needs_itself() -> None:
+    # Packages re-export; their own modules import from modules, hence no way leads through them.
+    modules = {module_name(path): path for path in module_files() if path.name != "__init__.py"}
+    needs = {
+        module: imported(module, path) & modules.keys() for module, path in modules.items()
+    }
+    while ready := {module for module, others in needs.items() if not others}:
+        needs = {module: others - ready for module, others in needs.items() if module not in ready}
+    assert needs == {}
+
+
+def imported(module: str, path: Path) -> set[str]:
+    """The modules that a module imports when it runs, whether it takes a name of theirs or them."""
+    source = path.read_text(encoding="utf-8")
+    for_types = lines_for_types(source)
+    targets = {target for line, target in imports(module, source) if line not in for_types}
+    return targets | {target.rpartition(".")[0] for target in targets}
+
+
 # That the check itself sees what it must see.
 
 REFUSED = [
-    ("p2p.rlpx.frame", "from p2p.peer import Peer", "rlpx may not import p2p.peer.Peer"),
+    ("p2p.rlpx.frame", "from p2p.pipe import Pipe", "rlpx may not import p2p.pipe.Pipe"),
     ("p2p.rlpx.frame", "def f():\n    import p2p.server", "rlpx may not import p2p.server"),
-    ("p2p.rlpx.frame", "from ..peer import Peer", "rlpx may not import p2p.peer.Peer"),
-    ("p2p.rlpx.frame", "from .. import peer", "rlpx may not import p2p.peer"),
+    ("p2p.rlpx.frame", "from ..pipe import Pipe", "rlpx may not import p2p.pipe.Pipe"),
+    ("p2p.rlpx.frame", "from .. import pipe", "rlpx may not import p2p.pipe"),
     ("p2p.rlpx.frame", "import p2p", "rlpx may not import p2p"),
     ("p2p.rlpx.frame", "from p2p import Server", "rlpx may not import p2p.Server"),
     ("p2p.enr.record", "from p2p.enode import Node", "enr may not import p2p.enode.Node"),
@@ -296,20 +371,49 @@ REFUSED = [
     ("p2p.rlpx.frame", "from os import urandom", "is pure and imports os"),
     ("p2p.rlpx.frame", "from concurrent.futures import Future", "is pure and imports concurrent"),
     ("p2p.rlpx.frame", "import p2p.clock", "is pure and imports p2p.clock"),
-    ("p2p.dial", "from p2p.enode import Node", "is pure and imports p2p.enode.Node"),
-    ("p2p.peer", "import rlp", "only p2p/codec may import rlp"),
+    ("p2p.dial.scheduler", "from p2p.enode import Node", "is pure and imports p2p.enode.Node"),
+    (
+        "p2p.discover.lookup",
+        "from p2p.discover.v4.requests import Requests",
+        "discover.shared may not import p2p.discover.v4.requests.Requests",
+    ),
+    (
+        "p2p.discover.table.table",
+        "from ..v4 import wire",
+        "discover.shared may not import p2p.discover.v4.wire",
+    ),
+    (
+        "p2p.discover.service",
+        "def f():\n    import p2p.discover.v5",
+        "discover.shared may not import p2p.discover.v5",
+    ),
+    (
+        "p2p.discover.v5.engine",
+        "from p2p.discover.v4.bonds import Bonds",
+        "discover.v5 may not import p2p.discover.v4.bonds.Bonds",
+    ),
+    ("p2p.pipe", "import rlp", "only p2p/codec may import rlp"),
     ("p2p.enode.node", "from Crypto.Hash import keccak", "only p2p/crypto may import Crypto"),
-    ("p2p.peer", "import cramjam", "only p2p/rlpx may import cramjam"),
+    ("p2p.dnsdisc.front", "import dns", "only p2p/dnsdisc/resolver may import dns"),
+    ("p2p.pipe", "import cramjam", "only p2p/rlpx may import cramjam"),
     ("p2p.server", "import asyncio", "asyncio has no place here"),
     ("p2p.server", "import requests", "requests is no library of this project"),
-    ("p2p.cli.main", "from p2p.peer import Peer", "cli uses public names only, not p2p.peer.Peer"),
+    ("p2p.cli.main", "from p2p.pipe import Pipe", "cli uses public names only, not p2p.pipe.Pipe"),
     ("p2p.sim.net", "import p2p.net", "sim uses public names only, not p2p.net"),
-    ("p2p.peer", "__import__('p2p.server')", "hides an import by __import__"),
-    ("p2p.peer", "import importlib\nimportlib.import_module", "hides an import by import_module"),
-    ("p2p.peer", "from importlib import import_module as i", "hides an import by import_module"),
-    ("p2p.peer", "import importlib as i", "hides an import by renaming importlib"),
-    ("p2p.peer", "import sys\nsys.modules['p2p.server']", "hides an import by sys.modules"),
-    ("p2p.peer", "from sys import modules", "hides an import by sys.modules"),
+    (
+        "p2p.cli.main",
+        "from p2p.enode.node import Node",
+        "cli uses public names only, not p2p.enode.node.Node",
+    ),
+    ("p2p.rlpx.frame", "from p2p.testing import Clock", "rlpx may not import p2p.testing.Clock"),
+    ("p2p.testing.remote", "import p2p.sim", "testing may not import p2p.sim"),
+    ("p2p.server", "import p2p.testing", "server may not import p2p.testing"),
+    ("p2p.pipe", "__import__('p2p.server')", "hides an import by __import__"),
+    ("p2p.pipe", "import importlib\nimportlib.import_module", "hides an import by import_module"),
+    ("p2p.pipe", "from importlib import import_module as i", "hides an import by import_module"),
+    ("p2p.pipe", "import importlib as i", "hides an import by renaming importlib"),
+    ("p2p.pipe", "import sys\nsys.modules['p2p.server']", "hides an import by sys.modules"),
+    ("p2p.pipe", "from sys import modules", "hides an import by sys.modules"),
     ("p2p.helpers", "", "is in no layer"),
 ]  # fmt: skip
 
@@ -320,15 +424,15 @@ def test_the_check_refuses(module: str, source: str, words: str) -> None:
 
 
 def test_the_check_sees_imports_for_types_only() -> None:
-    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p2p.peer import Peer"
-    assert broken("p2p.rlpx.frame", source) == ["rlpx may not import p2p.peer.Peer"]
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p2p.pipe import Pipe"
+    assert broken("p2p.rlpx.frame", source) == ["rlpx may not import p2p.pipe.Pipe"]
 
 
 def test_the_check_allows_only_for_types_what_is_noted_so() -> None:
-    line = "from p2p.peer import Peer"
+    line = "from p2p.peers.peer import Peer"
     source = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {line}\nelse:\n    {line}\n"
     (found,) = violations("p2p.protocol", source)
-    assert found == "p2p.protocol:5: protocol may not import p2p.peer.Peer"
+    assert found == "p2p.protocol:5: protocol may not import p2p.peers.peer.Peer"
 
 
 def test_the_check_sees_a_module_reached_through_the_package() -> None:
@@ -344,11 +448,16 @@ def test_the_check_resolves_the_dots_of_a_package_from_the_package() -> None:
 
 ALLOWED = [
     ("p2p.rlpx.frame", "from p2p.codec import decode\nfrom . import hello\nimport cramjam"),
-    ("p2p.enode.nodedb", "from p2p.enr import Record\nimport sqlite3, os"),
-    ("p2p.server", "from p2p.dialing import Dialing\nimport threading"),
+    ("p2p.enode.db.nodedb", "from p2p.enr import Record\nimport sqlite3, os"),
+    ("p2p.server", "from p2p.services import Services\nimport threading"),
     ("p2p", "from p2p.server import Server"),
     ("p2p.cli.main", "import p2p\np2p.Server\nfrom p2p import Peer"),
+    ("p2p.cli.main", "from p2p.errors import Throttled\np2p.rlp"),
+    ("p2p.discover", "from p2p.discover.v4.udpv4 import UDPv4"),
     ("p2p.sim.net", "from p2p.rlpx import frame"),
+    ("p2p.testing.remote", "from p2p.rlpx import Connection\nimport p2p.server, socket"),
+    ("p2p.discover.v4.engine", "from p2p.discover.v4 import wire\nfrom p2p.discover import lookup"),
+    ("p2p.server", "from p2p.discover.v4.udpv4 import UDPv4"),
 ]
 
 

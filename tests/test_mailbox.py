@@ -7,20 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from p2p.errors import ConfigError, PipeClosed, ReadTimeout
+from p2p.errors import ArgumentError, PipeClosed, Timeout
 from p2p.mailbox import ITEM_BYTES, LIMIT_BYTES, Mailbox
-from tests.hostile.target import eventually
-from tests.nodes import WAIT_S
+from tests.kit.threadcalls import in_thread
+from tests.kit.waiting import PATIENCE_S, eventually
 
 
 def item(number: int, size: int = 0) -> tuple[int, bytes]:
     return number, bytes(size)
-
-
-def in_thread(fn: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=fn)
-    thread.start()
-    return thread
 
 
 def await_waiting(mailbox: Mailbox, *, readers: int = 0, writers: int = 0) -> None:
@@ -39,27 +33,27 @@ def test_items_come_out_in_their_order() -> None:
 def test_get_waits_for_an_item() -> None:
     mailbox = Mailbox()
     got: list[object] = []
-    thread = in_thread(lambda: got.append(mailbox.get(WAIT_S)))
+    thread = in_thread(lambda: got.append(mailbox.get(PATIENCE_S)))
     await_waiting(mailbox, readers=1)
     mailbox.offer([item(1)])
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     assert got == [item(1)]
 
 
 def test_one_offer_wakes_as_many_getters_as_it_has_items() -> None:
     mailbox = Mailbox()
     got: list[int] = []
-    threads = [in_thread(lambda: got.append(mailbox.get(WAIT_S)[0])) for _ in range(3)]
+    threads = [in_thread(lambda: got.append(mailbox.get(PATIENCE_S)[0])) for _ in range(3)]
     await_waiting(mailbox, readers=3)
     mailbox.offer([item(0), item(1), item(2)])
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert sorted(got) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.01])
 def test_get_runs_out_of_time(timeout: float) -> None:
-    with pytest.raises(ReadTimeout):
+    with pytest.raises(Timeout):
         Mailbox().get(timeout)
 
 
@@ -82,7 +76,7 @@ def test_put_waits_while_the_mailbox_is_full() -> None:
     await_waiting(mailbox, writers=1)
     assert mailbox.is_full and not done.is_set()
     assert mailbox.get()[0] == 0
-    assert done.wait(WAIT_S)
+    assert done.wait(PATIENCE_S)
     thread.join()
     assert mailbox.get()[0] == 1
 
@@ -168,7 +162,7 @@ def test_take_makes_room() -> None:
 
 def test_closed_mailbox_takes_no_more() -> None:
     mailbox = Mailbox()
-    mailbox.close(lambda: PipeClosed("over"), discard=False)
+    mailbox.close(lambda: PipeClosed(0, True, "over"), discard=False)
     with pytest.raises(PipeClosed, match="over"):
         mailbox.put(item(0))
     assert mailbox.offer([item(0)])  # dropped: nobody is to wait for room
@@ -180,7 +174,7 @@ def test_closed_mailbox_takes_no_more() -> None:
 def test_close_keeps_or_discards_what_is_there(discard: bool) -> None:
     mailbox = Mailbox()
     mailbox.put(item(0))
-    mailbox.close(lambda: PipeClosed("over"), discard=discard)
+    mailbox.close(lambda: PipeClosed(0, True, "over"), discard=discard)
     if not discard:
         assert mailbox.get()[0] == 0
     with pytest.raises(PipeClosed):
@@ -191,8 +185,8 @@ def test_close_keeps_or_discards_what_is_there(discard: bool) -> None:
 def test_first_error_counts_but_a_later_close_may_discard() -> None:
     mailbox = Mailbox()
     mailbox.put(item(0))
-    mailbox.close(lambda: PipeClosed("first"), discard=False)
-    mailbox.close(lambda: PipeClosed("second"), discard=True)
+    mailbox.close(lambda: PipeClosed(0, True, "first"), discard=False)
+    mailbox.close(lambda: PipeClosed(0, True, "second"), discard=True)
     with pytest.raises(PipeClosed, match="first"):
         mailbox.get()
 
@@ -216,16 +210,29 @@ def test_close_wakes_every_waiter_each_with_an_error_of_its_own() -> None:
     await_waiting(readers, readers=3)
     await_waiting(full, writers=3)
     for mailbox in (readers, full):
-        mailbox.close(lambda: PipeClosed("over"), discard=False)
+        mailbox.close(lambda: PipeClosed(0, True, "over"), discard=False)
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert len({id(error) for error in errors}) == 6
+
+
+def is_locked(mailbox: Mailbox) -> bool:
+    """Whether this thread, or another, has the lock: a third would not get it."""
+    got: list[bool] = []
+
+    def try_it() -> None:
+        got.append(mailbox._lock.acquire(blocking=False))
+        if got[0]:
+            mailbox._lock.release()
+
+    in_thread(try_it).join()
+    return not got[0]
 
 
 def test_error_is_made_without_the_lock() -> None:
     def make_error() -> PipeClosed:
-        assert not mailbox._lock.locked()
-        return PipeClosed("over")
+        assert not is_locked(mailbox)
+        return PipeClosed(0, True, "over")
 
     mailbox = Mailbox()
     mailbox.close(make_error, discard=False)
@@ -238,7 +245,7 @@ def test_error_is_made_without_the_lock() -> None:
 def test_timeout_that_is_no_number_is_refused(timeout: object) -> None:
     mailbox = Mailbox()
     mailbox.put(item(1))
-    with pytest.raises(ConfigError, match="timeout: wanted a number"):
+    with pytest.raises(ArgumentError, match="timeout: wanted a number"):
         mailbox.get(timeout)  # type: ignore[arg-type]
     assert mailbox.get(0) == item(1)
 
@@ -252,14 +259,14 @@ def test_timeout_without_end_waits(timeout: float | None) -> None:
     thread = in_thread(lambda: got.append(mailbox.get(timeout)))
     await_waiting(mailbox, readers=1)
     mailbox.offer([item(1)])
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     assert got == [item(1)]
 
 
 def test_discarding_frees_the_full_mailbox() -> None:
     mailbox = Mailbox()
     mailbox.put(item(0, LIMIT_BYTES))
-    mailbox.close(lambda: PipeClosed("over"), discard=True)
+    mailbox.close(lambda: PipeClosed(0, True, "over"), discard=True)
     assert mailbox.take(1000) == []
 
 
@@ -273,10 +280,19 @@ def test_nothing_is_lost_between_many_writers_and_readers() -> None:
 
     def read() -> None:
         for _ in range(500):
-            got.append(mailbox.get(WAIT_S)[0])
+            got.append(mailbox.get(PATIENCE_S)[0])
 
-    threads = [in_thread(lambda first=first: write(first)) for first in (0, 500, 1000, 1500)]  # type: ignore[misc]
+    threads = [in_thread(write, first) for first in (0, 500, 1000, 1500)]
     threads += [in_thread(read) for _ in range(4)]
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert sorted(got) == list(range(2000))
+
+
+def test_put_runs_out_of_time() -> None:
+    mailbox = Mailbox()
+    mailbox.put(item(1, LIMIT_BYTES))
+    with pytest.raises(Timeout, match=r"no room for a message within 0\.01 s"):
+        mailbox.put(item(2), 0.01)
+    assert mailbox.get() == item(1, LIMIT_BYTES) and mailbox.is_empty
+    mailbox.put(item(3), 0.0)

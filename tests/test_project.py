@@ -7,18 +7,28 @@ import configparser
 import inspect
 import re
 import subprocess
+import tokenize
 from pathlib import Path
 
 import pytest
 
 import p2p
+import p2p.sim
+from tests.kit.publicnames import MODULES as MODULES_BY_NAME
+from tests.kit.publicnames import is_class
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "p2p").rglob("*.py"))
 MAX_LINES = 500
 
 modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-public_names = pytest.mark.parametrize("name", sorted(getattr(p2p, "__all__", [])))
+PUBLIC_MODULES = {**MODULES_BY_NAME, "p2p.sim": p2p.sim}
+PUBLIC = {
+    (module, name): getattr(there, name)
+    for module, there in PUBLIC_MODULES.items()
+    for name in there.__all__
+}
+public_names = pytest.mark.parametrize("module, name", PUBLIC, ids=".".join)
 
 
 def read(*parts: str) -> str:
@@ -31,27 +41,111 @@ def test_module_has_a_docstring(path: Path) -> None:
     assert docstring, f"{path} does not say what it is for"
 
 
+# Plain technical English. PEP 257: an imperative or a noun phrase, which search engines and readers
+# know what to do with.
+REFUSED_OPENING = re.compile(r"(What|How|Where|When|Who\w*)\b")
+# An agent is a caller, a thread, a peer, a program; and the field has a word for each of these.
+REFUSED_WORDS = re.compile(
+    r"\b(whoever|somebody|nobody|anybody|everybody|strangers?|anew|befall\w*|heed\w*|misfit|fate"
+    r"|tells? of|told|knows nothing|of no use|of no more use|remember\w*|forget\w*|forgot\w*"
+    r"|last words?|without a word|at the door|com(e|es|ing) (to nothing|about))\b",
+    re.IGNORECASE,
+)
+
+
+def docstrings(path: Path) -> list[str]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [ast.get_docstring(node) or "" for node in nodes]
+
+
+def texts(path: Path) -> list[str]:
+    """The strings of a module: docstrings, error texts, log lines. An f-string is in parts."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+def names(path: Path) -> set[str]:
+    """The names in a module, as words: of classes, functions, arguments and attributes."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    found = {getattr(node, kind, None) for node in nodes for kind in ("name", "id", "attr", "arg")}
+    return {re.sub(r"_+|(?<=[a-z])(?=[A-Z])", " ", name) for name in found if isinstance(name, str)}
+
+
+def comments(path: Path) -> list[str]:
+    """The comments of a module; one of several lines in a row is one."""
+    lines: dict[int, str] = {}
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                lines[token.start[0]] = token.string.lstrip("#: ")
+    found: list[str] = []
+    for number, text in lines.items():
+        if number - 1 in lines:
+            found[-1] += f"\n{text}"
+        else:
+            found.append(text)
+    return found
+
+
+@modules
+def test_docstrings_begin_with_a_verb_or_a_noun(path: Path) -> None:
+    assert [text for text in docstrings(path) if REFUSED_OPENING.match(text)] == []
+
+
+@modules
+def test_comments_begin_with_a_verb_or_a_noun(path: Path) -> None:
+    assert [text for text in comments(path) if REFUSED_OPENING.match(text)] == []
+
+
+@modules
+def test_texts_have_the_words_of_the_field(path: Path) -> None:
+    found = [" ".join(text.split()) for text in texts(path) + comments(path)]
+    assert [text for text in found if REFUSED_WORDS.search(text)] == []
+
+
+@modules
+def test_names_have_the_words_of_the_field(path: Path) -> None:
+    assert [name for name in sorted(names(path)) if REFUSED_WORDS.search(name)] == []
+
+
 @modules
 def test_module_is_short_enough_to_be_read(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
-def test_the_package_names_what_is_public() -> None:
-    assert p2p.__all__
-    assert all(hasattr(p2p, name) for name in p2p.__all__)
-
-
 @public_names
-def test_public_name_has_a_docstring(name: str) -> None:
-    value = getattr(p2p, name)
-    if inspect.isclass(value) or inspect.isroutine(value):
+def test_public_name_has_a_docstring(module: str, name: str) -> None:
+    value = PUBLIC[module, name]
+    if is_class(value) or inspect.isroutine(value):
         assert inspect.getdoc(value)
 
 
+def sections() -> dict[str, str]:
+    """The tables of the reference by the public module that their section is about."""
+    parts = re.split(r"^## .*?`(p2p[\w.]*)`.*$", read("docs", "reference.md"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_reference_has_a_section_for_each_public_module() -> None:
+    assert sections().keys() == PUBLIC_MODULES.keys()
+
+
 @public_names
-def test_public_name_is_documented(name: str) -> None:
-    documents = read("docs", "from-go.md") + read("docs", "reference.md")
-    assert re.search(rf"`(p2p\.)?{re.escape(name)}\b", documents)
+def test_public_name_has_a_line_in_the_section_of_its_module(module: str, name: str) -> None:
+    if module != "p2p" and name in p2p.__all__:
+        module = "p2p"  # where programs take it from
+    rows = re.findall(r"^\| (`.*?) \|", sections()[module], re.MULTILINE)
+    assert any(f"`{name}`" in row for row in rows)
+
+
+def test_each_line_of_the_reference_is_of_a_public_name() -> None:
+    for module, text in sections().items():
+        rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+        assert {name for name in listed if (module, name) not in PUBLIC} == set()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +158,18 @@ def test_what_from_go_says_of_an_object_is_there(variable: str, owner: str) -> N
     assert names
     assert {name for name in names if not hasattr(kind, name) and f"self.{name}" not in source
             and not re.search(rf"^    {name}: ", source, re.MULTILINE)} == set()  # fmt: skip
+
+
+def test_python_names_of_from_go_are_public() -> None:
+    known = {f"{module}.{name}" for module, name in PUBLIC} | PUBLIC_MODULES.keys()
+    rows = re.findall(r"^\| [^|]* \| ([^|]*)", read("docs", "from-go.md"), re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`(p2p(?:\.[a-z]\w*)*\.\w+)", row)}
+    assert {name for name in names if not names_something(name, known)} == set()
+
+
+def names_something(name: str, known: set[str]) -> bool:
+    """Whether a dotted name, or what it is an attribute of, is public."""
+    return name in known or name.rpartition(".")[0] in known - PUBLIC_MODULES.keys()
 
 
 def test_make_help_lists_every_target() -> None:
@@ -86,6 +192,13 @@ def test_relative_links_in_documents_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text("utf-8")):
             if "://" not in link:
                 assert (document.parent / link).exists(), f"{document}: {link}"
+
+
+def test_the_index_of_the_documents_lists_each_of_them() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^):]+\.md)\)", read("docs", "index.md")))
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md")}
+    assert pages - listed == {"index.md"}
 
 
 def test_the_version_is_a_heading_of_the_changelog_or_not_released_yet() -> None:

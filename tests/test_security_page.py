@@ -23,10 +23,10 @@ THREATS = [
     "frame bomb", "snappy bomb", "rlp bomb", "replay", "identity spoofing", "log injection",
     "key file", "slow-loris", "resource exhaustion", "handlers that fail",
 ]  # fmt: skip
-#: What RLPx itself cannot protect.
+#: No protection by RLPx.
 WEAKNESSES = [
-    "key stream", "mac", "forward secrecy", "malleability", "who may connect", "traffic analysis",
-    "in the clear", "public and for ever", "linked", "not authenticated",
+    "key stream", "mac", "forward secrecy", "malleability", "access control", "traffic analysis",
+    "not encrypted", "public and permanent", "linked", "not authenticated",
 ]  # fmt: skip
 
 ROWS = [
@@ -90,7 +90,7 @@ def test_no_threat_is_left_out() -> None:
 
 
 def test_what_rlpx_cannot_protect_is_said() -> None:
-    text = section("What RLPx itself cannot protect")
+    text = section("No protection by RLPx")
     assert [weakness for weakness in WEAKNESSES if weakness not in text] == []
 
 

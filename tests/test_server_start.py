@@ -9,10 +9,10 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
-from tests.hostile.target import eventually
-from tests.nodes import HOST, WAIT_S, Nodes, unused_port
-from tests.swarm import stay
-from tests.test_launcher import no_more_threads
+from tests.kit.nodes import HOST, Nodes, unused_port
+from tests.kit.swarm import stay
+from tests.kit.waiting import PATIENCE_S, eventually
+from tests.test_threads import no_more_threads
 
 
 class Source:
@@ -42,18 +42,18 @@ class Start:
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self.begun.wait(WAIT_S)
+        assert self.begun.wait(PATIENCE_S)
 
     def end(self) -> BaseException | None:
         """Let the start go on; returns what it raised."""
         self.go_on.set()
-        outcome = self.outcome.get(timeout=WAIT_S)
-        self._thread.join(WAIT_S)
+        outcome = self.outcome.get(timeout=PATIENCE_S)
+        self._thread.join(PATIENCE_S)
         return outcome
 
     def _wait(self) -> None:
         self.begun.set()
-        assert self.go_on.wait(WAIT_S)
+        assert self.go_on.wait(PATIENCE_S)
 
     def _run(self) -> None:
         try:
@@ -72,8 +72,8 @@ def await_state(server: p2p.Server, state: str) -> None:
     """Wait until commands are refused because the server is in this state."""
 
     def refusal() -> str:
-        with pytest.raises(p2p.ServerStateError) as raised:
-            server.add_trusted_peer(server.self())
+        with pytest.raises(p2p.errors.ServerStateError) as raised:
+            server.add_trusted_peer(server.self)
         return str(raised.value)
 
     eventually(lambda: refusal() == f"the server is {state}")
@@ -83,27 +83,27 @@ def assert_stopped(server: p2p.Server) -> None:
     assert names() == []
     server.wait()
     assert list(server.subscribe_events()) == []
-    for use in (server.start, lambda: server.dial_attempts(server.self())):
-        with pytest.raises(p2p.ServerStateError, match="stopped"):
+    for use in (server.start, lambda: server.dial_attempts(server.self)):
+        with pytest.raises(p2p.errors.ServerStateError, match="stopped"):
             use()
 
 
 def test_server_that_is_starting_takes_no_commands_yet(nodes: Nodes) -> None:
     start = Start(nodes)
-    for use in (start.server.start, lambda: start.server.add_trusted_peer(start.server.self())):
-        with pytest.raises(p2p.ServerStateError, match="starting"):
+    for use in (start.server.start, lambda: start.server.add_trusted_peer(start.server.self)):
+        with pytest.raises(p2p.errors.ServerStateError, match="starting"):
             use()
     assert start.end() is None
-    start.server.add_trusted_peer(start.server.self())
+    start.server.add_trusted_peer(start.server.self)
 
 
 def test_stop_while_the_server_starts_waits_until_nothing_is_left(nodes: Nodes) -> None:
     start = Start(nodes)
-    stopped = threading.Thread(target=lambda: start.server.stop(WAIT_S))
+    stopped = threading.Thread(target=lambda: start.server.stop(PATIENCE_S))
     stopped.start()
     await_state(start.server, "stopping")
     assert isinstance(start.end(), p2p.ServerStopped)
-    stopped.join(WAIT_S)
+    stopped.join(PATIENCE_S)
     assert not stopped.is_alive()
     assert_stopped(start.server)
 
@@ -144,10 +144,10 @@ def test_start_can_be_repeated_when_candidates_failed(nodes: Nodes) -> None:
     with pytest.raises(ZeroDivisionError):
         server.start()
     assert names() == []
-    with pytest.raises(p2p.ServerStateError, match="new"):
-        server.add_trusted_peer(server.self())
+    with pytest.raises(p2p.errors.ServerStateError, match="new"):
+        server.add_trusted_peer(server.self)
     server.start()
-    assert server.listen_addr == f"{HOST}:{port}"
+    assert str(server.listen_addr) == f"{HOST}:{port}"
 
 
 def test_start_without_threads_leaves_nothing(nodes: Nodes) -> None:
@@ -160,13 +160,13 @@ def test_start_without_threads_leaves_nothing(nodes: Nodes) -> None:
 
 def test_listening_on_a_host_name(nodes: Nodes) -> None:
     server = nodes.start(listen_addr="localhost:0")
-    assert server.listen_addr == f"{HOST}:{server.self().tcp}"
+    assert server.listen_addr == server.self.tcp_endpoint
 
 
 def test_discovery_on_a_host_name(nodes: Nodes) -> None:
     server = nodes.start(disc_addr="localhost:0", no_discovery=False)
-    assert server.discovery is not None
-    assert str(server.discovery.address[0]) == HOST
+    assert server.discovery_v4 is not None
+    assert str(server.discovery_v4.address[0]) == HOST
 
 
 def test_host_name_without_an_address_is_told_and_leaves_nothing(nodes: Nodes) -> None:

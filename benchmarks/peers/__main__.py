@@ -1,4 +1,4 @@
-"""Runs the workloads for all implementations in turn, and prints ratios."""
+"""Run the workloads for all implementations in turn, and print ratios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.process import ROOT
 
 DEFAULT_JSON = ROOT / "build" / "bench-peers.json"
 
-#: Workloads of a pair; those of ONE_END are of the end that listens alone, those of OURS only ours.
+#: Workloads of a pair; those of ONE_END measure only the listening end, those of OURS only ours.
 WORKLOADS: dict[str, Callable[[Ends, Pair, Scale], messages.Figures]] = {
     "small": messages.small,
     "large": messages.large,
@@ -49,7 +49,7 @@ class Run:
         self._tell = tell
 
     def measure(self, names: Sequence[str]) -> None:
-        """Go through the rounds. Processes of discovery, which are never quite idle, come last."""
+        """Run the rounds. Processes of discovery, which are never quite idle, come last."""
         with ExitStack() as processes:
             ends = Ends(processes)
             for number in range(self._scale.rounds):
@@ -68,7 +68,7 @@ class Run:
         return name not in CROWDS or number < self._scale.crowd_rounds
 
     def _go_round(self, name: str, ends: Ends, number: int) -> None:
-        """Each pair in turn; who is first changes with the round."""
+        """Run each pair in turn; the first one changes with the round."""
         pairs = [pair for pair in self._pairs if self._takes_part(name, pair)]
         turn = number % len(pairs) if pairs else 0
         for pair in pairs[turn:] + pairs[:turn]:
@@ -91,18 +91,18 @@ class Run:
 
 
 def pairs_of(kinds: Sequence[str], crosswise: bool) -> list[Pair]:
-    """Each with itself, then each with each other."""
+    """Return each kind with itself, then each with each other, if ``crosswise``."""
     alike = [Pair(kind, kind) for kind in kinds]
     across = [Pair(one, other) for one in kinds for other in kinds if one != other]
     return alike + across if crosswise else alike
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds")
+    parser.add_argument("--rounds", type=int, metavar="N", help="number of rounds")
     parser.add_argument("--only", default=",".join(KINDS), metavar="KIND,KIND",
                         help="implementations (default: %(default)s)")  # fmt: skip
     parser.add_argument("--alike", action="store_true", help="no pairs of two implementations")
@@ -124,7 +124,7 @@ def tell(text: str) -> None:
 
 
 def built(kinds: Sequence[str]) -> list[str]:
-    """Those that can be run; of the others it is told how to build them."""
+    """Return the kinds that can be run; print the command that builds each other one."""
     for kind in kinds:
         if not is_built(kind):
             tell(f"without {kind}: benchmarks/peers/build.sh {kind} builds it")

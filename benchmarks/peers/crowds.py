@@ -3,13 +3,13 @@
 The other ends are the same for all: bare connections of go-ethereum's ``rlpx`` in one process that
 answer pings and cost little. Each measurement has a listener of its own.
 
-The memory is that after each has collected its garbage and given back what it can (``gc.collect``,
-``debug.FreeOSMemory``, V8's ``gc``), less that of the listener without peers.
+The memory is that after garbage collection and the release of free memory (``gc.collect``,
+``debug.FreeOSMemory``, V8's ``gc``), minus that of the listener without peers.
 
-Spread: the crowd sends the same number of messages of 100 bytes in all, whatever the number of its
-members: one of the first in a ``send`` of its own, then one of the second, and so on; or 16 of each
-in one ``send``. Beside the rate stands the CPU of the listener, which the crowd's own speed does
-not touch.
+Spread: the crowd sends the same total number of messages of 100 bytes for any number of members:
+one of the first in a ``send`` of its own, then one of the second, and so on; or 16 of each in one
+``send``. Besides the rate, the CPU of the listener is measured, which does not depend on the speed
+of the crowd.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ BURSTS = (1, 16)
 
 @contextmanager
 def crowd_at(kind: str) -> Iterator[tuple[Program, Program]]:
-    """A new listener, and a crowd that has not connected yet."""
+    """Start a listener, and a crowd that has not connected yet."""
     with Program(kind, "listen") as listener, Program("go", "crowd", listener.url) as crowd:
         yield listener, crowd
 
 
 def sizes(counts: Sequence[int], pair: Pair, scale: Scale) -> list[int]:
-    """The numbers of peers that are not too many."""
+    """Return the numbers of peers that are not too large for a pair."""
     return [count for count in counts if count <= scale.node_crowd or not pair.is_slow]
 
 
 def grow(listener: Program, crowd: Program, count: int) -> float:
-    """Connect until there are so many; returns the seconds."""
+    """Connect until there are ``count`` peers. Return the seconds."""
     seconds = crowd.ask("grow", count=count, lanes=MAX_LANES)["seconds"]
     listener.ask("await_arrivals", count=count)
     return float(seconds)
 
 
 def idle(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """KiB of memory for each peer that says nothing; seconds until so many are connected."""
+    """Return the KiB of memory for an idle peer, and the seconds until the peers are connected."""
     figures = {}
     seconds = 0.0
     with crowd_at(pair.listener) as (listener, crowd):
@@ -63,8 +63,11 @@ def idle(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def spread(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """Messages a second in all, and microseconds of CPU of the listener for one, by the number of
-    peers; and both compared with those of the fewest peers."""
+    """Return the rate and the CPU of the listener by the number of peers.
+
+    The rate is in messages a second in all, the CPU in microseconds for a message; both are also
+    compared with those of the fewest peers.
+    """
     figures: Figures = {}
     fewest, *more = sizes(scale.peers, pair, scale)
     total = share(scale.spread, pair, scale, scale.peers[-1])
@@ -86,7 +89,7 @@ def spread(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 def send_together(
     listener: Program, crowd: Program, total: int, burst: int
 ) -> tuple[float, float]:
-    """Messages a second, and microseconds of CPU of the listener for one."""
+    """Return the messages a second, and the microseconds of CPU of the listener for one."""
     count = crowd.ask("prepare", count=total, size=SMALL)["count"]
     before = listener.cpu_s()
     seconds = crowd.ask("send", burst=burst)["seconds"]

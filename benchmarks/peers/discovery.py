@@ -17,7 +17,7 @@ ENDPOINTS = (1, MANY)
 
 
 class Pings:
-    """A node of each implementation, and what pings it."""
+    """A node of each implementation, and the processes that ping it."""
 
     def __init__(self, processes: ExitStack, kinds: list[str]) -> None:
         self._pingers: dict[tuple[str, int], Process] = {}
@@ -28,7 +28,7 @@ class Pings:
                 self._pingers[kind, count] = pinger
 
     def measure(self, scale: Scale) -> dict[tuple[str, str], float]:
-        """Pings answered a second, by measure and implementation."""
+        """Return the pings answered a second, by measure and implementation."""
         seconds = dict.fromkeys(self._pingers, 0.0)
         pongs = dict.fromkeys(self._pingers, 0)
         for _ in range(TURNS):

@@ -1,4 +1,4 @@
-"""The JSON: the figures of all rounds, the verdicts, and what they were made with."""
+"""The JSON document: the figures of all rounds, the verdicts, and the versions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 import p2p
 from benchmarks.peers.report import Samples, Verdict
 from benchmarks.report import LIBRARIES, cpu_model, version_of
-from p2p.crypto import BACKEND
+from p2p.crypto import BACKEND, SECP256K1_BACKEND
 
 HERE = Path(__file__).parent
 VERSION_TIMEOUT_S = 10.0
 
 
 def document(samples: Samples, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """All of it."""
+    """Return the whole document."""
     figures: dict[str, dict[str, list[float]]] = {}
     for (key, pair), values in samples.items():
         figures.setdefault(key, {})[pair] = list(values)
@@ -40,10 +40,11 @@ def document(samples: Samples, verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Of the implementations, their languages, and our libraries."""
+    """Return the versions of the implementations, their languages, and our libraries."""
     return {
         "p2p": p2p.__version__,
         "crypto_backend": BACKEND,
+        "secp256k1_backend": SECP256K1_BACKEND,
         platform.python_implementation(): platform.python_version(),
         **{name: version_of(name) for name in LIBRARIES},
         "go-ethereum": go_ethereum(),
@@ -54,20 +55,20 @@ def versions() -> dict[str, str | None]:
 
 
 def go_ethereum() -> str | None:
-    """The version that the Go program is pinned to."""
+    """Return the version that the Go program is pinned to."""
     text = (HERE / "go" / "go.mod").read_text(encoding="utf-8")
     found = re.search(r"go-ethereum v(\S+)", text)
     return found.group(1) if found else None
 
 
 def devp2p() -> str:
-    """The version that the Node program is pinned to."""
+    """Return the version that the Node program is pinned to."""
     package = json.loads((HERE / "node" / "package.json").read_text(encoding="utf-8"))
     return str(package["dependencies"]["@ethereumjs/devp2p"])
 
 
 def output_of(*command: str) -> str | None:
-    """What a program says of its version, or None where it is not there."""
+    """Return the version that a program prints, or None if the program is missing."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True

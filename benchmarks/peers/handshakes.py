@@ -1,16 +1,16 @@
-"""Connections a second: TCP, both handshakes, and the orderly end, until the peer has gone.
+"""Connections a second: TCP, both handshakes, and the orderly end, until the peer has left.
 
 A handshake is done when both ends have exchanged hellos and the connection has been closed again;
-then the next begins, in one lane, or in eight side by side. What is refused because the end before
-has not been noticed on the other side is tried again and not counted.
+then the next begins, in one lane, or in eight at the same time. A connection that is refused
+because the other side has not noticed the previous end is tried again and not counted.
 
-``whole``: a node of the one implementation dials a node of the other. Each takes the way of its own
-dials but for what spaces them: go-ethereum's scheduler dials a node once in 35 s, so its program
-hands the connection to ``SetupConn`` as the scheduler does; @ethereumjs/devp2p would wait for 2 s
-after its own Disconnect, so its program ends the socket then.
+``whole``: a node of the one implementation dials a node of the other. Each dials in its own way,
+but without its pauses: go-ethereum's scheduler dials a node once in 35 s, so its program passes the
+connection to ``SetupConn`` as the scheduler does; @ethereumjs/devp2p would wait for 2 s after its
+own Disconnect, so its program ends the socket then.
 
-``bare``: the end that dials is the same for all: go-ethereum's ``rlpx.Conn`` without a server, with
-a new key each time. It costs little, so the figures tell of the end that listens.
+``bare``: the dialing end is the same for all: go-ethereum's ``rlpx.Conn`` without a server, with a
+new key each time. It costs little, so the figures show the cost of the listening end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ THOUSAND = 1e3
 
 
 def whole(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """Between nodes: handshakes a second, and seconds of CPU of both ends for a thousand."""
+    """Return the handshakes a second between nodes, and the seconds of CPU for a thousand."""
     figures = {}
     shaker, listener = ends.dialer(pair, "shake"), ends.listener(pair)
     for lanes in LANES:
@@ -43,7 +43,7 @@ def whole(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def bare(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """Against the bare dialer: handshakes a second, and seconds of CPU of who listens."""
+    """Return the handshakes a second of a bare dialer, and the seconds of CPU of the listener."""
     figures = {}
     shaker, listener = ends.dialer(pair, "bare-shake"), ends.listener(pair)
     for lanes in LANES:

@@ -1,8 +1,8 @@
-"""Messages from one peer to another, and to and fro, with what CPU they cost both ends.
+"""Messages from one peer to another, and round trips, with their cost in CPU at both ends.
 
 The time runs as in :mod:`benchmarks.messages`: from the sender's first message until the receiver's
-handler has read all, found each to be the one that comes next, and said so. With busy handlers,
-other handlers of one end, ours only, compute in Python meanwhile.
+handler has read all, checked their order, and confirmed it. With busy handlers, other handlers of
+one end, ours only, compute in Python meanwhile.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ MILLION = 1e6
 
 
 def share(count: int, pair: Pair, scale: Scale, least: int = 4) -> int:
-    """How much of the work a pair does."""
+    """Return a pair's share of ``count``, at least ``least``."""
     return max(least, int(count * scale.node_share)) if pair.is_slow else count
 
 
 def small(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """100 bytes one way: messages a second, and seconds of CPU for a million."""
+    """Return messages of 100 bytes a second one way, and seconds of CPU for a million."""
     count = share(scale.small, pair, scale)
     sender, receiver = ends.dialer(pair, "dial"), ends.listener(pair)
     before = sender.cpu_s(), receiver.cpu_s()
@@ -37,7 +37,7 @@ def small(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def large(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """64 KiB and 1 MiB one way: MB a second."""
+    """Return the MB a second of messages of 64 KiB and 1 MiB one way."""
     sender = ends.dialer(pair, "dial")
     return {
         f"one way {size}": send(sender, share(scale.messages(size), pair, scale), size) * size / 1e6
@@ -46,7 +46,7 @@ def large(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def ping_pong(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """100 bytes to and fro: round trips a second, and microseconds of one."""
+    """Return the round trips of 100 bytes a second, and the microseconds of one."""
     count = share(scale.round_trips, pair, scale, 20)
     answer = ends.dialer(pair, "dial").ask("ping_pong", count=count, size=SMALL)
     return {
@@ -58,8 +58,10 @@ def ping_pong(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def busy(ends: Ends, pair: Pair, scale: Scale) -> Figures:
-    """100 bytes one way while handlers of one end compute: messages a second, and the part of the
-    rate without them."""
+    """Return messages of 100 bytes a second one way while handlers of one end compute.
+
+    Each rate is also given as a part of the rate without them.
+    """
     sender = ends.dialer(pair, "dial")
     figures = {}
     for count in BUSY:
@@ -72,5 +74,5 @@ def busy(ends: Ends, pair: Pair, scale: Scale) -> Figures:
 
 
 def send(sender: Program, count: int, size: int, **busy: int) -> float:
-    """Messages a second."""
+    """Send messages, and return their number a second."""
     return count / float(sender.ask("send", count=count, size=size, **busy)["seconds"])

@@ -1,8 +1,8 @@
-"""The processes of a workload, each of one implementation; they all take the same orders.
+"""The processes of a workload, each of one implementation; all have the same commands.
 
 Ours is :mod:`benchmarks.node`; the others are the programs of ``go/`` and ``node/`` in this folder,
-which build.sh builds. What a listener tells of itself is enough for a dialer of any of them. They
-are started when a workload asks for them first, and kept for all rounds.
+which build.sh builds. The greeting of a listener has all that a dialer of any implementation needs.
+They are started at their first use in a workload, and kept for all rounds.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ KINDS = tuple(COMMANDS)
 
 
 def is_built(kind: str) -> bool:
-    """Whether the program of an implementation is there."""
+    """Whether the program of an implementation is built."""
     return kind not in PROGRAMS or PROGRAMS[kind].exists()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Who dials (and sends), and who listens."""
+    """The implementation that dials (and sends), and the one that listens."""
 
     dialer: str
     listener: str
@@ -45,7 +45,7 @@ class Pair:
 
     @property
     def is_slow(self) -> bool:
-        """Whether it is to do only a share of the work."""
+        """Whether the pair does only a share of the work."""
         return "node" in (self.dialer, self.listener)
 
 
@@ -60,11 +60,11 @@ class Program(Child):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return str(self.greeting["url"])
 
     def cpu_s(self) -> float:
-        """The seconds of CPU that it has used, user and system."""
+        """Return the seconds of CPU that it has used, user and system."""
         return float(self.ask("cpu")["cpu_s"])
 
 
@@ -77,13 +77,13 @@ class Ends:
         self._dialers: dict[tuple[Pair, str], Program] = {}
 
     def listener(self, pair: Pair) -> Program:
-        """The end that listens."""
+        """Return the listening end."""
         if pair not in self._listeners:
             self._listeners[pair] = self._start(pair.listener, "listen")
         return self._listeners[pair]
 
     def dialer(self, pair: Pair, role: str) -> Program:
-        """An end that dials it: "dial" or "shake", or "bare-shake", which is always Go's."""
+        """Return a dialing end for "dial", "shake", or "bare-shake", which is always Go's."""
         key = (pair, role)
         if key not in self._dialers:
             kind = "go" if role == "bare-shake" else pair.dialer

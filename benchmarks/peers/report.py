@@ -1,9 +1,9 @@
-"""From what was measured to the tables and the JSON.
+"""The tables and the verdicts of the measurements.
 
 Figures are kept by measure and pair, one for each round. A cell of a table is the median over the
-rounds. A ratio compares within a round, ours with the other's, and the median is taken of that: a
-machine that is slow for a while is so for all. An aim is the least (or, for what shall be small,
-the most) that a ratio shall be; or our own figure, where it is a ratio already.
+rounds. A ratio compares within a round, ours with the other's, and the median is taken of the
+ratios: a slow phase of the machine affects all. An aim is the smallest (or, for costs, the largest)
+acceptable ratio; or that of our own figure, if it is a ratio already.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WIDTH = 40
 
 @dataclass(frozen=True)
 class Aim:
-    """A limit, and which side of it is good."""
+    """A limit, and whether it is the smallest or the largest acceptable value."""
 
     limit: float
     is_least: bool = True
@@ -40,8 +40,11 @@ class Aim:
 
 @dataclass(frozen=True)
 class Row:
-    """A line: what is measured, and what our figure shall be compared with go-ethereum's, with
-    @ethereumjs/devp2p's, and by itself."""
+    """A line of a table.
+
+    ``go`` and ``node`` are the aims of our figure compared with go-ethereum's and with that of
+    @ethereumjs/devp2p, ``own`` is that of the figure itself.
+    """
 
     name: str
     key: str
@@ -53,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A value that has an aim."""
+    """A value with its aim."""
 
     row: str
     against: str
@@ -71,15 +74,15 @@ FLAT = Aim(1.3, is_least=False)
 
 
 def rows(scale: Scale) -> list[Row]:
-    """All lines, in their order."""
+    """Return all lines, in their order."""
     return [*message_rows(), *handshake_rows(), *busy_rows(), *discovery_rows(), *crowd_rows(scale)]
 
 
 def message_rows() -> Iterable[Row]:
     yield Row("one way, 100 bytes", "one way", "messages/s", AS_FAST, FIVE_TIMES)
     yield Row("  CPU of both ends", "message CPU", "s/million")
-    yield Row("    of who sends", "message CPU to send", "s/million")
-    yield Row("    of who receives", "message CPU to receive", "s/million")
+    yield Row("    of the sender", "message CPU to send", "s/million")
+    yield Row("    of the receiver", "message CPU to receive", "s/million")
     yield Row("one way, 64 KiB", f"one way {MEDIUM}", "MB/s", AS_FAST, FIVE_TIMES)
     yield Row("one way, 1 MiB", f"one way {LARGE}", "MB/s", AS_FAST, FIVE_TIMES)
     yield Row("ping-pong, 100 bytes", "round trips", "trips/s", Aim(0.7), FIVE_TIMES)
@@ -93,13 +96,13 @@ def handshake_rows() -> Iterable[Row]:
         yield Row(f"handshakes, {text}", f"handshakes {lanes}", "a second", AS_FAST, FIVE_TIMES)
         if lanes == 1:
             yield Row("  CPU of both ends", "handshake CPU", "s/thousand")
-            yield Row("    of who dials", "handshake CPU to dial", "s/thousand")
-            yield Row("    of who listens", "handshake CPU to listen", "s/thousand")
+            yield Row("    of the dialer", "handshake CPU to dial", "s/thousand")
+            yield Row("    of the listener", "handshake CPU to listen", "s/thousand")
         yield Row("  refused at first", f"refused {lanes}", "of each")
     for lanes, text in ((1, "one after the other"), (MAX_LANES, f"{MAX_LANES} at a time")):
         yield Row(f"of a bare dialer, {text}", f"bare handshakes {lanes}", "a second",
                   AS_FAST, FIVE_TIMES)  # fmt: skip
-        yield Row("  CPU of who listens", f"bare handshake CPU {lanes}", "s/thousand")
+        yield Row("  CPU of the listener", f"bare handshake CPU {lanes}", "s/thousand")
 
 
 def busy_rows() -> Iterable[Row]:
@@ -132,7 +135,7 @@ def spread_rows(scale: Scale) -> Iterable[Row]:
             key = f"{burst} {peers}"
             text = f"{peers:,} peer{'s' * (peers > 1)}"
             yield Row(f"together from {text}, {how}", f"spread {key}", "messages/s")
-            yield Row("  CPU of who receives", f"spread CPU {key}", "us each")
+            yield Row("  CPU of the receiver", f"spread CPU {key}", "us each")
             if peers != fewest:
                 yield Row(f"  rate over that of {fewest}", f"spread {key} / {fewest}", "x")
                 yield Row(f"  CPU over that of {fewest}", f"spread CPU {key} / {fewest}", "x",
@@ -140,7 +143,7 @@ def spread_rows(scale: Scale) -> Iterable[Row]:
 
 
 def ratio(samples: Samples, key: str, other: str) -> float | None:
-    """Ours to another's, or None where one of them was not measured."""
+    """Return the ratio of ours to another's, or None if one of them was not measured."""
     ours, theirs = samples.get((key, "ours")), samples.get((key, other))
     if not ours or not theirs:
         return None
@@ -149,7 +152,7 @@ def ratio(samples: Samples, key: str, other: str) -> float | None:
 
 
 def verdicts(samples: Samples, table: Sequence[Row]) -> list[Verdict]:
-    """Every aim that can be judged."""
+    """Return a verdict for every aim whose value was measured."""
     found = []
     for row in table:
         for other, aim in (("go", row.go), ("node", row.node)):
@@ -163,7 +166,7 @@ def verdicts(samples: Samples, table: Sequence[Row]) -> list[Verdict]:
 
 
 def main_table(samples: Samples, table: Sequence[Row]) -> str:
-    """Each implementation with itself, and our ratios."""
+    """Return the table of each implementation with itself, with our ratios."""
     lines = [f"{'':{WIDTH}}{'ours':>9}{'go':>9}{'node':>9}  {'unit':11}"
              f"{'ours/go':18}{'ours/node':18}ours"]  # fmt: skip
     for row in table:
@@ -185,7 +188,7 @@ def main_table(samples: Samples, table: Sequence[Row]) -> str:
 
 
 def cross_table(samples: Samples, table: Sequence[Row], pairs: Sequence[Pair]) -> str:
-    """Each pair of two implementations, who dials and sends first; nothing without any."""
+    """Return the table of pairs of two implementations, as "dialer to listener"; or ""."""
     names = [str(pair) for pair in pairs if not pair.is_alike]
     lines = []
     for row in table:
@@ -198,7 +201,7 @@ def cross_table(samples: Samples, table: Sequence[Row], pairs: Sequence[Pair]) -
 
 
 def cell(figures: Sequence[float] | None) -> str:
-    """A median, as short as it is clear."""
+    """Return the median as a short text; empty without figures."""
     return number(statistics.median(figures)) if figures else ""
 
 
@@ -207,7 +210,7 @@ def number(value: float) -> str:
 
 
 def judgement(value: float | None, aim: Aim | None) -> str:
-    """A ratio, with its aim and whether it is met, where there is one."""
+    """Return a ratio as text, with its aim and whether that is met, if it has one."""
     if value is None:
         return ""
     if aim is None:

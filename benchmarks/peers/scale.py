@@ -1,7 +1,7 @@
-"""How much each workload does in a round: in a full run, a quick one, and one that only runs.
+"""Sizes of the workloads of a round, in a full and in a quick run.
 
-What a pair with @ethereumjs/devp2p does is a fraction of it, since it takes so much longer; its
-figures are for one message or handshake all the same.
+A pair with @ethereumjs/devp2p does a fraction of the work, since it takes much longer; its figures
+are also for one message or handshake.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from benchmarks.scale import LARGE, MEDIUM, SMALL
 class Scale:
     """Counts of one round.
 
-    ``crowd_rounds``: how many rounds have the workloads with many peers, which take long; with
-    @ethereumjs/devp2p they go no further than ``node_crowd`` peers. ``crowds`` are numbers of idle
-    peers, ``peers`` of those that send ``spread`` messages together.
+    ``crowd_rounds`` is the number of rounds with the workloads of many peers, which take long; with
+    @ethereumjs/devp2p they have at most ``node_crowd`` peers. ``crowds`` are numbers of idle peers,
+    ``peers`` numbers of peers that send ``spread`` messages together.
     """
 
     rounds: int
@@ -37,13 +37,13 @@ class Scale:
     node_crowd: int = 1000
 
     def with_rounds(self, rounds: int | None) -> Scale:
-        """The same, as often as told."""
+        """Return a copy with another number of rounds; None: unchanged."""
         if rounds is None:
             return self
         return replace(self, rounds=rounds, crowd_rounds=min(rounds, self.crowd_rounds))
 
     def messages(self, size_bytes: int) -> int:
-        """How many messages of this size are sent."""
+        """Return the number of messages of this size in a round."""
         return {SMALL: self.small, MEDIUM: self.medium, LARGE: self.large}[size_bytes]
 
 

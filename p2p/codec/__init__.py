@@ -1,19 +1,19 @@
 """RLP: the encoding of everything that devp2p sends.
 
-The only package of the tree that knows the ``rlp`` library. Remote bytes are read by our own code,
-which is strict (one encoding for each value, as in Go), bounded in depth and count, and free of
-recursion over what a remote nests, but for kinds that hold themselves.
+The only package of the tree that uses the ``rlp`` library. Remote bytes are read by our own code,
+which is strict (one encoding for each value, as in Go), bounded in depth and count, and does not
+recurse over the nesting of remote data, except for kinds that contain themselves.
 
 ==============  ====================================================================
 `scan`          headers, canonical rules, limits, raw values
 `encoder`       values to bytes
-`kinds`         what to decode an item as; compiled into readers
+`kinds`         the types that an item can be decoded as; compiled into readers
 `decoder`       bytes to values
-`fields`        which fields of a dataclass are on the wire
+`fields`        the fields of a dataclass that are on the wire
 `sedes`         the bridge to the ``rlp`` library
 ==============  ====================================================================
 
-Pure; any thread may call any of it. Ethereum Yellow Paper, appendix B.
+Pure; any thread. Ethereum Yellow Paper, appendix B.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """RLP decoding, by kind.
 
 The public functions that turn remote bytes into values, or refuse them with one `DecodeError` that
-tells the place and the reason and never repeats the remote's bytes. `p2p.codec.kinds` says what an
-item can be decoded as. A typed decode builds nothing but what the kind asks for and stops at the
-first misfit; as in Go, everything that is not canonical is refused.
+gives the place and the reason and never repeats the remote's bytes. `p2p.codec.kinds` lists the
+kinds. A typed decode builds only the values that the kind asks for and stops at the first mismatch;
+as in Go, everything that is not canonical is refused.
 
-A list whose length the kind leaves open is counted before anything is built of it, so no list can
-become more than `MAX_ITEMS` objects. What has no such list needs no counting: the kind says how
-many items there can be.
+A list of open length is counted before anything is built from it, so no list can become more than
+`MAX_ITEMS` objects. A kind without such a list needs no counting: it bounds the number of items.
 
 Pure; any thread. Ethereum Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
 """
@@ -19,7 +18,7 @@ from typing import Any, TypeVar, overload
 from p2p.codec.kinds import read_first, reader_for
 from p2p.codec.scan import (
     Data,
-    Misfit,
+    DecodeFailure,
     as_bytes,
     check_count,
     list_span,
@@ -39,21 +38,21 @@ def decode(data: Data, kind: object) -> Any: ...
 def decode(data: Data, kind: object = None) -> Any:
     """Decode the one item that is exactly ``data``.
 
-    ``kind`` is what to decode it as, see `p2p.codec.kinds`; without it the value is bytes, or
-    nested lists of bytes. Raises `DecodeError` when the data are not canonical RLP or not of that
-    kind, TypeError when ``kind`` is not a kind. Any thread.
+    ``kind`` is the type to decode it as, ``help(p2p.rlp)`` lists the kinds; without it the value is
+    bytes, or nested lists of bytes. Raises `DecodeError` when the data are not canonical RLP or not
+    of that kind, TypeError when ``kind`` is not a kind. Any thread.
     """
     reader = reader_for(kind)
     if type(data) is not bytes:
         data = as_bytes(data)
     try:
         if not data:
-            raise Misfit(0, "no data")
+            raise DecodeFailure(0, "no data")
         value, stop = reader(data, 0, len(data))
         if stop != len(data):
             refuse_rest(data, stop)
-    except Misfit as misfit:
-        raise misfit.error() from misfit.__cause__
+    except DecodeFailure as failure:
+        raise failure.error() from failure.__cause__
     return value
 
 
@@ -63,21 +62,21 @@ def decode_fields(
     """Decode the first items of the list that begins at offset ``start``.
 
     Returns the values of its first ``len(kinds)`` items and the offset after the list. Further
-    items are not decoded, though their headers must fit into the list, and what follows the list
-    is not looked at: both are EIP-8's rules for forward compatibility. Raises `DecodeError` when
-    the list is shorter, TypeError when one of ``kinds`` is not a kind. Any thread.
+    items are not decoded, though their headers must fit into the list, and bytes after the list
+    are ignored: both are EIP-8's rules for forward compatibility. Raises `DecodeError` when the
+    list is shorter, TypeError when one of ``kinds`` is not a kind. Any thread.
     """
     readers = [reader_for(kind) for kind in kinds]
     data = as_bytes(data)
     try:
         if not 0 <= start < len(data):
-            raise Misfit(start, "no data")
+            raise DecodeFailure(start, "no data")
         pos, stop = list_span(data, start, len(data))
         check_count(data, pos, stop)
         values, pos = read_first(data, pos, stop, readers)
         if len(values) < len(readers):
-            raise Misfit(start, f"a list of {len(values)} items, expected {len(readers)}")
+            raise DecodeFailure(start, f"a list of {len(values)} items, expected {len(readers)}")
         skip_items(data, pos, stop)
-    except Misfit as misfit:
-        raise misfit.error() from misfit.__cause__
+    except DecodeFailure as failure:
+        raise failure.error() from failure.__cause__
     return tuple(values), stop

@@ -1,15 +1,15 @@
 """RLP encoding of Python values.
 
-What has an encoding: bytes, bytearray and memoryview; str as UTF-8; bool as 0x01 or 0x80; int from
-zero up; list and tuple; an instance of a dataclass, as the list of its fields in order; an instance
-of ``rlp.Serializable`` or of another class that has ``serialize`` and ``deserialize``. Subclasses
-are encoded as what they are derived from. Everything else is an `EncodeError` that names the type
+Types with an encoding: bytes, bytearray and memoryview; str as UTF-8; bool as 0x01 or 0x80; int
+from zero up; list and tuple; an instance of a dataclass, as the list of its fields in order; an
+instance of ``rlp.Serializable`` or of another class that has ``serialize`` and ``deserialize``.
+Subclasses are encoded as their base type. Everything else is an `EncodeError` that names the type
 and the place.
 
-Pure; any thread. Nesting is bounded, so neither deep lists nor a list that holds itself can exhaust
-the stack, and so is the size of a list, since a few lists that hold each other many times can stand
-for more than any memory has. What to do with a type is found out once for each type. Ethereum
-Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
+Pure; any thread. Nesting is bounded, so neither deep lists nor a list that contains itself can
+exhaust the stack. The size of a list is bounded too, since a few lists that contain each other many
+times can expand to more bytes than any memory has. The encoder of a type is found once and cached.
+Ethereum Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from p2p.codec.fields import count_required, wire_fields
 from p2p.codec.scan import MAX_DEPTH
 from p2p.errors import EncodeError
 
-#: Encodes a value; the second argument is how many more lists may be nested.
+#: Encodes a value; the second argument is the number of list levels that may still be nested.
 _Encoder = Callable[[Any, int], bytes]
 
-#: Most bytes that the items of a list that `encode` makes may take. No message is a quarter as long
-#: (RLPx, "Framing"). It does not hold for a string that is in no list, nor for `encode_list`: those
-#: are as long as what the caller holds already.
+#: Largest payload of a list that `encode` makes, in bytes. No message is a quarter as long (RLPx,
+#: "Framing"). It does not apply to a string outside of a list, nor to `encode_list`: those are as
+#: long as the data that the caller holds already.
 MAX_LIST_SIZE = 2**26
 
-#: How many types are remembered; a program has a few dozen, unless it makes them as it runs.
+#: Types whose encoder is cached; a program has a few dozen, unless it makes them at run time.
 _MAX_TYPES = 1024
 
 _STRING = 0x80
 _LIST = 0xC0
-_HEAD_ROOM = 55  # the longest payload whose length stands in the head
+_SENDABLE = "send str, bytes, bool, int from 0 up, list, tuple or a dataclass"
+_HEAD_ROOM = 55  # the longest payload whose length is part of the head
 _TOO_LONG = f"makes a list of more than {MAX_LIST_SIZE} bytes"
 _HEADS = tuple(bytes([value]) for value in range(256))
 _STRING_HEADS = _HEADS[_STRING:]
 
 
 class _NoEncoding(Exception):
-    """Why a value is refused; ``path`` is filled from the inside out."""
+    """Refusal of a value, with the reason; ``path`` is filled from the inside out."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -55,7 +56,7 @@ class _NoEncoding(Exception):
 
 
 def encode(value: object) -> bytes:
-    """The RLP encoding of ``value``; the head of this module lists what can be encoded.
+    """Return the RLP encoding of ``value``; ``help(p2p.rlp)`` lists the types that have one.
 
     In a dataclass, trailing fields that have a default and are None are left out. Raises
     `EncodeError` for anything without an encoding. Any thread.
@@ -67,12 +68,12 @@ def encode(value: object) -> bytes:
 
 
 def encode_list(encoded_items: Iterable[bytes]) -> bytes:
-    """The list of items that are encoded already; they are not checked. Any thread."""
+    """Return the list of items that are encoded already; they are not checked. Any thread."""
     return _wrap(b"".join(encoded_items))
 
 
 def encode_uint(n: int) -> bytes:
-    """The encoding of an integer from zero up; `EncodeError` below zero. Any thread."""
+    """Return the encoding of an integer from zero up. Raises `EncodeError` below. Any thread."""
     try:
         return _encode_int(n, 0)
     except _NoEncoding as refusal:
@@ -90,7 +91,7 @@ def _wrap(payload: bytes) -> bytes:
     return _header(len(payload), _LIST) + payload
 
 
-def _encode_bytes(value: bytes, room: int) -> bytes:
+def _encode_bytes(value: bytes, depth_left: int) -> bytes:
     size = len(value)
     if size == 1 and value[0] < _STRING:
         return value
@@ -99,18 +100,18 @@ def _encode_bytes(value: bytes, room: int) -> bytes:
     return _header(size, _STRING) + value
 
 
-def _encode_buffer(value: bytes | bytearray | memoryview, room: int) -> bytes:
-    return _encode_bytes(bytes(value), room)
+def _encode_buffer(value: bytes | bytearray | memoryview, depth_left: int) -> bytes:
+    return _encode_bytes(bytes(value), depth_left)
 
 
-def _encode_str(value: str, room: int) -> bytes:
+def _encode_str(value: str, depth_left: int) -> bytes:
     try:
-        return _encode_bytes(value.encode(), room)
+        return _encode_bytes(value.encode(), depth_left)
     except UnicodeEncodeError as err:
         raise _NoEncoding("a str with lone surrogates has no UTF-8 encoding") from err
 
 
-def _encode_int(value: int, room: int) -> bytes:
+def _encode_int(value: int, depth_left: int) -> bytes:
     if 0 < value < _STRING:
         return _HEADS[value]
     if value < 0:
@@ -119,12 +120,12 @@ def _encode_int(value: int, room: int) -> bytes:
     return _header(size, _STRING) + value.to_bytes(size, "big")
 
 
-def _encode_bool(value: bool, room: int) -> bytes:
+def _encode_bool(value: bool, depth_left: int) -> bytes:
     return b"\x01" if value else b"\x80"
 
 
-def _refuse_depth(room: int) -> None:
-    if room <= 0:
+def _refuse_depth(depth_left: int) -> None:
+    if depth_left <= 0:
         raise _NoEncoding(f"lists are nested more than {MAX_DEPTH} deep")
 
 
@@ -133,21 +134,21 @@ def _label_index(index: int) -> str:
 
 
 def _encode_items(
-    items: Sequence[Any], room: int, label: Callable[[int], str] = _label_index
+    items: Sequence[Any], depth_left: int, label: Callable[[int], str] = _label_index
 ) -> bytes:
-    _refuse_depth(room)
-    room -= 1
+    _refuse_depth(depth_left)
+    depth_left -= 1
     parts: list[bytes] = []
     size = 0  # of the items that may be large; the others are counted at the end
     try:
         for item in items:
             kind = type(item)
-            if kind is bytes and 1 < len(item) <= _HEAD_ROOM:  # most of all items: hashes, keys
+            if kind is bytes and 1 < len(item) <= _HEAD_ROOM:  # the most frequent: hashes, keys
                 parts.append(_STRING_HEADS[len(item)] + item)
                 continue
-            part = (_BUILTIN.get(kind) or _encoder_for(kind))(item, room)
+            part = (_BUILTIN.get(kind) or _encoder_for(kind))(item, depth_left)
             size += len(part)
-            if size > MAX_LIST_SIZE:  # before more of them are held
+            if size > MAX_LIST_SIZE:  # before more of them are encoded
                 raise _NoEncoding(_TOO_LONG)
             parts.append(part)
     except _NoEncoding as refusal:
@@ -167,22 +168,22 @@ def _dataclass_encoder(kind: type[Any]) -> _Encoder:
     def label(index: int) -> str:
         return f".{names[index]}"
 
-    def encode_fields(value: object, room: int) -> bytes:
+    def encode_fields(value: object, depth_left: int) -> bytes:
         values = [getattr(value, name) for name in names]
         while len(values) > required and values[-1] is None:
             values.pop()
-        return _encode_items(values, room, label)
+        return _encode_items(values, depth_left, label)
 
     return encode_fields
 
 
-def _encode_serializable(value: Any, room: int) -> bytes:
-    _refuse_depth(room)  # what it gives may be of its own type again
+def _encode_serializable(value: Any, depth_left: int) -> bytes:
+    _refuse_depth(depth_left)  # serialize may return a value of the same type
     try:
         raw = sedes.serialize(value)
     except ValueError as err:
         raise _NoEncoding(f"{type(value).__name__}: {err}") from err
-    return _encoder_for(type(raw))(raw, room - 1)
+    return _encoder_for(type(raw))(raw, depth_left - 1)
 
 
 _BUILTIN: dict[type, _Encoder] = {
@@ -196,8 +197,8 @@ _BUILTIN: dict[type, _Encoder] = {
     memoryview: _encode_buffer,
 }
 
-# Any thread may read and write this: each access is one atomic step, and a type that two threads
-# look at in the same moment is only looked at twice.
+# Any thread may read and write this: each access is atomic, and two threads that meet the same new
+# type only do the work twice.
 _learned: dict[type, _Encoder] = {}
 
 
@@ -221,4 +222,5 @@ def _find_encoder(kind: type) -> _Encoder:
     for base, encoder in _BUILTIN.items():
         if issubclass(kind, base):
             return encoder
-    raise _NoEncoding(f"{kind.__name__} has no RLP encoding")
+    name = "None" if kind is type(None) else kind.__name__
+    raise _NoEncoding(f"{name} has no RLP encoding; {_SENDABLE}")

@@ -1,4 +1,4 @@
-"""Kinds: what to decode an item as, and the readers compiled from them.
+"""Kinds, the types that an item can be decoded as, and the readers compiled from them.
 
 A kind is one of
 
@@ -13,10 +13,10 @@ X | None                   only for a dataclass field with a default: X when it 
 a sedes, a Serializable    from the ``rlp`` package, see `p2p.codec.sedes`
 =========================  =====================================================================
 
-A kind is compiled once into a reader (see `p2p.codec.scan`) and remembered. A reader looks at
-nothing but what its kind asks for and stops at the first misfit. Only where the kind leaves the
-number of items open are they counted before any is built; and where a kind contains itself, so
-that the remote says how deep it is, depth and count are looked at before its outermost item.
+A kind is compiled once into a reader (see `p2p.codec.scan`) and cached. A reader reads only the
+items that its kind asks for and stops at the first mismatch. Items are counted before any is built
+only if the kind leaves their number open. If a kind contains itself, so that the remote chooses the
+depth, depth and count are checked before its outermost item is read.
 
 Pure; any thread.
 """
@@ -33,7 +33,7 @@ from typing import Any
 from p2p.codec.fields import Field, count_required, has_default, wire_fields
 from p2p.codec.scan import (
     MAX_ITEMS,
-    Misfit,
+    DecodeFailure,
     check_count,
     check_nesting,
     list_span,
@@ -45,19 +45,20 @@ from p2p.codec.scan import (
     read_uint,
 )
 from p2p.codec.sedes import MAX_SEDES_ITEMS, SedesReader, is_sedes
+from p2p.errors import ArgumentTypeError
 
 Reader = Callable[[bytes, int, int], tuple[Any, int]]
 
-#: How many kinds are remembered; a program has a few dozen, unless it makes them as it runs.
+#: Kinds whose reader is cached; a program has a few dozen, unless it makes them at run time.
 _MAX_KINDS = 1024
 
-# Any thread may read and write this: each access is one atomic step, and a kind that two threads
-# compile in the same moment is only compiled twice.
+# Any thread may read and write this: each access is atomic, and a kind that two threads compile at
+# the same time is only compiled twice.
 _readers: dict[object, Reader] = {}
 
 
 def reader_for(kind: object) -> Reader:
-    """The reader of ``kind``. Raises TypeError when it is not a kind."""
+    """Return the reader of ``kind``. Raises TypeError when it is not a kind."""
     try:
         reader = _readers.get(kind)
     except TypeError:  # not hashable, as a List of the rlp package is
@@ -77,7 +78,7 @@ def read_bool(data: bytes, pos: int, end: int) -> tuple[bool, int]:
         return True, pos + 1
     if head == 0x80:
         return False, pos + 1
-    raise Misfit(pos, "a boolean is 0x01 or 0x80")
+    raise DecodeFailure(pos, "a boolean is 0x01 or 0x80")
 
 
 def _read_raw_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[object, ...], int]:
@@ -123,8 +124,8 @@ def read_first(
                 break
             value, pos = reader(data, pos, end)
             values.append(value)
-    except Misfit as misfit:
-        misfit.path.append(label(len(values)))
+    except DecodeFailure as failure:
+        failure.path.append(label(len(values)))
         raise
     return values, pos
 
@@ -142,8 +143,8 @@ def _list_reader(read_item: Reader, limit: int) -> Reader:
             while pos < stop:
                 value, pos = read_item(data, pos, stop)
                 values.append(value)
-        except Misfit as misfit:
-            misfit.path.append(f"[{len(values)}]")
+        except DecodeFailure as failure:
+            failure.path.append(f"[{len(values)}]")
             raise
         return values, stop
 
@@ -167,51 +168,53 @@ def fields_reader(
     make: Callable[[list[Any]], Any],
     name: str = "",
 ) -> Reader:
-    """A reader of a list with an item for each of ``readers``; only ``required`` must be there.
+    """Return a reader of a list with an item for each of ``readers``, the last ones optional.
 
-    Its value is what ``make`` makes of the list of the items' values; if it raises ValueError, they
-    are refused, by ``name``. ``label`` names an item in errors. What comes after the last reader's
-    item is not looked at: it is a misfit already.
+    At least ``required`` items must be there. The value is the result of ``make``, called with the
+    list of the items' values; if it raises ValueError, the list is refused in the name of ``name``.
+    ``label`` names an item in errors. An item after that of the last reader is not read: its
+    presence is a mismatch already.
     """
     readers = tuple(readers)
 
     def read_fields(data: bytes, start: int, end: int) -> tuple[Any, int]:
         pos, stop = list_span(data, start, end)
         values: list[Any] = []
-        # read_first, written out: calling it takes 3 to 6 % more time for a few fields.
+        # read_first, inlined: the call takes 3 to 6 % more time for a few fields.
         try:
             for reader in readers:
                 if pos >= stop:
                     break
                 value, pos = reader(data, pos, stop)
                 values.append(value)
-        except Misfit as misfit:
-            misfit.path.append(label(len(values)))
+        except DecodeFailure as failure:
+            failure.path.append(label(len(values)))
             raise
         if len(values) < required:
-            raise Misfit(start, f"a list of {len(values)} items, expected {required}")
+            raise DecodeFailure(start, f"a list of {len(values)} items, expected {required}")
         if pos < stop:
-            raise Misfit(pos, f"a list of more than {len(readers)} items")
+            raise DecodeFailure(pos, f"a list of more than {len(readers)} items")
         try:
             return make(values), stop
         except ValueError as err:
-            # The class checks its values itself. Its text may repeat the remote's bytes.
-            raise Misfit(start, f"refused by {name}") from err
+            # The class checks its values itself. The text of its error may repeat the remote's
+            # bytes.
+            raise DecodeFailure(start, f"refused by {name}") from err
 
     return read_fields
 
 
 class _Compiler:
-    """Compiles one kind. Knows the dataclasses it is inside of, since those may refer back."""
+    """Compiles one kind. Keeps the dataclasses it is inside of, since fields may refer to them."""
 
     def __init__(self) -> None:
         self._open: dict[type, _Backward] = {}
-        # Inside a dataclass that contains itself: it was looked at before its outermost item.
+        # Inside a dataclass that contains itself: depth and count are checked once, outside.
         self._checked = False
         self._has_sedes = False
 
     def compile(self, kind: object) -> Reader:
-        """The reader of ``kind``; TypeError when it is no kind."""
+        """Return the reader of ``kind``. Raises TypeError when it is not a kind."""
         for simple, reader in _SIMPLE:
             if kind is simple:
                 return reader
@@ -225,7 +228,7 @@ class _Compiler:
             return self._compile_sequence(origin, typing.get_args(kind))
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             return self._compile_dataclass(kind)
-        raise TypeError(f"{_name(kind)} is not a kind that RLP can be decoded as")
+        raise ArgumentTypeError(f"{_name(kind)} is not a kind that RLP can be decoded as")
 
     def _compile_sequence(self, origin: object, args: tuple[Any, ...]) -> Reader:
         if origin is list:
@@ -238,14 +241,14 @@ class _Compiler:
         return fields_reader(readers, len(readers), _label_index, tuple)
 
     def _compile_open(self, kind: object) -> tuple[Reader, int]:
-        """The reader of a list's items, and how many items there may be."""
+        """Return the reader of a list's items, and the limit on their number."""
         reader, limit = self._compile_bounded(self.compile, kind)
         return reader, sys.maxsize if self._checked else limit
 
     def _compile_bounded(
         self, compile_: Callable[[Any], Reader], kind: Any
     ) -> tuple[Reader, int]:
-        """A reader, and how many items there may be for it to read."""
+        """Return a reader, and the limit on the number of items that it may read."""
         outside, self._has_sedes = self._has_sedes, False
         reader = compile_(kind)
         limit = MAX_SEDES_ITEMS if self._has_sedes else MAX_ITEMS
@@ -267,7 +270,7 @@ class _Compiler:
             self._checked = False
 
     def _refer_back(self, kind: type[Any]) -> Reader:
-        """The reader of a dataclass that contains itself, by way of those opened after it."""
+        """Return the reader of a dataclass that contains itself through those opened after it."""
         opened = list(self._open)
         for inner in opened[opened.index(kind) + 1 :]:
             self._open[inner].is_inner = True
@@ -292,7 +295,7 @@ class _Compiler:
         try:
             return self.compile(_without_none(hint) if has_default(field) else hint)
         except TypeError as err:
-            raise TypeError(f"{kind.__name__}.{field.name}: {err}") from None
+            raise ArgumentTypeError(f"{kind.__name__}.{field.name}: {err}") from None
 
 
 def _by_place(kind: type[Any]) -> Callable[[Sequence[Any]], Any]:
@@ -312,15 +315,15 @@ def _by_name(kind: type[Any], fields: Sequence[Field]) -> Callable[[Sequence[Any
 
 
 class _Backward:
-    """Stands for the reader of a dataclass that is not compiled to its end yet."""
+    """Placeholder for the reader of a dataclass whose compilation is not finished."""
 
     reader: Reader
     is_used = False
-    is_inner = False  # a dataclass around it contains itself by way of this one
+    is_inner = False  # an enclosing dataclass contains itself through this one
 
     @property
     def is_outermost(self) -> bool:
-        """Whether the dataclass contains itself, and no other that does so contains it again."""
+        """Whether the dataclass contains itself and no enclosing one does so through it."""
         return self.is_used and not self.is_inner
 
     def __call__(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
@@ -328,7 +331,10 @@ class _Backward:
 
 
 def _nesting_checked(reader: Reader, limit: int) -> Reader:
-    """Around the reader of a kind that contains itself, so that the remote sets its depth."""
+    """Return ``reader`` with a check of depth and count in front.
+
+    For a kind that contains itself, so that the remote chooses its depth.
+    """
 
     def read_checked(data: bytes, pos: int, end: int) -> tuple[Any, int]:
         check_nesting(data, pos, end, limit)
@@ -341,11 +347,11 @@ def _hints(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)
     except NameError as err:
-        raise TypeError(f"the types of {kind.__name__} cannot be resolved: {err}") from err
+        raise ArgumentTypeError(f"the types of {kind.__name__} cannot be resolved: {err}") from err
 
 
 def _without_none(hint: object) -> object:
-    """X for ``X | None``; any other hint as it is."""
+    """Return X for ``X | None``, any other hint unchanged."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint
     members = [member for member in typing.get_args(hint) if member is not type(None)]

@@ -1,10 +1,10 @@
-"""Item headers of RLP, and walking over items without a type.
+"""Item headers of RLP, and traversal of items without a type.
 
-Owns the canonical rules (each item has one encoding and any other is refused), the limits on what
-a remote may send, and the readers of raw values: bytes, or nested lists of bytes. A reader takes
+Owns the canonical rules (each item has one encoding and any other is refused), the limits on the
+input of a remote, and the readers of raw values: bytes, or nested lists of bytes. A reader takes
 ``(data, pos, end)`` with ``pos < end <= len(data)``, reads the item that begins at ``pos`` and must
-not reach beyond ``end``, and returns the value and the offset after it. It raises `Misfit`, which
-the public functions turn into `DecodeError`.
+not reach beyond ``end``, and returns the value and the offset after it. It raises `DecodeFailure`,
+which the public functions turn into `DecodeError`.
 
 Pure; nothing here recurses, so no nesting of remote bytes can exhaust the stack. Ethereum Yellow
 Paper, appendix B::
@@ -21,32 +21,32 @@ from __future__ import annotations
 
 import re
 
-from p2p.errors import DecodeError
+from p2p.errors import ArgumentTypeError, DecodeError
 
-#: Most lists inside one another, the outermost counted. Keeps what a handler does with a value
-#: (compare, print, copy) far from the recursion limit of the interpreter.
+#: Limit on the nesting of lists, the outermost counted. Keeps recursive operations of a handler on
+#: a value (compare, print, copy) far from the recursion limit of the interpreter.
 MAX_DEPTH = 64
 
-#: Most items, lists and strings together, in a decoded list whose length the kind leaves open, with
-#: everything in it. A 16 MiB message of empty lists would become 1.2 GB of objects; this keeps any
-#: raw value below 50 MB beyond its own size, and lets 16 MiB of 32-byte hashes (508,400) pass.
+#: Limit on the items, lists and strings together and at all levels, of a decoded list whose length
+#: the kind leaves open. A 16 MiB message of empty lists would become 1.2 GB of objects; this keeps
+#: any raw value below 50 MB beyond its own size, and lets 16 MiB of 32-byte hashes (508,400) pass.
 MAX_ITEMS = 2**19
 
 _STRING = 0x80
 _LONG_STRING = 0xB8
 _LIST = 0xC0
 _LONG_LIST = 0xF8
-_HEAD_ROOM = 55  # the longest payload whose length stands in the head
+_HEAD_ROOM = 55  # the longest payload whose length is part of the head
 
 _ONE_BYTE = tuple(bytes([value]) for value in range(0x80))
 _UINT64_BYTES = 8
 
 
-class Misfit(Exception):
-    """Why an item is refused: ``offset`` in the data, ``why`` in words.
+class DecodeFailure(Exception):
+    """Refusal of an item: its ``offset`` in the data, and the reason, ``why``, as text.
 
-    ``path`` is filled from the inside out while the exception passes the readers of lists. It
-    never leaves this package.
+    ``path`` is filled from the inside out while the exception passes the readers of lists. The
+    exception never leaves this package.
     """
 
     def __init__(self, offset: int, why: str) -> None:
@@ -56,14 +56,14 @@ class Misfit(Exception):
         self.path: list[str] = []
 
     def error(self) -> DecodeError:
-        """The exception for the caller: place and reason, none of the remote's bytes."""
+        """Return the exception for the caller: place and reason, none of the remote's bytes."""
         where = "".join(reversed(self.path)).lstrip(".")
         place = f"{where} (byte {self.offset})" if where else f"byte {self.offset}"
         return DecodeError(f"{place}: {self.why}")
 
 
 def string_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    """Where the payload of the string at ``pos`` starts and stops. Refuses a list."""
+    """Return the start and stop of the payload of the string at ``pos``. Refuses a list."""
     head = data[pos]
     if head < _STRING:
         return pos, pos + 1
@@ -73,20 +73,20 @@ def string_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
         if stop > end:
             raise _too_long(pos, stop - start, end - start)
         if head == _STRING + 1 and data[start] < _STRING:
-            raise Misfit(pos, "a byte below 0x80 has a header of its own")
+            raise DecodeFailure(pos, "a byte below 0x80 has a header of its own")
         return start, stop
     if head < _LIST:
         return _long_span(data, pos, end, head - _LONG_STRING + 1)
-    raise Misfit(pos, "a list stands where a string is expected")
+    raise DecodeFailure(pos, "a list stands where a string is expected")
 
 
 def list_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    """Where the items of the list at ``pos`` start and stop. Refuses a string."""
+    """Return the start and stop of the items of the list at ``pos``. Refuses a string."""
     head = data[pos]
     if head >= _LONG_LIST:
         return _long_span(data, pos, end, head - _LONG_LIST + 1)
     if head < _LIST:
-        raise Misfit(pos, "a string stands where a list is expected")
+        raise DecodeFailure(pos, "a string stands where a list is expected")
     start = pos + 1
     stop = start + head - _LIST
     if stop > end:
@@ -95,13 +95,13 @@ def list_span(data: bytes, pos: int, end: int) -> tuple[int, int]:
 
 
 def item_end(data: bytes, pos: int, end: int) -> int:
-    """The offset after the item at ``pos``. A list's own items are not looked at."""
+    """Return the offset after the item at ``pos``. The items of a list are not checked."""
     span = list_span if data[pos] >= _LIST else string_span
     return span(data, pos, end)[1]
 
 
-#: As many items as possible whose header is one byte, up to a number that bounds what the pattern
-#: matcher has to remember. What is longer, or wrong, ends the match.
+#: As many items as possible whose header is one byte, up to a number that bounds the memory of the
+#: pattern matcher. An item that is longer, or invalid, ends the match.
 _SHORT_ITEMS = re.compile(
     rb"(?:[\x00-\x80\xc0]+|\x81[\x80-\xff]|\xc1."
     + b"".join(
@@ -116,8 +116,8 @@ _SHORT_ITEMS = re.compile(
 def skip_items(data: bytes, pos: int, end: int) -> None:
     """Check the headers of all items from ``pos`` to ``end``, and build nothing.
 
-    What nobody asked for may be many small items, sent to cost us time; a pattern passes over them
-    several times as fast as :func:`item_end`.
+    Items that the kind does not ask for may be many small ones, sent to cost us time; a pattern
+    skips them several times as fast as :func:`item_end`.
     """
     match = _SHORT_ITEMS.match
     while pos < end:
@@ -127,22 +127,22 @@ def skip_items(data: bytes, pos: int, end: int) -> None:
 
 
 def _long_span(data: bytes, pos: int, end: int, width: int) -> tuple[int, int]:
-    """The span of an item whose length is written in ``width`` bytes after its head."""
+    """Return the span of an item whose length is in the ``width`` bytes after its head."""
     start = pos + 1 + width
     if start > end:
-        raise Misfit(pos, "the data ends inside a length")
+        raise DecodeFailure(pos, "the data ends inside a length")
     if data[pos + 1] == 0:
-        raise Misfit(pos, "a length has a leading zero")
+        raise DecodeFailure(pos, "a length has a leading zero")
     size = int.from_bytes(data[pos + 1 : start], "big")
     if size <= _HEAD_ROOM:
-        raise Misfit(pos, f"the length {size} belongs into the head")
+        raise DecodeFailure(pos, f"the length {size} belongs in the head")
     if size > end - start:
         raise _too_long(pos, size, end - start)
     return start, start + size
 
 
-def _too_long(pos: int, size: int, room: int) -> Misfit:
-    return Misfit(pos, f"an item of {size} bytes where {max(room, 0)} are left")
+def _too_long(pos: int, size: int, left: int) -> DecodeFailure:
+    return DecodeFailure(pos, f"an item of {size} bytes where {max(left, 0)} are left")
 
 
 def read_bytes(data: bytes, pos: int, end: int) -> tuple[bytes, int]:
@@ -160,7 +160,7 @@ def read_bytes(data: bytes, pos: int, end: int) -> tuple[bytes, int]:
 def read_bytes_list(data: bytes, pos: int, end: int) -> tuple[list[bytes], int]:
     """Read a list of any number of strings.
 
-    Hashes and keys, of which most such lists are, have all the same size; then it is enough to
+    Most such lists are of hashes or keys, which all have the same size; then it is enough to
     compare the heads.
     """
     start = pos
@@ -185,8 +185,8 @@ def read_bytes_list(data: bytes, pos: int, end: int) -> tuple[list[bytes], int]:
                 start, stop = string_span(data, pos, end)
             items.append(data[start:stop])
             pos = stop
-    except Misfit as misfit:
-        misfit.path.append(f"[{len(items)}]")
+    except DecodeFailure as failure:
+        failure.path.append(f"[{len(items)}]")
         raise
     return items, end
 
@@ -201,8 +201,8 @@ def read_str(data: bytes, pos: int, end: int) -> tuple[str, int]:
     try:
         return data[start:stop].decode(), stop
     except UnicodeDecodeError as err:
-        # Without the cause: it holds the remote's bytes.
-        raise Misfit(start + err.start, "text is not UTF-8") from None
+        # Without the cause: it contains the remote's bytes.
+        raise DecodeFailure(start + err.start, "text is not UTF-8") from None
 
 
 def read_raw(data: bytes, pos: int, end: int) -> tuple[object, int]:
@@ -212,9 +212,9 @@ def read_raw(data: bytes, pos: int, end: int) -> tuple[object, int]:
 
 
 def read_raw_list(data: bytes, pos: int, end: int) -> tuple[list[object], int]:
-    """Read a list with everything in it, at most `MAX_DEPTH` deep.
+    """Read a list and all nested items, at most `MAX_DEPTH` deep.
 
-    The hottest loop of the package, hence the branches for short strings are written out.
+    The hottest loop of the package, hence the branches for short strings are inlined.
     """
     start = pos
     pos, end = list_span(data, pos, end)
@@ -256,8 +256,9 @@ def read_raw_list(data: bytes, pos: int, end: int) -> tuple[list[object], int]:
 def check_count(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None:
     """Refuse data with more than ``limit`` items, before anything is built from it.
 
-    Lists count as well as what is in them. Headers are followed, not checked: on data that is not
-    canonical the count may be wrong, but the walk ends, and the reader refuses the data anyway.
+    A list counts as one item, and each of its items as one more. Headers are followed, not checked:
+    on data that is not canonical the count may be wrong, but the walk ends, and the reader refuses
+    the data anyway.
     """
     if end - pos <= limit:
         return  # an item has at least one byte
@@ -267,11 +268,11 @@ def check_count(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None
         pos += size or _long_string_size(data, pos)
         if pos >= end:
             return
-    raise Misfit(pos, f"more than {limit} items")
+    raise DecodeFailure(pos, f"more than {limit} items")
 
 
 def check_nesting(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> None:
-    """Refuse an item of more than ``limit`` items, or one too deep; build nothing."""
+    """Refuse an item that has more than ``limit`` items or is nested too deep; build nothing."""
     stop = item_end(data, pos, end)
     check_count(data, pos, stop, limit)
     ends = [stop]  # of the lists around `pos`, and first of the item itself
@@ -288,12 +289,12 @@ def check_nesting(data: bytes, pos: int, end: int, limit: int = MAX_ITEMS) -> No
             ends.append(stop)
 
 
-def _too_deep(pos: int) -> Misfit:
-    return Misfit(pos, f"lists are nested more than {MAX_DEPTH} deep")
+def _too_deep(pos: int) -> DecodeFailure:
+    return DecodeFailure(pos, f"lists are nested more than {MAX_DEPTH} deep")
 
 
-#: How far it is from the first byte of an item to the next item, with the items of a list counted
-#: as next items; 0 for strings with a long length.
+#: Bytes from the start of an item to the next item, by its first byte. The items of a list count as
+#: next items; 0 for strings with a long length.
 _SIZE_OF_HEAD = (
     *([1] * _STRING),
     *range(1, _HEAD_ROOM + 2),
@@ -313,20 +314,20 @@ Data = bytes | bytearray | memoryview
 
 
 def as_bytes(data: Data) -> bytes:
-    """``data`` as bytes, or a TypeError: this is the caller's mistake, not the remote's."""
+    """Return ``data`` as bytes. Raises ArgumentTypeError: the caller's mistake."""
     if isinstance(data, bytes):
         return data
     if isinstance(data, (bytearray, memoryview)):
         return bytes(data)
-    raise TypeError(f"RLP is decoded from bytes, not from {type(data).__name__}")
+    raise ArgumentTypeError(f"RLP is decoded from bytes, not from {type(data).__name__}")
 
 
 def raw_items(data: Data, max_items: int) -> list[bytes]:
     """Split the list that is exactly ``data`` into its items, each still encoded.
 
-    The header of every item is checked; what is inside an inner list is not. More than
-    ``max_items`` items are refused as soon as they are seen, with `DecodeError` like anything else
-    that is not a canonical list. Any thread. EIP-778 keeps the values of a record in this form.
+    The header of every item is checked; the items of an inner list are not. More than ``max_items``
+    items are refused as soon as they are seen, with `DecodeError` like anything else that is not a
+    canonical list. Any thread. EIP-778 keeps the values of a record in this form.
     """
     data = as_bytes(data)
     items: list[bytes] = []
@@ -336,24 +337,24 @@ def raw_items(data: Data, max_items: int) -> list[bytes]:
         refuse_rest(data, end)
         while pos < end:
             if len(items) >= max_items:
-                raise Misfit(pos, f"more than {max_items} items")
+                raise DecodeFailure(pos, f"more than {max_items} items")
             stop = item_end(data, pos, end)
             items.append(data[pos:stop])
             pos = stop
-    except Misfit as misfit:
-        raise misfit.error() from None
+    except DecodeFailure as failure:
+        raise failure.error() from None
     return items
 
 
 def refuse_rest(data: bytes, pos: int) -> None:
-    """Refuse data that goes on after its one item."""
+    """Refuse data with bytes after its one item."""
     if pos != len(data):
-        raise Misfit(pos, f"{len(data) - pos} bytes after the item")
+        raise DecodeFailure(pos, f"{len(data) - pos} bytes after the item")
 
 
 def _refuse_empty(data: bytes) -> None:
     if not data:
-        raise Misfit(0, "no data")
+        raise DecodeFailure(0, "no data")
 
 
 _ONE_BYTE_UINTS = (*((value, 1) for value in range(_STRING)), (0, 1))
@@ -362,29 +363,29 @@ _ONE_BYTE_UINTS = (*((value, 1) for value in range(_STRING)), (0, 1))
 def split_uint(data: bytes | memoryview) -> tuple[int, int]:
     """Read the canonical integer of at most 64 bits at the beginning of ``data``.
 
-    Returns the integer and the offset after it; what follows is not looked at. Raises
-    `DecodeError`. Any thread. In front of each frame stands such an integer, the message code
+    Returns the integer and the offset after it; the bytes after it are ignored. Raises
+    `DecodeError`. Any thread. The data of each frame begin with such an integer, the message code
     (RLPx, "Framing").
     """
     if data and 0 < data[0] <= _STRING:
         return _ONE_BYTE_UINTS[data[0]]
     try:
         return _split_long_uint(data)
-    except Misfit as misfit:
-        raise misfit.error() from None
+    except DecodeFailure as failure:
+        raise failure.error() from None
 
 
 def _split_long_uint(data: bytes | memoryview) -> tuple[int, int]:
-    # The head and eight bytes are all that an integer of 64 bits may take.
+    # An integer of 64 bits takes at most the head and eight bytes.
     head = bytes(data[: 1 + _UINT64_BYTES])
     _refuse_empty(head)
     if _STRING + _UINT64_BYTES < head[0] < _LIST:
-        raise Misfit(0, "an integer of more than 64 bits")
+        raise DecodeFailure(0, "an integer of more than 64 bits")
     return read_uint(head, 0, len(head))
 
 
-#: Longest integer that is read, in bytes. No protocol has a longer one, and beyond 4,300 decimal
-#: digits (1,786 bytes) Python refuses to print an integer, which no handler expects.
+#: Limit on the length of an integer, in bytes. No protocol has a longer one, and beyond 4,300
+#: decimal digits (1,786 bytes) Python refuses to print an integer, which no handler expects.
 MAX_INT_BYTES = 1024
 
 
@@ -398,7 +399,7 @@ def read_uint(data: bytes, pos: int, end: int) -> tuple[int, int]:
     if stop > end or not _STRING + 1 < head < _LONG_STRING:
         start, stop = string_span(data, pos, end)
         if stop - start > MAX_INT_BYTES:
-            raise Misfit(pos, f"an integer of more than {MAX_INT_BYTES} bytes")
+            raise DecodeFailure(pos, f"an integer of more than {MAX_INT_BYTES} bytes")
     if start < stop and data[start] == 0:
-        raise Misfit(pos, "an integer has a leading zero")
+        raise DecodeFailure(pos, "an integer has a leading zero")
     return int.from_bytes(data[start:stop], "big"), stop

@@ -1,11 +1,11 @@
 """The bridge to the ``rlp`` package: its sedes objects and its Serializable classes.
 
-Only this module knows that package, and it never gives it encoded bytes. Remote bytes are read by
+Only this module uses that package, and it never gives it encoded bytes. Remote bytes are read by
 `p2p.codec.scan`, which bounds depth and count, and the sedes gets the raw value: bytes, or nested
-lists of bytes. What a sedes returns is encoded by `p2p.codec.encoder`. The package is imported when
-the first sedes is used, because the import takes as long as that of everything else together.
+lists of bytes. `p2p.codec.encoder` encodes the values that a sedes returns. The package is imported
+when the first sedes is used, because its import takes as long as that of everything else together.
 
-How strict a sedes is, is its own affair: ``rlp.sedes.big_endian_int`` takes an empty list for 0.
+Each sedes decides how strict it is: ``rlp.sedes.big_endian_int`` takes an empty list for 0.
 
 Pure; any thread, if the sedes allows it.
 """
@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2p.codec.scan import Misfit, check_count, item_end, read_raw
+from p2p.codec.scan import DecodeFailure, check_count, item_end, read_raw
 
-#: Most items of a value that is given to a sedes, which takes about 2 µs for each.
+#: Limit on the items of a value that is given to a sedes, which takes about 2 µs for each.
 MAX_SEDES_ITEMS = 2**17
 
 
@@ -34,13 +34,12 @@ def serialize(value: Any) -> object:
 
 
 class SedesReader:
-    """Reads an item with a sedes; a refusal of the sedes becomes a `Misfit`."""
+    """Reads an item with a sedes; a refusal of the sedes becomes a `DecodeFailure`."""
 
     def __init__(self, sedes: Any) -> None:
         # fixed after __init__
         self._sedes = sedes
-        # The sedes of integers answers bytes of the wrong shape with TypeError, so the remote can
-        # cause that as well.
+        # The sedes of integers raises TypeError for a list, so the remote can cause that as well.
         self._refusals = (_rlp_exception(), ValueError, TypeError)
 
     def __call__(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
@@ -50,7 +49,7 @@ class SedesReader:
             return self._sedes.deserialize(raw), stop
         except self._refusals as err:
             # The text is left out: it may repeat the remote's bytes. The cause has it.
-            raise Misfit(pos, f"refused by the sedes: {type(err).__name__}") from err
+            raise DecodeFailure(pos, f"refused by the sedes: {type(err).__name__}") from err
 
 
 def _rlp_exception() -> type[Exception]:

@@ -1,16 +1,19 @@
 """Keys, signatures, ECIES and the ciphers of RLPx.
 
-Pure: no socket, thread, clock or random source; whatever must be random is passed in. This package
-is the only one that imports coincurve, cryptography, pysha3 or pycryptodome. Errors of ECIES never
-tell which check failed (RLPx, "ECIES Encryption").
+Pure: no socket, thread, clock or random source; random values are passed in. This package is the
+only one that imports coincurve, btclib-secp256k1, cryptography, pysha3 or pycryptodome. Errors of
+ECIES never reveal which check failed (RLPx, "ECIES Encryption").
 """
 
 from __future__ import annotations
 
 from p2p.crypto.backend import (
+    AEAD,
     BACKEND,
+    SECP256K1_BACKEND,
     ctr_stream,
     feedback_mask,
+    gcm,
     keccak256,
     keccak_hasher,
 )
@@ -18,8 +21,10 @@ from p2p.crypto.ecies import OVERHEAD, decrypt, encrypt
 from p2p.crypto.keys import Entropy, PrivateKey, PublicKey, recover
 
 __all__ = [
+    "AEAD",
     "BACKEND",
     "OVERHEAD",
+    "SECP256K1_BACKEND",
     "Entropy",
     "PrivateKey",
     "PublicKey",
@@ -27,6 +32,7 @@ __all__ = [
     "decrypt",
     "encrypt",
     "feedback_mask",
+    "gcm",
     "keccak256",
     "keccak_hasher",
     "recover",

@@ -8,7 +8,7 @@ Pure: the ephemeral key and the initialization vector are passed in. A sealed me
     tag          32  HMAC-SHA256(SHA256(kM), iv || ciphertext || shared MAC data)
 
 with kE || kM (16 + 16 bytes) the NIST SP 800-56 concatenation KDF (SHA-256) of the x coordinate of
-the key agreement. Whatever is wrong with a message, the error is one and the same, so that a
+the key agreement. All failures to open a message raise the same error with the same text, so that a
 remote cannot use us as an oracle.
 """
 
@@ -32,7 +32,11 @@ def encrypt(
     ephemeral: PrivateKey,
     iv: bytes,
 ) -> bytes:
-    """Seal ``plaintext`` for ``recipient``; never use an ephemeral key and iv (16 bytes) twice."""
+    """Seal ``plaintext`` for ``recipient``, and return the message.
+
+    ``shared_mac_data`` is authenticated, but not part of the message. Never use an ephemeral key
+    and ``iv`` (16 bytes) twice.
+    """
     key, mac_key = _derive(ephemeral.agree_once(recipient))
     sealed = iv + ctr_stream(key, iv)(plaintext)
     tag = _tag(mac_key, sealed, shared_mac_data)
@@ -40,7 +44,10 @@ def encrypt(
 
 
 def decrypt(private_key: PrivateKey, message: bytes, shared_mac_data: bytes) -> bytes:
-    """Open a sealed message. Raises HandshakeError, always with the same text."""
+    """Open a sealed message, and return its plaintext.
+
+    Raises HandshakeError, always with the same text.
+    """
     try:
         return _open(private_key, message, shared_mac_data)
     except InvalidKey:
@@ -58,7 +65,7 @@ def _open(private_key: PrivateKey, message: bytes, shared_mac_data: bytes) -> by
 
 
 def concat_kdf(secret: bytes, length: int) -> bytes:
-    """NIST SP 800-56A section 5.8.1 with SHA-256 and no other info: ``length`` bytes."""
+    """Derive ``length`` bytes by NIST SP 800-56A section 5.8.1, SHA-256 and no OtherInfo."""
     blocks = -(-length // 32)
     return b"".join(
         sha256(counter.to_bytes(4, "big") + secret).digest() for counter in range(1, blocks + 1)

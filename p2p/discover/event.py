@@ -1,26 +1,26 @@
-"""What the engine tells its owner, and what it counts.
+"""Events of an engine for its owner.
 
-Pure values. Events come out of ``Engine.poll_events``; the counters are read, never reset.
+Pure values, returned by ``Engine.poll_events``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from p2p.discover.v4wire import PacketType
 from p2p.enode.node import Node
+from p2p.enode.nodeid import NodeID
 from p2p.errors import P2PError
+from p2p.netutil import Endpoint
 
-#: What a command comes to: a record's sequence number or None of a ping, the nodes of a lookup,
-#: the node of an ENR request or of a resolve.
-Result: TypeAlias = int | list[Node] | Node | None
+#: Result of a command: for a ping the record's sequence number or None, for a lookup the nodes, for
+#: an ENR request or a resolve the node, for a talk request the response.
+Result: TypeAlias = int | list[Node] | Node | bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class OperationDone:
-    """A command has ended. ``result`` is None when ``error`` is set."""
+    """The end of a command. ``result`` is None if ``error`` is set."""
 
     operation: int
     result: Result = None
@@ -29,44 +29,63 @@ class OperationDone:
 
 @dataclass(frozen=True, slots=True)
 class NodeAdded:
-    """A node has come into a bucket of the table."""
+    """The addition of a node to a bucket of the table."""
 
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRemoved:
-    """A node has left its bucket."""
+    """The removal of a node from its bucket."""
 
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class ManyTimeouts:
-    """``count`` requests in a row were left unanswered: perhaps our clock is wrong."""
+    """``count`` requests in a row without an answer; perhaps our clock is wrong."""
 
     count: int
 
 
-Event: TypeAlias = OperationDone | NodeAdded | NodeRemoved | ManyTimeouts
+@dataclass(frozen=True, slots=True)
+class BootnodeSilent:
+    """A bootnode that does not answer; ``pings`` were lost in a row."""
+
+    node: Node
+    pings: int
 
 
-@dataclass(slots=True)
-class Counters:
-    """What has passed through an engine since it was made.
+@dataclass(frozen=True, slots=True)
+class ClockAhead:
+    """Our wall clock is ahead of other clocks by ``seconds``.
 
-    Packets are counted by type, what was dropped by its reason. ``unproven_bytes_in`` came from
-    nodes that had not proved their address, ``unproven_bytes_out`` went there in answer to it.
-    Packets that we send of our own accord to an address nobody has proved yet, such as the ping to
-    a node we have just heard of, are in ``uninvited_bytes_out``.
+    ``votes`` is the number of networks and bootnodes that agree on it; ``bootnodes`` are the
+    bootnodes among them.
     """
 
-    packets_in: Counter[PacketType] = field(default_factory=Counter)
-    bytes_in: Counter[PacketType] = field(default_factory=Counter)
-    packets_out: Counter[PacketType] = field(default_factory=Counter)
-    bytes_out: Counter[PacketType] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    unproven_bytes_in: int = 0
-    unproven_bytes_out: int = 0
-    uninvited_bytes_out: int = 0
-    timeouts: int = 0
+    seconds: float
+    votes: int
+    bootnodes: tuple[NodeID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TalkReceived:
+    """A node at ``address`` sends a request of an application's ``protocol`` (discovery v5)."""
+
+    node_id: NodeID
+    address: Endpoint
+    request_id: bytes
+    protocol: bytes
+    request: bytes
+
+
+Event: TypeAlias = (
+    OperationDone
+    | NodeAdded
+    | NodeRemoved
+    | ManyTimeouts
+    | BootnodeSilent
+    | ClockAhead
+    | TalkReceived
+)

@@ -1,56 +1,36 @@
-"""What the engine asks of the node it speaks for.
+"""The engine's interface to the local node.
 
-Pure. :class:`LocalView` is the seam; ``p2p.enode.LocalNode`` keeps a record that follows what
-others say of our address, :class:`FixedLocal` one that never changes, for tests and simulations.
+Pure. Two classes implement :class:`LocalView`: ``p2p.enode.LocalNode``, for any thread and with its
+sequence number in a database, and ``p2p.enode.localrecord.LocalRecord``, without lock and database.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from p2p.crypto import PrivateKey
-from p2p.discover.now import Now
-from p2p.discover.v4wire import Endpoint
 from p2p.enr import Record
-from p2p.netutil import IPAddress
+from p2p.inputs import Now
+from p2p.netutil import IPAddress, NodeEndpoint
 
 
 class LocalView(Protocol):
-    """The node we speak for. Called on the engine's thread; no method may wait."""
+    """Interface of our own node. Called on the engine's thread; no method may block.
+
+    With a :class:`p2p.discover.front.Discovery`, any thread may read the record.
+    """
 
     @property
     def record(self) -> Record:
-        """Our record, signed, as it stands now."""
+        """Our current, signed record."""
 
     @property
-    def endpoint(self) -> tuple[IPAddress | None, int, int]:
-        """Where we are, as our pings say it."""
+    def endpoint(self) -> NodeEndpoint:
+        """Our endpoint for the ``from`` field of our pings."""
 
     def endpoint_statement(
         self, from_ip: IPAddress, stated: tuple[IPAddress, int], now: Now, /
     ) -> None:
-        """A node that has proved to be at ``from_ip`` says that we are at ``stated``."""
+        """Note the statement of a node proven at ``from_ip`` that we are at ``stated``."""
 
     def contact(self, to: tuple[IPAddress, int], now: Now, /) -> None:
-        """We are sending a ping to that address."""
-
-
-class FixedLocal:
-    """A node whose record and endpoint stay as they were made."""
-
-    def __init__(self, private_key: PrivateKey, endpoint: Endpoint, seq: int = 1) -> None:
-        ip, udp, tcp = endpoint
-        entries: dict[str, object] = {}
-        if ip is not None:
-            name = "ip" if ip.version == 4 else "ip6"
-            entries = {name: ip, "udp": udp, **({"tcp": tcp} if tcp else {})}
-        self.record = Record.sign(private_key, seq, entries)
-        self.endpoint = endpoint
-
-    def endpoint_statement(
-        self, from_ip: IPAddress, stated: tuple[IPAddress, int], now: Now, /
-    ) -> None:
-        """Nothing: what others say changes nothing here."""
-
-    def contact(self, to: tuple[IPAddress, int], now: Now, /) -> None:
-        """Nothing: see :meth:`endpoint_statement`."""
+        """Note that we send a ping to the address ``to``."""

@@ -1,172 +1,162 @@
-"""One lookup: finding the sixteen nodes nearest to a target by asking ever nearer ones.
+"""A lookup under way: its queries, and the use of the answers.
 
-Pure; it sends nothing. Its owner asks the nodes that :meth:`Lookup.next_queries` names, three at a
-time, and reports what each of them said (discovery v4, "Recursive Lookup"). A node counts when it
-has answered; one that does not is no longer considered, and another address of it is tried if
-somebody names one. The lookup is over when the sixteen nearest nodes have all answered.
-
-What a remote can make us do is bounded: nodes to remember, nodes to ask, and keys to parse, which
-is done for those only that are asked. Of each network of the Internet only the few nearest nodes
-are considered, or whoever makes thousands of identities at one place would be all that a lookup
-finds.
+Pure. A :class:`Lookup` queries the nodes that its :class:`Shortlist` chooses, through the
+:class:`Transport` of its :class:`Overlay`. It checks the neighbors in the answers, offers them to
+the table, and counts failures: after five in a row a node loses its place, unless its bucket is
+nearly empty, so that a small network keeps its nodes.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TypeAlias
 
-from p2p.crypto import PublicKey
-from p2p.discover.bucket import BUCKET_IP_LIMIT, BUCKET_SIZE
-from p2p.discover.v4wire import NeighborNode
-from p2p.enode.ids import NodeID
+from p2p.discover.shortlist import MAX_ENTRIES, LookupEntry, Shortlist
+from p2p.discover.store import NodeStore
+from p2p.discover.table.bucket import BUCKET_SIZE
+from p2p.discover.table.table import Table
+from p2p.discover.transport import Neighbor, Target, Transport
 from p2p.enode.node import Node
-from p2p.errors import InvalidKey
-from p2p.netutil import IPAddress, Network, is_lan, routed_network_of
+from p2p.errors import P2PError
+from p2p.inputs import Now
+from p2p.netutil import LAN, IPAddress, Netlist, OwnNetworks, check_relay_addr
 
-#: Nodes asked at a time.
-ALPHA = 3
-#: Nodes a lookup ends with.
-RESULT_SIZE = BUCKET_SIZE
+#: UDP ports up to this one are refused: other services listen there, not nodes.
+MAX_LOW_PORT = 1024
 
-#: Nodes remembered, nearest first. More than a result has, since some of them will be dead.
-MAX_CANDIDATES = 128
-#: Nodes considered of each /24 network, as many as of a bucket; local networks excepted.
-NETWORK_LIMIT = BUCKET_IP_LIMIT
-#: Nodes asked before a lookup ends, however near the next ones claim to be.
-MAX_QUERIES = 160
+#: Failures in a row after which a node loses its place in the table.
+MAX_FIND_FAILS = 5
+#: A bucket with fewer nodes keeps those that fail.
+MIN_BUCKET_TO_DROP = BUCKET_SIZE // 4
+
+#: The reason not to use an address named by another node; cached, since addresses repeat.
+relay_problem = lru_cache(maxsize=4096)(check_relay_addr)
+
+LookupDone: TypeAlias = Callable[[list[Node], Now], None]
 
 
-class Candidate:
-    """A node that somebody named. Whether its key is one is seen when :meth:`node` is called."""
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The network of one engine: the nodes it knows, and the transport to query them.
 
-    __slots__ = ("_node", "answered", "asked", "id", "ip", "key", "network", "number", "tcp", "udp")
+    ``net_restrict`` has the allowed addresses (None: all), ``own`` the networks without limits.
+    """
 
-    def __init__(
-        self, node_id: NodeID, ip: IPAddress, udp: int, tcp: int, key: bytes, node: Node | None
-    ) -> None:
-        self.id = node_id
-        self.number = int.from_bytes(node_id, "big")
-        self.ip = ip
-        self.network = None if is_lan(ip) else routed_network_of(ip)
-        self.udp = udp
-        self.tcp = tcp
-        self.key = key
-        self.asked = False
-        self.answered = False
-        self._node = node
+    transport: Transport
+    table: Table
+    store: NodeStore
+    net_restrict: Netlist | None = None
+    own: OwnNetworks = LAN
 
-    @classmethod
-    def from_neighbor(cls, node_id: NodeID, ip: IPAddress, told: NeighborNode) -> Candidate:
-        """A node of a neighbors packet."""
-        return cls(node_id, ip, told.udp, told.tcp, told.public_key, None)
+    def look_up(self, target: Target, done: LookupDone, now: Now) -> Lookup:
+        """Begin a lookup of the nodes nearest to ``target``; ``done`` gets those that answer."""
+        lookup = Lookup(self, target, done)
+        lookup.proceed(now)
+        return lookup
 
-    @classmethod
-    def from_node(cls, node: Node) -> Candidate | None:
-        """A node of the table; None if it has no endpoint."""
-        endpoint = node.udp_endpoint
-        return None if endpoint is None else cls(node.id, *endpoint, node.tcp, b"", node)
-
-    def node(self) -> Node | None:
-        """The node, None if its key is not on the curve."""
-        if self._node is None:
-            try:
-                public_key = PublicKey.from_bytes(self.key)
-            except InvalidKey:
-                return None
-            self._node = Node.from_parts(public_key, self.ip, self.tcp, self.udp)
-        return self._node
+    def allows(self, ip: IPAddress) -> bool:
+        """Whether ``net_restrict`` allows the address."""
+        return self.net_restrict is None or self.net_restrict.contains(ip)
 
 
 class Lookup:
-    """The state of one lookup for ``target_id``, 32 bytes, by the node ``self_id``."""
+    """One lookup for ``target``; ``done`` gets the result.
 
-    def __init__(self, target_id: bytes, self_id: NodeID, start: Iterable[Node]) -> None:
-        self._target = int.from_bytes(target_id, "big")
-        self._self_id = self_id
-        self._near: list[Candidate] = []
-        self._seen: set[NodeID] = set()
-        # Of each network of the Internet the nodes in _near, nearest first.
-        self._networks: dict[Network, list[Candidate]] = {}
-        self._failed: set[tuple[NodeID, IPAddress, int]] = set()
-        self._in_flight = 0
-        self._queries = 0
-        self.add(found for node in start if (found := Candidate.from_node(node)) is not None)
+    :meth:`proceed` starts it; after that, its owner may only :meth:`cancel` it.
+    """
 
-    def is_new(self, node_id: NodeID) -> bool:
-        """Whether a node of that ID would be considered."""
-        return node_id not in self._seen and node_id != self._self_id
+    def __init__(self, overlay: Overlay, target: Target, done: LookupDone) -> None:
+        self._overlay = overlay
+        self._target = target
+        self._done: LookupDone | None = done
+        table = overlay.table
+        # Sixteen would be enough if all of them were alive.
+        start = table.closest(target.id, MAX_ENTRIES)
+        self._shortlist = Shortlist(target.id, table.self_id, start, overlay.own)
 
-    def add(self, candidates: Iterable[Candidate]) -> None:
-        """Consider nodes; those known already, or that failed at that address, are passed over."""
-        for found in candidates:
-            if not self.is_new(found.id) or (found.id, found.ip, found.udp) in self._failed:
+    def cancel(self) -> None:
+        """Send no more queries, and do not call ``done``."""
+        self._done = None
+
+    def proceed(self, now: Now) -> None:
+        """Send the queries that are next; end the lookup if there are none left."""
+        while self._done is not None and (chosen := self._shortlist.next_queries()):
+            for entry in chosen:
+                self._ask(entry, now)
+        if self._done is not None and self._shortlist.finished:
+            done, self._done = self._done, None
+            done(self._shortlist.result(), now)
+
+    def _ask(self, entry: LookupEntry, now: Now) -> None:
+        node = entry.node()
+        if node is None:
+            self._shortlist.failed(entry)
+        else:
+            done = partial(self._answered, entry)
+            self._overlay.transport.find_nodes(node, self._target, done, now)
+
+    def _answered(
+        self,
+        entry: LookupEntry,
+        neighbors: Sequence[Neighbor] | None,
+        error: P2PError | None,
+        now: Now,
+    ) -> None:
+        self._track(entry, bool(neighbors), now)
+        if neighbors is None:
+            self._shortlist.failed(entry)
+        else:
+            self._shortlist.answered(entry)
+            self._shortlist.add(list(self._usable(entry.ip, neighbors, now)))
+        self.proceed(now)
+
+    def _track(self, entry: LookupEntry, success: bool, now: Now) -> None:
+        store, table = self._overlay.store, self._overlay.table
+        fails = store.find_fails(entry.id, entry.ip)
+        if success:
+            if fails:
+                store.set_find_fails(entry.id, entry.ip, 0)
+            return
+        store.set_find_fails(entry.id, entry.ip, fails + 1)
+        known = table.get(entry.id)
+        if known is None or known.ip != entry.ip or fails + 1 < MAX_FIND_FAILS:
+            return
+        if table.bucket_size(entry.id) >= MIN_BUCKET_TO_DROP:
+            table.remove(entry.id, now.monotonic)
+
+    def _usable(
+        self, sender_ip: IPAddress, neighbors: Sequence[Neighbor], now: Now
+    ) -> Iterator[LookupEntry]:
+        """Yield the neighbors that are allowed and new to this lookup; offer them to the table.
+
+        For a node that is alive in the table, the table's endpoint is used, not the neighbor's.
+        """
+        for neighbor in neighbors:
+            if not self._shortlist.is_new(neighbor.id):
                 continue
-            if found.network is not None and not self._enter_network(found, found.network):
-                continue
-            insort(self._near, found, key=self._distance)
-            self._seen.add(found.id)
-            if len(self._near) > MAX_CANDIDATES:
-                self._drop(self._near[-1])
+            in_table = self._overlay.table.entry(neighbor.id)
+            if in_table is not None and in_table.live:
+                known = LookupEntry.from_node(in_table.node)
+                if known is not None:
+                    yield known
+                    continue
+            found = self._check(sender_ip, neighbor)
+            if found is not None:
+                self._offer(found, now)
+                yield found
 
-    def next_queries(self) -> list[Candidate]:
-        """The nodes to ask now; each has to be followed by `answered` or `failed`."""
-        chosen = []
-        for found in self._near[:RESULT_SIZE]:
-            if self._in_flight >= ALPHA or self._queries >= MAX_QUERIES:
-                break
-            if not found.asked:
-                found.asked = True
-                self._in_flight += 1
-                self._queries += 1
-                chosen.append(found)
-        return chosen
+    def _check(self, sender_ip: IPAddress, neighbor: Neighbor) -> LookupEntry | None:
+        ip = neighbor.ip
+        if ip is None or neighbor.udp <= MAX_LOW_PORT or not self._overlay.allows(ip):
+            return None
+        if relay_problem(sender_ip, ip, self._overlay.own) is not None:
+            return None
+        return LookupEntry(neighbor.id, ip, neighbor.udp, neighbor.tcp, neighbor.key, neighbor.node)
 
-    def answered(self, found: Candidate) -> None:
-        """A node has answered, whatever it said."""
-        found.answered = True
-        self._in_flight -= 1
-
-    def failed(self, found: Candidate) -> None:
-        """A node has not answered, or is none."""
-        self._in_flight -= 1
-        self._failed.add((found.id, found.ip, found.udp))
-        if found in self._near:
-            self._drop(found)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nobody is being asked and nobody is left to ask."""
-        if self._in_flight:
-            return False
-        if self._queries >= MAX_QUERIES:
-            return True
-        return all(found.asked for found in self._near[:RESULT_SIZE])
-
-    def result(self) -> list[Node]:
-        """The nearest nodes that have answered, at most sixteen, nearest first."""
-        nodes = (found.node() for found in self._near if found.answered)
-        return [node for node in nodes if node is not None][:RESULT_SIZE]
-
-    def _enter_network(self, found: Candidate, network: Network) -> bool:
-        """Whether a node is among the nearest of its network; a farther one then gives way."""
-        members = self._networks.setdefault(network, [])
-        if len(members) >= NETWORK_LIMIT:
-            if self._distance(found) > self._distance(members[-1]):
-                return False
-            self._drop(members[-1])
-            members = self._networks.setdefault(network, [])
-        insort(members, found, key=self._distance)
-        return True
-
-    def _drop(self, found: Candidate) -> None:
-        self._near.remove(found)
-        self._seen.discard(found.id)
-        if found.network is not None:
-            members = self._networks[found.network]
-            members.remove(found)
-            if not members:
-                del self._networks[found.network]
-
-    def _distance(self, found: Candidate) -> int:
-        return found.number ^ self._target
+    def _offer(self, found: LookupEntry, now: Now) -> None:
+        if self._overlay.table.has_room(found.id):
+            node = found.node()
+            if node is not None:
+                self._overlay.table.add_found(node, now.monotonic)

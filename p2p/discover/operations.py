@@ -1,46 +1,56 @@
-"""The commands of the engine's owner, from their start to their end.
+"""The commands of the engine's owner, from start to end.
 
-Pure. A command has a number; when it ends, an ``OperationDone`` with that number comes out. One
-that was cancelled ends without a word; what answers to its last packets is still heeded.
+Pure. A command has a number; when it ends, an ``OperationDone`` with that number comes out. A
+cancelled one emits no event; late answers to it still update the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from p2p.crypto import Entropy
 from p2p.discover.event import OperationDone, Result
-from p2p.discover.now import Now
-from p2p.discover.records import fetch_node
-from p2p.discover.search import Search, Searcher
-from p2p.discover.upkeep import TARGET_SIZE, Upkeep
-from p2p.discover.v4wire import Pong
+from p2p.discover.lookup import Lookup, LookupDone, Overlay
+from p2p.discover.maintenance import Maintenance
+from p2p.discover.observer import DiscoveryObserver
+from p2p.discover.transport import Target
 from p2p.enode.node import Node
 from p2p.errors import (
-    InvalidNode,
-    LocalProtocolError,
     NetRestricted,
     NodeNotFound,
     NoEndpoint,
     P2PError,
-    RemoteTimeout,
+    PacketError,
 )
+from p2p.inputs import Now
+
+#: Callback with the result of a request, or with None and the error.
+Answered: TypeAlias = Callable[[Result, P2PError | None, Now], None]
 
 
 class Operations:
     """The commands under way."""
 
-    def __init__(self, searcher: Searcher, upkeep: Upkeep, entropy: Entropy) -> None:
-        self._searcher = searcher
-        self._upkeep = upkeep
+    def __init__(
+        self,
+        overlay: Overlay,
+        maintenance: Maintenance,
+        entropy: Entropy,
+        observer: DiscoveryObserver | None = None,
+    ) -> None:
+        self._observer = observer
+        self._overlay = overlay
+        self._transport = overlay.transport
+        self._maintenance = maintenance
         self._entropy = entropy
         self._last = 0
-        self._under_way: dict[int, Search | None] = {}
+        self._under_way: dict[int, Lookup | None] = {}
         self._done: list[OperationDone] = []
 
     def poll_done(self) -> list[OperationDone]:
-        """What has ended since the last call."""
+        """Return the operations that have ended since the last call."""
         done, self._done = self._done, []
         return done
 
@@ -51,59 +61,67 @@ class Operations:
 
     def ping(self, node: Node, now: Now) -> int:
         """Ping a node. The result is the sequence number of its record, None if it names none."""
-        number = self._begin()
-        refusal, to = self._check(node), node.udp_endpoint
-        if refusal is not None or to is None:
-            self._end(number, None, refusal)
-        else:
-            done = partial(self._ponged, number)
-            self._searcher.exchange.ping(node.id, to, done, now)
-        return number
+        self._observe("ping", node, now)
+        return self._ask(node, lambda done: self._transport.ping(node, done, now))
 
-    def lookup(self, target: bytes, now: Now) -> int:
-        """Find the nodes nearest to a target. The result is a list of at most sixteen nodes."""
-        if len(target) != TARGET_SIZE:
-            raise LocalProtocolError(f"a target has {TARGET_SIZE} bytes, not {len(target)}")
-        number = self._begin()
-        self._search(number, target, partial(self._looked_up, number), now)
-        return number
+    def lookup(self, target: Target, now: Now) -> int:
+        """Find the nodes nearest to a target, at most sixteen. The result is a list of them."""
+        self._observe("lookup", target, now)
+        return self._begin_lookup(target, now)
 
     def random_lookup(self, now: Now) -> int:
-        """The same for a target chosen at random."""
-        return self.lookup(self._entropy(TARGET_SIZE), now)
+        """Begin a :meth:`lookup` for a random target."""
+        self._observe("random_lookup", now)
+        return self._begin_lookup(Target.random(self._entropy), now)
 
     def request_enr(self, node: Node, now: Now) -> int:
         """Ask a node for its record. The result is the node as its record describes it."""
-        number = self._begin()
-        refusal = self._check(node)
-        if refusal is not None:
-            self._end(number, None, refusal)
-        else:
-            done = partial(self._fetched, number)
-            fetch_node(self._searcher.exchange, node, done, now)
-        return number
+        self._observe("request_enr", node, now)
+        return self._ask(node, lambda done: self._transport.request_record(node, done, now))
 
     def resolve(self, node: Node, now: Now) -> int:
-        """Find out where a node is now. The result is the node as it describes itself.
+        """Find the current endpoint of a node. The result is the node as its record describes it.
 
-        It is asked where it is said to be, then where the table has it, and at last looked up. If
-        it is found but has no record to give, the result is what others say of it.
+        The node is asked at its given address, then at its address in the table, and at last looked
+        up. If it answers without a record, the result is the node as others describe it. If it does
+        not answer, the error is NodeNotFound, even if others or the table have an address of it.
         """
+        self._observe("resolve", node, now)
         number = self._begin()
         places = [node]
-        known = self._searcher.table.get(node.id)
+        known = self._overlay.table.get(node.id)
         if known is not None and known.udp_endpoint != node.udp_endpoint:
             places.append(known)
         self._ask_places(number, node, [at for at in places if self._check(at) is None], now)
         return number
 
     def cancel(self, number: int) -> None:
-        """End a command without a word; harmless when it has ended."""
-        search = self._under_way.pop(number, None)
-        if search is not None:
-            search.cancel()
+        """End a command without an event; no effect if it has ended."""
+        self._observe("cancel", number)
+        lookup = self._under_way.pop(number, None)
+        if lookup is not None:
+            lookup.cancel()
 
-    # What becomes of them.
+    # Progress and results.
+
+    def _observe(self, command: str, *arguments: object) -> None:
+        if self._observer is not None:
+            self._observer.command(command, *arguments)
+
+    def _ask(self, node: Node, send: Callable[[Answered], None]) -> int:
+        """Begin a command of one request, sent by ``send`` if the node may be asked."""
+        number = self._begin()
+        refusal = self._check(node)
+        if refusal is not None:
+            self._end(number, None, refusal)
+        else:
+            send(partial(self._answered, number))
+        return number
+
+    def _begin_lookup(self, target: Target, now: Now) -> int:
+        number = self._begin()
+        self._look_up(number, target, partial(self._looked_up, number), now)
+        return number
 
     def _begin(self) -> int:
         self._last += 1
@@ -119,30 +137,22 @@ class Operations:
         to = node.udp_endpoint
         if to is None:
             return NoEndpoint("no UDP endpoint of the node is known")
-        if not self._searcher.allows(to.ip):
+        if not self._overlay.allows(to.ip):
             return NetRestricted(f"{to.ip} is outside net_restrict")
         return None
 
-    def _search(
-        self, number: int, target: bytes, done: Callable[[list[Node], Now], None], now: Now
-    ) -> None:
-        if not len(self._searcher.table):
-            self._upkeep.load_seeds(now)
-        search = self._searcher.search(target, done, now)
+    def _look_up(self, number: int, target: Target, done: LookupDone, now: Now) -> None:
+        if not len(self._overlay.table):
+            self._maintenance.load_seeds(now)
+        lookup = self._overlay.look_up(target, done, now)
         if number in self._under_way:
-            self._under_way[number] = search
+            self._under_way[number] = lookup
 
-    def _ponged(self, number: int, pong: Pong | None, now: Now) -> None:
-        if pong is None:
-            self._end(number, None, RemoteTimeout("no answer to the ping"))
-        else:
-            self._end(number, pong.enr_seq)
+    def _answered(self, number: int, result: Result, error: P2PError | None, now: Now) -> None:
+        self._end(number, result, error)
 
     def _looked_up(self, number: int, nodes: list[Node], now: Now) -> None:
         self._end(number, nodes)
-
-    def _fetched(self, number: int, node: Node | None, error: P2PError | None, now: Now) -> None:
-        self._end(number, node, error)
 
     # Resolve, step by step.
 
@@ -151,14 +161,10 @@ class Operations:
             return
         if places:
             step = partial(self._asked_place, number, node, places[1:])
-            fetch_node(self._searcher.exchange, places[0], step, now)
+            self._transport.request_record(places[0], step, now)
             return
-        try:
-            target = node.public_key.to_bytes()
-        except InvalidNode as error:
-            self._end(number, None, error)
-            return
-        self._search(number, target, partial(self._looked_for, number, node), now)
+        target = Target.of_key(node.public_key.to_bytes())
+        self._look_up(number, target, partial(self._looked_for, number, node), now)
 
     def _asked_place(
         self,
@@ -176,15 +182,39 @@ class Operations:
 
     def _looked_for(self, number: int, node: Node, nodes: list[Node], now: Now) -> None:
         found = next((other for other in nodes if other.id == node.id), None)
-        # Nobody may have named it, and yet it has come to us meanwhile.
-        found = found or self._searcher.table.get(node.id)
+        answered = found is not None
+        # If no answer named it, it may still have contacted us meanwhile.
+        found = found or self._overlay.table.get(node.id)
         if found is None:
-            self._end(number, None, NodeNotFound(f"node {node.id.short} was not found"))
+            self._not_found(number, node)
         else:
-            done = partial(self._described, number, found)
-            fetch_node(self._searcher.exchange, found, done, now)
+            done = partial(self._described, number, found, answered)
+            self._transport.request_record(found, done, now)
 
     def _described(
-        self, number: int, told: Node, found: Node | None, error: P2PError | None, now: Now
+        self,
+        number: int,
+        known: Node,
+        answered: bool,
+        found: Node | None,
+        error: P2PError | None,
+        now: Now,
     ) -> None:
-        self._end(number, found if found is not None else told)
+        if found is not None:
+            self._end(number, found)
+        elif answered or isinstance(error, PacketError):
+            self._end(number, known)
+        else:
+            # It may be alive and not support ENR requests.
+            self._transport.ping(known, partial(self._pinged, number, known), now)
+
+    def _pinged(
+        self, number: int, known: Node, seq: int | None, error: P2PError | None, now: Now
+    ) -> None:
+        if error is None:
+            self._end(number, known)
+        else:
+            self._not_found(number, known)
+
+    def _not_found(self, number: int, node: Node) -> None:
+        self._end(number, None, NodeNotFound(f"node {node.id.short} was not found"))

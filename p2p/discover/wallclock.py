@@ -1,46 +1,47 @@
-"""A wall clock that may jump, made harmless.
+"""A wall clock that tolerates jumps.
 
-Pure. Packets carry an expiration in wall-clock time, and bonds are remembered in it, but a machine
-may have its clock set at any moment: by hand, by NTP, or after a sleep. Which of the two readings
-was right, the one before the jump or the one after, cannot be known.
+Pure. Packets carry an expiration in wall-clock time, and bonds are stored in it, but the clock of a
+machine may be set at any moment: by hand, by NTP, or after a sleep. It cannot be known which of the
+two readings was right, the one before the jump or the one after.
 
-So both count. Next to the wall clock runs a second one, set from the first reading and driven by
-the monotonic clock. What expires is judged by the earlier of the two, what is promised for the
-future counts from the later, and a proof counts by either (see :mod:`p2p.discover.bond`). The price
-is that after a jump an old packet passes as fresh for as long as the jump was; that gains a
-stranger nothing, since no packet but the answer to a ping of ours proves anything.
+So both count. A second clock runs next to the wall clock, set from the first reading and driven by
+the monotonic clock. The expiration of a packet is compared with the earlier of the two, our own
+expirations count from the later, and a proof is valid by either (see
+:mod:`p2p.discover.v4.bonds`). The cost is that after a jump an old packet is accepted for as long
+as the jump was. That gains an attacker nothing, since only the answer to a ping of ours proves
+anything.
 
-Not for ever: when the two have been apart for a day, the second clock is set anew from the wall
-clock. By then nothing that was remembered before the jump would count any more, so that nobody
-live is lost; and suspends, in which the monotonic clock stands still, do not add up.
+This ends: when the two have been apart for a day, the second clock is set again from the wall
+clock. By then no proof from before the jump would be valid any more, so no live node is lost; and
+suspends, in which the monotonic clock stands still, do not add up.
 """
 
 from __future__ import annotations
 
-from p2p.discover.now import Now
+from p2p.inputs import Now
 
-#: How far apart the two clocks may be without anybody having set one, in seconds.
+#: Largest difference of the two clocks that is not taken as a jump, in seconds.
 MAX_APART_S = 60.0
-#: After how long apart the wall clock is believed, in seconds: as long as a proof lasts.
+#: Time after a jump until the wall clock alone is used, in seconds: as long as a proof lasts.
 SETTLE_S = 24 * 3600.0
 
 
 class WallClock:
-    """Wall-clock time in seconds, with the readings before and after a jump both in force."""
+    """Wall-clock time in seconds, with the readings before and after a jump both valid."""
 
     def __init__(self, now: Now) -> None:
         self._offset = now.unix - now.monotonic
         self._apart_since: float | None = None
 
     def readings(self, now: Now) -> tuple[float, float]:
-        """Both of what the time may be."""
+        """Return the two possible times: the wall clock's, and the second clock's."""
         return now.unix, now.monotonic + self._offset
 
     def settle(self, now: Now) -> bool:
-        """Whether the wall clock is beyond doubt. To be called about every hour.
+        """Whether the wall clock can be relied on. To be called about every hour.
 
-        It is not for a day after a call has found it set: until then nothing should be forgotten,
-        or written anew, because of the time it shows.
+        The result is False for a day after a call has noticed a jump. Until then, nothing should be
+        dropped or written again because of the time that the clock shows.
         """
         wall, other = self.readings(now)
         if abs(wall - other) > MAX_APART_S:
@@ -53,9 +54,9 @@ class WallClock:
         return True
 
     def earliest(self, now: Now) -> float:
-        """The earlier of what the time may be: for telling what is too old."""
+        """Return the earlier of the two possible times, to decide what is too old."""
         return min(self.readings(now))
 
     def latest(self, now: Now) -> float:
-        """The later of what the time may be: for telling others until when a packet is valid."""
+        """Return the later of the two possible times, for the expiration of our packets."""
         return max(self.readings(now))

@@ -1,27 +1,29 @@
-"""How near two nodes are to each other: the metric of Kademlia.
+"""Distance between two nodes: the XOR metric of Kademlia.
 
 Pure. The distance of two IDs is their exclusive or, read as a big-endian number; its logarithm is
 the position of the first bit in which they differ (discovery v4, "Kademlia Table"). The functions
-take IDs of any one length, and raise ValueError when the lengths differ.
+take IDs of any one length, and raise ArgumentError when the lengths differ.
 """
 
 from __future__ import annotations
 
+from p2p.arguments import wrong
+
 
 def xor_distance(a: bytes, b: bytes) -> int:
-    """The distance itself, 0 when equal: what nodes are sorted by."""
+    """Return the distance itself, 0 when equal; nodes are sorted by it."""
     if len(a) != len(b):
-        raise ValueError(f"IDs of {len(a)} and {len(b)} bytes have no distance")
+        raise wrong("b", b, f"an ID of {len(a)} bytes, as the other one")
     return int.from_bytes(a, "big") ^ int.from_bytes(b, "big")
 
 
 def log_distance(a: bytes, b: bytes) -> int:
-    """The number of bits of the distance: 0 when equal, 256 when the first of 256 bits differs."""
+    """Return the bit length of the distance: 0 when equal, 256 when the first of 256 differs."""
     return xor_distance(a, b).bit_length()
 
 
 def compare_distance(target: bytes, a: bytes, b: bytes) -> int:
-    """-1 if ``a`` is nearer to ``target`` than ``b``, 1 if it is farther, 0 if they are equal."""
+    """Return -1 if ``a`` is nearer to ``target`` than ``b``, 1 if farther, 0 if they are equal."""
     to_a, to_b = xor_distance(target, a), xor_distance(target, b)
     return (to_a > to_b) - (to_a < to_b)
 

@@ -1,4 +1,4 @@
-"""enode URLs: the grammar, and the one place that reads it.
+"""enode URLs: their grammar, and the only parser and formatter.
 
 Pure. The two forms are::
 
@@ -6,14 +6,15 @@ Pure. The two forms are::
     enode://<128 hex digits>@<host>:<port>[?discport=<udp>]
 
 The digits are the public key, x then y. Host is an IP address or a DNS name, port the TCP port;
-the UDP port is the same unless ``discport`` says otherwise. Of the first form the digits alone are
-accepted too.
+the UDP port is the same unless ``discport`` gives another. The digits of the first form are
+accepted without the scheme too.
 
-What is accepted is what go-ethereum accepts, whose parser is Go's ``net/url``: a path and a
-fragment are passed over, the key may be percent-encoded, an IPv6 address without brackets is read
-up to the last colon. :mod:`urllib.parse` decides otherwise in many such cases (it drops tabs and
-newlines, and takes ports in any script's digits), hence a parser of our own. The one difference: a
-host name that is not UTF-8 is refused.
+The parser accepts the same texts as go-ethereum, whose parser is Go's ``net/url``: a path and a
+fragment are ignored, the key may be percent-encoded, an IPv6 address without brackets is read up to
+the last colon. :mod:`urllib.parse` differs in many such cases (it drops tabs and newlines, and
+takes ports in any script's digits), hence a parser of our own. Differences to go-ethereum: a host
+name that is not UTF-8 is refused, and so is one that looks like an IPv4 address but is not one
+(:mod:`p2p.netutil.host`); surrounding white space is ignored.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
-from ..crypto import PublicKey
-from ..enr import IPAddress
-from ..errors import InvalidKey, InvalidNode
+from p2p.arguments import text_of
+from p2p.crypto import PublicKey
+from p2p.errors import InvalidKey, InvalidNode
+from p2p.netutil import IPAddress, read_ip
 
 _KEY_ONLY = re.compile(r"(?:enode://)?([0-9a-f]+)", re.ASCII | re.IGNORECASE)
 _COMPLETE = re.compile(r"(?i:enode)://([^/?]*)(/[^?]*)?(?:\?(.*))?", re.ASCII | re.DOTALL)
@@ -36,15 +38,15 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _HEX = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 _DIGITS = re.compile(r"[0-9]*", re.ASCII)
 _PORT = re.compile(r"0*([0-9]{1,5})", re.ASCII)
-#: The ASCII characters that a host may hold, besides all that are not ASCII.
+#: The ASCII characters that a host may contain, besides all that are not ASCII.
 _HOST_ASCII = "!\"$&'()*+,:;<=>[]-._~" + string.ascii_letters + string.digits
 _HOST_CHARS = rf"[{re.escape(_HOST_ASCII)}]|[^\x00-\x7f]"
-#: A percent sign may stand for itself (%25), or encode a byte that is not ASCII.
+#: A percent escape may encode the percent sign itself (%25) or a byte that is not ASCII.
 _HOST = re.compile(rf"(?:{_HOST_CHARS}|%25|%[89a-fA-F][0-9a-fA-F])*")
-#: In a zone, it may encode what could stand there as well, itself and a space.
+#: In a zone, it may also encode a space or a character that is allowed there unencoded.
 _ZONE = re.compile(rf"(?:{_HOST_CHARS}|%[0-9a-fA-F]{{2}})*")
 _ZONE_ENCODED = frozenset(_HOST_ASCII + "% ")
-#: What is encoded in a zone when it is written: brackets, and ASCII that no host may hold.
+#: Characters of a zone that are encoded in a URL: brackets, and ASCII not allowed in a host.
 _NOT_IN_ZONE = re.compile(rf"[\[\]]|(?!{_HOST_CHARS}).", re.DOTALL)
 _ESCAPE = re.compile(r"%(..)")
 _KEY_DIGITS = 128
@@ -62,7 +64,8 @@ class EnodeURL:
 
 
 def parse_enode_url(text: str) -> EnodeURL:
-    """Read an enode URL. Raises InvalidNode, which says which part is wrong."""
+    """Read an enode URL. Raises InvalidNode with the part that is wrong."""
+    text = text_of(text, "enode URL")
     if match := _KEY_ONLY.fullmatch(text):
         return EnodeURL(_parse_key(match[1]))
     before_fragment, _, fragment = text.partition("#")
@@ -85,7 +88,10 @@ def _parse_complete(authority: str, query: str) -> EnodeURL:
     tcp = _parse_port(port, "invalid port")
     discport = _first_query_value(query, "discport")
     udp = _parse_port(discport, "invalid discport in query") if discport else tcp
-    ip = parse_ip(host)
+    try:
+        ip = read_ip(host)
+    except ValueError as error:
+        raise InvalidNode(f"invalid host ({error})") from None
     return EnodeURL(public_key, ip, "" if ip else host, tcp, udp)
 
 
@@ -101,7 +107,7 @@ def _parse_key(digits: str) -> PublicKey:
 
 
 def _split_host_port(text: str) -> tuple[str, str]:
-    """The host, decoded and without brackets, and the port's digits, perhaps none."""
+    """Return the host, decoded and without brackets, and the digits of the port, "" if none."""
     if "[" in text[1:]:
         raise InvalidNode("invalid host (brackets in the middle)")
     if text.startswith("["):
@@ -118,7 +124,7 @@ def _split_host_port(text: str) -> tuple[str, str]:
 
 
 def _decode_literal(text: str) -> str:
-    """What stands in brackets: an IPv6 address, perhaps with a zone (RFC 3986, RFC 6874)."""
+    """Decode the host in brackets: an IPv6 address, perhaps with a zone (RFC 3986, RFC 6874)."""
     address, zone_mark, zone = text.partition("%25")
     host = _decode_host(address) + ("%" + _decode_zone(zone) if zone_mark else "")
     if not _is_ipv6(host):
@@ -142,28 +148,17 @@ def _decode_zone(text: str) -> str:
 
 def _is_ipv6(host: str) -> bool:
     address, zone_mark, zone = host.partition("%")
-    return _parse_ipv6(address) is not None and bool(zone or not zone_mark)
-
-
-def parse_ip(host: str) -> IPAddress | None:
-    """The address that ``host`` spells, or None; with a zone it is a name, not an address."""
     try:
-        return IPv4Address(host)
+        IPv6Address(address)
     except AddressValueError:
-        return _parse_ipv6(host)
-
-
-def _parse_ipv6(host: str) -> IPv6Address | None:
-    try:
-        return None if "%" in host else IPv6Address(host)
-    except AddressValueError:
-        return None
+        return False
+    return bool(zone or not zone_mark)
 
 
 def _parse_port(digits: str, problem: str) -> int:
     match = _PORT.fullmatch(digits)
     if not match or int(match[1]) > 0xFFFF:
-        raise InvalidNode(problem)
+        raise InvalidNode(f"{problem} ({digits[:20]!r}, want a number from 0 to 65535)")
     return int(match[1])
 
 
@@ -171,7 +166,7 @@ def _first_query_value(query: str, name: str) -> str:
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
         if ";" in pair or _BROKEN_ESCAPE.search(pair):
-            continue  # such a pair is dropped, the others count
+            continue  # as Go does: such a pair is dropped, the others count
         if unquote_plus(key) == name:
             return unquote_plus(value)
     return ""
@@ -189,15 +184,15 @@ def _unescape(text: str, problem: str) -> str:
 def _format_host(hostname: str) -> str:
     if "%" not in hostname or not _is_ipv6(hostname):
         return quote(hostname, safe=_HOST_ASCII)
-    # In brackets, because a zone may hold what no other host may (RFC 6874).
+    # In brackets, because a zone may contain characters that no other host may (RFC 6874).
     address, _, zone = hostname.partition("%")
     return f"[{address}%25{_NOT_IN_ZONE.sub(lambda found: f'%{ord(found[0]):02X}', zone)}]"
 
 
 def format_enode_url(name: str, ip: IPAddress | None, hostname: str, tcp: int, udp: int) -> str:
-    """Write an enode URL. ``name`` is the key in hex; the host name goes before the address.
+    """Return an enode URL. ``name`` is the key in hex; a host name has precedence over ``ip``.
 
-    Without either the ports are left out, since the form has no place for them.
+    Without either the ports are left out, since that form has no place for them.
     """
     if hostname:
         host = _format_host(hostname)

@@ -1,11 +1,9 @@
-"""One node record: what it says, and whether the node it speaks for has signed it (EIP-778).
+"""One node record: its entries, and the check of its signature (EIP-778).
 
-Pure. How a record is laid out is in :mod:`p2p.enr.layout`, what its entries mean in
-:mod:`p2p.enr.entries`. A :class:`Record` is valid: it cannot be made of one that is not.
+Pure. The layout of a record is in :mod:`p2p.enr.layout`, the types of its entries in
+:mod:`p2p.enr.entries`. A :class:`Record` is always valid: none can be made from invalid input.
 
-The identity scheme "v4" is the only one in use. The scheme "null" has no signature, and names the
-node by the 32 bytes under ``nulladdr``; it exists so that tests can have nodes with chosen IDs,
-and is refused unless the caller asks for it.
+The identity scheme "v4" is the only one in use; records of any other are refused.
 """
 
 from __future__ import annotations
@@ -15,15 +13,15 @@ from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
-from ..codec import decode, encode, encode_list
-from ..crypto import PrivateKey, PublicKey, keccak256
-from ..errors import DecodeError, EncodeError, InvalidNode
-from . import entries as entry
-from .entries import Raw
-from .layout import assemble, format_text, parse_rlp, parse_text, signed_items
+from p2p.arguments import BYTES, bytes_of, check_type
+from p2p.codec import decode, encode, encode_list
+from p2p.crypto import PrivateKey, PublicKey, keccak256
+from p2p.enr import entries as entry
+from p2p.enr.entries import Raw
+from p2p.enr.layout import assemble, format_text, parse_rlp, parse_text, signed_items
+from p2p.errors import DecodeError, EncodeError, InvalidNode
 
 _SIGNATURE_SIZE = 64
-_NODE_ID_SIZE = 32
 
 _T = TypeVar("_T")
 
@@ -33,25 +31,26 @@ class Record:
 
     __slots__ = ("_pairs", "_public_key", "_rlp", "_seq", "_signature")
 
-    def __init__(self, rlp: bytes, *, allow_null: bool = False) -> None:
-        """Read a record. Raises InvalidNode; ``allow_null`` admits the scheme without signature."""
-        self._rlp = bytes(rlp)
+    def __init__(self, rlp: bytes) -> None:
+        """Read the RLP form. Raises InvalidNode for anything but a valid record."""
+        self._rlp = bytes_of(rlp, "node record")
         self._signature, self._seq, self._pairs, content = parse_rlp(self._rlp)
-        self._public_key = self._verify(content, allow_null)
+        self._public_key = self._verify(content)
 
     @classmethod
-    def from_rlp(cls, data: bytes, *, allow_null: bool = False) -> Record:
-        """Read the RLP form. Raises InvalidNode for what is not a valid record."""
-        return cls(data, allow_null=allow_null)
+    def from_rlp(cls, data: bytes) -> Record:
+        """Read the RLP form. Raises InvalidNode for anything but a valid record."""
+        return cls(data)
 
     @classmethod
-    def from_text(cls, text: str, *, allow_null: bool = False) -> Record:
-        """Read ``enr:...``. Raises InvalidNode for what is not a valid record.
+    def from_text(cls, text: str) -> Record:
+        """Read ``enr:...``. Raises InvalidNode for anything but a valid record.
 
-        Stricter than go-ethereum, so that a record has one text only: bits behind the last byte
-        must be zero, line breaks are refused, and values must be canonical RLP.
+        Surrounding white space is ignored. Stricter than go-ethereum, so that a record has only one
+        text: bits after the last byte must be zero, line breaks inside are refused, and values must
+        be canonical RLP.
         """
-        return cls(parse_text(text), allow_null=allow_null)
+        return cls(parse_text(text))
 
     @classmethod
     def sign(
@@ -64,35 +63,17 @@ class Record:
         """Make a record of the scheme "v4": ``Record.sign(key, 1, ip="1.2.3.4", tcp=30303)``.
 
         ``entries`` and ``more`` map keys to values that have an RLP encoding, or to :class:`Raw`;
-        the values of ``pairs`` can be passed on. An ``id`` or ``secp256k1`` among them is replaced.
+        the ``pairs`` of another record will do. An ``id`` or ``secp256k1`` among them is replaced.
         Raises EncodeError for a value that its key cannot have, a ``seq`` that does not fit 64
-        bits, or a record of more than 300 bytes.
+        bits, and a record of more than 300 bytes; ArgumentTypeError for arguments of other types.
         """
-        pairs = _encode_pairs(entries or {}, more)
+        check_type("private_key", private_key, PrivateKey, "a PrivateKey")
+        pairs = _encode_pairs(_mapping(entries), more)
         pairs[b"id"] = Raw(encode("v4"))
         pairs[b"secp256k1"] = entry.encode_entry(b"secp256k1", private_key.public_key)
         items = signed_items(seq, pairs)
         signature = private_key.sign(keccak256(encode_list(items)))[:_SIGNATURE_SIZE]
         return cls(assemble(signature, items))
-
-    @classmethod
-    def null(
-        cls,
-        node_id: bytes,
-        seq: int = 0,
-        entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
-        **more: object,
-    ) -> Record:
-        """Make a record of the scheme "null" for a 32-byte node ID. For tests: nobody accepts it.
-
-        Raises EncodeError as :meth:`sign` does.
-        """
-        if len(node_id) != _NODE_ID_SIZE:
-            raise EncodeError(f"a node ID has {_NODE_ID_SIZE} bytes, not {len(node_id)}")
-        pairs = _encode_pairs(entries or {}, more)
-        pairs[b"id"] = Raw(encode("null"))
-        pairs[b"nulladdr"] = Raw(encode(bytes(node_id)))
-        return cls(assemble(b"", signed_items(seq, pairs)), allow_null=True)
 
     def updated(
         self,
@@ -100,21 +81,21 @@ class Record:
         entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
         **more: object,
     ) -> Record:
-        """This record with entries set, or removed where the value is None; ``seq`` grows by one.
+        """Return this record with entries set, or removed if the value is None; ``seq`` plus one.
 
-        Raises EncodeError as :meth:`sign` does.
+        ``private_key`` signs it. Raises EncodeError as :meth:`sign` does.
         """
-        changes = {**_byte_keys(entries or {}), **_byte_keys(more)}
+        changes = {**_byte_keys(_mapping(entries)), **_byte_keys(more)}
         pairs: dict[bytes, object] = {**self._pairs, **changes}
         kept = {key: value for key, value in pairs.items() if value is not None}
         return Record.sign(private_key, self._seq + 1, kept)
 
     def to_rlp(self) -> bytes:
-        """The record as it is sent: RLP, at most 300 bytes."""
+        """Return the record as it is sent: RLP, at most 300 bytes."""
         return self._rlp
 
     def to_text(self) -> str:
-        """The record as text, ``enr:...``."""
+        """Return the record as text, ``enr:...``."""
         return format_text(self._rlp)
 
     @property
@@ -124,13 +105,8 @@ class Record:
 
     @property
     def signature(self) -> bytes:
-        """r || s, 64 bytes; empty for the scheme "null"."""
+        """r || s, 64 bytes."""
         return self._signature
-
-    @property
-    def scheme(self) -> str:
-        """The identity scheme: "v4", or "null" in tests."""
-        return "null" if self._public_key is None else "v4"
 
     @property
     def pairs(self) -> Mapping[bytes, Raw]:
@@ -144,7 +120,7 @@ class Record:
     def get(self, key: str | bytes, kind: object = None) -> Any: ...
 
     def get(self, key: str | bytes, kind: Any = None) -> Any:
-        """The value under ``key``, decoded as ``kind`` (as in :func:`p2p.codec.decode`).
+        """Return the value of ``key``, decoded as ``kind`` (as in :func:`p2p.codec.decode`).
 
         None when there is no such key, or its value is not of that kind.
         """
@@ -155,8 +131,8 @@ class Record:
             return None
 
     @property
-    def public_key(self) -> PublicKey | None:
-        """The key that signed the record; None for the scheme "null"."""
+    def public_key(self) -> PublicKey:
+        """The key that signed the record."""
         return self._public_key
 
     @property
@@ -211,7 +187,7 @@ class Record:
         return hash(self._rlp)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._rlp, self._public_key is None)
+        return Record, (self._rlp,)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -224,16 +200,9 @@ class Record:
         raw = self._pairs.get(key)
         return None if raw is None else entry.read_port(raw)
 
-    def _verify(self, content: bytes, allow_null: bool) -> PublicKey | None:
-        scheme = self.get("id", bytes)
-        if scheme == b"v4":
-            return self._verify_v4(content)
-        if scheme == b"null" and allow_null:
-            self._verify_null()
-            return None
-        raise InvalidNode("invalid node record: the identity scheme is missing or not known")
-
-    def _verify_v4(self, content: bytes) -> PublicKey:
+    def _verify(self, content: bytes) -> PublicKey:
+        if self.get("id", bytes) != b"v4":
+            raise InvalidNode("invalid node record: the identity scheme is missing or not known")
         raw = self._pairs.get(b"secp256k1")
         public_key = None if raw is None else entry.read_public_key(raw)
         if public_key is None:
@@ -242,19 +211,19 @@ class Record:
             raise InvalidNode("invalid node record: invalid signature")
         return public_key
 
-    def _verify_null(self) -> None:
-        node_id = self.get("nulladdr", bytes)
-        if node_id is None or len(node_id) != _NODE_ID_SIZE:
-            raise InvalidNode("invalid node record: no node ID of 32 bytes in it")
 
-
-def _restore(rlp: bytes, allow_null: bool) -> Record:
-    """What a copied or pickled record is made by."""
-    return Record(rlp, allow_null=allow_null)
+def _mapping(entries: Mapping[Any, object] | None) -> Mapping[Any, object]:
+    if entries is None:
+        return {}
+    check_type("entries", entries, Mapping, "a mapping of keys to values, or None")
+    return entries
 
 
 def _byte_key(key: str | bytes) -> bytes:
-    return key.encode() if isinstance(key, str) else bytes(key)
+    if isinstance(key, str):
+        return key.encode()
+    check_type("key of a record", key, BYTES, "str or bytes")
+    return bytes(key)
 
 
 def _byte_keys(entries: Mapping[Any, object]) -> dict[bytes, object]:

@@ -1,46 +1,40 @@
 """Sockets on one thread: the selector loop, TCP channels, listener and connector, datagrams.
 
-This layer moves bytes and knows nothing of devp2p. A :class:`Loop` runs functions, timers and
+This layer moves bytes and has no knowledge of devp2p. A :class:`Loop` runs functions, timers and
 socket handlers on its thread; a :class:`Channel` is one TCP connection on it, a :class:`Listener`
-accepts such connections, a :class:`Connecting` makes one; a :class:`Datagrams` is one UDP socket.
-All of these belong to the loop's thread; :meth:`Loop.post` and :meth:`Loop.call` are the way in
-from any other.
+accepts such connections, a :class:`Connector` makes one; a :class:`Datagrams` is one UDP socket.
+All of these belong to the loop's thread; other threads use :meth:`Loop.post`, :meth:`Loop.submit`
+and :meth:`Loop.call`.
 """
 
-from p2p.net.address import (
-    UNKNOWN_ADDRESS,
-    Address,
-    address_of,
-    family_of,
-    format_address,
-    sockaddr_of,
-)
+from p2p.net.binding import bind, bind_pair, bind_udp
 from p2p.net.channel import Channel, Receiver
-from p2p.net.connector import Connecting
-from p2p.net.listener import Listener, bind
-from p2p.net.loop import Loop, Request
+from p2p.net.connector import Connector
+from p2p.net.listener import Listener
+from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
+from p2p.net.resolver import look_up
+from p2p.net.sockaddr import UNKNOWN_ENDPOINT, endpoint_of, family_of, sockaddr_of
 from p2p.net.timer import Timer
-from p2p.net.udp import Datagrams, bind_udp
+from p2p.net.udp import Datagrams
 
 __all__ = [
     "ERROR",
     "READ",
-    "UNKNOWN_ADDRESS",
+    "UNKNOWN_ENDPOINT",
     "WRITE",
-    "Address",
     "Channel",
-    "Connecting",
+    "Connector",
     "Datagrams",
     "Listener",
     "Loop",
     "Receiver",
-    "Request",
     "Timer",
-    "address_of",
     "bind",
+    "bind_pair",
     "bind_udp",
+    "endpoint_of",
     "family_of",
-    "format_address",
+    "look_up",
     "sockaddr_of",
 ]

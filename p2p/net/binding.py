@@ -1,8 +1,7 @@
-"""Making sockets for an address of this machine: the rules that TCP and UDP share.
+"""Sockets bound to an address of this machine: TCP, UDP, or both on one port.
 
-It owns which family a host stands for, the fall-back where there is no IPv6, and the text of the
-errors; what kind of socket it is, and what is set on it, is its caller's affair (:mod:`listener`,
-:mod:`udp`). Any thread; nothing here waits or looks a name up.
+It owns the choice of the address family of a host, the fall-back where there is no IPv6, the
+options of the sockets and the text of the errors. Any thread; nothing here waits or resolves names.
 """
 
 from __future__ import annotations
@@ -11,10 +10,75 @@ import errno
 import socket
 from collections.abc import Callable
 
-from p2p.net.address import address_of
+from p2p import forks
+from p2p.net.sockaddr import endpoint_of
 
-# A machine without IPv6 answers so to a socket for it.
+# Number of connections accepted in a third of a second. A remote that finds the queue full tries
+# again after a second, or believes to be connected and is never accepted. The kernel may allow
+# less.
+_BACKLOG = 1024
+#: Receive buffer to ask the kernel for: a tenth of a second of a heavy flood. It may give less.
+RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+#: Number of TCP ports to try while the kernel chooses ones whose UDP port is taken.
+PORT_TRIES = 20
+# Errors of a machine without IPv6 when it is asked for an IPv6 socket.
 _NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+
+
+def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
+    """Return a listening, non-blocking TCP socket.
+
+    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
+    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. ``backlog`` is
+    the number of connections that may wait to be accepted. Raises ``OSError`` with the address in
+    its text, also for names, which are never resolved. Any thread.
+    """
+
+    def listen(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(sockaddr)
+        sock.listen(backlog)
+
+    return bound_socket(socket.SOCK_STREAM, host, port, listen, "listen")
+
+
+def bind_udp(
+    host: str | None, port: int, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES
+) -> socket.socket:
+    """Return a bound, non-blocking UDP socket.
+
+    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
+    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. The kernel is
+    asked for a receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError``
+    with the address in its text, also for names, which are never resolved. Any thread.
+    """
+
+    def bind(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        _enlarge(sock, receive_buffer_bytes)
+        sock.bind(sockaddr)
+
+    return bound_socket(socket.SOCK_DGRAM, host, port, bind, "receive UDP")
+
+
+def bind_pair(
+    host: str | None,
+    port: int,
+    bind_tcp: Callable[[str | None, int], socket.socket] = bind,
+) -> tuple[socket.socket, socket.socket]:
+    """Return a listening TCP socket and a UDP socket on one port; ``port`` 0 takes a free one.
+
+    ``host`` is as for :func:`bind`, and ``bind_tcp`` makes the TCP socket. Raises OSError if either
+    cannot be bound; both are closed then. Any thread.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        tcp = bind_tcp(host, port)
+        try:
+            return tcp, bind_udp(host, endpoint_of(tcp.getsockname())[1])
+        except OSError as error:
+            tcp.close()
+            if port or not tries_left or error.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("unreachable")
 
 
 def bound_socket(
@@ -24,11 +88,11 @@ def bound_socket(
     bind: Callable[[socket.socket, tuple[str, int]], None],
     purpose: str,
 ) -> socket.socket:
-    """A non-blocking socket of a ``kind`` that ``bind(sock, sockaddr)`` has bound.
+    """Return a non-blocking socket of a ``kind`` that ``bind(sock, sockaddr)`` has bound.
 
     ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
-    both families, or of IPv4 where there is no IPv6. Raises ``OSError`` that says that it cannot do
-    its ``purpose`` ("listen") on this address, and why; so it refuses names.
+    both families, or of IPv4 where there is no IPv6. Raises ``OSError``, also for names; its text
+    has the ``purpose`` ("listen") that failed, the address and the reason. Any thread.
     """
     if not host or host == "::":
         try:
@@ -38,13 +102,23 @@ def bound_socket(
                 raise
         return _bound(kind, socket.AF_INET, "0.0.0.0", port, bind, purpose)
     try:
-        ip, _ = address_of((host, port))
+        ip, _ = endpoint_of((host, port))
     except ValueError:
         raise _error(errno.EINVAL, purpose, host, port, "not a numeric IP address") from None
     if ip.version == 4:
         return _bound(kind, socket.AF_INET, str(ip), port, bind, purpose)
-    # The scope of a link-local address matters here, so the text is used as it came.
+    # The scope of a link-local address matters here, so the text is used unchanged.
     return _bound(kind, socket.AF_INET6, host, port, bind, purpose)
+
+
+def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
+    """Ask for a larger buffer. Linux gives as much as allowed, others refuse too large a size."""
+    while receive_buffer_bytes > sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            return
+        except OSError:
+            receive_buffer_bytes //= 2
 
 
 def _bound(
@@ -61,6 +135,7 @@ def _bound(
         sock = socket.socket(family, kind)
     except OSError as error:
         raise _error(error.errno, purpose, host, port, error.strerror) from error
+    forks.in_child(sock)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)

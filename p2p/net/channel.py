@@ -1,8 +1,8 @@
 """One TCP connection on a loop: bytes in, buffers out, an orderly end.
 
 A channel owns its socket from the moment it is made. It reads one piece per readiness into memory
-that all channels of the loop share, and keeps what the kernel does not take at once. Everything
-here runs on the loop's thread, and no method calls the receiver back before it returns.
+that all channels of the loop share, and keeps the bytes that the kernel does not take at once.
+Everything here runs on the loop's thread, and no method calls the receiver back before it returns.
 
 ::
 
@@ -12,7 +12,7 @@ here runs on the loop's thread, and no method calls the receiver back before it 
 
 A socket that is closed with unread bytes sends a reset, and a reset can make the remote lose what
 it has not read yet, such as our reason for leaving. Hence DRAINING: our writing side is shut down,
-and what the remote still sends is read and dropped until it closes, too.
+and later data of the remote is read and dropped until it closes, too.
 """
 
 from __future__ import annotations
@@ -27,43 +27,50 @@ from enum import Enum
 from itertools import islice
 from typing import Protocol
 
-from p2p.net.address import UNKNOWN_ADDRESS, Address, address_of
+from p2p import forks
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
+from p2p.net.sockaddr import UNKNOWN_ENDPOINT, endpoint_of
 from p2p.net.timer import Timer
+from p2p.netutil import Endpoint
 
 Buffer = bytes | bytearray | memoryview
 
-# How much one readiness reads at most. More gains nothing: the kernel hands out 200 KiB at a time
-# even on loopback, and a channel with much to say must not hold up the others.
+# Limit on the bytes read per readiness. More gains nothing: the kernel hands out 200 KiB at a time
+# even on loopback, and a channel with much data must not hold up the others.
 _READ_SIZE_BYTES = 262_144
 # The kernel refuses sendmsg with more buffers than this.
 _IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024) if "SC_IOV_MAX" in os.sysconf_names else 16
-# Bounds what one channel writes in a pass.
+# Limit on the system calls of one channel for writing in a pass.
 _WRITES_PER_PASS = 4
-# After a failed send: how often the rest of what the remote said is asked for.
+# Limit on the reads of the remote's last data after a failed send.
 _LAST_READS = 64
 
 
 class Receiver(Protocol):
-    """Who is told what happens on a channel, always on the loop's thread, never inside a method of
-    the channel."""
+    """Callbacks of a channel, always on the loop's thread, never inside a method of the channel."""
 
     def data_received(self, data: memoryview) -> None:
-        """Bytes from the remote; the memory is used anew when this returns."""
+        """Called with bytes from the remote; the memory is reused when this returns."""
 
     def eof_received(self) -> None:
-        """The remote will send no more. The channel stays open for sending until it is closed."""
+        """Called when the remote will send no more; the channel stays open for sending."""
 
     def send_buffer_empty(self) -> None:
-        """All that was given to ``send`` is in the kernel, after some of it had to wait."""
+        """Called when the kernel has all bytes given to ``send``, after some had to wait."""
 
     def sending_failed(self, error: OSError) -> None:
-        """The connection is dead, and nothing can be sent any more, but reading is paused: what the
-        remote said before can still be read, and ``connection_lost`` comes after it."""
+        """Called when the connection is dead while reading is paused.
+
+        Nothing can be sent any more. The remote's last data can still be read after
+        :meth:`Channel.resume_reading`, and ``connection_lost`` comes after it.
+        """
 
     def connection_lost(self, error: OSError | None) -> None:
-        """The socket is closed. Called once, last; None after ``close`` or ``abort``."""
+        """Called once, last, when the socket is closed.
+
+        ``error`` is the reason, None after ``close`` or ``abort``.
+        """
 
 
 class _State(Enum):
@@ -77,10 +84,11 @@ class Channel:
     """A connected TCP socket on a loop. It starts reading when it is made.
 
     ``sock`` belongs to the channel from now on. ``remote_addr`` and ``local_addr`` are the two
-    ends, or ``UNKNOWN_ADDRESS`` when the connection was reset before the channel was made (which
+    ends, or ``UNKNOWN_ENDPOINT`` when the connection was reset before the channel was made (which
     ``connection_lost`` then reports), or when the socket is a stream of another family.
-    ``unsent_bytes`` is what waits for the kernel to take it. A loop that ends leaves its channels
-    open: ``on_end`` has to abort them.
+    ``unsent_bytes`` is the number of bytes that the kernel has not taken yet. ``read_size`` is the
+    limit on the bytes of one ``data_received``. A loop that ends leaves its channels open:
+    ``on_end`` has to abort them.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Channel:
         receiver: Receiver,
         read_size: int = _READ_SIZE_BYTES,
     ) -> None:
+        forks.in_child(sock)
         sock.setblocking(False)
         self.remote_addr, self.local_addr = _addresses_of(sock)
         self.unsent_bytes = 0
@@ -100,7 +109,7 @@ class Channel:
         self._state = _State.OPEN
         self._paused = False
         self._eof = False
-        # What the connection died of; the channel closes when all is read that came before.
+        # Cause of the end of the connection; the channel closes when all earlier data is read.
         self._error: OSError | None = None
         self._unsent: deque[Buffer] = deque()
         self._deadline: Timer | None = None
@@ -114,8 +123,8 @@ class Channel:
         """Send the buffers, in order: now, or when the kernel takes them.
 
         They are kept, not copied, so they must not change until they are sent. Never raises: after
-        an error, what the remote said before it is still delivered, then ``connection_lost`` has
-        the error. After ``close``, ``abort`` or an error this does nothing.
+        an error, earlier data of the remote is still delivered, then ``connection_lost`` has the
+        error. After ``close``, ``abort`` or an error this does nothing.
         """
         if self._state is not _State.OPEN or self._error is not None:
             return
@@ -129,9 +138,11 @@ class Channel:
             self._write()
 
     def pause_reading(self) -> None:
-        """Deliver no more data. A reset is still noticed (at the next send, where the platform has
-        no epoll), as ``sending_failed``; what was not read by then is delivered after
-        :meth:`resume_reading`."""
+        """Deliver no more data until :meth:`resume_reading`.
+
+        A reset is still noticed, as ``sending_failed`` (without epoll, at the next send). The data
+        not read by then is delivered after :meth:`resume_reading`.
+        """
         self._paused = True
         self._update_interest()
 
@@ -143,10 +154,10 @@ class Channel:
         self._update_interest()
 
     def close(self, linger_s: float) -> None:
-        """Send what waits, shut down the writing side, and close when the remote has closed, too.
+        """Send the unsent bytes, shut down the writing side, and close when the remote has closed.
 
-        All of it ends after ``linger_s`` seconds. No data is delivered any more; at the end comes
-        ``connection_lost(None)``.
+        The socket is closed after ``linger_s`` seconds at the latest. No more data is delivered;
+        the last callback is ``connection_lost(None)``.
         """
         if self._state is not _State.OPEN:
             return
@@ -159,7 +170,7 @@ class Channel:
             self._shut_down()
 
     def abort(self) -> None:
-        """Close at once; what waits is thrown away. ``connection_lost(None)`` is posted."""
+        """Close at once and drop the unsent bytes. ``connection_lost(None)`` is posted."""
         if self._state is not _State.CLOSED:
             self._close_socket()
             self._loop.post(self._receiver.connection_lost, None)
@@ -208,7 +219,7 @@ class Channel:
             self._receiver.eof_received()
 
     def _find_error(self) -> None:
-        """The connection is dead, and nobody reads from it."""
+        """Fetch the error of a connection that died while reading is paused."""
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
         self._fail(OSError(code, os.strerror(code)))
 
@@ -227,11 +238,11 @@ class Channel:
             self._update_interest()
 
     def _write_batch(self) -> bool:
-        """One system call. Returns whether another is worth while."""
+        """Make one system call. Returns whether another is worthwhile."""
         unsent = self._unsent
         if len(unsent) == 1:
             sent = self._sock.send(unsent[0])
-            if sent == self.unsent_bytes:  # as nearly always
+            if sent == self.unsent_bytes:  # nearly always
                 unsent.clear()
                 self.unsent_bytes = 0
                 return False
@@ -263,17 +274,17 @@ class Channel:
         except OSError as error:
             self._loop.post(self._lose, error)
             return
-        if self._eof:  # all was read, so closing sends no reset
+        if self._eof:  # everything has been read, so closing sends no reset
             self._loop.post(self._lose, None)
 
     def _fail(self, error: OSError) -> None:
         self._error = error
         self._drop_unsent()
-        self._loop.unregister(self._sock)  # it would be ready without end
+        self._loop.unregister(self._sock)  # it would be ready in every pass
         self._loop.post(self._read_rest)
 
     def _read_rest(self) -> None:
-        """Read what the remote said before it reset the connection; it may tell why."""
+        """Read the data that the remote sent before its reset; they may contain the reason."""
         assert self._error is not None
         for _ in range(_LAST_READS):
             if self._state is not _State.OPEN or self._paused or self._eof:
@@ -289,11 +300,11 @@ class Channel:
         self.unsent_bytes = 0
 
     def _lose(self, error: OSError | None) -> None:
-        """Close and tell. Only called by the loop, so the receiver is in no call of ours."""
+        """Close, and call the receiver. Only the loop calls this, so it is in no method of ours."""
         if self._state is _State.CLOSED:
             return
         if self._state is not _State.OPEN:
-            error = None  # close() was called: how its last steps fared is of no interest
+            error = None  # close() was called: errors of its last steps do not matter
         self._close_socket()
         self._receiver.connection_lost(error)
 
@@ -303,7 +314,7 @@ class Channel:
         if self._deadline is not None:
             self._deadline.cancel()
         self._loop.unregister(self._sock)
-        with suppress(OSError):  # mostly it has ended already
+        with suppress(OSError):  # mostly the connection has ended already
             # A child that the program has forked may have the socket, too: it would stay open.
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
@@ -313,17 +324,17 @@ def _size_of(buffer: Buffer) -> int:
     return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
 
 
-def _addresses_of(sock: socket.socket) -> tuple[Address, Address]:
+def _addresses_of(sock: socket.socket) -> tuple[Endpoint, Endpoint]:
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
+        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
     try:
-        return address_of(sock.getpeername()), address_of(sock.getsockname())
-    except OSError:  # reset already; the first read will say so
-        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
+        return endpoint_of(sock.getpeername()), endpoint_of(sock.getsockname())
+    except OSError:  # reset already; the first read will report it
+        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
 
 
 def _set_no_delay(sock: socket.socket) -> None:
-    # Messages are small and wait for answers; what belongs together is sent together anyway.
+    # Messages are small and wait for answers; those that belong together are sent together anyway.
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:

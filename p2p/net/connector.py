@@ -1,7 +1,7 @@
-"""Making one TCP connection without waiting for it.
+"""Opening of one TCP connection without blocking.
 
-A :class:`Connecting` belongs to its loop's thread. It owns the socket until it hands it over, keeps
-the time-out on the loop's clock, and reports every way to fail as the fitting ``OSError``, with the
+A :class:`Connector` belongs to its loop's thread. It owns the socket until it hands it over, keeps
+the time-out on the loop's clock, and reports every failure as the fitting ``OSError``, with the
 address in its text.
 """
 
@@ -13,25 +13,27 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from p2p.net.address import Address, family_of, format_address, sockaddr_of
+from p2p import forks
 from p2p.net.loop import Loop
 from p2p.net.poller import WRITE
+from p2p.net.sockaddr import family_of, sockaddr_of
 from p2p.net.timer import Timer
+from p2p.netutil import Endpoint
 
 _OnDone = Callable[[socket.socket | None, OSError | None], None]
 
 _IN_PROGRESS = frozenset((errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR))
 
 
-class Connecting:
+class Connector:
     """One attempt to connect to ``address`` within ``timeout_s`` seconds.
 
-    ``on_done`` is called once, later, on the loop's thread, with a connected non-blocking socket,
-    which then is the callee's, or with an error: ``ConnectionRefusedError``, ``TimeoutError`` or
-    another ``OSError``. Loop thread only.
+    ``on_done(sock, error)`` is called once, later, on the loop's thread, with a connected
+    non-blocking socket, which ``on_done`` then owns, and None, or with None and an error:
+    ``ConnectionRefusedError``, ``TimeoutError`` or another ``OSError``. Loop thread only.
     """
 
-    def __init__(self, loop: Loop, address: Address, timeout_s: float, on_done: _OnDone) -> None:
+    def __init__(self, loop: Loop, address: Endpoint, timeout_s: float, on_done: _OnDone) -> None:
         self._loop = loop
         self._address = address
         self._on_done: _OnDone | None = on_done
@@ -48,13 +50,14 @@ class Connecting:
         self._on_done = None
         sock = self._release()
         if sock is not None:
-            with suppress(OSError):  # it never came to be connected
+            with suppress(OSError):  # it was never connected
                 # A forked child of the program may have the socket, too: it would go on connecting.
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
     def _begin(self, timeout_s: float) -> None:
         self._sock = sock = socket.socket(family_of(self._address), socket.SOCK_STREAM)
+        forks.in_child(sock)
         sock.setblocking(False)
         code = sock.connect_ex(sockaddr_of(self._address))
         if code not in _IN_PROGRESS:
@@ -68,7 +71,7 @@ class Connecting:
         self._finish(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _finish(self, code: int) -> None:
-        """The attempt is over, with an ``errno`` or 0."""
+        """End the attempt with an ``errno``, or 0 for success."""
         if self._sock is None:
             return  # cancelled
         if not code:
@@ -85,11 +88,11 @@ class Connecting:
         on_done = self._on_done
         self.cancel()
         if on_done is not None:
-            text = f"{os.strerror(code)} ({format_address(self._address)})"
+            text = f"{os.strerror(code)} ({self._address})"
             on_done(None, OSError(code, text))
 
     def _release(self) -> socket.socket | None:
-        """Let go of the timer and of the socket, which is returned."""
+        """Cancel the timer, unregister the socket and return it."""
         if self._timer is not None:
             self._timer.cancel()
         sock, self._sock = self._sock, None
@@ -99,10 +102,11 @@ class Connecting:
 
 
 def connected_in_error(sock: socket.socket) -> int:
-    """The ``errno`` of a socket that looks connected but is of no use, or 0.
+    """Return the ``errno`` of a socket that looks connected but is useless, or 0.
 
     A connection to a free local port may get that very port as its own end. TCP allows the two to
-    meet (RFC 9293, 3.5, simultaneous open), and the socket then talks to itself: nobody listens.
+    meet (RFC 9293, 3.5, simultaneous open), and the socket then talks to itself: there is no
+    listener.
     """
     try:
         return errno.ECONNREFUSED if sock.getsockname() == sock.getpeername() else 0

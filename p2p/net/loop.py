@@ -1,16 +1,17 @@
 """One selector on one thread: posted functions, timers and ready sockets, in bounded passes.
 
-The loop owns its thread, the poller and the wake-up. It does not own the sockets
-registered with it: whoever registered one unregisters and closes it, at the latest in ``on_end``.
+The loop owns its thread, the poller and the wake-up. It does not own the sockets registered with
+it: the code that registered one unregisters and closes it, at the latest in ``on_end``.
 
 A pass runs the functions posted before it began, then the timers that are due, then the handlers of
-the sockets that are ready, so nothing that these add can starve the others. The loop sleeps only in
-the selector, for as long as its clock says. Another thread reaches it by :meth:`Loop.post` alone,
-which costs a system call only when the loop is asleep and nobody has woken it yet.
+the sockets that are ready, so that no function, timer or handler added by these can starve the
+others. The loop sleeps only in the selector, for as long as its clock says. Another thread reaches
+it by :meth:`Loop.post` alone, which costs a system call only when the loop is asleep and has not
+been woken yet.
 
 It fails fast: an exception that escapes from a function, a timer or a handler ends the thread, is
-logged, is kept in :attr:`Loop.crash`, and wakes every thread that waits in :meth:`Loop.call` or for
-a :class:`Request`.
+logged, is kept in :attr:`Loop.crash`, and fails the futures of :meth:`Loop.submit` and
+:meth:`Loop.call` that have no outcome yet.
 """
 
 from __future__ import annotations
@@ -18,78 +19,37 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from p2p import forks
 from p2p.clock import Clock
 from p2p.errors import LoopCrashed, ServerStopped
 from p2p.net.poller import EDGE, ERROR, READ, Poller, new_poller
 from p2p.net.timer import Timer, TimerQueue
 from p2p.net.wakeup import WakeUp
 
-_logger = logging.getLogger("p2p.net")
-
 _T = TypeVar("_T")
-_Posted = tuple[Callable[..., object], tuple[Any, ...]]
+# A function with its arguments, and the future that fails if it is dropped.
+_Posted = tuple[Callable[..., object], tuple[Any, ...], Future[Any] | None]
 
-# A selector takes no time-out beyond 24 days; an early wake-up now and then does no harm.
+# A selector takes no time-out beyond 24 days; a rare early wake-up does no harm.
 _MAX_SLEEP_S = 3600.0
-# What a stopping loop still runs of the functions that its last functions post, in generations.
+# Limit on the generations of functions, each posted by the last, that a stopping loop still runs.
 # A chain of closing steps is shorter; a function that posts itself for ever must not hold it up.
 _LAST_ROUNDS = 16
 
 
 def _nothing(error: BaseException | None) -> None:
-    """The ``on_end`` of a loop that owns nothing."""
+    """Do nothing, as the ``on_end`` of a loop that owns nothing."""
 
 
 def _no_drain(ready: int) -> None:
-    """A wake-up that is told of once needs no more than the pass that it causes."""
-
-
-class Request(ABC):
-    """Something to be done on a loop that has to hear of it when it will not be.
-
-    Post its :meth:`run`, with no arguments: if that was accepted, ``run`` or ``abandon`` is called.
-    """
-
-    __slots__ = ()
-
-    @abstractmethod
-    def run(self) -> None:
-        """Do it. Loop thread."""
-
-    @abstractmethod
-    def abandon(self) -> None:
-        """The loop has ended first. Any thread."""
-
-
-class _Call(Request, Generic[_T]):
-    """A function whose caller waits in another thread. ``ran`` stays False if the loop ends."""
-
-    __slots__ = ("_args", "_fn", "done", "error", "ran", "result")
-
-    def __init__(self, fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
-        self._fn = fn
-        self._args = args
-        self.done = threading.Event()
-        self.ran = False
-        self.result: _T
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self._fn(*self._args)
-        except BaseException as error:  # whatever it is, it is the caller's
-            self.error = error
-        self.ran = True
-        self.done.set()
-
-    def abandon(self) -> None:
-        self.done.set()
+    """Do nothing: an edge-triggered wake-up needs only the pass that it causes."""
 
 
 class _Registration:
@@ -107,9 +67,10 @@ class _Registration:
 class Loop:
     """A selector loop on a daemon thread called ``name``.
 
-    ``clock`` tells the time of the timers. ``on_end`` is called last on the loop's thread, with the
-    exception that ended it or ``None``; it unregisters and closes what is still registered. Only
-    what ``on_end`` itself posts runs after it.
+    ``clock`` gives the time for the timers. ``on_end`` is called last on the loop's thread, with
+    the exception that ended it or ``None``; it unregisters and closes the sockets that are still
+    registered. Only functions that ``on_end`` itself posts run after it. The loop and all that runs
+    on it log to :attr:`log`, the child ``net`` of ``logger`` (None: of the logger "p2p").
     """
 
     def __init__(
@@ -117,23 +78,26 @@ class Loop:
         name: str,
         clock: Clock,
         on_end: Callable[[BaseException | None], None] = _nothing,
+        logger: logging.Logger | None = None,
     ) -> None:
         # fixed after __init__
         self.name = name
+        self.log = (logger or logging.getLogger("p2p")).getChild("net")
         self._clock = clock
         self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         # fixed after start()
+        self._thread = self._new_thread()
         self._started = False
+        self._process = forks.here
         self._poller: Poller
         self._wake_up: WakeUp
         # guarded by _lock (the loop's thread also reads _posted and takes from it)
         self._lock = threading.Lock()
         self._posted: deque[_Posted] = deque()
         self._stopping = False  # only the loop's own thread may post
-        self._ended = False  # nobody may
-        # Set by the loop's thread before it sleeps; cleared, under _lock, by whoever wakes it, and
-        # set again by whoever failed to.
+        self._ended = False  # no thread may post
+        # Set by the loop's thread before it sleeps; cleared, under _lock, by the thread that wakes
+        # it, and set again by a thread that failed to.
         self._asleep = False
         # owned by the loop's thread; others may read these
         self._ident: int | None = None
@@ -148,7 +112,7 @@ class Loop:
 
     @property
     def can_start(self) -> bool:
-        """Whether it has been neither started nor stopped."""
+        """Whether the loop has been neither started nor stopped."""
         return not self._started and not self._stopping
 
     @property
@@ -158,12 +122,12 @@ class Loop:
 
     @property
     def passes(self) -> int:
-        """How many times the loop has asked the selector."""
+        """Number of passes, that is calls of the selector."""
         return self._passes
 
     @property
     def wake_ups(self) -> int:
-        """How many times another thread had to wake the loop."""
+        """Number of times another thread had to wake the loop."""
         return self._wake_up.sent if self._started else 0
 
     def start(self) -> None:
@@ -175,9 +139,13 @@ class Loop:
         """
         if not self.can_start:
             raise RuntimeError(f"loop {self.name} was started or stopped before")
+        if not self._process.is_here:
+            self._thread = self._new_thread()  # Python 3.13 starts no thread made before a fork
+            self._process = forks.here
         self._wake_up = WakeUp()
         try:
             self._poller = new_poller()
+            forks.in_child(self._poller)
         except OSError:
             self._wake_up.close()
             raise
@@ -189,9 +157,6 @@ class Loop:
         except Exception:
             self._close()
             raise
-        except BaseException:  # a Ctrl-C: the thread may run, and closes everything itself
-            self.stop()
-            raise
 
     def stop(self) -> None:
         """Ask the thread to end, after the functions already posted. Does not wait; idempotent.
@@ -202,14 +167,14 @@ class Loop:
             self._stopping = True
             if not self._started:
                 self._ended = True
-        if self._ended:  # it never ran, and will not, or it has ended
+        if self._ended:  # it never ran and will not, or it has ended
             self._drop_posted()
         else:
-            # Though it may be awake: a Ctrl-C may have come between a post and its wake-up.
+            # Even if it seems awake: a Ctrl-C may have come between a post and its wake-up.
             self._wake_up.send()
 
     def join(self, timeout_s: float | None) -> bool:
-        """Wait for the thread to end; ``None`` waits without end. Returns whether it has.
+        """Wait for the thread to end; ``None`` waits without limit. Returns whether it has ended.
 
         On the loop's own thread it returns False at once.
         """
@@ -224,49 +189,68 @@ class Loop:
         return threading.get_ident() == self._ident
 
     def post(self, fn: Callable[..., object], *args: Any) -> bool:
-        """Have ``fn(*args)`` run on the loop's thread, in the order of the posts.
+        """Run ``fn(*args)`` later on the loop's thread, in the order of the posts.
 
-        Returns False if the loop has ended or was told to: ``fn`` will never run. After True it
-        runs unless the loop crashes first.
+        Returns False if the loop has ended or was asked to, or runs in another process: ``fn`` will
+        never run. After True it runs unless the loop crashes first.
         """
-        try:
-            with self._lock:
-                if self._stopping and (self._ended or not self.is_current()):
-                    return False
-                self._posted.append((fn, args))
-                if not self._asleep:
-                    return True
-                self._asleep = False
-            self._wake_up.send()
-        except BaseException:  # a Ctrl-C, perhaps when nobody else would wake the loop any more
-            self._asleep = True  # if it fails again, as at the end of the stack: the next post does
-            if self._started:
-                self._wake_up.send()
-            raise
-        return True
+        return self._post((fn, args, None))
+
+    def submit(self, fn: Callable[..., _T], *args: Any) -> Future[_T]:
+        """Post ``fn(*args)``; the future gets its result or exception, which does not end the loop.
+
+        If ``fn`` will not run, the future gets ``LoopCrashed`` if the loop died, ``ServerStopped``
+        if it ended, ``WrongProcess`` in a child of the process in which the loop runs.
+        """
+        future: Future[_T] = Future()
+        if not self._post((_fulfil, (future, fn, args), future)):
+            future.set_exception(self._end_error())
+        return future
 
     def call(self, fn: Callable[..., _T], *args: Any, timeout_s: float | None = None) -> _T:
         """Run ``fn(*args)`` on the loop's thread and return its result.
 
-        What ``fn`` raises is raised here and does not harm the loop. Raises ``TimeoutError`` after
-        ``timeout_s`` real seconds (``fn`` may still run later), ``LoopCrashed`` when the loop died,
-        ``ServerStopped`` when it ended. On the loop's own thread ``fn`` is called directly.
+        Raises the exception of ``fn``, ``TimeoutError`` after ``timeout_s`` real seconds (``fn``
+        may still run later; None waits without limit), and the errors of :meth:`submit`. On the
+        loop's own thread ``fn`` is called directly.
         """
         if self.is_current():
             return fn(*args)
-        call = _Call(fn, args)
-        if self.post(call.run) and not call.done.wait(timeout_s):
-            raise TimeoutError(f"no answer from {self.name} within {timeout_s} s")
-        if not call.ran:
-            raise self._end_error()
-        if call.error is None:
-            return call.result
+        future = self.submit(fn, *args)
         try:
-            raise call.error
+            return future.result(timeout_s)
+        except FutureTimeout:
+            if future.done():  # by a TimeoutError of fn's, or at the last moment
+                return future.result()
+            raise TimeoutError(f"no answer from {self.name} within {timeout_s} s") from None
         finally:
-            del call  # its error's traceback leads back to this frame
+            del future  # its error's traceback leads back to this frame
+
+    def _post(self, posted: _Posted) -> bool:
+        if self._is_elsewhere:
+            return False
+        with self._lock:
+            if self._stopping and (self._ended or not self.is_current()):
+                return False
+            self._posted.append(posted)
+            if not self._asleep:
+                return True
+            self._asleep = False
+        try:
+            self._wake_up.send()
+        except BaseException:  # a Ctrl-C, or the end of a handler's stack
+            self._asleep = True  # or no thread would wake the loop any more
+            raise
+        return True
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the loop runs in another process; a loop not yet started is in none."""
+        return self._started and self._process is not forks.here
 
     def _end_error(self) -> Exception:
+        if self._is_elsewhere:
+            return self._process.error("server")
         if self._crash is None:
             return ServerStopped(f"{self.name} has stopped")
         error = LoopCrashed(f"{self.name} died of {self._crash!r}")
@@ -274,6 +258,8 @@ class Loop:
         return error
 
     def _wake(self) -> None:
+        if self._is_elsewhere:  # called by the copy of a simulated clock in the child
+            return
         with self._lock:
             if not self._asleep:
                 return
@@ -283,11 +269,11 @@ class Loop:
     # loop thread only
 
     def now(self) -> float:
-        """Seconds on the loop's clock."""
+        """Return the time on the loop's clock, in seconds."""
         return self._clock.monotonic()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Call ``fn(*args)`` when :meth:`now` has reached ``when``."""
+        """Call ``fn(*args)`` when :meth:`now` has reached ``when``, in seconds."""
         assert self.is_current(), "only the loop's own thread sets timers"
         return self._timers.push(when, fn, args)
 
@@ -296,12 +282,12 @@ class Loop:
         return self.call_at(self._clock.monotonic() + delay_s, fn, *args)
 
     def register(self, sock: socket.socket, interest: int, on_ready: Callable[[int], None]) -> None:
-        """Have ``on_ready(ready)`` called whenever ``sock`` is ready (level-triggered).
+        """Call ``on_ready(ready)`` whenever ``sock`` is ready (level-triggered).
 
         ``interest`` is ``READ``, ``WRITE``, both or 0. ``ready`` has the bits of the interest that
-        are met. When the connection is dead, it has ``ERROR`` and all bits of the interest, and
-        this comes even for interest 0, where the platform tells (Linux does): the handler then has
-        to unregister. Raises ``ValueError`` when the socket is registered or closed.
+        are met. When the connection is dead, it has ``ERROR`` and all bits of the interest, even
+        for interest 0 if the platform reports it (Linux does): the handler then has to unregister.
+        Raises ``ValueError`` when the socket is registered or closed.
         """
         assert self.is_current(), "only the loop's own thread registers sockets"
         fd = sock.fileno()
@@ -311,26 +297,32 @@ class Loop:
         self._registered[fd] = _Registration(fd, interest, on_ready, self._passes)
 
     def set_interest(self, sock: socket.socket, interest: int) -> None:
-        """Wait for something else. Raises ``KeyError`` when the socket is not registered."""
+        """Replace the interest. Raises ``KeyError`` when the socket is not registered."""
         registration = self._registered[sock.fileno()]
         if registration.interest != interest:
             self._poller.change(registration.fd, registration.interest, interest)
             registration.interest = interest
 
     def unregister(self, sock: socket.socket) -> None:
-        """Forget the socket, which must not be closed yet; no effect when it is not registered."""
+        """Remove the socket, which must not be closed yet; no effect when it is not registered."""
         registration = self._registered.pop(sock.fileno(), None)
         if registration is not None:
-            with suppress(OSError):  # the program has closed its number: nobody watches it
+            with suppress(OSError):  # the program has closed the descriptor: it is not watched
                 self._poller.remove(registration.fd, registration.interest)
 
     def scratch(self, size_bytes: int) -> memoryview:
-        """Memory that every handler of this loop may use until it returns; may be longer."""
+        """Return memory that every handler of this loop may use until it returns.
+
+        It has ``size_bytes`` or more.
+        """
         if len(self._scratch) < size_bytes:
             self._scratch = memoryview(bytearray(size_bytes))
         return self._scratch
 
     # inside
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=self.name, daemon=True)
 
     def _watch_wake_up(self) -> None:
         fd, on_ready, interest = self._wake_up.fd, self._wake_up.drain, READ
@@ -353,12 +345,12 @@ class Loop:
             self._end()
         finally:
             self._close()
-            self._ident = None  # the system gives the number to another thread
+            self._ident = None  # the system reuses the number for another thread
 
     def _run_posted(self) -> None:
         posted = self._posted
         for _ in range(len(posted)):
-            fn, args = posted.popleft()
+            fn, args, _ = posted.popleft()
             fn(*args)
 
     def _run_timers(self) -> None:
@@ -369,8 +361,8 @@ class Loop:
             timer.fire()
 
     def _sleep_time(self) -> float | None:
-        # The order matters: whoever posts, stops or moves the clock after this line sees that the
-        # loop is asleep and wakes it; what was done before is seen below.
+        # The order matters: a thread that posts, stops or moves the clock after this line sees that
+        # the loop is asleep and wakes it; a post, stop or move before it is seen below.
         self._asleep = True
         if self._posted or self._stopping:
             return 0.0
@@ -387,7 +379,8 @@ class Loop:
         self._passes += 1
         for fd, ready in events:
             registration = self._registered.get(fd)
-            # A handler before may have closed this socket, and registered another of its number.
+            # An earlier handler may have closed this socket, and registered another with its
+            # number.
             if registration is None or registration.born == self._passes:
                 continue
             interest = registration.interest
@@ -404,12 +397,12 @@ class Loop:
     def _die(self, error: BaseException) -> None:
         if self._crash is None:
             self._crash = error
-        # Whoever waits must wake, even if the program's own logging is what fails.
+        # Waiting threads must wake, even if it is the program's own logging that fails.
         with suppress(Exception):
-            _logger.critical("loop %s died", self.name, exc_info=error)
+            self.log.critical("loop %s died", self.name, exc_info=error)
 
     def _end(self) -> None:
-        """Wake who waits, tell the owner, and run what the owner posts to close its things."""
+        """Fail the waiting futures, call ``on_end``, and run the functions that it posts."""
         with self._lock:
             self._stopping = True
         self._drop_posted()
@@ -420,7 +413,7 @@ class Loop:
         for _ in range(_LAST_ROUNDS * len(self._posted)):
             if not self._posted:
                 return
-            fn, args = self._posted.popleft()
+            fn, args, _ = self._posted.popleft()
             try:
                 fn(*args)
             except Exception as error:
@@ -430,10 +423,9 @@ class Loop:
         with self._lock:
             dropped = list(self._posted)
             self._posted.clear()
-        for fn, _ in dropped:
-            request = getattr(fn, "__self__", None)
-            if isinstance(request, Request):
-                request.abandon()
+        for _, _, future in dropped:
+            if future is not None:
+                future.set_exception(self._end_error())
 
     def _close(self) -> None:
         with self._lock:
@@ -442,3 +434,11 @@ class Loop:
         self._wake_up.close()
         self._poller.close()
         self._drop_posted()
+
+
+def _fulfil(future: Future[_T], fn: Callable[..., _T], args: tuple[Any, ...]) -> None:
+    """Run ``fn`` and give the future its result or exception. Loop thread."""
+    try:
+        future.set_result(fn(*args))
+    except BaseException as error:
+        future.set_exception(error)

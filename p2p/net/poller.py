@@ -1,12 +1,12 @@
-"""What the kernel says about sockets: epoll where there is one, ``selectors`` elsewhere.
+"""Readiness of sockets, from the kernel: epoll where there is one, ``selectors`` elsewhere.
 
 A file descriptor is added with an interest, which is ``READ``, ``WRITE``, both or 0, and
-:meth:`poll` tells what is ready. The numbers are epoll's own, so none has to be translated. epoll
-also tells of a reset on a descriptor with interest 0, as ``ERROR``; that is why it is used without
-the ``selectors`` module, which knows no interest of 0. The portable poller leaves such a descriptor
-out, so there a reset shows up when the interest comes back.
+:meth:`poll` returns the descriptors that are ready. The numbers are epoll's own, so none has to be
+translated. epoll also reports a reset of a descriptor with interest 0, as ``ERROR``; that is why it
+is used without the ``selectors`` module, which has no interest of 0. The portable poller leaves
+such a descriptor out, so there a reset shows up when the interest is set again.
 
-One thread, the loop's, uses a poller. Both are level-triggered, but for what is added with
+One thread, the loop's, uses a poller. Both are level-triggered, except for descriptors added with
 ``EDGE``.
 """
 
@@ -19,22 +19,22 @@ from typing import Protocol
 
 READ = 0x01  # EPOLLIN
 WRITE = 0x04  # EPOLLOUT
-#: Never asked for, always told: the connection is dead or has an error to be fetched. To be tested
-#: for with ``&``: there are two bits, and one is enough.
+#: Reported without being asked for: the connection is dead or has an error to be fetched. To be
+#: tested with ``&``: there are two bits, and one is enough.
 ERROR = 0x18  # EPOLLERR, EPOLLHUP
-#: With READ: tell each time that something arrives, and not while it lies there. Only for a poller
-#: that :attr:`Poller.knows_edges`; the other takes no notice.
+#: With READ: report each arrival once, and not for as long as there is something to read. Only for
+#: a poller with :attr:`Poller.knows_edges`; the other ignores it.
 EDGE = 0x8000_0000  # EPOLLET
 
-# Bounds the work of one pass, and so how long timers and posted functions wait: a socket may have
+# Bounds the work of one pass, and so the delay of timers and posted functions: a socket may have
 # milliseconds of it. The kernel starts with the others next time.
 _MAX_EVENTS = 32
 
 
 class Poller(Protocol):
-    """What the loop asks of either poller. ``interest`` has the bits READ and WRITE."""
+    """Interface of both pollers, as the loop uses it. ``interest`` has the bits READ and WRITE."""
 
-    #: Whether it takes notice of EDGE.
+    #: Whether the poller supports EDGE.
     knows_edges: bool
 
     def add(self, fd: int, interest: int) -> None:
@@ -44,10 +44,10 @@ class Poller(Protocol):
         """Replace the interest ``old`` of ``fd`` by ``new``."""
 
     def remove(self, fd: int, interest: int) -> None:
-        """Watch ``fd``, whose interest is ``interest``, no longer."""
+        """Stop watching ``fd``, whose interest is ``interest``."""
 
     def poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
-        """Wait for ``(fd, READ | WRITE | ERROR)``; ``None`` waits without end."""
+        """Wait for and return ``(fd, READ | WRITE | ERROR)``; ``None`` waits without limit."""
 
     def close(self) -> None:
         """Close the kernel's object."""
@@ -56,7 +56,7 @@ class Poller(Protocol):
 if sys.platform == "linux":
 
     class EpollPoller:
-        """The poller for Linux. With interest 0 it still tells of errors."""
+        """The poller for Linux. It still reports errors for interest 0."""
 
         knows_edges = True
 
@@ -119,5 +119,5 @@ _READY = {events: interest for interest, events in _EVENTS.items()}
 
 
 def new_poller() -> Poller:
-    """The best poller of this platform."""
+    """Return the best poller of this platform."""
     return EpollPoller() if sys.platform == "linux" else SelectorPoller()

@@ -1,8 +1,8 @@
-"""Functions to be called at a time: a heap whose cancelled entries are deleted later.
+"""Timers, in a heap whose cancelled entries are deleted later.
 
-Owned by one loop and touched by its thread only; holds no clock, the time is an argument.
-Cancelling is cheap, as most timers are timeouts that never fire: the entry loses its function at
-once, and its place in the heap when it comes to the top or when half of the heap is such garbage.
+Owned by one loop and used by its thread only; has no clock, the time is an argument. Cancelling is
+cheap, as most timers are timeouts that never fire: the entry loses its function at once, and its
+place in the heap when it comes to the top or when half of the heap is such garbage.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MIN_GARBAGE = 64
 
 
 class Timer:
-    """One call to come. ``when`` is its time on the loop's clock, in seconds."""
+    """One pending call. ``when`` is its time on the loop's clock, in seconds."""
 
     __slots__ = ("_args", "_fn", "_queue", "when")
 
@@ -35,7 +35,7 @@ class Timer:
         return self._fn is not None
 
     def cancel(self) -> None:
-        """Never call the function; no effect after it was called. Loop thread only."""
+        """Cancel the call; no effect after it was made. Loop thread only."""
         if self._fn is None:
             return
         self._fn, self._args = None, ()
@@ -50,7 +50,7 @@ class Timer:
             fn(*args)
 
     def leave_queue(self) -> None:
-        """Forget the heap, which the timer has just left. For the queue."""
+        """Drop the reference to the heap, which the timer has just left. For the queue."""
         self._queue = None
 
 
@@ -63,29 +63,32 @@ class TimerQueue:
         self._garbage = 0
 
     def __len__(self) -> int:
-        """Entries in the heap, cancelled ones included."""
+        """Return the number of entries in the heap, cancelled ones included."""
         return len(self._heap)
 
     def push(self, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> Timer:
-        """Add a call of ``fn(*args)`` at ``when``."""
+        """Add a call of ``fn(*args)`` at ``when``, in seconds, and return its timer."""
         timer = Timer(when, fn, args, self)
         self._made += 1
         heapq.heappush(self._heap, (when, self._made, timer))
         return timer
 
     def next_when(self) -> float | None:
-        """The time of the first timer that was not cancelled."""
+        """Return the time of the first timer that was not cancelled, None if there is none."""
         while self._heap:
             when, _, timer = self._heap[0]
-            if timer._fn is not None:  # pending, without a call: this is asked in every pass
+            if timer._fn is not None:  # pending, inlined: every pass comes here
                 return when
             heapq.heappop(self._heap)
             self._garbage -= 1
         return None
 
     def pop_due(self, now: float) -> list[Timer]:
-        """Take out all that are due. One that is made while these fire is not among them, so a
-        timer that sets itself anew with no delay cannot hold up its loop."""
+        """Remove and return the timers that are due at ``now``, in seconds.
+
+        A timer that is made while these fire is not among them, so one that sets itself again with
+        no delay cannot hold up its loop.
+        """
         due = []
         while (when := self.next_when()) is not None and when <= now:
             timer = heapq.heappop(self._heap)[2]
@@ -94,7 +97,7 @@ class TimerQueue:
         return due
 
     def count_garbage(self) -> None:
-        """Note that one entry was cancelled; clean up when most of the heap is cancelled."""
+        """Count a cancelled entry; clean up when half of the heap is cancelled."""
         self._garbage += 1
         if self._garbage < _MIN_GARBAGE or self._garbage * 2 < len(self._heap):
             return

@@ -1,47 +1,36 @@
-"""UDP sockets: binding one, and its datagrams on a loop.
+"""UDP sockets: their datagrams on a loop.
 
-A :class:`Datagrams` belongs to its loop's thread; :func:`bind_udp` may be called in any thread and
-waits for nothing. UDP promises nothing, and neither does this module: a datagram that the kernel
-does not take is lost, counted and forgotten. Whoever sends asks again when no answer comes.
+A :class:`Datagrams` belongs to its loop's thread; :mod:`p2p.net.binding` makes its socket. Delivery
+is not guaranteed: a datagram that the kernel does not take is counted and dropped. The sender asks
+again when no answer comes.
 
-Reading is bounded per pass, so a flood cannot starve what else runs on the loop; what is not read
-in time waits in the kernel's buffer, which is made large for that, and is dropped there when it is
-full. A datagram longer than ``max_size_bytes`` is handed over one byte longer than that, never
-whole, so that the receiver sees that it is too long and nobody pays for its length.
+Reading is bounded per pass, so a flood cannot starve the other work of the loop; datagrams that are
+not read in time wait in the kernel's buffer, which is made large for that, and are dropped there
+when it is full. A datagram longer than ``max_size_bytes`` is cut to one byte more than that, so
+that the receiver sees that it is too long and its full length costs no time or memory.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
 
-from p2p.net.address import Address, address_of, format_address
-from p2p.net.binding import bound_socket
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ
+from p2p.net.sockaddr import endpoint_of
 from p2p.net.timer import Timer
-
-_logger = logging.getLogger("p2p.net")
-
-#: What the kernel is asked to keep unread: a tenth of a second of a heavy flood. It may give less.
-RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+from p2p.netutil import Endpoint, IPAddress
 
 #: Datagrams read in a pass.
 READ_BUDGET = 64
 
-# How long to wait when the kernel has nothing to read with (ENOBUFS, ENOMEM).
+# Pause when the kernel has no resources to read with (ENOBUFS, ENOMEM), in seconds.
 _BACK_OFF_S = 0.05
 # Such a shortage lasts; one line in this time is enough to notice it.
 _LOG_INTERVAL_S = 10.0
-# The texts of addresses that are remembered as addresses; a stranger's flood pushes out others,
-# which costs a few microseconds for each.
-_KNOWN_TEXTS = 4096
 
-# What became of a datagram sent before, told on reading by some platforms (ICMP errors).
+# Errors of a datagram sent earlier, which some platforms report on reading (ICMP errors).
 _ABOUT_SENT = frozenset(
     getattr(errno, name)
     for name in (
@@ -51,46 +40,18 @@ _ABOUT_SENT = frozenset(
     if hasattr(errno, name)
 )
 
-#: What one datagram is handed over as.
-Datagram = tuple[bytes, Address]
-
-
-def bind_udp(
-    host: str | None, port: int, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES
-) -> socket.socket:
-    """A bound, non-blocking UDP socket.
-
-    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
-    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. The kernel is
-    asked for a receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError``
-    with the address in its text; so it refuses names, which it never looks up. Any thread.
-    """
-
-    def bind(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
-        _enlarge(sock, receive_buffer_bytes)
-        sock.bind(sockaddr)
-
-    return bound_socket(socket.SOCK_DGRAM, host, port, bind, "receive UDP")
-
-
-def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
-    """Ask for a larger buffer. Linux gives what it may, others refuse what is too much."""
-    while receive_buffer_bytes > sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF):
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-            return
-        except OSError:
-            receive_buffer_bytes //= 2
+#: A datagram: its bytes, and the endpoint of its sender.
+Datagram = tuple[bytes, Endpoint]
 
 
 class Datagrams:
     """The datagrams of ``sock``, which belongs to this object from now on.
 
-    ``on_datagrams`` gets a list of ``(bytes, address of the sender)`` for each pass in which some
-    have come: at most ``budget``, each of at most ``max_size_bytes + 1`` bytes. ``address`` is the
-    local one, with the port that was really taken. ``lost`` counts the datagrams that could not be
-    sent, and ``read_errors`` the errors that reading has met, by the name of the error
-    ("ENETUNREACH"). Loop thread only; the counts may be read by any.
+    ``on_datagrams`` gets a list of ``(bytes, address of the sender)`` in each pass in which some
+    have arrived: at most ``budget``, each of at most ``max_size_bytes + 1`` bytes. ``address`` is
+    the local one, with the actual port. ``lost`` counts the datagrams that could not be sent, and
+    ``read_errors`` the errors of reading, by the name of the error ("ENETUNREACH"). Loop thread
+    only; the counts may be read by any.
     """
 
     def __init__(
@@ -103,7 +64,7 @@ class Datagrams:
         budget: int = READ_BUDGET,
     ) -> None:
         sock.setblocking(False)
-        self.address = address_of(sock.getsockname())
+        self.address = endpoint_of(sock.getsockname())
         # by errno, of which there are few
         self.lost: dict[str, int] = {}
         self.read_errors: dict[str, int] = {}
@@ -118,8 +79,8 @@ class Datagrams:
         self._quiet_until = loop.now()
         loop.register(sock, READ, self._on_ready)
 
-    def send(self, data: bytes, address: Address) -> bool:
-        """Send one datagram, or lose it. Returns whether the kernel took it; never raises."""
+    def send(self, data: bytes, address: tuple[IPAddress, int]) -> bool:
+        """Send one datagram, or drop it. Returns whether the kernel took it; never raises."""
         if self._closed:
             return False
         ip, port = address
@@ -133,8 +94,8 @@ class Datagrams:
             self._sock.sendto(data, (host, port))
         except OSError as error:
             # ENOBUFS, EAGAIN: the kernel is full. EPERM: a firewall. ENETUNREACH, EHOSTUNREACH: no
-            # way there. EMSGSIZE: too long for it. ECONNREFUSED: an answer to an earlier one.
-            # EINVAL, EACCES: an address that nobody can be at. None says a thing about the next.
+            # route. EMSGSIZE: too long. ECONNREFUSED: an answer to an earlier one. EINVAL, EACCES:
+            # an address that no host can have. None of them concerns the next one.
             return self._lose(error.errno)
         except OverflowError:  # no such port
             return self._lose(errno.EINVAL)
@@ -156,7 +117,7 @@ class Datagrams:
 
     def _on_ready(self, ready: int) -> None:
         if ready & ERROR:
-            # Fetching the error clears it; the selector tells of it until somebody does.
+            # Fetching the error clears it; until then the selector reports it in every pass.
             code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 _count(self.read_errors, code)
@@ -178,19 +139,18 @@ class Datagrams:
                 if not self._may_go_on(error):
                     break
                 continue
-            batch.append((data, (_ip_of(sockaddr[0]), sockaddr[1])))
+            batch.append((data, endpoint_of(sockaddr)))
         return batch
 
     def _may_go_on(self, error: OSError) -> bool:
-        """Whether reading on makes sense after ``error``; if not, it goes on a little later."""
+        """Whether to go on reading after ``error``; if not, reading resumes after a pause."""
         _count(self.read_errors, error.errno)
         if error.errno in _ABOUT_SENT:
             return True
         now = self._loop.now()
         if now >= self._quiet_until:
             self._quiet_until = now + _LOG_INTERVAL_S
-            where = format_address(self.address)
-            _logger.warning("cannot receive UDP on %s: %s", where, error)
+            self._loop.log.warning("cannot receive UDP on %s: %s", self.address, error)
         self._loop.set_interest(self._sock, 0)
         self._back_off = self._loop.call_later(_BACK_OFF_S, self._end_back_off)
         return False
@@ -199,11 +159,6 @@ class Datagrams:
         self._back_off = None
         if not self._closed:
             self._loop.set_interest(self._sock, READ)
-
-
-@lru_cache(maxsize=_KNOWN_TEXTS)
-def _ip_of(host: str) -> IPv4Address | IPv6Address:
-    return address_of((host, 0))[0]
 
 
 def _count(counts: dict[str, int], code: int | None) -> None:

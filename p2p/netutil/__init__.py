@@ -1,4 +1,4 @@
-"""Rules about IP addresses, lists of networks, our own address, and ``host:port`` text.
+"""Rules about IP addresses, endpoints, hosts and networks, our own address, ``host:port`` text.
 
 Pure: nothing here resolves a name or opens a socket. An IPv4 address written as IPv6
 (``::ffff:10.0.0.1``) is treated as the IPv4 address everywhere, since sockets that serve both
@@ -7,25 +7,55 @@ families report peers that way and a rule that misses it is a hole.
 
 from __future__ import annotations
 
-from .address import IPAddress, is_lan, is_special_network, unmap
-from .distinct import DistinctNetSet, Network, network_of, routed_network_of
-from .hostport import join_host_port, split_listen_addr
-from .iptracker import IPTracker
-from .netlist import Netlist
-from .relay import check_relay_addr
+from p2p.netutil.address import (
+    IPAddress,
+    IPNetwork,
+    canonical,
+    is_lan,
+    is_loopback,
+    is_multicast,
+    is_special_network,
+    is_unspecified,
+    scope_of,
+    unmap,
+)
+from p2p.netutil.endpoint import Endpoint, NodeEndpoint
+from p2p.netutil.host import ip_of, read_ip
+from p2p.netutil.hostport import join_host_port, split_listen_addr
+from p2p.netutil.iptracker import IPTracker
+from p2p.netutil.netlist import Netlist
+from p2p.netutil.network import DistinctNetSet, Network, host_of, network_of
+from p2p.netutil.own import LAN, OwnNetworks
+from p2p.netutil.printable import printable
+from p2p.netutil.registry import Scope
+from p2p.netutil.relay import check_relay_addr
 
 __all__ = [
+    "LAN",
     "DistinctNetSet",
+    "Endpoint",
     "IPAddress",
+    "IPNetwork",
     "IPTracker",
     "Netlist",
     "Network",
+    "NodeEndpoint",
+    "OwnNetworks",
+    "Scope",
+    "canonical",
     "check_relay_addr",
+    "host_of",
+    "ip_of",
     "is_lan",
+    "is_loopback",
+    "is_multicast",
     "is_special_network",
+    "is_unspecified",
     "join_host_port",
     "network_of",
-    "routed_network_of",
+    "printable",
+    "read_ip",
+    "scope_of",
     "split_listen_addr",
     "unmap",
 ]

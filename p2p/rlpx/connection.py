@@ -1,44 +1,51 @@
 """The machine of one RLPx connection: bytes and time in, events and bytes out.
 
 Pure. It owns the handshake, the frames, compression, hello, ping and pong, the multiplexing of
-message codes and all deadlines of reading; it does not know how bytes travel, who may connect or
-what messages mean. One thread may use it at a time.
+message codes and all deadlines of reading; sockets, admission and the meaning of messages are the
+caller's. One thread may use it at a time.
 
-::
-
-    state          leaves by                               for
-    AWAIT_AUTH     auth received (recipient)               IDENTIFIED, event IdentityKnown
-    AWAIT_ACK      ack received (initiator)                IDENTIFIED, event IdentityKnown
-    IDENTIFIED     accept_identity(): sends hello          AWAIT_HELLO
-    AWAIT_HELLO    hello received                          GREETED, event HelloReceived
-    GREETED        accept_hello()                          OPEN
-    OPEN           Disconnect received, or a failure       CLOSED
-    any            disconnect(), a failure, a deadline     CLOSED
-
-IDENTIFIED and GREETED are pauses: what arrives meanwhile is kept, and the ``accept_`` calls return
-the events that it holds. A machine that is CLOSED stays so and ignores all input; what it has to
-say is still in :meth:`data_to_send`.
+The states and their transitions are in :mod:`p2p.rlpx.state`. IDENTIFIED, with the event
+``IdentityKnown``, and GREETED, with ``HelloReceived``, are pauses: data that arrive meanwhile are
+kept, and the ``accept_`` calls return the events in them. In GREETED one frame is read ahead
+(:meth:`Connection.read_ahead`): a Disconnect ends the connection, any other is kept and reported
+once by ``MessageWaiting``. These calls raise RuntimeError in any other state. A machine that is
+CLOSED stays so and ignores all input; its last output is still in :meth:`Connection.data_to_send`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 from p2p.crypto import Entropy, PrivateKey, PublicKey
 from p2p.crypto.backend import Bytes
 from p2p.errors import (
-    CompressionError,
-    DialStep,
     DiscReason,
     HelloError,
-    InvalidMessageCode,
     P2PError,
     RemoteProtocolError,
     RemoteTimeout,
     UnexpectedIdentity,
 )
-from p2p.rlpx.base import (
+from p2p.rlpx.capability import BASE_LENGTH, Cap, SharedCap, find, match
+from p2p.rlpx.event import (
+    ConnectionFailed,
+    DisconnectReceived,
+    Event,
+    HelloReceived,
+    IdentityKnown,
+    MessagesReceived,
+    MessageWaiting,
+)
+from p2p.rlpx.frame import MAX_MESSAGE_SIZE, FrameReader, FrameWriter
+from p2p.rlpx.handshake import (
+    PLAIN_ACK_SIZE,
+    PLAIN_AUTH_SIZE,
+    Initiator,
+    PacketBuffer,
+    Recipient,
+    Secrets,
+)
+from p2p.rlpx.messages import (
     DISCONNECT,
     EMPTY,
     HELLO,
@@ -51,64 +58,30 @@ from p2p.rlpx.base import (
     decode_hello,
     encode_disconnect,
     encode_hello,
+    open_disconnect,
 )
-from p2p.rlpx.capability import BASE_LENGTH, Cap, SharedCap, match
-from p2p.rlpx.event import (
-    ConnectionFailed,
-    DisconnectReceived,
-    Event,
-    HelloReceived,
-    IdentityKnown,
-    MessagesReceived,
-)
-from p2p.rlpx.frame import MAX_MESSAGE_SIZE, FrameReader, FrameWriter
-from p2p.rlpx.handshake import (
-    PLAIN_ACK_SIZE,
-    PLAIN_AUTH_SIZE,
-    Initiator,
-    PacketBuffer,
-    Recipient,
-    Secrets,
-)
-from p2p.rlpx.snappy import compress, decompress
+from p2p.rlpx.observer import ConnectionObserver, Setup
+from p2p.rlpx.snappy import compress, decompress, unchanged
+from p2p.rlpx.state import TRANSITIONS, State
 
-#: From the first byte to both hellos.
+#: Limit on the time from the first byte to both hellos.
 HANDSHAKE_TIMEOUT_S = 5.0
-#: A complete frame must arrive at least this often.
+#: Limit on the time between two complete frames.
 FRAME_READ_TIMEOUT_S = 30.0
 PING_INTERVAL_S = 15.0
-#: Frames opened before their messages are looked at; an error among them comes after all of these.
+#: Frames decrypted before their messages are read; an error in one comes after all of these.
 FRAMES_AT_ONCE = 256
 
-
-class State(Enum):
-    """Where a connection stands; see the table at the head of the module."""
-
-    AWAIT_AUTH = "await auth"
-    AWAIT_ACK = "await ack"
-    IDENTIFIED = "identified"
-    AWAIT_HELLO = "await hello"
-    GREETED = "greeted"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-_STEPS = {
-    State.AWAIT_AUTH: DialStep.AUTH,
-    State.AWAIT_ACK: DialStep.ACK,
-    State.IDENTIFIED: DialStep.HELLO,
-    State.AWAIT_HELLO: DialStep.HELLO,
-    State.GREETED: DialStep.HELLO,
-    State.OPEN: DialStep.CONNECTED,
-}
+#: Packet of the handshake that a state waits for; all later ones but OPEN wait for a hello.
+_PACKETS = {State.AWAIT_AUTH: "handshake (auth)", State.AWAIT_ACK: "answer to the handshake (ack)"}
 
 
 class Connection:
     """One end of an RLPx connection.
 
-    ``hello`` is what we will say of ourselves; ``protocols`` are our (capability, length) pairs;
-    ``remote`` is the key to dial, None for the end that listens; ``now`` is the time of the first
-    byte, in seconds on any monotonic scale.
+    ``hello`` is our own; ``protocols`` are our (capability, number of codes) pairs; ``now`` is the
+    time of the first byte, in seconds on any monotonic scale; ``remote`` is the key to dial, None
+    for the end that listens; ``accept_pre_eip8`` accepts old handshakes; ``observer`` gets it all.
     """
 
     def __init__(
@@ -121,21 +94,25 @@ class Connection:
         *,
         remote: PublicKey | None = None,
         accept_pre_eip8: bool = False,
+        observer: ConnectionObserver | None = None,
     ) -> None:
         # fixed after __init__
         self._private_key = private_key
         self._hello = hello
         self._protocols = protocols
         self._entropy = entropy
-        # what is known of the remote
+        self._observer = observer  # until drop_buffers()
+        # known about the remote
         self.remote = remote
         self.remote_hello: Hello | None = None
         self.shared: Sequence[SharedCap] = ()
-        # how far the handshake has come
+        # progress of the handshake
         self._initiator: Initiator | None = None
         self._reader: FrameReader | None = None
         self._writer: FrameWriter | None = None
         self._snappy = False
+        # the frame that was read ahead of accept_hello()
+        self._ahead: list[tuple[int, Bytes]] = []
         # output: packets of the handshake; frames are kept by the writer
         self._packets_out: list[bytes] = []
         self._pong_due = False
@@ -144,25 +121,27 @@ class Connection:
         self._read_deadline = 0.0
         self._ping_at = 0.0
         self._held = False
-        # the outcome: the step reached and the error, when there is one
-        self.step = DialStep.AUTH
-        self.error: P2PError | None = None
+        # the state, changed by _enter() alone, and the last one before CLOSED
+        self.state = State.AWAIT_AUTH if remote is None else State.AWAIT_ACK
+        self.last_state = self.state
+        self.error: P2PError | None = None  # the reason of a failure
 
+        if observer is not None:
+            observer.setup(Setup(private_key, hello, protocols, now, remote, accept_pre_eip8))
         plain_size = PLAIN_AUTH_SIZE if remote is None else PLAIN_ACK_SIZE
-        self._packets = PacketBuffer(private_key, plain_size if accept_pre_eip8 else 0)
-        if remote is None:
-            self.state = State.AWAIT_AUTH
-        else:
-            self._initiator = Initiator(private_key, remote, entropy)
-            self._packets_out.append(self._initiator.auth)
-            self._enter(State.AWAIT_ACK)
+        self._packets = PacketBuffer(private_key, plain_size, refuses_plain=not accept_pre_eip8)
+        if remote is not None:
+            self._initiator = made = Initiator(private_key, remote, self._draw)
+            self._send_packet(made.auth, made.auth_body, plain=False)
 
     # input
 
     def receive_data(self, data: Bytes, now: float) -> list[Event]:
-        """Take bytes from the network; ``data`` is copied where it is kept."""
+        """Take bytes from the network; bytes that are kept are copied. Returns the events."""
         if self.state is State.CLOSED:
             return []
+        if self._observer is not None:
+            self._observer.data_in(data, now)
         if self._reader is not None:
             self._reader.receive_data(data)
         else:
@@ -170,22 +149,24 @@ class Connection:
         return self._process(now)
 
     def handle_timeout(self, now: float) -> list[Event]:
-        """Do what is due: fail if the remote is too late, ping if it is time to."""
+        """Fail if the remote is too late, or ping if it is time to. Returns the events."""
         if self.state is State.CLOSED:
             return []
+        self._observe("handle_timeout", now)
         if self.state is not State.OPEN:
             if now >= self._handshake_deadline:
-                return self._fail(RemoteTimeout(f"no {self.step} in {HANDSHAKE_TIMEOUT_S:g} s"))
+                missing = _PACKETS.get(self.state, "hello")
+                return self._time_out(f"no {missing} in {HANDSHAKE_TIMEOUT_S:g} s")
         elif not self._held and now >= self._read_deadline:
-            return self._fail(RemoteTimeout(f"nothing received for {FRAME_READ_TIMEOUT_S:g} s"))
+            return self._time_out(f"nothing received for {FRAME_READ_TIMEOUT_S:g} s")
         elif now >= self._ping_at:
-            self.ping()
+            self._frame([(PING, EMPTY)])
             self._ping_at = now + PING_INTERVAL_S
         return []
 
     @property
     def deadline(self) -> float | None:
-        """When :meth:`handle_timeout` wants to be called; None once the machine is closed."""
+        """Time at which :meth:`handle_timeout` is to be called; None once the machine is closed."""
         if self.state is State.CLOSED:
             return None
         if self.state is not State.OPEN:
@@ -193,34 +174,42 @@ class Connection:
         return self._ping_at if self._held else min(self._ping_at, self._read_deadline)
 
     def hold_reading(self) -> None:
-        """The caller stops reading for a while: the remote's silence is not its fault."""
+        """Suspend the read deadline: while the caller does not read, silence is not a failure."""
+        self._observe("hold_reading")
         self._held = True
 
     def release_reading(self, now: float) -> None:
-        """The caller reads again."""
+        """Restart the read deadline: the caller reads again."""
+        self._observe("release_reading", now)
         self._held = False
         self._read_deadline = now + FRAME_READ_TIMEOUT_S
 
     # decisions
 
     def accept_identity(self, now: float) -> list[Event]:
-        """Go on with the remote that :class:`IdentityKnown` named: send our hello."""
+        """Accept the remote named by :class:`IdentityKnown`, and send our hello."""
         self._require(State.IDENTIFIED)
+        self._observe("accept_identity", now)
         self._enter(State.AWAIT_HELLO)
-        self._write([(HELLO, encode_hello(self._hello))])
-        # Whoever has read our hello expects the rest compressed, even a Disconnect that crosses its
-        # own hello; that of an older remote takes this back.
+        self._frame([(HELLO, encode_hello(self._hello))])
+        # A remote that has read our hello expects the rest compressed, even a Disconnect that
+        # crosses its own hello; the hello of an older remote turns compression off again.
         self._snappy = self._hello.version >= SNAPPY_VERSION
         return self._process(now)
 
     def accept_hello(self, now: float) -> list[Event]:
-        """Go on with the remote's hello: messages may pass from here on."""
+        """Accept the remote's hello: messages may pass from here on."""
         self._require(State.GREETED)
-        assert self._reader is not None
+        self._observe("accept_hello", now)
         self._enter(State.OPEN)
-        self._reader.limit = MAX_MESSAGE_SIZE
         self._read_deadline = now + FRAME_READ_TIMEOUT_S
         self._ping_at = now + PING_INTERVAL_S
+        return self._process(now)
+
+    def read_ahead(self, now: float) -> list[Event]:
+        """Look for a frame after the remote's hello, before the hello is accepted."""
+        self._require(State.GREETED)
+        self._observe("read_ahead", now)
         return self._process(now)
 
     # output
@@ -231,33 +220,35 @@ class Connection:
         return self._snappy
 
     def send_messages(self, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Frame messages, as (code counted from 0, payload); ignored when closed."""
+        """Frame messages, as (code on the wire, payload); ignored unless open."""
         if self.state is State.OPEN:
-            self._write(messages)
+            if self._observer is not None:
+                messages = list(messages)
+                self._observer.command("send_messages", messages)
+            self._frame(messages)
 
     def ping(self) -> None:
         """Send a ping, if open; the answer counts as a sign of life like every other frame."""
         self.send_messages([(PING, EMPTY)])
 
     def disconnect(self, reason: DiscReason) -> None:
-        """Tell the remote why, if frames can be sent yet, and close. Harmless when closed."""
-        if self.state is State.CLOSED:
-            return
-        if self._writer is not None and reason is not DiscReason.NETWORK_ERROR:
-            self._write([(DISCONNECT, encode_disconnect(reason))])
-        self.state = State.CLOSED
+        """Send a Disconnect, if frames can be sent yet, and close. Does nothing when closed."""
+        if self.state is not State.CLOSED:
+            self._observe("disconnect", reason)
+            self._close(reason)
 
     def data_to_send(self) -> list[bytes]:
-        """Everything to be sent, in order, as buffers; a pong only now, so there is one at most."""
+        """Return all output in order, as buffers; a pong is framed only here, so one at most."""
         if self._pong_due:
             self._pong_due = False
             if self.state is State.OPEN:
-                self._write([(PONG, EMPTY)])
-        frames = [] if self._writer is None else self._writer.take()
-        if not self._packets_out:
-            return frames
-        packets, self._packets_out = self._packets_out, []
-        return packets + frames
+                self._frame([(PONG, EMPTY)])
+        buffers = [] if self._writer is None else self._writer.take()
+        if self._packets_out:
+            buffers, self._packets_out = self._packets_out + buffers, []
+        if buffers and self._observer is not None:
+            self._observer.data_out(buffers)
+        return buffers
 
     @property
     def has_data_to_send(self) -> bool:
@@ -267,17 +258,21 @@ class Connection:
         return self._writer is not None and not self._writer.is_empty
 
     def drop_buffers(self) -> None:
-        """Nothing will come and go any more: close, and let go of what was received and framed."""
-        self.state = State.CLOSED
+        """Close, and free all received and framed data; nothing is received or sent any more."""
+        self._observe("drop_buffers")
+        if self.state is not State.CLOSED:
+            self._enter(State.CLOSED)
+        self._observer = None
         self._reader = self._writer = self._initiator = None
         self._packets = PacketBuffer(self._private_key)
         self._packets_out = []
+        self._ahead = []
         self._pong_due = False
 
     # the machine
 
     def _process(self, now: float) -> list[Event]:
-        """Everything that can be said about what has arrived so far."""
+        """Return the events in the data received so far."""
         events: list[Event] = []
         try:
             if self.state is State.OPEN:
@@ -286,23 +281,36 @@ class Connection:
                 self._shake_hands(events)
             elif self.state is State.AWAIT_HELLO:
                 self._await_hello(events)
+            elif self.state is State.GREETED:
+                self._read_ahead(events)
         except RemoteProtocolError as error:
-            events += self._fail(error)
+            events.append(self._fail(error))
+        if events and self._observer is not None:
+            self._observer.events(events)
         return events
 
     def _shake_hands(self, events: list[Event]) -> None:
         opened = self._packets.next_packet()
         if opened is None:
             return
+        if self._observer is not None:
+            self._observer.packet_in(*opened)
         if self._initiator is not None:
             secrets = self._initiator.receive_ack(*opened)
         else:
-            recipient = Recipient(self._private_key, *opened, self._entropy)
-            self._packets_out.append(recipient.ack)
+            recipient = Recipient(self._private_key, *opened, self._draw)
+            self._send_packet(recipient.ack, recipient.ack_body, plain=opened[2])
             secrets = recipient.secrets
+        if self._observer is not None:
+            self._observer.secrets(secrets)
         self._start_frames(secrets)
         self._enter(State.IDENTIFIED)
         events.append(IdentityKnown(secrets.remote))
+
+    def _send_packet(self, packet: bytes, body: bytes, plain: bool) -> None:
+        self._packets_out.append(packet)
+        if self._observer is not None:
+            self._observer.packet_out(packet, body, plain)
 
     def _start_frames(self, secrets: Secrets) -> None:
         self.remote = secrets.remote
@@ -315,12 +323,12 @@ class Connection:
 
     def _await_hello(self, events: list[Event]) -> None:
         assert self._reader is not None and self.remote is not None
-        frames = self._reader.read(1)
+        frames = self._read_frame()
         if not frames:
             return
         ((code, payload),) = frames
         if code == DISCONNECT:
-            self._receive_disconnect(self._open_disconnect(payload), events)
+            self._receive_disconnect(payload, events)
             return
         if code != HELLO:
             raise HelloError(f"message {code} before hello")
@@ -330,8 +338,19 @@ class Connection:
             raise UnexpectedIdentity("hello names another node than the handshake")
         self.remote_hello = hello
         self.shared = match(self._protocols, hello.caps)
+        self._reader.limit = MAX_MESSAGE_SIZE
         self._enter(State.GREETED)
         events.append(HelloReceived(hello, self.shared))
+
+    def _read_ahead(self, events: list[Event]) -> None:
+        assert self._reader is not None
+        if self._ahead:
+            return
+        self._ahead = self._read_frame()
+        if self._ahead and self._ahead[0][0] == DISCONNECT:
+            self._receive_disconnect(self._ahead[0][1], events)
+        elif self._ahead or self._reader.frame_size > MAX_HELLO_SIZE:  # too large to keep for long
+            events.append(MessageWaiting())
 
     def _read_messages(self, events: list[Event], now: float) -> None:
         """Read all complete frames; runs of one capability become one event."""
@@ -339,13 +358,17 @@ class Connection:
         transform = decompress if self._snappy else bytes
         run: list[tuple[int, bytes, float]] = []
         first = end = 0  # the codes of the run's capability
-        while frames := self._reader.read(FRAMES_AT_ONCE):
+        ahead, self._ahead = self._ahead, []
+        while frames := ahead or self._reader.read(FRAMES_AT_ONCE):
+            if self._observer is not None and not ahead:
+                self._observer.frames_in(frames)
+            ahead = []
             self._read_deadline = now + FRAME_READ_TIMEOUT_S
             for code, data in frames:
                 if first <= code < end:
                     run.append((code - first, transform(data), now))
                 elif code >= BASE_LENGTH:
-                    index, first, end = self._find(code)
+                    index, first, end = find(self.shared, code)
                     run = [(code - first, transform(data), now)]
                     events.append(MessagesReceived(index, run))
                 else:
@@ -355,53 +378,73 @@ class Connection:
             if not self._reader.has_more:
                 return
 
-    def _find(self, code: int) -> tuple[int, int, int]:
-        """(index, first code, code after the last) of the capability a code belongs to."""
-        for index, (_cap, offset, length) in enumerate(self.shared):
-            if offset <= code < offset + length:
-                return index, offset, offset + length
-        raise InvalidMessageCode(f"message code {code} belongs to no protocol")
-
     def _receive_base(self, code: int, data: Bytes, events: list[Event]) -> None:
         if code == PING:
             self._pong_due = True
         elif code == DISCONNECT:
-            self._receive_disconnect(self._open_disconnect(data), events)
+            self._receive_disconnect(data, events)
         elif code == HELLO:
             raise HelloError("a second hello")
-        # A pong, like every frame, has moved the read deadline. Other codes are for later versions.
+        # A pong, like every frame, has moved the read deadline. Other codes are reserved.
 
-    def _open_disconnect(self, data: Bytes) -> DiscReason:
-        """@ethereumjs/devp2p does not compress its Disconnect, go-ethereum does."""
-        if self._snappy:
-            try:
-                return decode_disconnect(decompress(data))
-            except CompressionError:
-                pass
-        return decode_disconnect(data)
-
-    def _receive_disconnect(self, reason: DiscReason, events: list[Event]) -> None:
-        self.state = State.CLOSED
+    def _receive_disconnect(self, data: Bytes, events: list[Event]) -> None:
+        reason = open_disconnect(data) if self._snappy else decode_disconnect(data)
+        self._enter(State.CLOSED)
         events.append(DisconnectReceived(reason))
 
-    def _write(self, messages: Iterable[tuple[int, bytes]]) -> None:
-        if self._writer is not None:
-            self._writer.write(messages, compress if self._snappy else _unchanged)
+    def _read_frame(self) -> list[tuple[int, Bytes]]:
+        assert self._reader is not None
+        frames = self._reader.read(1)
+        if frames and self._observer is not None:
+            self._observer.frames_in(frames)
+        return frames
 
-    def _fail(self, error: P2PError) -> list[Event]:
-        """Close because of ``error``, telling the remote where the protocol allows it."""
+    def _frame(self, messages: Iterable[tuple[int, Bytes]]) -> None:
+        if self._writer is None:
+            return
+        transform = compress if self._snappy else unchanged
+        if self._observer is not None:
+            messages = [(code, transform(payload)) for code, payload in messages]
+            transform = unchanged
+            self._observer.frames_out(messages)
+        self._writer.write(messages, transform)
+
+    def _time_out(self, text: str) -> list[Event]:
+        event = self._fail(RemoteTimeout(text))
+        if self._observer is not None:
+            self._observer.events([event])
+        return [event]
+
+    def _fail(self, error: P2PError) -> Event:
+        """Close because of ``error``; send its reason to the remote if the protocol allows it."""
         self.error = error
-        self.disconnect(error.disc_reason)
-        return [ConnectionFailed(error)]
+        self._close(error.disc_reason)
+        return ConnectionFailed(error)
+
+    def _close(self, reason: DiscReason) -> None:
+        if self._writer is not None and reason is not DiscReason.NETWORK_ERROR:
+            self._frame([(DISCONNECT, encode_disconnect(reason))])
+        self._enter(State.CLOSED)
 
     def _enter(self, state: State) -> None:
-        self.state = state
-        self.step = _STEPS[state]
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"connection goes from {self.state.value} to {state.value}")
+        old, self.state = self.state, state
+        if state is not State.CLOSED:
+            self.last_state = state
+        if self._observer is not None:
+            self._observer.state(old, state)
 
     def _require(self, state: State) -> None:
         if self.state is not state:
             raise RuntimeError(f"connection is {self.state.value}, not {state.value}")
 
+    def _observe(self, command: str, *arguments: object) -> None:
+        if self._observer is not None:
+            self._observer.command(command, *arguments)
 
-def _unchanged(data: Bytes) -> Bytes:
-    return data
+    def _draw(self, size: int) -> bytes:
+        data = self._entropy(size)
+        if self._observer is not None:
+            self._observer.entropy(data)
+        return data

@@ -1,7 +1,7 @@
-"""What a connection machine reports.
+"""Events that a connection machine reports.
 
-Pure data. ``IdentityKnown`` and ``HelloReceived`` pause the machine: it reads nothing more until it
-is told to go on. ``DisconnectReceived`` and ``ConnectionFailed`` are the last event of a machine.
+Pure data. ``IdentityKnown`` and ``HelloReceived`` pause the machine: it reads nothing more until
+the caller accepts. ``DisconnectReceived`` and ``ConnectionFailed`` are the last event of a machine.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from p2p.crypto import PublicKey
 from p2p.errors import DiscReason, P2PError
-from p2p.rlpx.base import Hello
 from p2p.rlpx.capability import SharedCap
+from p2p.rlpx.messages import Hello
 
 
 @dataclass(frozen=True)
 class IdentityKnown:
-    """The secrets are agreed, and the remote says that it holds this key.
+    """The secrets are agreed, and the remote claims to have this key.
 
-    An auth or ack in anybody's name can be made by everybody. Only who holds the key knows the
-    secrets, too, so the proof is the first frame with a good MAC: the hello.
+    Anyone can make an auth or ack in the name of any key. Only the owner of the key gets the same
+    secrets, so the proof is the first frame with a valid MAC: the hello.
     """
 
     public_key: PublicKey
@@ -35,10 +35,19 @@ class HelloReceived:
 
 
 @dataclass(frozen=True)
+class MessageWaiting:
+    """A frame other than a Disconnect has arrived after a hello that is not accepted yet.
+
+    The remote considers the connection open.
+    """
+
+
+@dataclass(frozen=True)
 class MessagesReceived:
     """A run of messages of one capability, in order.
 
-    Each is (code counted from the capability's offset, payload, time of arrival).
+    ``capability`` is the index in the shared capabilities. A message is (code counted from the
+    capability's offset, payload, time of arrival in seconds).
     """
 
     capability: int
@@ -47,16 +56,23 @@ class MessagesReceived:
 
 @dataclass(frozen=True)
 class DisconnectReceived:
-    """The remote ends the connection."""
+    """The remote has ended the connection."""
 
     reason: DiscReason
 
 
 @dataclass(frozen=True)
 class ConnectionFailed:
-    """The connection is of no more use; ``error.disc_reason`` is what the remote was told."""
+    """The connection has failed; ``error.disc_reason`` is the reason sent to the remote."""
 
     error: P2PError
 
 
-Event = IdentityKnown | HelloReceived | MessagesReceived | DisconnectReceived | ConnectionFailed
+Event = (
+    IdentityKnown
+    | HelloReceived
+    | MessageWaiting
+    | MessagesReceived
+    | DisconnectReceived
+    | ConnectionFailed
+)

@@ -10,9 +10,9 @@ run from its first frame to its last. A frame is::
     frame MAC    16
 
 Both work on many frames at a time, with everything they need in local variables: a frame of 100
-bytes takes 4 us of cipher and hash calls, and each call of ours in between would add 2 %. Frames
-of LARGE_FRAME and more are hashed while they arrive and never joined with anything else, because
-copying them would cost as much as the cipher.
+bytes takes 4 us of cipher and hash calls, and each call of ours in between would add 2 %. Frames of
+LARGE_FRAME and more are hashed while they arrive and never joined with other data, because copying
+them would cost as much as the cipher.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from p2p.errors import DecodeError, FrameError, P2PError
 
 #: The frame size has three bytes (rlpx.md); the same limit holds for decompressed messages.
 MAX_MESSAGE_SIZE = 2**24 - 1
-#: From this many bytes on, avoiding a copy is worth more calls.
+#: Size in bytes from which on avoiding a copy is worth more calls.
 LARGE_FRAME = 16 * 1024
-#: Frames of more than this have 2,048 bytes or more to hash at once, after which a MAC state is to
-#: be renewed: it would give up the interpreter lock on every later input, however small.
+#: Frames of more than this have 2,048 bytes or more to hash at once, after which a MAC state must
+#: be renewed: it would release the interpreter lock on every later input, however small.
 UNLOCKED_FRAME = 2048 - 16
 
 HEADER_SIZE = 32
@@ -40,7 +40,7 @@ _CODES = [encode_uint(code) for code in range(256)]
 
 
 def _header(size: int) -> bytes:
-    """frame-size, header-data [0, 0] and the header's padding."""
+    """Return frame-size, header-data [0, 0] and the header's padding."""
     return size.to_bytes(3, "big") + bytes.fromhex("c28080") + bytes(10)
 
 
@@ -54,7 +54,7 @@ class FrameWriter:
         self._encrypt = ctr_stream(key)
         self._mask = feedback_mask(mac_key)
         self._mac = mac
-        # The first half of the MAC state's present digest: each frame ends with it.
+        # The first half of the MAC state's current digest: each frame ends with it.
         self._last = mac.digest()[:16]
         # Output: finished buffers, and the pieces of the next one.
         self._buffers: list[bytes] = []
@@ -63,9 +63,9 @@ class FrameWriter:
     def write(
         self, messages: Iterable[tuple[int, Bytes]], transform: Callable[[Bytes], Bytes]
     ) -> None:
-        """Frame messages, given as (code, payload), after putting payloads through ``transform``.
+        """Frame messages, given as (code, payload), with each payload passed through ``transform``.
 
-        What results must fit into a frame: see :func:`p2p.rlpx.snappy.check_fits`.
+        The result must fit into a frame: see :func:`p2p.rlpx.snappy.check_fits`.
         """
         encrypt, mask = self._encrypt, self._mask
         update, digest = self._mac.update, self._mac.digest
@@ -94,13 +94,13 @@ class FrameWriter:
         self._last = last
 
     def _write_large(self, header: bytes, prefix: bytes, data: Bytes, last: bytes) -> bytes:
-        """Write one frame without joining its data to anything; returns the MAC it ends with."""
+        """Write one frame without copying its data into a larger buffer. Returns its last MAC."""
         sealed = self._encrypt(header + prefix)
         header, start = sealed[:16], sealed[16:]
         mac = self._mac
         mac.update(self._mask(last + header)[16:])
         self._pieces += (header, mac.digest()[:16], start)
-        body = self._encrypt(memoryview(data))  # pycryptodome knows no other buffer
+        body = self._encrypt(memoryview(data))  # the only buffer pycryptodome takes
         end = self._encrypt(_PADDING[len(prefix) + len(data) & 15])
         mac.update(start)
         mac.update(body)
@@ -114,7 +114,7 @@ class FrameWriter:
         return last
 
     def take(self) -> list[bytes]:
-        """Everything written and not taken yet, as few buffers."""
+        """Remove and return everything written so far, in few buffers."""
         buffers = self._buffers
         if self._pieces:
             buffers.append(b"".join(self._pieces))
@@ -136,11 +136,11 @@ class FrameReader:
         self._mask = feedback_mask(mac_key)
         self._mac = mac
         self._last = mac.digest()[:16]
-        # What has arrived, and where in it the next frame, or the rest of this one, begins.
+        # The data received, and the offset in it of the next frame, or of the rest of this one.
         self._buffer = b""
         self._position = 0
         # The frame whose header has been read: its size (0: none), its padded size, and, when it
-        # is large, what has arrived of it.
+        # is large, the part of it received so far.
         self._size = 0
         self._padded = 0
         self._body: bytearray | None = None
@@ -148,8 +148,13 @@ class FrameReader:
         #: Whether another :meth:`read` may have something, without more data.
         self.has_more = False
 
+    @property
+    def frame_size(self) -> int:
+        """Bytes of the frame that has begun to arrive, or 0."""
+        return self._size
+
     def receive_data(self, data: Bytes) -> None:
-        """Take what has arrived; ``data`` is copied."""
+        """Take bytes received; ``data`` is copied."""
         if self._body is not None:
             data = self._fill_body(self._body, memoryview(data))
         if self._position == len(self._buffer):
@@ -159,9 +164,9 @@ class FrameReader:
         self._position = 0
 
     def read(self, count: int) -> list[tuple[int, Bytes]]:
-        """At most ``count`` messages that are there, as (code, data); none: more must arrive.
+        """Return at most ``count`` complete messages, as (code, data); none: more must arrive.
 
-        Raises FrameError, for good, after the messages before the error have been returned.
+        Raises FrameError, now and ever after, once the messages before the error are returned.
         """
         if self._error is not None:
             raise self._error
@@ -221,21 +226,21 @@ class FrameReader:
             self._start_large()
 
     def _start_large(self) -> None:
-        """The rest of the buffer is the beginning of a large frame: keep it apart."""
+        """Move the rest of the buffer, the beginning of a large frame, to a buffer of its own."""
         self._body = bytearray()
         rest = self._fill_body(self._body, memoryview(self._buffer)[self._position :])
         self._buffer = bytes(rest)
         self._position = 0
 
     def _fill_body(self, body: bytearray, data: memoryview) -> memoryview:
-        """Hash and add what belongs to the large frame; returns what follows it."""
+        """Hash and add the data of the large frame. Returns the data after it."""
         part = data[: self._size + (-self._size & 15) - len(body)]
         body += part
         self._mac.update(part)
         return data[len(part) :]
 
     def _finish_large(self, body: bytearray, frames: list[tuple[int, Bytes]]) -> bool:
-        """Open the large frame if all of it is there; returns whether it was."""
+        """Decrypt the large frame if all of it has arrived. Returns whether it has."""
         end = self._position + MAC_SIZE
         if len(body) < self._size or len(self._buffer) < end:
             return False
@@ -253,7 +258,7 @@ class FrameReader:
 
 
 def _split(plain: bytes, size: int) -> tuple[int, Bytes]:
-    """Decrypted frame data as code and message, without the padding."""
+    """Split decrypted frame data into code and message, without the padding."""
     code, start = plain[0], 1
     if code >= 0x80 or not code:
         try:

@@ -6,14 +6,14 @@ Pure: keys, nonces and padding come from the entropy function passed in. Layouts
     auth     [signature 65, initiator's public key 64, nonce 32, version, ...]
     ack      [recipient's ephemeral public key 64, nonce 32, version, ...]
 
-    before EIP-8, accepted on request only, without size and padding:
+    before EIP-8, accepted on request only (option accept_pre_eip8), without size and padding:
     auth     signature 65 || keccak256(ephemeral key) 32 || public key 64 || nonce 32 || 00
     ack      ephemeral public key 64 || nonce 32 || 00
 
 Versions and further list items are ignored. The initiator signs (static shared secret ^ nonce)
 with its ephemeral key, so the recipient recovers that key from the signature. None of this proves
-who the other end is: any signature recovers some key. But only who holds the static key that a
-packet names, or was sealed for, comes to the same secrets, and so can make a frame.
+the identity of the other end: any signature recovers some key. But only the owner of the static key
+that a packet names, or was sealed for, gets the same secrets, and so can make a frame.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from p2p.crypto import (
 from p2p.crypto.backend import Hasher
 from p2p.errors import DecodeError, HandshakeError, InvalidKey
 
-#: What go-ethereum accepts since 2024; real packets have 400 to 600 bytes.
+#: The limit of go-ethereum since 2024; real packets have 400 to 600 bytes.
 MAX_PACKET_SIZE = 2048
 #: Padding makes the packet longer than any from before EIP-8 (307 and 210 bytes).
 MIN_PADDING, MAX_PADDING = 100, 199
@@ -44,40 +44,76 @@ NONCE_SIZE = 32
 
 PLAIN_AUTH_SIZE = 194 + OVERHEAD
 PLAIN_ACK_SIZE = 97 + OVERHEAD
+#: First byte of a packet from before EIP-8: that of an unencrypted public key. The size prefix of
+#: one of EIP-8 begins with it only from 1,024 bytes on, which no client sends.
+_PLAIN_START = b"\x04"
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What both ends have computed when the handshake is over. Its ``repr`` shows no key."""
+    """Result of the handshake, as both ends have computed it. Its ``repr`` shows no secret.
+
+    ``nonces`` and ``packets`` (auth and ack) are the initiator's, then the recipient's;
+    ``ephemeral_secret`` is the product of the ephemeral keys, from which all else is derived.
+    ``aes`` alone decrypts every frame of a capture; ``mac``, ``nonces`` and ``packets`` check them.
+    """
 
     remote: PublicKey
+    initiator: bool
+    remote_ephemeral: PublicKey = field(repr=False)
+    ephemeral_secret: bytes = field(repr=False)
+    nonces: tuple[bytes, bytes] = field(repr=False)
+    packets: tuple[bytes, bytes] = field(repr=False)
     aes: bytes = field(repr=False)
     mac: bytes = field(repr=False)
-    egress_mac: Hasher
-    ingress_mac: Hasher
+
+    @property
+    def egress_mac(self) -> Hasher:
+        """New MAC state of this end's frames, as before the first frame."""
+        return self._mac_state(0 if self.initiator else 1)
+
+    @property
+    def ingress_mac(self) -> Hasher:
+        """New MAC state of the remote's frames, as before the first frame."""
+        return self._mac_state(1 if self.initiator else 0)
+
+    def _mac_state(self, sender: int) -> Hasher:
+        """Return the MAC state of the frames of one end: 0 is the initiator, 1 the recipient."""
+        return keccak_hasher(_xor(self.mac, self.nonces[1 - sender]) + self.packets[sender])
 
 
 class PacketBuffer:
     """Collects one auth or ack packet from a stream and opens it.
 
-    ``plain_size`` is the size of a packet from before EIP-8, or 0 if those are not accepted.
+    ``plain_size`` is the size of a packet from before EIP-8, or 0 to look for none. With
+    ``refuses_plain`` such a packet is an error at once, with a hint; without the check it would be
+    taken for the beginning of a longer one, and nothing would happen until the deadline. The error
+    reveals that a packet can be decrypted only to its sender, who has sealed it for our key.
     """
 
-    def __init__(self, private_key: PrivateKey, plain_size: int = 0) -> None:
+    def __init__(
+        self, private_key: PrivateKey, plain_size: int = 0, refuses_plain: bool = False
+    ) -> None:
         self._private_key = private_key
         self._plain_size = plain_size
+        self._refuses_plain = refuses_plain
         self._data = b""
 
     def receive_data(self, data: bytes | memoryview) -> None:
-        """Take what has arrived."""
+        """Take bytes received."""
         self._data += data
 
     def next_packet(self) -> tuple[bytes, bytes, bool] | None:
-        """(packet, body, is plain) once it is there; raises HandshakeError if it is no packet."""
-        if self._plain_size:
+        """Return (packet, body, whether it is from before EIP-8), None until it is complete.
+
+        Raises HandshakeError if it is not a packet for our key.
+        """
+        if self._plain_size and self._may_be_plain():
             if len(self._data) < self._plain_size:
                 return None
             body = self._open_plain()
+            if body is not None and self._refuses_plain:
+                raise HandshakeError("packet from before EIP-8; accept_pre_eip8=True accepts it")
             if body is not None:
                 return self._take(self._plain_size), body, True
             self._plain_size = 0
@@ -93,12 +129,20 @@ class PacketBuffer:
         return packet, decrypt(self._private_key, packet[2:], prefix), False
 
     def rest(self) -> bytes:
-        """What came after the packet."""
+        """Return the bytes received after the packet."""
         return self._data
 
     def _take(self, size: int) -> bytes:
         packet, self._data = self._data[:size], self._data[size:]
         return packet
+
+    def _may_be_plain(self) -> bool:
+        """Whether to look for a packet from before EIP-8.
+
+        If those are refused, only if the data begins like one, so that a packet of EIP-8 is never
+        decrypted twice.
+        """
+        return not self._refuses_plain or self._data.startswith(_PLAIN_START)
 
     def _open_plain(self) -> bytes | None:
         try:
@@ -108,7 +152,7 @@ class PacketBuffer:
 
 
 class Initiator:
-    """The end that dials: makes ``auth``, takes the ack."""
+    """The end that dials: makes ``auth``, takes the ack. ``remote`` is the key to dial."""
 
     def __init__(self, private_key: PrivateKey, remote: PublicKey, entropy: Entropy) -> None:
         self._remote = remote
@@ -123,10 +167,11 @@ class Initiator:
                 VERSION,
             ]
         )
+        self.auth_body = body
         self.auth = _seal(body, remote, entropy)
 
     def receive_ack(self, packet: bytes, body: bytes, plain: bool) -> Secrets:
-        """Compute the secrets from an opened ack. Raises HandshakeError."""
+        """Compute the secrets from a decrypted ack. Raises HandshakeError if it is malformed."""
         try:
             if plain:
                 key, nonce = body[:64], body[64:96]
@@ -138,6 +183,7 @@ class Initiator:
             raise HandshakeError("ack is malformed") from None
         return _secrets(
             self._remote,
+            remote_ephemeral,
             self._ephemeral.agree_once(remote_ephemeral),
             initiator=True,
             nonces=(self._nonce, nonce),
@@ -146,10 +192,10 @@ class Initiator:
 
 
 class Recipient:
-    """The end that listens: takes an opened auth, makes ``ack`` and the secrets.
+    """The end that listens: takes a decrypted auth, makes ``ack`` and the secrets.
 
-    Raises HandshakeError if the auth is malformed. A good one proves nothing yet: ``remote`` of
-    the secrets is who the initiator says it is until it has sent a frame with a good MAC.
+    Raises HandshakeError if the auth is malformed. A valid one proves nothing yet: ``remote`` of
+    the secrets is the claim of the initiator until it has sent a frame with a valid MAC.
     """
 
     def __init__(
@@ -163,11 +209,14 @@ class Recipient:
         own_nonce = entropy(NONCE_SIZE)
         own_key = ephemeral.public_key.to_bytes()
         if plain:
-            self.ack = _seal_plain(own_key + own_nonce + b"\0", remote, entropy)
+            self.ack_body = own_key + own_nonce + b"\0"
+            self.ack = _seal_plain(self.ack_body, remote, entropy)
         else:
-            self.ack = _seal(encode([own_key, own_nonce, VERSION]), remote, entropy)
+            self.ack_body = encode([own_key, own_nonce, VERSION])
+            self.ack = _seal(self.ack_body, remote, entropy)
         self.secrets = _secrets(
             remote,
+            remote_ephemeral,
             ephemeral.agree_once(remote_ephemeral),
             initiator=False,
             nonces=(nonce, own_nonce),
@@ -178,7 +227,7 @@ class Recipient:
 def _read_auth(
     private_key: PrivateKey, body: bytes, plain: bool
 ) -> tuple[PublicKey, bytes, PublicKey]:
-    """(initiator's key, its nonce, its ephemeral key) of an auth body."""
+    """Return the initiator's key, its nonce and its ephemeral key from an auth body."""
     if plain:
         signature, key_hash, key, nonce = body[:65], body[65:97], body[97:161], body[161:193]
     else:
@@ -194,6 +243,7 @@ def _read_auth(
 
 def _secrets(
     remote: PublicKey,
+    remote_ephemeral: PublicKey,
     ephemeral_secret: bytes,
     *,
     initiator: bool,
@@ -204,11 +254,9 @@ def _secrets(
     shared = keccak256(ephemeral_secret + keccak256(nonces[1] + nonces[0]))
     aes = keccak256(ephemeral_secret + shared)
     mac = keccak256(ephemeral_secret + aes)
-    from_initiator = keccak_hasher(_xor(mac, nonces[1]) + packets[0])
-    from_recipient = keccak_hasher(_xor(mac, nonces[0]) + packets[1])
-    if initiator:
-        return Secrets(remote, aes, mac, from_initiator, from_recipient)
-    return Secrets(remote, aes, mac, from_recipient, from_initiator)
+    return Secrets(
+        remote, initiator, remote_ephemeral, ephemeral_secret, nonces, packets, aes, mac
+    )
 
 
 def _seal(body: bytes, remote: PublicKey, entropy: Entropy) -> bytes:

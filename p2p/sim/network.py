@@ -1,9 +1,9 @@
 """A network of discovery nodes in memory.
 
-:class:`Network` is what a program makes: it adds nodes, lets time pass, and knows the truth that
-the nodes have to find out, such as who is nearest to a target. What lies between the nodes is in
-:mod:`p2p.sim.fabric`, their life in :mod:`p2p.sim.node`. All chance comes from ``seed``: the same
-program sees the same network, datagram by datagram. One thread at a time.
+A program makes a :class:`Network`: it adds nodes, lets time pass, and has the ground truth that the
+nodes have to find out, such as the nodes nearest to a target. The network between the nodes is in
+:mod:`p2p.sim.datagrams`, the nodes are in :mod:`p2p.sim.node`. All randomness comes from ``seed``:
+the same program gets the same network, datagram by datagram. One thread at a time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections.abc import Collection, Iterable
 from heapq import nsmallest
 from typing import Protocol
 
+from p2p.arguments import wrong
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover import v4wire
-from p2p.discover.limits import Limits
+from p2p.discover.ratelimit import Limits
 from p2p.discover.store import NodeStore
-from p2p.discover.v4wire import Packet, Received
+from p2p.discover.v4 import wire as v4wire
+from p2p.discover.v4.wire import Packet, Received
+from p2p.enode.distance import xor_distance
 from p2p.enode.node import Node
-from p2p.errors import ConfigError
-from p2p.netutil import IPAddress, Netlist
-from p2p.sim.address import PlainIP, inside_ip, outside_ip
-from p2p.sim.fabric import Fabric
+from p2p.netutil import Endpoint, IPAddress, Netlist
+from p2p.sim.address import HashedIPv4, inside_ip, outside_ip
+from p2p.sim.datagrams import DatagramNetwork
 from p2p.sim.link import Link
 from p2p.sim.node import SimNode, key_of
 from p2p.sim.router import Router, RouterKind
@@ -35,13 +36,13 @@ START_UNIX = 1_700_000_000.0
 
 
 class Wire(Protocol):
-    """How packets become datagrams."""
+    """The codec between packets and datagrams."""
 
     def encode(self, private_key: PrivateKey, packet: Packet, /) -> tuple[bytes, bytes]:
-        """The datagram, and its hash."""
+        """Return the datagram, and its hash."""
 
     def decode(self, datagram: bytes, /) -> Received:
-        """The packet in a datagram. Raises PacketError."""
+        """Return the packet in a datagram. Raises PacketError."""
 
 
 class SignedWire:
@@ -51,13 +52,13 @@ class SignedWire:
     decode = staticmethod(v4wire.decode)
 
 
-class Network(Fabric):
-    """Nodes, the ways between them, and the time.
+class Network(DatagramNetwork):
+    """Nodes, the links between them, and the time.
 
-    ``latency``, in seconds, is one number or the shortest and longest time of a way; ``loss``,
+    ``latency``, in seconds, is one number or the shortest and longest time of a link; ``loss``,
     ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.Link`. ``signed``
     False makes packets without signatures, which is a few times faster (:mod:`p2p.sim.wire`).
-    Raises ValueError for a quality that no way has.
+    ``start_unix`` is the wall-clock time at the start. Raises ArgumentError for others.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Network(Fabric):
         self.nodes: list[SimNode] = []
         self._by_id: dict[bytes, SimNode] = {}
 
-    # Who is on it.
+    # nodes
 
     def add(
         self,
@@ -94,24 +95,25 @@ class Network(Fabric):
         private_key: PrivateKey | None = None,
         store: NodeStore | None = None,
         net_restrict: Netlist | None = None,
+        own_networks: Netlist | None = None,
         ping_version: int = 4,
         limits: Limits | None = None,
         start: bool = True,
     ) -> SimNode:
-        """Add a node, and switch it on unless ``start`` is False.
+        """Add a node, and start it unless ``start`` is False.
 
-        Without a ``name`` it is called n1, n2, and so on; its key follows from name and seed,
-        unless one is given. Without ``ip`` it has a network (/24) of its own. With ``router`` it
-        sits behind that, and ``ip`` is its inner address. Raises ConfigError if name or address
-        are taken.
+        Without a ``name`` it is called n1, n2, and so on; its key is derived from name and seed,
+        unless one is given. Without ``ip`` it has a network (/24) of its own. With ``router`` it is
+        behind that, and ``ip`` is its inner address. Raises ArgumentError if name or address are
+        taken.
         """
         number = len(self.nodes) + 1
         name = name or f"n{number}"
         if ip is None:
             ip = outside_ip(number) if router is None else inside_ip(number)
-        address = (PlainIP.of(ip), port)
+        address = Endpoint(HashedIPv4.of(ip), port)
         if any(node.name == name or node.address == address for node in self.nodes):
-            raise ConfigError(f"there is a node {name}, or one at {ip}:{port}, already")
+            raise wrong("name, ip", f"{name} at {address}", "a name and an address not taken yet")
         node = SimNode(
             self,
             name,
@@ -122,6 +124,7 @@ class Network(Fabric):
             router=router,
             store=store,
             net_restrict=net_restrict,
+            own_networks=own_networks or Netlist(),
             ping_version=ping_version,
             limits=limits,
         )
@@ -137,67 +140,70 @@ class Network(Fabric):
         kind: RouterKind = RouterKind.FULL_CONE,
         idle_s: float = 120.0,
     ) -> Router:
-        """Add a router that nodes may be added behind. Raises ConfigError if ``ip`` has one."""
-        router = Router(PlainIP.of(ip), kind, idle_s)
+        """Add a router, to add nodes behind it. Raises ArgumentError if ``ip`` has one already.
+
+        It closes ports that were not used for ``idle_s`` seconds.
+        """
+        router = Router(HashedIPv4.of(ip), kind, idle_s)
         if self._routers.setdefault(router.ip, router) is not router:
-            raise ConfigError(f"there is a router at {ip} already")
+            raise wrong("ip", str(ip), "an address that no other router has")
         return router
 
     @property
     def running(self) -> list[SimNode]:
-        """The nodes that are switched on."""
+        """The nodes that are running."""
         return [node for node in self.nodes if node.is_running]
 
     def node(self, name: str) -> SimNode:
-        """The node of that name. Raises KeyError."""
+        """Return the node of that name. Raises KeyError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
 
     def name_of_id(self, node_id: bytes) -> str:
-        """The name of the node with that ID; of a stranger the first bytes of the ID."""
+        """Return the name of the node with that ID; if it is unknown, the first 8 bytes in hex."""
         node = self._by_id.get(node_id)
         return node_id[:8].hex() if node is None else node.name
 
-    # What is true.
+    # ground truth
 
     def closest(
         self, target: bytes, count: int = 16, but: SimNode | None = None
     ) -> list[SimNode]:
-        """The running nodes nearest to a target of 64 bytes, nearest first, without ``but``."""
-        aim = int.from_bytes(keccak256(target), "big")
+        """Return the running nodes nearest to a 64-byte target, nearest first, without ``but``."""
+        aim = keccak256(target)
         others = (node for node in self.nodes if node.is_running and node is not but)
-        return nsmallest(count, others, key=lambda node: int.from_bytes(node.id, "big") ^ aim)
+        return nsmallest(count, others, key=lambda node: xor_distance(node.id, aim))
 
-    # What befalls it.
+    # faults
 
-    def set_way(self, a: SimNode, b: SimNode, **changes: object) -> Link:
-        """Make the way between two nodes better or worse; ``changes`` are fields of Link.
+    def set_link(self, a: SimNode, b: SimNode, **changes: object) -> Link:
+        """Change the link between two nodes; ``changes`` are fields of Link.
 
-        Raises TypeError and ValueError for what Link does not take.
+        Raises TypeError for unknown fields and ArgumentError for values out of range.
         """
-        return self.set_link(a.public_ip, b.public_ip, **changes)
+        return self.set_address_link(a.public_ip, b.public_ip, **changes)
 
     def partition(self, *sides: Iterable[SimNode]) -> None:
-        """Build walls between groups of nodes; all nodes in none of them are a group, too."""
+        """Partition the network into groups of nodes; all other nodes are one more group."""
         self.split([{node.public_ip for node in side} for side in sides])
 
     def heal(self) -> None:
-        """Take the walls down."""
+        """End the partition."""
         self.split(())
 
     def jump_clocks(self, seconds: float) -> None:
-        """Set the wall clocks of all nodes forward, or back."""
+        """Set the wall clocks of all nodes forward by ``seconds``, or back if negative."""
         for node in self.nodes:
             node.jump_clock(seconds)
 
-    # Telling.
+    # trace
 
     def start_trace(self, write: Write, nodes: Collection[str | SimNode] | None = None) -> None:
-        """Write a line for all that happens from now on, or what happens to some nodes.
+        """Write a line for each event from now on; with ``nodes``, only for events of these.
 
-        ``write`` gets each line, without its end: ``print``, or ``lines.append``.
+        ``write`` gets each line, without its line end: ``print``, or ``lines.append``.
         """
         names = None
         if nodes is not None:
@@ -205,5 +211,5 @@ class Network(Fabric):
         self.trace = Trace(write, names, self.name_of, self.wire.decode)
 
     def stop_trace(self) -> None:
-        """Write no more."""
+        """Stop the trace."""
         self.trace = None

@@ -1,8 +1,8 @@
-"""One node of a simulated network: an engine with an address, a life and a clock of its own.
+"""One node of a simulated network: an engine with an address and a clock of its own.
 
 A :class:`SimNode` runs its engine as the service's thread does, but on the network's time. It may
-be stopped at any moment, as by a power cut, and restarted with the memory of what it knew or
-without. Its commands come in two forms: ``begin_lookup`` starts one and returns an
+be stopped at any moment, as by a power cut, and restarted with or without its node database. Its
+commands come in two forms: ``begin_lookup`` starts one and returns an
 :class:`~p2p.sim.Operation`, ``lookup`` also lets simulated time pass until it has ended.
 """
 
@@ -14,21 +14,23 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover.engine import Engine
-from p2p.discover.event import Counters, Event, NodeAdded, NodeRemoved, OperationDone
-from p2p.discover.limits import Limits
-from p2p.discover.local import FixedLocal, LocalView
-from p2p.discover.now import Now
-from p2p.discover.store import MemoryStore, NodeStore
-from p2p.discover.v4wire import Endpoint
-from p2p.discover.view import TableView
-from p2p.enode.ids import NodeID
+from p2p.discover.counters import Counters
+from p2p.discover.event import Event, NodeAdded, NodeRemoved, OperationDone
+from p2p.discover.operations import Operations
+from p2p.discover.ratelimit import Limits
+from p2p.discover.store import NodeStore
+from p2p.discover.table.snapshot import TableView, view_of
+from p2p.discover.transport import Target
+from p2p.discover.v4.engine import EngineV4
+from p2p.enode.db.memory import NodeMemory
+from p2p.enode.localrecord import LocalRecord
 from p2p.enode.node import Node
-from p2p.errors import ServerStateError, ServerStopped
-from p2p.netutil import IPAddress, Netlist
-from p2p.sim.local import LearningLocal
+from p2p.enode.nodeid import NodeID
+from p2p.errors import Closed, ServerStateError
+from p2p.inputs import Now
+from p2p.netutil import Endpoint, IPAddress, Netlist, OwnNetworks
 from p2p.sim.operation import COMMAND_LIMIT_S, Operation
-from p2p.sim.router import Address, Router
+from p2p.sim.router import Router
 
 if TYPE_CHECKING:
     from p2p.sim.network import Network
@@ -44,13 +46,14 @@ class SimNode:
         network: Network,
         name: str,
         private_key: PrivateKey,
-        address: Address,
+        address: Endpoint,
         *,
         tcp: int,
         bootnodes: Sequence[Node],
         router: Router | None,
         store: NodeStore | None,
         net_restrict: Netlist | None,
+        own_networks: Netlist,
         ping_version: int,
         limits: Limits | None,
     ) -> None:
@@ -61,31 +64,30 @@ class SimNode:
         self.router = router
         self.tcp = tcp
         self.bootnodes = tuple(bootnodes)
-        self.store: NodeStore = store or MemoryStore()
-        self.engine: Engine | None = None
-        #: Counters of all engines that the node has had, the present one last.
-        self.lives: list[Counters] = []
-        #: Is told of each change of the table, if set.
+        self.store: NodeStore = store or NodeMemory()
+        self._engine: EngineV4 | None = None
+        #: Counters of each run of the node, the last run last.
+        self.run_counters: list[Counters] = []
+        #: Called with each change of the table, if set.
         self.on_table_change: Callable[[NodeAdded | NodeRemoved], object] | None = None
         self._network = network
         self._net_restrict = net_restrict
+        self._own = OwnNetworks(own_networks)
         self._ping_version = ping_version
         self._limits = limits
         self._clock_ahead_s = 0.0
         self._wake_at = math.inf
         self._operations: dict[int, Operation] = {}
-        here = Endpoint(*address, tcp)
-        self.local: LocalView
-        if router is None:
-            self.local = FixedLocal(private_key, here)
-        else:
-            self.local = LearningLocal(private_key, here)
+        self._local = LocalRecord(private_key)
+        self._local.set_fallback_ip(address.ip)
+        self._local.set_fallback_udp(address.port)
+        self._local.set("tcp", tcp)
 
-    # What it is.
+    # state
 
     @property
     def node(self) -> Node:
-        """The node as others know it, for a list of bootnodes."""
+        """The node with its outer endpoint, for a list of bootnodes."""
         ip, udp = self.address
         if self.router is not None:
             ip, udp = self.router.outside(self.address, self._network.time) or (self.router.ip, udp)
@@ -93,136 +95,144 @@ class SimNode:
 
     @property
     def public_ip(self) -> IPAddress:
-        """Where its datagrams seem to come from."""
+        """Source IP address of its datagrams, as others see it."""
         return self.address[0] if self.router is None else self.router.ip
 
     @property
     def is_running(self) -> bool:
-        """Whether it is switched on."""
-        return self.engine is not None
+        """Whether the node is running."""
+        return self._engine is not None
 
     @property
     def now(self) -> Now:
-        """What its two clocks show."""
+        """Current time on its two clocks."""
         time = self._network.time
         return Now(time, self._network.start_unix + time + self._clock_ahead_s)
 
     @property
     def counters(self) -> Counters:
-        """What its engine has counted since it was last started."""
-        return self.lives[-1]
+        """Counters of its engine since it was last started."""
+        return self.run_counters[-1]
 
     def table(self) -> TableView:
-        """Its table now; ``str()`` of it is a text. Raises ServerStateError while stopped."""
-        return TableView.of(self._running().table, self.now)
+        """Return its table; ``str()`` formats it. Raises ServerStateError while stopped."""
+        return view_of(self._running().table, self.now)
 
     def known(self) -> list[Node]:
-        """The nodes in its table."""
+        """Return the nodes in its table. Raises ServerStateError while stopped."""
         return self._running().table.nodes()
 
     def knows(self, other: SimNode) -> bool:
-        """Whether another node is in its table."""
+        """Whether another node is in its table. Raises ServerStateError while stopped."""
         return other.id in self._running().table
 
-    # Its life.
+    # start and stop
 
     def start(self) -> None:
-        """Switch it on. Harmless when it is on."""
-        if self.engine is not None:
+        """Start the node; does nothing if it is running."""
+        if self._engine is not None:
             return
-        seed = f"{self._network.seed} {self.name} {len(self.lives)}"
-        chance = random.Random(seed)
+        seed = f"{self._network.seed} {self.name} {len(self.run_counters)}"
+        source = random.Random(seed)
         wire = self._network.wire
-        self.engine = Engine(
+        self._engine = EngineV4(
             self.private_key,
-            self.local,
+            self._local,
             self.store,
             bootnodes=self.bootnodes,
             net_restrict=self._net_restrict,
+            own_networks=self._own,
             ping_version=self._ping_version,
-            entropy=chance.randbytes,
-            random=chance,
+            entropy=source.randbytes,
+            random=source,
             now=self.now,
             limits=self._limits,
             encode=wire.encode,
             decode=wire.decode,
         )
-        self.lives.append(self.engine.counters)
+        self.run_counters.append(self._engine.counters)
         self._network.attach(self.name, self.address, self._receive, self.router)
-        self._tell("starts")
+        self._trace("starts")
         self._after_input()
 
     def stop(self) -> None:
-        """Switch it off, as by a power cut: nobody is told. Harmless when it is off.
+        """Stop the node as by a power cut: no packet is sent. Does nothing if it is stopped.
 
-        Operations that were under way end with ServerStopped.
+        Operations that are under way end with Closed.
         """
-        if self.engine is None:
+        if self._engine is None:
             return
-        self.engine = None
+        self._engine = None
         self._wake_at = math.inf
         self._network.detach(self.address)
         operations, self._operations = self._operations, {}
         for operation in operations.values():
-            operation.end(None, ServerStopped("the node was stopped"))
-        self._tell("stops")
+            operation.end(None, Closed("the node was stopped"))
+        self._trace("stops")
 
     def restart(
         self, *, keep_store: bool = True, bootnodes: Sequence[Node] | None = None
     ) -> None:
-        """Stop it if it runs, and start it again, with its memory or without.
+        """Stop the node if it runs, and start it again, with or without its node database.
 
-        ``bootnodes`` takes the place of those that it has; None keeps them.
+        ``bootnodes`` replaces its bootnodes; None keeps them.
         """
         self.stop()
         if not keep_store:
-            self.store = MemoryStore()
+            self.store = NodeMemory()
         if bootnodes is not None:
             self.bootnodes = tuple(bootnodes)
         self.start()
 
     def jump_clock(self, seconds: float) -> None:
-        """Set its wall clock forward, or back. Its monotonic clock goes on."""
+        """Set its wall clock forward by ``seconds``, or back, but not its monotonic clock."""
         self._clock_ahead_s += seconds
-        self._tell(f"sets its clock by {seconds:+.0f} s")
+        self._trace(f"sets its clock by {seconds:+.0f} s")
 
-    # Commands.
+    # commands
 
     def begin_ping(self, other: SimNode | Node) -> Operation:
-        """Ping a node; comes to the sequence number of its record."""
-        return self._begin(lambda engine: engine.start_ping(_node(other), self.now))
+        """Ping a node. The result is the sequence number of its record, None if it gives none."""
+        return self._begin(lambda operations: operations.ping(_node(other), self.now))
 
     def begin_lookup(self, target: bytes | None = None) -> Operation:
-        """Look up the nodes nearest to a target, 64 bytes; None for a random one."""
+        """Look up the nodes nearest to a target, 64 bytes; None for a random one.
+
+        The result is the list of nodes.
+        """
         if target is None:
-            return self._begin(lambda engine: engine.start_random_lookup(self.now))
-        return self._begin(lambda engine: engine.start_lookup(target, self.now))
+            return self._begin(lambda operations: operations.random_lookup(self.now))
+        goal = Target.of_key(target)
+        return self._begin(lambda operations: operations.lookup(goal, self.now))
 
     def begin_resolve(self, other: SimNode | Node) -> Operation:
-        """Find out where a node is; comes to the node."""
-        return self._begin(lambda engine: engine.start_resolve(_node(other), self.now))
+        """Find the current endpoint of a node. The result is the node, from its own record."""
+        return self._begin(lambda operations: operations.resolve(_node(other), self.now))
 
     def begin_request_enr(self, other: SimNode | Node) -> Operation:
-        """Ask a node for its record; comes to the node."""
-        return self._begin(lambda engine: engine.start_request_enr(_node(other), self.now))
+        """Ask a node for its record. The result is the node."""
+        return self._begin(lambda operations: operations.request_enr(_node(other), self.now))
 
     def ping(self, other: SimNode | Node, limit: float = COMMAND_LIMIT_S) -> int | None:
-        """As :meth:`begin_ping`; lets time pass. Raises its error, and RemoteTimeout."""
+        """Run :meth:`begin_ping` to its end, at most ``limit`` simulated seconds.
+
+        Raises the error of the operation, and Timeout at the limit.
+        """
         seq: int | None = self.begin_ping(other).wait(limit)
         return seq
 
     def lookup(self, target: bytes | None = None, limit: float = COMMAND_LIMIT_S) -> list[Node]:
-        """As :meth:`begin_lookup`; lets time pass. Raises RemoteTimeout."""
+        """Run :meth:`begin_lookup` to its end. Raises Timeout after ``limit`` seconds."""
         found: list[Node] = self.begin_lookup(target).wait(limit)
         return found
 
     def resolve(self, other: SimNode | Node, limit: float = COMMAND_LIMIT_S) -> Node:
-        """As :meth:`begin_resolve`; lets time pass. Raises its error, and RemoteTimeout."""
+        """Run :meth:`begin_resolve` to its end. Raises as :meth:`ping` does."""
         found: Node = self.begin_resolve(other).wait(limit)
         return found
 
     def request_enr(self, other: SimNode | Node, limit: float = COMMAND_LIMIT_S) -> Node:
-        """As :meth:`begin_request_enr`; lets time pass. Raises its error, and RemoteTimeout."""
+        """Run :meth:`begin_request_enr` to its end. Raises as :meth:`ping` does."""
         found: Node = self.begin_request_enr(other).wait(limit)
         return found
 
@@ -230,42 +240,42 @@ class SimNode:
         state = "" if self.is_running else ", stopped"
         return f"SimNode({self.name}, {self.id.short}… at {self.address[0]}{state})"
 
-    # How it runs.
+    # private
 
-    def _running(self) -> Engine:
-        if self.engine is None:
+    def _running(self) -> EngineV4:
+        if self._engine is None:
             raise ServerStateError(f"{self.name} is stopped")
-        return self.engine
+        return self._engine
 
-    def _begin(self, start: Callable[[Engine], int]) -> Operation:
-        number = start(self._running())
+    def _begin(self, start: Callable[[Operations], int]) -> Operation:
+        number = start(self._running().operations)
         operation = self._operations[number] = Operation(self._network)
         self._after_input()
         return operation
 
-    def _receive(self, data: bytes, source: Address) -> None:
-        if self.engine is not None:
-            self.engine.receive_datagram(data, source, self.now)
+    def _receive(self, data: bytes, source: Endpoint) -> None:
+        if self._engine is not None:
+            self._engine.receive_datagram(data, source, self.now)
             self._after_input()
 
     def _on_timer(self) -> None:
-        engine, now = self.engine, self.now
+        engine, now = self._engine, self.now
         if engine is None or now.monotonic < self._wake_at:
-            return  # it was moved, or belongs to an earlier life
+            return  # the deadline has moved, or the timer belongs to an earlier run
         self._wake_at = math.inf
         if now.monotonic >= engine.deadline:
             engine.handle_timeout(now)
         self._after_input()
 
     def _after_input(self) -> None:
-        engine, network = self.engine, self._network
+        engine, network = self._engine, self._network
         assert engine is not None
         for data, to in engine.datagrams_to_send():
             network.send(self.address, to, data)
         for event in engine.poll_events():
             self._handle(event)
         deadline = engine.deadline
-        # A timer that is too early costs one look; moving it each time would cost more.
+        # A timer that is too early costs one call; moving it each time would cost more.
         if deadline < self._wake_at:
             self._wake_at = max(deadline, network.time)
             network.at(self._wake_at, self._on_timer)
@@ -281,13 +291,13 @@ class SimNode:
         elif isinstance(event, (NodeAdded, NodeRemoved)) and self.on_table_change is not None:
             self.on_table_change(event)
 
-    def _tell(self, what: str) -> None:
+    def _trace(self, what: str) -> None:
         if self._network.trace is not None:
             self._network.trace.happened(self._network.time, self.name, what)
 
 
 def key_of(seed: int, name: str) -> PrivateKey:
-    """The key of the node of that name in a network of that seed."""
+    """Return the key of the node of that name in a network of that seed."""
     digest = keccak256(f"simulated node {name} of network {seed}".encode())
     return PrivateKey.generate(lambda size: digest[:size])
 

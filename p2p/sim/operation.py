@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2p.errors import P2PError, RemoteTimeout, ServerStateError
+from p2p.errors import P2PError, ServerStateError, Timeout
 from p2p.sim.timeline import Timeline
 
-#: How long a command may take, in simulated seconds, when the caller does not say.
+#: Default limit on the duration of a command, in simulated seconds.
 COMMAND_LIMIT_S = 60.0
 
 
 class Operation:
-    """A command that was begun. ``done`` tells whether it has ended."""
+    """A command that was started. ``done`` is True when it has ended."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -22,7 +22,7 @@ class Operation:
 
     @property
     def result(self) -> Any:
-        """What it came to. Raises its error, and ServerStateError while it goes on."""
+        """Result of the operation. Raises its error, and ServerStateError before its end."""
         if self.error is not None:
             raise self.error
         if not self.done:
@@ -30,14 +30,14 @@ class Operation:
         return self._result
 
     def wait(self, limit: float = COMMAND_LIMIT_S) -> Any:
-        """Let time pass until it has ended, at most ``limit`` seconds; then as :attr:`result`.
+        """Let simulated time pass until the end, at most ``limit`` seconds; return the result.
 
-        Raises RemoteTimeout if it has not.
+        Raises the error of the operation, and Timeout if it has not ended.
         """
         if not self._timeline.run_until(lambda: self.done, limit):
-            raise RemoteTimeout(f"the operation did not end within {limit} simulated seconds")
+            raise Timeout(f"the operation did not end within {limit} simulated seconds")
         return self.result
 
     def end(self, result: Any, error: P2PError | None) -> None:
-        """It has ended."""
+        """Record the end of the operation, with its result or its error."""
         self.done, self._result, self.error = True, result, error

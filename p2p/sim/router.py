@@ -1,25 +1,23 @@
-"""A home router: many nodes behind one address, and who gets through to them.
+"""A home router: address translation for many nodes behind one address.
 
-When a node behind it sends something out, the router gives it a port of its own address; what
-comes to that port goes in to the node, if the router's kind allows it (RFC 4787):
+When a node behind it sends a datagram, the router opens a port of its own address for it.
+Datagrams to that port are passed on to the node, if the kind of the router allows it (RFC 4787):
 
 ==================  ====================================================================
-`FULL_CONE`         from everybody
-`RESTRICTED`        from addresses that the node has sent something to
+`FULL_CONE`         from every source
+`RESTRICTED`        from addresses that the node has sent a datagram to
 `PORT_RESTRICTED`   from such an address and the same port there
 ==================  ====================================================================
 
-What was not used for ``idle_s`` is forgotten. A node may know its inner address only; where it is
-for others it hears from them.
+A port, and a permission of a source, expires when it was not used for ``idle_s`` seconds. A node
+knows only its inner address, and learns the outer one from others.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from p2p.netutil import IPAddress
-
-Address = tuple[IPAddress, int]
+from p2p.netutil import Endpoint, IPAddress
 
 _FIRST_PORT = 1025
 _LAST_PORT = 0xFFFF
@@ -27,7 +25,7 @@ _PORTS = _LAST_PORT - _FIRST_PORT + 1
 
 
 class RouterKind(Enum):
-    """Whom a router lets in."""
+    """The kind of a router: the sources that it lets in."""
 
     FULL_CONE = "full cone"
     RESTRICTED = "restricted"
@@ -35,7 +33,7 @@ class RouterKind(Enum):
 
 
 class Router:
-    """The router at ``ip``. Times are the network's, in seconds."""
+    """The router at ``ip``. Times are those of the network, in seconds."""
 
     def __init__(
         self, ip: IPAddress, kind: RouterKind = RouterKind.FULL_CONE, idle_s: float = 120.0
@@ -43,23 +41,23 @@ class Router:
         self.ip = ip
         self.kind = kind
         self.idle_s = idle_s
-        self._ports: dict[Address, int] = {}  # from inside
-        self._inside: dict[int, Address] = {}
+        self._ports: dict[Endpoint, int] = {}  # from inside
+        self._inside: dict[int, Endpoint] = {}
         self._used: dict[int, float] = {}
-        # By port: whom the node has sent something to, and when.
+        # By port: the addresses that the node has sent datagrams to, and the time of the last.
         self._contacts: dict[int, dict[tuple[IPAddress, int], float]] = {}
 
-    def out(self, inside: Address, to: Address, now: float) -> Address:
-        """A datagram leaves from ``inside``; returns where it seems to come from."""
+    def out(self, inside: Endpoint, to: Endpoint, now: float) -> Endpoint:
+        """Pass a datagram from ``inside`` out. Returns the source address that others see."""
         port = self._ports.get(inside)
         if port is None or self._is_idle(port, now):
             port = self._open(inside, now)
         self._used[port] = now
         self._contacts[port][self._contact(to)] = now
-        return self.ip, port
+        return Endpoint(self.ip, port)
 
-    def admit(self, source: Address, port: int, now: float) -> Address | None:
-        """A datagram has come to ``port``; returns the node it is for, None if it ends here."""
+    def admit(self, source: Endpoint, port: int, now: float) -> Endpoint | None:
+        """Return the inner address for a datagram from ``source`` to ``port``; None refuses it."""
         inside = self._inside.get(port)
         if inside is None or self._is_idle(port, now):
             return None
@@ -70,22 +68,22 @@ class Router:
         self._used[port] = now
         return inside
 
-    def inside(self, port: int) -> Address | None:
-        """Which node has that port, or had it last; None if none."""
+    def inside(self, port: int) -> Endpoint | None:
+        """Return the inner address that has ``port``, or had it last; None if none."""
         return self._inside.get(port)
 
-    def outside(self, inside: Address, now: float) -> Address | None:
-        """Where a node behind the router is for others; None before it has sent anything."""
+    def outside(self, inside: Endpoint, now: float) -> Endpoint | None:
+        """Return the outer address of a node behind the router; None without a port in use."""
         port = self._ports.get(inside)
-        return None if port is None or self._is_idle(port, now) else (self.ip, port)
+        return None if port is None or self._is_idle(port, now) else Endpoint(self.ip, port)
 
-    def _contact(self, address: Address) -> Address:
-        return address if self.kind is RouterKind.PORT_RESTRICTED else (address[0], 0)
+    def _contact(self, address: Endpoint) -> Endpoint:
+        return address if self.kind is RouterKind.PORT_RESTRICTED else Endpoint(address[0], 0)
 
     def _is_idle(self, port: int, now: float) -> bool:
         return now - self._used[port] > self.idle_s
 
-    def _open(self, inside: Address, now: float) -> int:
+    def _open(self, inside: Endpoint, now: float) -> int:
         """Open a port for a node: its own number if that is free."""
         port = max(inside[1], _FIRST_PORT)
         for _ in range(_PORTS):

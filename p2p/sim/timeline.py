@@ -1,7 +1,7 @@
-"""Simulated time: what is to happen when, and the moving of the time from one to the next.
+"""Simulated time: scheduled calls, and a clock that advances from one to the next.
 
-Everything that happens in a network stands on one heap. What was entered for the same moment
-happens in the order in which it was entered, so that a run can be repeated exactly.
+All calls of a network are on one heap. Calls for the same time run in the order in which they were
+added, so that a run can be repeated exactly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-#: How often ``run_until`` looks at its condition, in simulated seconds.
+from p2p.arguments import wrong
+
+#: Interval at which ``run_until`` checks its condition, in simulated seconds.
 CHECK_INTERVAL_S = 0.05
 
 
@@ -23,27 +25,28 @@ class Timeline:
         self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
 
     def at(self, time: float, run: Callable[..., object], *args: Any) -> None:
-        """Have ``run(*args)`` called at ``time``, or at once when that is over."""
+        """Call ``run(*args)`` at ``time``, or as soon as possible if that has passed."""
         self._entered += 1
         heappush(self._heap, (max(time, self.time), self._entered, run, args))
 
     def after(self, seconds: float, run: Callable[..., object], *args: Any) -> None:
-        """Have ``run(*args)`` called so many seconds from now."""
+        """Call ``run(*args)`` in ``seconds`` from now."""
         self.at(self.time + seconds, run, *args)
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass, and everything happen that is due in it.
+        """Advance the time by ``seconds``, and run the calls that are due in it.
 
-        Raises ValueError for less than no time, and what a function given to :meth:`at` raises.
+        Raises ArgumentError for a negative time, and the exception of a function given to
+        :meth:`at`.
         """
         if seconds < 0:
-            raise ValueError("time does not go backwards")
+            raise wrong("seconds", seconds, "at least 0: time does not go backwards")
         self._run_to(self.time + seconds)
 
     def run_until(self, condition: Callable[[], bool], limit: float) -> bool:
-        """Let time pass until ``condition()`` holds, at most ``limit`` seconds.
+        """Advance the time until ``condition()`` is true, at most by ``limit`` seconds.
 
-        It is looked at every 50 ms of simulated time. Returns whether it holds.
+        It is checked every 50 ms of simulated time. Returns whether it is true.
         """
         end = self.time + limit
         while not condition():

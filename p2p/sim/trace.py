@@ -1,8 +1,8 @@
-"""What happens in a simulated network, as lines of text that can be followed with a finger.
+"""Event trace of a simulated network, as lines of text that are easy to follow.
 
-A line has the time in simulated seconds, who, and what. One line stands for the sending of a
-datagram and tells what becomes of it on the way; a second one follows only if it then meets a
-closed door. Nodes have the names that they were added under, other hosts their address::
+A line has the time in simulated seconds, the node, and the event. The line for the sending of a
+datagram includes its latency or loss; a second line follows only if its target then refuses it.
+Nodes have the names that they were added under, other hosts their address::
 
        0.000  n2 -> n1   ping, 131 bytes, 87 ms
        0.087  n1 -> n2   pong, 155 bytes, 91 ms
@@ -10,7 +10,7 @@ closed door. Nodes have the names that they were added under, other hosts their 
        0.178  n2         + n1 in the table
        0.600  n2         lookup 1: 1 node
 
-Nothing of this is computed while a network has no trace.
+None of this costs anything while a network has no trace.
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from p2p.discover.event import Event, ManyTimeouts, NodeAdded, NodeRemoved, OperationDone
-from p2p.discover.v4wire import (
+from p2p.discover.event import (
+    BootnodeSilent,
+    ClockAhead,
+    Event,
+    ManyTimeouts,
+    NodeAdded,
+    NodeRemoved,
+    OperationDone,
+    TalkReceived,
+)
+from p2p.discover.v4.wire import (
     ENRResponse,
     FindNode,
     Neighbors,
@@ -32,7 +41,7 @@ from p2p.discover.v4wire import (
 from p2p.errors import PacketError
 
 if TYPE_CHECKING:
-    from p2p.sim.router import Address
+    from p2p.netutil import Endpoint
 
 Write = Callable[[str], object]
 
@@ -46,7 +55,7 @@ class Trace:
         self,
         write: Write,
         nodes: Collection[str] | None,
-        name_of: Callable[[Address], str],
+        name_of: Callable[[Endpoint], str],
         decode: Callable[[bytes], Received],
     ) -> None:
         self._write = write
@@ -55,37 +64,52 @@ class Trace:
         self._decode = decode
 
     def sent(
-        self, time: float, source: Address, target: Address, data: bytes, fate: list[float] | str
+        self,
+        time: float,
+        source: Endpoint,
+        target: Endpoint,
+        data: bytes,
+        outcome: list[float] | str,
     ) -> None:
-        """A datagram has been sent; ``fate`` is how long it takes, each time it arrives."""
+        """Write the sending of a datagram.
+
+        ``outcome`` is its latency, or several if it is duplicated, none if it is lost at random; a
+        text gives another reason of its loss.
+        """
         names = self._name_of(source), self._name_of(target)
         if self._wanted(*names):
-            if not isinstance(fate, str):
-                fate = " and ".join(f"{delay * 1000:.0f} ms" for delay in fate) or "lost"
-            what = f"{self._describe(data)}, {len(data)} bytes, {fate}"
+            if not isinstance(outcome, str):
+                outcome = " and ".join(f"{delay * 1000:.0f} ms" for delay in outcome) or "lost"
+            what = f"{self._describe(data)}, {len(data)} bytes, {outcome}"
             self._line(time, " -> ".join(names), what)
 
-    def refused(self, time: float, source: Address, target: Address, why: str) -> None:
-        """A datagram has come to a closed door."""
+    def refused(self, time: float, source: Endpoint, target: Endpoint, why: str) -> None:
+        """Write that a datagram was refused at its target, and the reason."""
         names = self._name_of(source), self._name_of(target)
         if self._wanted(*names):
             self._line(time, " -> ".join(names), why)
 
     def happened(self, time: float, name: str, what: str) -> None:
-        """Something has happened to a node."""
+        """Write an event of a node, given as text."""
         if self._wanted(name):
             self._line(time, name, what)
 
     def event(
         self, time: float, name: str, event: Event, name_of_id: Callable[[bytes], str]
     ) -> None:
-        """A node's engine has told something."""
+        """Write an event of a node's engine."""
         if isinstance(event, NodeAdded):
             what = f"+ {name_of_id(event.node.id)} in the table"
         elif isinstance(event, NodeRemoved):
             what = f"- {name_of_id(event.node.id)} from the table"
         elif isinstance(event, ManyTimeouts):
             what = f"{event.count} requests in a row without an answer"
+        elif isinstance(event, BootnodeSilent):
+            what = f"bootnode {name_of_id(event.node.id)} does not answer"
+        elif isinstance(event, ClockAhead):
+            what = f"the wall clock is {event.seconds:.0f} s ahead"
+        elif isinstance(event, TalkReceived):
+            what = f"talk request of {name_of_id(event.node_id)}, {event.protocol!r}"
         else:
             what = _outcome(event)
         self.happened(time, name, what)

@@ -1,13 +1,13 @@
 """Datagrams of a simulation that carry their packet instead of its encoding.
 
-Signing a packet, recovering its key and reading its RLP cost more than all else that a node does
-with it. A simulation of a thousand nodes does without: an :class:`UnsignedWire` gives datagrams of
-the true size, with the type in its place, that hold packet and key as they are. Nothing can be
-learned from it about the wire format, and everything about what nodes do with what they are told.
-The rest of a node, from rate limits to the table, takes them as it takes real ones.
+Signing a packet, recovering its key and reading its RLP cost more than everything else that a node
+does with it. A simulation of a thousand nodes does without: an :class:`UnsignedWire` makes
+datagrams of the true size, with the type in its place, that contain packet and key as objects. Such
+a simulation shows nothing about the wire format, and everything about the behavior of the nodes:
+the rest of a node, from rate limits to the table, treats these datagrams as real ones.
 
-Nobody can forge such a datagram, so what an attacker would forge on the wire (a source address, a
-stale or wrong packet) is made by encoding it with any key and sending it from any address.
+Such a datagram cannot be forged. A test that needs a forgery (a source address, a stale or wrong
+packet) encodes it with any key and sends it from any address.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from p2p.crypto import PrivateKey
-from p2p.discover.v4wire import (
+from p2p.discover.v4.wire import (
     MAX_PACKET_SIZE,
-    Endpoint,
     ENRRequest,
     ENRResponse,
     FindNode,
@@ -27,7 +26,7 @@ from p2p.discover.v4wire import (
     Received,
 )
 from p2p.errors import EncodeError, PacketError
-from p2p.netutil import IPAddress
+from p2p.netutil import IPAddress, NodeEndpoint
 
 _HASH_SIZE = 32
 # hash, signature and type
@@ -38,8 +37,8 @@ _SHORT_LIST = 55  # bytes of a list whose header is one byte
 _SIGNATURE = bytes(65)
 
 
-class Carried(bytes):
-    """A datagram that remembers what it says. As bytes it has the true size, and zeros."""
+class PacketDatagram(bytes):
+    """A datagram with its packet as an attribute. As bytes it has the true size, and zeros."""
 
     received: Received
 
@@ -51,21 +50,24 @@ class UnsignedWire:
         self._packets = 0
 
     def encode(self, private_key: PrivateKey, packet: Packet) -> tuple[bytes, bytes]:
-        """As ``v4wire.encode``. Raises EncodeError for a packet of more than 1,280 bytes."""
+        """Return a datagram, and the hash of the packet, as ``v4wire.encode`` does.
+
+        Raises EncodeError for a packet of more than 1,280 bytes.
+        """
         size = _HEAD_SIZE + _list(_content_size(packet))
         if size > MAX_PACKET_SIZE:
             raise EncodeError(f"a {packet.kind} packet of {size} bytes")
         self._packets += 1
         packet_hash = self._packets.to_bytes(_HASH_SIZE, "big")
         head = packet_hash + _SIGNATURE + bytes((packet.kind,))
-        datagram = Carried(head.ljust(size, b"\0"))
+        datagram = PacketDatagram(head.ljust(size, b"\0"))
         datagram.received = Received(packet, private_key.public_key, packet_hash)
         return datagram, packet_hash
 
     @staticmethod
     def decode(datagram: bytes) -> Received:
-        """As ``v4wire.decode``: any other bytes are noise."""
-        if type(datagram) is not Carried:
+        """Return the packet, as ``v4wire.decode`` does. Raises PacketError for any other bytes."""
+        if type(datagram) is not PacketDatagram:
             raise PacketError("hash", "the hash does not match")
         return datagram.received
 
@@ -107,7 +109,7 @@ def _ip(version: int | None) -> int:
     return 1 if version is None else 5 if version == 4 else 17
 
 
-def _endpoint(endpoint: Endpoint) -> int:
+def _endpoint(endpoint: NodeEndpoint) -> int:
     return _ip(_version(endpoint.ip)) + _uint(endpoint.udp) + _uint(endpoint.tcp)
 
 

@@ -32,10 +32,14 @@ ROW = Row("x", "x", "x/s", Aim(1.0), Aim(5.0))
 KEYS = {row.key for row in report.rows(TINY)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ends() -> Iterator[Ends]:
+    """Our own ends, started for all tests as for all rounds of a run."""
     with ExitStack() as stack:
-        yield Ends(stack)
+        ends = Ends(stack)
+        for role in ("dial", "shake"):
+            ends.dialer(OURS, role)
+        yield ends
 
 
 # our own end

@@ -119,7 +119,7 @@ def test_trailing_none_with_default_is_left_out() -> None:
 
 
 def test_none_before_a_present_field_is_refused() -> None:
-    with pytest.raises(EncodeError, match=r"^fork: NoneType has no RLP encoding"):
+    with pytest.raises(EncodeError, match=r"^fork: None has no RLP encoding"):
         encode(Status(1, "main", b"h", None, "x"))
 
 
@@ -160,8 +160,8 @@ def test_refusal_of_a_serializable_becomes_encode_error() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "NoneType has no RLP encoding"),
-        (1.5, "float has no RLP encoding"),
+        (None, "None has no RLP encoding"),
+        (1.5, "float has no RLP encoding; send str, bytes, bool, int from 0 up, list"),
         ({}, "dict has no RLP encoding"),
         (Status, "type has no RLP encoding"),
         (-1, "an int below zero has no RLP encoding"),

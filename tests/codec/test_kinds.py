@@ -1,4 +1,4 @@
-"""What an item can be decoded as: each kind, each misfit, and dataclasses."""
+"""The kinds that an item can be decoded as: each of them, each mismatch, and dataclasses."""
 
 from __future__ import annotations
 
@@ -271,6 +271,7 @@ def test_integer_can_be_printed() -> None:
     assert len(str(largest)) < 4_300
 
 
+@pytest.mark.slow
 def test_types_made_at_run_time_do_not_pile_up() -> None:
     for _ in range(1100):
         made = make_dataclass("Made", [("number", int)])
@@ -278,6 +279,7 @@ def test_types_made_at_run_time_do_not_pile_up() -> None:
     assert 0 < len(kinds._readers) <= 1024
 
 
+@pytest.mark.slow
 def test_threads_may_compile_the_same_kind_at_once() -> None:
     fresh: list[Any] = [make_dataclass("Made", [("a", list[int])]) for _ in range(200)]
     failures: list[BaseException] = []

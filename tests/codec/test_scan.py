@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2p.codec import MAX_DEPTH, MAX_ITEMS, decode, encode, encode_list, raw_items, split_uint
-from p2p.codec.scan import Misfit, item_end, skip_items
+from p2p.codec.scan import DecodeFailure, item_end, skip_items
 from p2p.errors import DecodeError
 
 # Most are of the Ethereum RLP test suite (RLPTests/invalidRLPTest.json).
@@ -99,6 +99,7 @@ def nested(levels: int) -> bytes:
     return b"".join(reversed(heads))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [None, object, Any, list, tuple, list[list], list[Any]])  # type: ignore[type-arg]
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 2, 2_000, 1_000_000])
 def test_nesting_beyond_the_limit_is_refused(levels: int, kind: object) -> None:
@@ -207,6 +208,7 @@ def test_what_is_accepted_has_only_this_encoding(data: bytes) -> None:
     assert encode(value) == data
 
 
+@pytest.mark.slow
 @given(st.lists(raw_values, max_size=10))
 def test_raw_items_are_the_encodings_of_the_items(items: list[Any]) -> None:
     assert raw_items(encode(items), 10) == [encode(item) for item in items]
@@ -218,11 +220,11 @@ def check_one_by_one(data: bytes, pos: int, end: int) -> None:
 
 
 def refusal(check: Callable[[bytes, int, int], None], data: bytes) -> tuple[int, str] | None:
-    """Where and why the items after the first byte are refused, if they are."""
+    """Return offset and reason of the refusal of the items after the first byte, if any."""
     try:
         check(data, 1, len(data))
-    except Misfit as misfit:
-        return misfit.offset, misfit.why
+    except DecodeFailure as failure:
+        return failure.offset, failure.why
     return None
 
 

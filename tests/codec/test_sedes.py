@@ -116,6 +116,7 @@ def test_count_is_bounded_before_the_sedes() -> None:
         decode(encode_list([b"\x01" * MAX_SEDES_ITEMS]), numbers)
 
 
+@pytest.mark.slow
 def test_count_is_bounded_before_the_sedes_of_a_kind_that_holds_itself() -> None:
     most = encode_list([b"\x01", encode_list([b"\x01" * (MAX_SEDES_ITEMS - 3)])])
     assert len(decode(most, Linked).values) == MAX_SEDES_ITEMS - 3
@@ -123,6 +124,7 @@ def test_count_is_bounded_before_the_sedes_of_a_kind_that_holds_itself() -> None
         decode(encode_list([b"\x01", encode_list([b"\x01" * MAX_SEDES_ITEMS])]), Linked)
 
 
+@pytest.mark.slow
 def test_rlp_package_is_not_imported_until_it_is_needed() -> None:
     code = (
         "import sys; from p2p.codec import decode, encode;"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2p.crypto import BACKEND, backend, ctr_stream, feedback_mask, keccak256, keccak_hasher
+from p2p.crypto import BACKEND, backend, ctr_stream, feedback_mask, gcm, keccak256, keccak_hasher
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CASES: list[dict[str, Any]] = json.loads((ROOT / "tests" / "testdata" / "crypto.json").read_text())[
@@ -35,8 +35,8 @@ def test_no_vector_is_left_out() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case['input']) // 2} bytes")
 def test_keccak_of_the_vectors(case: dict[str, Any]) -> None:
     data = bytes.fromhex(case["input"])
-    for _ctr, _mask, hasher in (FIRST, SECOND):
-        assert hasher(data).digest().hex() == case["keccak256"]
+    for library in (FIRST, SECOND):
+        assert library.keccak_hasher(data).digest().hex() == case["keccak256"]
     assert keccak256(data).hex() == case["keccak256"]
     assert keccak256(memoryview(data)) == keccak256(bytearray(data)) == keccak256(data)
 
@@ -44,8 +44,8 @@ def test_keccak_of_the_vectors(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case['input']) // 2} bytes")
 def test_keccak_fed_byte_by_byte_is_the_same(case: dict[str, Any]) -> None:
     data = bytes.fromhex(case["input"])
-    for _ctr, _mask, make in (FIRST, SECOND):
-        hasher = make(b"")
+    for library in (FIRST, SECOND):
+        hasher = library.keccak_hasher(b"")
         for position in range(len(data)):
             hasher.update(data[position : position + 1])
         assert hasher.digest().hex() == case["keccak256"]
@@ -56,7 +56,7 @@ def test_keccak_fed_byte_by_byte_is_the_same(case: dict[str, Any]) -> None:
 def test_hasher_goes_on_after_each_digest_in_both_backends(
     start: bytes, parts: list[bytes]
 ) -> None:
-    one, other, said = FIRST[2](start), SECOND[2](start), start
+    one, other, said = FIRST.keccak_hasher(start), SECOND.keccak_hasher(start), start
     for part in parts:
         one.update(part)
         other.update(part)
@@ -70,7 +70,7 @@ def test_hasher_goes_on_after_each_digest_in_both_backends(
 def test_counter_mode_is_one_stream_in_both_backends(
     key: bytes, iv: bytes, parts: list[bytes]
 ) -> None:
-    one, other, back = FIRST[0](key, iv), SECOND[0](key, iv), ctr_stream(key, iv)
+    one, other, back = FIRST.ctr_stream(key, iv), SECOND.ctr_stream(key, iv), ctr_stream(key, iv)
     sealed = [one(part) for part in parts]
     assert [other(part) for part in parts] == sealed
     assert b"".join(sealed) == ctr_stream(key, iv)(b"".join(parts))
@@ -85,7 +85,7 @@ def test_mask_is_a_block_of_aes_xor_the_second_half_in_both_backends(
     from Crypto.Cipher import AES
 
     block = AES.new(key, AES.MODE_ECB)
-    masks = [FIRST[1](key), SECOND[1](key), feedback_mask(key)]
+    masks = [FIRST.feedback_mask(key), SECOND.feedback_mask(key), feedback_mask(key)]
     for digest, other in pairs:
         want = bytes(a ^ b for a, b in zip(block.encrypt(digest), other, strict=True))
         assert [mask(digest + other)[16:] for mask in masks] == [want] * 3
@@ -94,7 +94,7 @@ def test_mask_is_a_block_of_aes_xor_the_second_half_in_both_backends(
 @BOTH
 @pytest.mark.parametrize("spelling", [bytes, bytearray, memoryview])
 def test_ciphers_and_hashes_take_any_bytes(library: Any, spelling: Any) -> None:
-    ctr, mask, hasher = library
+    ctr, mask, _gcm, hasher = library
     data = bytes(range(32))
     assert bytes(ctr(b"k" * 32)(spelling(data))) == bytes(ctr(b"k" * 32)(data))
     assert bytes(mask(b"k" * 32)(spelling(data))) == bytes(mask(b"k" * 32)(data))
@@ -106,8 +106,25 @@ def test_ciphers_and_hashes_take_any_bytes(library: Any, spelling: Any) -> None:
 @BOTH
 def test_counter_runs_over_its_end(library: Any) -> None:
     """16 bytes of 0xff are a counter that wraps to zero with the second block."""
-    ctr = library[0]
+    ctr = library.ctr_stream
     assert ctr(b"k" * 16, b"\xff" * 16)(bytes(32))[16:] == ctr(b"k" * 16, bytes(16))(bytes(16))
+
+
+@settings(max_examples=60, deadline=None)
+@given(key=blocks, nonce=st.binary(min_size=12, max_size=12), data=st.binary(), head=st.binary())
+def test_gcm_is_the_same_in_both_backends(
+    key: bytes, nonce: bytes, data: bytes, head: bytes
+) -> None:
+    sealed = gcm(key).encrypt(nonce, data, head)
+    for library in (FIRST, SECOND):
+        cipher = library.gcm(key)
+        assert cipher.encrypt(nonce, data, head) == sealed
+        assert cipher.decrypt(nonce, sealed, head) == data
+        for wrong in (sealed[:-1], sealed + b"x", b"", bytes([sealed[0] ^ 1]) + sealed[1:]):
+            with pytest.raises(ValueError):
+                cipher.decrypt(nonce, wrong, head)
+        with pytest.raises(ValueError):
+            cipher.decrypt(nonce, sealed, head + b"x")
 
 
 def test_counter_begins_with_zero_unless_told() -> None:
@@ -121,6 +138,7 @@ def test_two_hashers_do_not_share_state() -> None:
     assert one.digest() == keccak256(b"ab")
 
 
+@pytest.mark.slow
 def test_environment_variable_chooses_the_backend() -> None:
     assert BACKEND == os.environ.get("P2P_CRYPTO_BACKEND", "cryptography")
     said = {}

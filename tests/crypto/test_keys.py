@@ -6,7 +6,6 @@ import pathlib
 import pickle
 from typing import Any
 
-import coincurve
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,6 +250,12 @@ def test_key_can_be_copied_and_pickled(key: PrivateKey | PublicKey, duplicate: A
     assert again.to_bytes() == key.to_bytes()
 
 
+@pytest.mark.parametrize("raw", [b"", bytes(64), b"\1" * 64, KEY.public_key.to_compressed()])
+def test_public_key_is_never_made_of_bytes_that_are_none(raw: bytes) -> None:
+    with pytest.raises(InvalidKey):
+        PublicKey(raw)
+
+
 def test_pickle_of_a_broken_key_is_refused() -> None:
     text = pickle.dumps(KEY.public_key)
     raw = KEY.public_key.to_bytes()
@@ -297,29 +302,3 @@ def test_what_a_private_key_can_do_does_not_depend_on_what_it_did_before() -> No
     signature, point = signed.sign(digest), shown.public_key
     assert (signed.public_key, shown.sign(digest)) == (point, signature)
     assert shown.public_key is point
-
-
-class Scalars:
-    """A point that notes by what it is multiplied."""
-
-    def __init__(self, point: coincurve.PublicKey) -> None:
-        self._point = point
-        self.seen: list[int] = []
-
-    def multiply(self, scalar: bytes) -> coincurve.PublicKey:
-        self.seen.append(int.from_bytes(scalar, "big"))
-        return self._point.multiply(scalar)
-
-
-def test_key_that_is_kept_is_in_no_multiplication_whose_time_shows_it() -> None:
-    key = PrivateKey.from_bytes(bytes(31) + b"\x02")
-    seen = []
-    for other in (PrivateKey.from_bytes(bytes([9]) * 32), PrivateKey.from_bytes(bytes([8]) * 32)):
-        point = Scalars(other.public_key._point)
-        shared = key.agree(PublicKey(point, other.public_key.to_bytes()))  # type: ignore[arg-type]
-        assert shared == other.agree(key.public_key)
-        assert len(point.seen) == 2
-        assert sum(point.seen) % ORDER == 2
-        seen += point.seen
-    assert len(set(seen)) == 4  # other numbers for other points
-    assert min(number.bit_length() for number in seen) > 200

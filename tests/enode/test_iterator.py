@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from queue import SimpleQueue
 
 import pytest
 
 from p2p.clock import SimulatedClock
+from p2p.crypto import PrivateKey
 from p2p.enode import (
     FairMix,
     Node,
@@ -21,12 +21,15 @@ from p2p.enode import (
     iter_nodes,
 )
 from p2p.enode import iterator as iterator_module
+from p2p.enode.fairmix import PolledMix
+from p2p.errors import ArgumentTypeError
+from tests.kit.waiting import PATIENCE_S, eventually
 
-WAIT_S = 10.0
+ANY_KEY = PrivateKey.from_bytes(b"\x01" * 32).public_key
 
 
 def node(number: int) -> Node:
-    return Node(NodeID(number.to_bytes(32, "big")))
+    return Node(NodeID(number.to_bytes(32, "big")), public_key=ANY_KEY)
 
 
 def number_of(node: Node) -> int:
@@ -55,7 +58,7 @@ class Pushed:
 
     def wait_until_asked(self, times: int = 1) -> None:
         for _ in range(times):
-            self.asked.get(timeout=WAIT_S)
+            self.asked.get(timeout=PATIENCE_S)
 
     def __iter__(self) -> Iterator[Node]:
         return self
@@ -88,10 +91,10 @@ class Reader:
             self.read.put(number_of(found))
 
     def next(self) -> int:
-        return self.read.get(timeout=WAIT_S)
+        return self.read.get(timeout=PATIENCE_S)
 
     def has_ended(self) -> bool:
-        self._thread.join(WAIT_S)
+        self._thread.join(PATIENCE_S)
         return not self._thread.is_alive()
 
 
@@ -114,7 +117,7 @@ class WatchedClock:
 
     def wait_for_sleeper(self, seconds: float) -> None:
         """Wait until somebody sleeps for that long from now."""
-        while self._deadlines.get(timeout=WAIT_S) != pytest.approx(self.monotonic() + seconds):
+        while self._deadlines.get(timeout=PATIENCE_S) != pytest.approx(self.monotonic() + seconds):
             pass  # one that was woken for another reason, and sleeps on
 
 
@@ -127,22 +130,14 @@ class Waiting:
         self._thread.start()
 
     def number(self) -> int:
-        found = self._found.get(timeout=WAIT_S)
-        self._thread.join(WAIT_S)
+        found = self._found.get(timeout=PATIENCE_S)
+        self._thread.join(PATIENCE_S)
         return number_of(found)
 
 
 def is_waited_for(nodes: NodeIterator) -> bool:
     """Whether some thread waits for a change in a buffer."""
     return bool(nodes._lock._waiters)  # type: ignore[attr-defined]
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    """Wait for a state that nothing tells of."""
-    deadline = time.monotonic() + WAIT_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # Lists.
@@ -188,7 +183,7 @@ def test_filter_that_accepts_nothing_ends_when_it_is_closed() -> None:
     asked = threading.Event()
     nodes = filter_nodes(cycle_nodes([node(1)]), lambda found: asked.set() is not None)
     reader = Reader(nodes)
-    assert asked.wait(WAIT_S)
+    assert asked.wait(PATIENCE_S)
     nodes.close()
     assert reader.has_ended()
 
@@ -201,6 +196,15 @@ def test_closing_a_filter_wakes_its_reader_and_closes_the_source() -> None:
     nodes.close()
     assert reader.has_ended()
     assert source.closed.is_set()
+
+
+async def decide_later(found: Node) -> bool:
+    return False
+
+
+def test_predicate_that_a_call_does_not_run_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"^predicate must be a plain function"):
+        filter_nodes(iter_nodes([]), decide_later)  # type: ignore[arg-type]
 
 
 def test_error_of_a_predicate_is_the_readers() -> None:
@@ -219,7 +223,7 @@ def test_buffer_reads_ahead_as_far_as_it_has_room() -> None:
     source = Pushed(1, 2, 3, 4, 5)
     nodes = buffered(source, 2)
     source.wait_until_asked(3)
-    wait_for(lambda: is_waited_for(nodes))  # two are kept, the third waits for room
+    eventually(lambda: is_waited_for(nodes))  # two are kept, the third waits for room
     assert source.asked.empty()
     assert numbers(nodes, 1) == [1]
     source.wait_until_asked()
@@ -372,6 +376,110 @@ def test_failing_source_is_dropped_and_logged(caplog: pytest.LogCaptureFixture) 
     assert "ConnectionError('the source fails')" in caplog.text
 
 
+# The mix, for a reader that does not wait.
+
+
+class Polled:
+    """A mix that is polled, and its turn that has begun. ``changed`` counts what it tells of."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self.clock = SimulatedClock()
+        self.changed = threading.Semaphore(0)
+        self.mix = PolledMix(timeout_s, self.changed.release, clock=self.clock)
+        self.turn = self.mix.begin_turn()
+
+    def wait_for_change(self) -> None:
+        assert self.changed.acquire(timeout=PATIENCE_S)
+
+    def number(self) -> int | None:
+        """Return the number of the turn's node, if any; then the next turn begins."""
+        found = self.mix.poll(self.turn)
+        if found is None:
+            return None
+        self.turn = self.mix.begin_turn()
+        return number_of(found)
+
+    def __enter__(self) -> Polled:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.mix.close()
+
+
+def test_polled_mix_gives_a_node_when_there_is_one_and_tells_so() -> None:
+    with Polled(None) as polled:
+        source = Pushed()
+        polled.mix.add_source(source)
+        assert polled.number() is None
+        source.push(1)
+        polled.wait_for_change()
+        assert (polled.number(), polled.number()) == (1, None)
+
+
+def test_polled_mix_takes_from_its_sources_in_turn() -> None:
+    with Polled(None) as polled:
+        for first in (100, 200, 300):
+            polled.mix.add_source(iter_nodes([node(first + number) for number in range(2)]))
+            polled.wait_for_change()
+        polled.turn = polled.mix.begin_turn()
+        found = []
+        for _ in range(6):
+            found.append(polled.number())
+            polled.wait_for_change()  # the same source has its next node, or its end
+        assert found == [100, 200, 300, 101, 201, 301]
+
+
+def test_polled_mix_tells_how_long_a_silent_source_is_waited_for() -> None:
+    with Polled(1.0) as polled:
+        polled.mix.add_source(Pushed())
+        polled.mix.add_source(cycle_nodes([node(2)]))
+        polled.wait_for_change()
+        polled.turn = polled.mix.begin_turn()
+        for patience_s in (1.0, 0.5, 0.25):
+            assert polled.turn.deadline == polled.clock.monotonic() + patience_s
+            assert polled.number() is None
+            polled.clock.advance(patience_s)
+            assert polled.number() == 2
+            polled.wait_for_change()
+            assert polled.number() == 2  # the other's turn
+            polled.wait_for_change()
+
+
+def test_turn_in_which_nobody_had_a_node_goes_to_the_first_who_has() -> None:
+    with Polled(1.0) as polled:
+        sources = [Pushed(), Pushed()]
+        for source in sources:
+            polled.mix.add_source(source)
+        polled.turn = polled.mix.begin_turn()
+        polled.clock.advance(1.0)
+        assert polled.number() is None and polled.turn.deadline is None
+        sources[1].push(2)
+        polled.wait_for_change()
+        assert polled.number() == 2
+
+
+def test_end_of_the_source_whose_turn_it_is_gives_the_turn_to_another() -> None:
+    with Polled(None) as polled:
+        source = Pushed()
+        polled.mix.add_source(source)
+        polled.mix.add_source(cycle_nodes([node(2)]))
+        polled.wait_for_change()
+        polled.turn = polled.mix.begin_turn()
+        assert polled.number() is None
+        source.end()
+        polled.wait_for_change()
+        assert polled.number() == 2
+
+
+def test_closed_mix_gives_nothing_to_who_polls() -> None:
+    with Polled(1.0) as polled:
+        polled.mix.add_source(cycle_nodes([node(2)]))
+        polled.wait_for_change()
+        polled.turn = polled.mix.begin_turn()
+    assert polled.number() is None and polled.turn.deadline is None
+    assert polled.mix.poll(polled.mix.begin_turn()) is None
+
+
 def test_mix_without_sources_waits_for_one() -> None:
     with FairMix(1.0) as mix:
         reader = Reader(mix)
@@ -418,7 +526,7 @@ def test_many_readers_and_closers_leave_nothing_behind() -> None:
     for closer in closers:
         closer.start()
     for closer in closers:
-        closer.join(WAIT_S)
+        closer.join(PATIENCE_S)
     assert all(reader.has_ended() for reader in readers)
 
 

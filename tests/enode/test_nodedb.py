@@ -18,9 +18,16 @@ from pathlib import Path
 import pytest
 
 from p2p.crypto import PrivateKey
-from p2p.enode import Node, NodeDB, NodeID, nodedb
+from p2p.discover.maintenance import SEED_MAX_AGE_S
+from p2p.discover.store import NodeStore
+from p2p.enode import Node, NodeDB, NodeID
+from p2p.enode.db import nodedb
+from p2p.enode.db.memory import NodeMemory
 from p2p.enr import Record
 from p2p.errors import NodeDBError
+from p2p.netutil import Netlist
+
+pytestmark = pytest.mark.slow
 
 T = 1_600_000_000.0
 IP = ip_address("192.0.2.1")
@@ -44,15 +51,15 @@ def record_node(number: int, seq: int = 1) -> Node:
     return Node.from_record(Record.sign(key(number), seq, entries))
 
 
-def prove(db: NodeDB, node: Node, unix: float) -> None:
+def prove(db: NodeStore, node: Node, unix: float) -> None:
     """Have a node in the database that has answered a ping."""
     assert node.ip is not None
     db.update_node(node)
     db.set_last_pong_received(node.id, node.ip, unix)
 
 
-def seeds(db: NodeDB, count: int = 30, now: float = T, seed: int = 1) -> list[Node]:
-    return db.query_seeds(count, nodedb.SEED_MAX_AGE_S, now, random.Random(seed))
+def seeds(db: NodeStore, count: int = 30, now: float = T, seed: int = 1) -> list[Node]:
+    return db.query_seeds(count, SEED_MAX_AGE_S, now, random.Random(seed))
 
 
 def run_program(*args: object, timeout_s: float = 50.0, stdin: str = "") -> str:
@@ -70,26 +77,28 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "nodes.db"
 
 
-@pytest.fixture(params=["memory", "file"])
-def db(request: pytest.FixtureRequest, path: Path) -> Iterator[NodeDB]:
-    with NodeDB(path if request.param == "file" else None) as db:
+@pytest.fixture(params=["in a file", "without a file", "memory alone"])
+def db(request: pytest.FixtureRequest, path: Path) -> Iterator[NodeStore]:
+    if request.param == "memory alone":
+        yield NodeMemory()
+        return
+    with NodeDB(path if request.param == "in a file" else None) as db:
         yield db
 
 
 # What it remembers.
 
 
-def test_nothing_is_known_at_first(db: NodeDB) -> None:
+def test_nothing_is_known_at_first(db: NodeStore) -> None:
     node_id = NodeID(bytes(32))
     assert db.last_ping_received(node_id, IP) == 0.0
     assert db.last_pong_received(node_id, IP) == 0.0
     assert db.find_fails(node_id, IP) == 0
     assert db.node(node_id) is None
-    assert db.local_seq(node_id) == 0
     assert seeds(db) == []
 
 
-def test_each_address_of_a_node_has_its_own_history(db: NodeDB) -> None:
+def test_each_address_of_a_node_has_its_own_history(db: NodeStore) -> None:
     node_id = NodeID(bytes(32))
     db.set_last_ping_received(node_id, IP, T)
     db.set_last_pong_received(node_id, IP, T + 1)
@@ -101,7 +110,7 @@ def test_each_address_of_a_node_has_its_own_history(db: NodeDB) -> None:
     assert db.last_pong_received(node_id, IP6) == 0.0
 
 
-def test_older_record_does_not_replace_a_newer_one(db: NodeDB) -> None:
+def test_older_record_does_not_replace_a_newer_one(db: NodeStore) -> None:
     db.update_node(record_node(1, seq=5))
     db.update_node(record_node(1, seq=4))
     assert db.node(record_node(1).id) == record_node(1, seq=5)
@@ -109,7 +118,7 @@ def test_older_record_does_not_replace_a_newer_one(db: NodeDB) -> None:
     assert db.node(record_node(1).id) == record_node(1, seq=6)
 
 
-def test_deleted_node_is_forgotten_with_its_addresses(db: NodeDB) -> None:
+def test_deleted_node_is_forgotten_with_its_addresses(db: NodeStore) -> None:
     node = record_node(1)
     prove(db, node, T)
     db.set_last_ping_received(node.id, IP6, T)
@@ -137,7 +146,7 @@ def test_node_at_another_address_than_in_its_record_stays_there(path: Path) -> N
         assert db.node(node.id) == node
 
 
-def test_stranger_that_only_pinged_is_not_written(path: Path) -> None:
+def test_contact_that_only_pinged_is_not_written(path: Path) -> None:
     with NodeDB(path) as db:
         db.set_last_ping_received(NodeID(bytes(32)), IP, T)
     with NodeDB(path) as db:
@@ -152,15 +161,6 @@ def test_proof_that_was_taken_away_is_gone_after_a_restart(path: Path) -> None:
         db.set_last_pong_received(node.id, node.ip or IP, 0.0)
     with NodeDB(path) as db:
         assert db.last_pong_received(node.id, node.ip or IP) == 0.0
-
-
-def test_node_without_a_public_key_stays_in_memory(path: Path) -> None:
-    node = Node.from_record(Record.null(b"\x01" * 32, 1, {"ip": IP}))
-    with NodeDB(path) as db:
-        db.update_node(node)
-        assert db.node(node.id) == node
-    with NodeDB(path) as db:
-        assert db.node(node.id) is None
 
 
 def test_database_in_memory_starts_no_thread() -> None:
@@ -199,7 +199,7 @@ def test_change_reaches_the_file_while_it_is_open(
 # What it forgets.
 
 
-def test_what_was_not_heard_of_for_a_day_is_forgotten(db: NodeDB) -> None:
+def test_what_was_not_heard_of_for_a_day_is_forgotten(db: NodeStore) -> None:
     old, recent = record_node(1), record_node(2)
     prove(db, old, T)
     prove(db, recent, T + 7200)
@@ -212,7 +212,7 @@ def test_what_was_not_heard_of_for_a_day_is_forgotten(db: NodeDB) -> None:
     assert db.node(recent.id) == recent
 
 
-def test_node_never_heard_of_outlives_one_clean_up(db: NodeDB) -> None:
+def test_node_never_heard_of_outlives_one_clean_up(db: NodeStore) -> None:
     db.update_node(record_node(1))
     db.expire(T)
     assert db.node(record_node(1).id) is not None
@@ -229,7 +229,7 @@ def test_what_was_forgotten_is_gone_after_a_restart(path: Path) -> None:
         assert db.contacts_count == db.nodes_count == 0
 
 
-def test_time_of_the_future_does_not_count_as_recent_for_long(db: NodeDB) -> None:
+def test_time_of_the_future_does_not_count_as_recent_for_long(db: NodeStore) -> None:
     node = record_node(1)
     prove(db, node, T + 1e6)
     db.expire(T)
@@ -238,7 +238,7 @@ def test_time_of_the_future_does_not_count_as_recent_for_long(db: NodeDB) -> Non
     assert db.node(node.id) is None
 
 
-def test_strangers_cannot_push_out_who_is_proven() -> None:
+def test_unverified_contacts_cannot_push_out_proven_ones() -> None:
     db = NodeDB()
     prove(db, record_node(1), T)
     for number in range(10_010):
@@ -261,7 +261,8 @@ def test_oldest_pong_makes_room_when_there_are_too_many() -> None:
 
 def test_oldest_node_makes_room_when_there_are_too_many() -> None:
     db = NodeDB()
-    nodes = [Node(NodeID(number.to_bytes(32, "big")), IP) for number in range(10_001)]
+    ids = [NodeID(number.to_bytes(32, "big")) for number in range(10_001)]
+    nodes = [Node(node_id, IP, public_key=key(1).public_key) for node_id in ids]
     for node in nodes:
         db.update_node(node)
     assert db.nodes_count == 10_000
@@ -272,7 +273,7 @@ def test_oldest_node_makes_room_when_there_are_too_many() -> None:
 # Seeds.
 
 
-def test_seeds_have_answered_at_their_address_in_the_last_five_days(db: NodeDB) -> None:
+def test_seeds_have_answered_at_their_address_in_the_last_five_days(db: NodeStore) -> None:
     five_days = 5 * 86_400
     prove(db, record_node(1), T - five_days)
     prove(db, record_node(2), T - five_days - 1)
@@ -283,7 +284,7 @@ def test_seeds_have_answered_at_their_address_in_the_last_five_days(db: NodeDB) 
     assert seeds(db) == [record_node(1)]
 
 
-def test_seeds_are_as_many_as_asked_for_and_random(db: NodeDB) -> None:
+def test_seeds_are_as_many_as_asked_for_and_random(db: NodeStore) -> None:
     nodes = [url_node(number) for number in range(1, 40)]
     for node in nodes:
         prove(db, node, T)
@@ -293,14 +294,26 @@ def test_seeds_are_as_many_as_asked_for_and_random(db: NodeDB) -> None:
     assert set(first) | set(second) <= set(nodes)
 
 
-def test_one_network_gives_two_seeds_at_most(db: NodeDB) -> None:
+# Of IPv6 a network is a /48; special networks are no local ones.
+@pytest.mark.parametrize(
+    "network", ["20.0.0.", "192.0.2.", "198.18.0.", "240.0.0.", "2001:db8::", "2a00:1:2:"]
+)
+def test_one_network_gives_two_seeds_at_most(db: NodeStore, network: str) -> None:
     for number in range(1, 20):
-        prove(db, Node.from_parts(key(number).public_key, f"20.0.0.{number}", 1, 1), T)
+        end = "::1" if network == "2a00:1:2:" else ""
+        prove(db, Node.from_parts(key(number).public_key, f"{network}{number}{end}", 1, 1), T)
     prove(db, url_node(30), T)
     assert len(seeds(db)) == 3
 
 
-def test_local_network_may_give_all_seeds(db: NodeDB) -> None:
+def test_own_network_may_give_all_seeds() -> None:
+    with NodeDB(own_networks=Netlist.parse("20.0.0.0/24")) as db:
+        for number in range(1, 20):
+            prove(db, Node.from_parts(key(number).public_key, f"20.0.0.{number}", 1, 1), T)
+        assert len(seeds(db)) == 19
+
+
+def test_local_network_may_give_all_seeds(db: NodeStore) -> None:
     for number in range(1, 20):
         prove(db, Node.from_parts(key(number).public_key, "127.0.0.1", number, number), T)
     assert len(seeds(db)) == 19
@@ -312,6 +325,7 @@ def test_local_network_may_give_all_seeds(db: NodeDB) -> None:
 def test_local_sequence_never_falls(path: Path) -> None:
     mine, other = NodeID(b"\x01" * 32), NodeID(b"\x02" * 32)
     with NodeDB(path) as db:
+        assert db.local_seq(mine) == 0
         db.set_local_seq(mine, 2**64 - 1)
         db.set_local_seq(mine, 7)
         db.set_local_seq(other, 3)
@@ -496,7 +510,7 @@ def test_database_of_another_version_is_set_aside(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"1" * 64, b"\n", os.urandom(16) + bytes(9000)])
 def test_file_that_is_no_database_is_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(NodeDBError, match="is no database") as caught:
+    with pytest.raises(NodeDBError, match="is not a database") as caught:
         NodeDB(path)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
@@ -524,7 +538,10 @@ def test_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         NodeDB(tmp_path / "missing" / "nodes.db")
 
 
-def test_database_that_is_open_in_another_process_is_refused(path: Path) -> None:
+def test_database_that_is_open_in_another_process_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.enode.db.file.LOCK_TIMEOUT_S", 0.05)
     command = [sys.executable, str(PROGRAM), "hold", str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
@@ -537,7 +554,10 @@ def test_database_that_is_open_in_another_process_is_refused(path: Path) -> None
     NodeDB(path).close()
 
 
-def test_database_that_is_open_already_is_refused(path: Path) -> None:
+def test_database_that_is_open_already_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.enode.db.file.LOCK_TIMEOUT_S", 0.05)
     with NodeDB(path):
         with pytest.raises(NodeDBError, match="another process has it open"):
             NodeDB(path)

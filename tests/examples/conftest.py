@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import await_rest
+from tests.kit.processes import await_rest
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 30.0

@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 
 import p2p
-from p2p.discover import exchange
-from tests.hostile.target import eventually
-from tests.nodes import WAIT_S, Nodes
-from tests.swarm import Swarm, knows
+import p2p.testing
+from p2p.discover.v4 import requests as exchange
+from tests.kit import inspect
+from tests.kit.nodes import Nodes, unused_port
+from tests.kit.swarm import Swarm, knows
+from tests.kit.waiting import PATIENCE_S, eventually
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TUTORIAL = "tutorial-finding-peers.md"
@@ -69,7 +72,7 @@ def make_server(source: str, bootnode: p2p.Server, folder: Path) -> p2p.Server:
     names: dict[str, Any] = {
         "p2p": p2p,
         "PROTOCOLS": [p2p.Protocol("hello", 1, 1, hello)],
-        "BOOTNODE": bootnode.self().url,
+        "BOOTNODE": bootnode.self.url,
     }
     exec(re.sub(r'"(\w+\.(?:key|db))"', rf'"{folder}/\1"', given(source)), names)
     server = names["server"]
@@ -116,7 +119,7 @@ def test_step_4_a_node_that_remembers_needs_no_bootnode(nodes: Nodes, tmp_path: 
     swarm = Swarm(nodes)
 
     def make(name: str) -> p2p.Server:
-        names: dict[str, Any] = {"CLOCK": swarm.clock, "URL": boot.self().url}
+        names: dict[str, Any] = {"CLOCK": swarm.clock, "URL": boot.self.url}
         text = source.replace("sys.argv[1]", repr(name)).replace("sys.argv[2]", "URL")
         exec(re.sub(r'f"{(.*?)}(\.\w+)"', rf"'{tmp_path}/' + \1 + '\2'", text), names)
         return swarm.add(names["server"])
@@ -124,26 +127,26 @@ def test_step_4_a_node_that_remembers_needs_no_bootnode(nodes: Nodes, tmp_path: 
     boot = swarm.start(max_peers=0)
     ann, bob, carl = (make(name) for name in ("ann", "bob", "carl"))
     swarm.until(lambda: knows(ann, bob, carl))
-    swarm.pass_time(60.0)
+    swarm.pass_time(60.0, step_s=1.0)
     swarm.stop(ann)
     swarm.stop(boot)
     again = make("ann")
-    swarm.until(lambda: {peer.name for peer in again.peers()} == {"bob", "carl"})
-    assert again.self().id == ann.self().id
+    swarm.until(lambda: {peer.name for peer in again.peers} == {"bob", "carl"})
+    assert again.self.id == ann.self.id
 
 
 def test_calls_of_the_tutorial_are_there() -> None:
     text = (DOCS / TUTORIAL).read_text(encoding="utf-8")
     calls = re.findall(r"^\| `(\w+)\(", text, re.MULTILINE)
     assert len(calls) == 4
-    assert all(callable(getattr(p2p.UDPv4, call)) for call in calls)
+    assert all(callable(getattr(p2p.discover.UDPv4, call)) for call in calls)
 
 
 def test_calls_of_the_table_for_go_programmers_are_there() -> None:
     text = (DOCS / "from-go.md").read_text(encoding="utf-8")
-    calls = set(re.findall(r"`server\.discovery\.(\w+)\(", text))
+    calls = set(re.findall(r"`server\.discovery_v4\.(\w+)\(", text))
     assert len(calls) >= 8
-    assert {call for call in calls if not hasattr(p2p.UDPv4, call)} == set()
+    assert {call for call in calls if not hasattr(p2p.discover.UDPv4, call)} == set()
 
 
 # the how-tos
@@ -162,9 +165,9 @@ def test_server_of_a_how_to_finds_the_bootnode(
 ) -> None:
     server = make_server(sources(f"howto/{document}")[number], bootnode, tmp_path)
     with server:
-        discovery = server.discovery
+        discovery = server.discovery_v4
         assert discovery is not None
-        eventually(lambda: [n.id for n in discovery.nodes()] == [bootnode.self().id])
+        eventually(lambda: [n.id for n in discovery.nodes()] == [bootnode.self.id])
     assert (tmp_path / "node.key").exists()
 
 
@@ -181,17 +184,43 @@ def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_pat
         no_discovery=True,
     )
     with there:
-        source = f"URLS = [{there.self().url!r}]\n" + options
+        source = f"URLS = [{there.self.url!r}]\n" + options
         with make_server(source, bootnode, tmp_path) as here:
-            eventually(lambda: [peer.name for peer in here.peers()] == ["there"])
-            assert here.discovery is None
+            eventually(lambda: [peer.name for peer in here.peers] == ["there"])
+            assert here.discovery_v4 is None
+
+
+def test_option_for_a_fleet_is_one_of_the_server(bootnode: p2p.Server, tmp_path: Path) -> None:
+    _, source, option, _ = sources("howto/private-network.md")
+    source = re.sub(r"    net_restrict=.*\n", option, source)
+    server = make_server(source, bootnode, tmp_path)
+    assert str(server.config._own.named) == "198.51.100.0/24,2001:db8:7::/48"
+
+
+def test_listed_nodes_are_a_full_mesh(bootnode: p2p.Server, tmp_path: Path) -> None:
+    source = sources("howto/private-network.md")[3]
+    source = re.sub(r'listen_addr="[^"]*"', "listen_addr=ADDRESS", source)
+    ports = [unused_port() for _ in range(10)]
+    keys = [tmp_path / str(number) for number in range(10)]
+    urls = []
+    for folder, port in zip(keys, ports, strict=True):
+        folder.mkdir()
+        key = p2p.load_or_generate_key(folder / "node.key")
+        urls.append(p2p.Node.from_parts(key.public_key, "127.0.0.1", port, port).url)
+    with ExitStack() as stack:
+        servers = []
+        for folder, port in zip(keys, ports, strict=True):
+            names = f'URLS = {urls}\nADDRESS = "127.0.0.1:{port}"\n'
+            server = make_server(names + source, bootnode, folder)
+            servers.append(stack.enter_context(server))
+        eventually(lambda: [server.peer_count for server in servers] == [9] * 10)
 
 
 def test_questions_of_a_node_without_peers_have_answers(
     bootnode: p2p.Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The one ping is to be answered even if this machine has something else to do for a while.
-    monkeypatch.setattr(exchange, "REPLY_TIMEOUT_S", WAIT_S)
+    monkeypatch.setattr(exchange, "REPLY_TIMEOUT_S", PATIENCE_S)
     logs, questions = sources("howto/no-peers.md")
     compile(logs, "no-peers.md", "exec")
     here = p2p.Server(
@@ -199,16 +228,16 @@ def test_questions_of_a_node_without_peers_have_answers(
         name="here",
         max_peers=5,
         listen_addr="127.0.0.1:0",
-        bootstrap_nodes=[bootnode.self()],
+        bootstrap_nodes=[bootnode.self],
         protocols=[p2p.Protocol("hello", 1, 1, hello)],
     )
     with here:
-        names = {"server": here, "bootnode": bootnode.self(), "node": bootnode.self()}
+        names = {"server": here, "bootnode": bootnode.self, "node": bootnode.self}
         exec(questions, names)
     shown = capsys.readouterr().out.splitlines()
     assert "UDPv4" in shown[0]
-    assert shown[1] == str(bootnode.self().seq)
-    assert shown[2].startswith(f"table of {here.self().id.short}: ")
+    assert shown[1] == str(bootnode.self.seq)
+    assert shown[2].startswith(f"table of {here.self.id.short}: ")
     assert shown[-1].startswith("[")
 
 
@@ -216,9 +245,9 @@ def test_log_line_of_the_how_to_is_what_the_server_says(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     text = (DOCS / "howto" / "no-peers.md").read_text(encoding="utf-8")
-    assert '"looking for\npeers"' in text
+    assert '"looking for peers"' in text
     caplog.set_level(logging.INFO, "p2p.server")
-    clock = p2p.SimulatedClock()
+    clock = p2p.testing.SimulatedClock()
     with p2p.Server(
         private_key=p2p.generate_key(),
         name="here",
@@ -226,9 +255,46 @@ def test_log_line_of_the_how_to_is_what_the_server_says(
         listen_addr="127.0.0.1:0",
         clock=clock,
     ) as server:
-        server._loop.call(int)
+        inspect.settle(server)
         clock.advance(10.0)
         eventually(lambda: "looking for peers" in caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "line"),
+    [
+        (b"\xc3\x01\x02\x03", None, "another answer than expected: "),
+        (b"\xc4\x83bar", None, "bar"),
+        (None, p2p.DiscReason.USELESS_PEER, "the remote has ended the connection: useless peer"),
+    ],
+    ids=["other-form", "answer", "leaves"],
+)
+def test_program_of_the_errors_names_the_answer(
+    nodes: Nodes, program: Any, payload: bytes | None, reason: p2p.DiscReason | None, line: str
+) -> None:
+    def answer(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+        for _ in rw:
+            if payload is None:
+                assert reason is not None
+                raise p2p.Disconnect(reason)
+            rw.write_msg(p2p.Msg(0, payload))
+
+    (source,) = sources("howto/errors.md")
+    there = nodes.start(protocols=[p2p.Protocol("MyProtocol", 1, 1, answer)])
+    assert program(source, there.self.url).line().startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [("enode://no", "not the URL of a node: "), ("CLOSED", "not connected: ")],
+    ids=["no-url", "no-node"],
+)
+def test_program_of_the_errors_names_the_failure(program: Any, url: str, line: str) -> None:
+    (source,) = sources("howto/errors.md")
+    if url == "CLOSED":
+        key = p2p.generate_key().public_key
+        url = p2p.Node.from_parts(key, "127.0.0.1", unused_port()).url
+    assert program(source, url).line().startswith(line)
 
 
 def test_service_ends_by_the_signal_of_its_supervisor_and_is_the_same_node_again(
@@ -237,8 +303,9 @@ def test_service_ends_by_the_signal_of_its_supervisor_and_is_the_same_node_again
     (source,) = sources("howto/service.md")
     names = f"""\
 import p2p
+import p2p.testing
 PROTOCOLS = [p2p.Protocol("hello", 1, 1, lambda peer, rw: list(rw))]
-BOOTNODE = {bootnode.self().url!r}
+BOOTNODE = {bootnode.self.url!r}
 """
     ids = set()
     for _ in range(2):
@@ -259,3 +326,6 @@ def test_lines_of_the_service_s_log_are_what_the_library_says() -> None:
     library = "".join(path.read_text(encoding="utf-8") for path in modules)
     assert len(parts) > 10
     assert [part for part in parts if part not in library] == []
+    lines = re.findall(r'log(?:ger)?\b.*\.(?:warning|error|critical)\(\s*"([^"]*)"', library)
+    assert len(lines) > 15
+    assert [line for line in lines if not any(part in line for part in parts)] == []

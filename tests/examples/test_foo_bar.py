@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import p2p
+
+ROOT = Path(__file__).resolve().parents[2]
 
 STRANGER = f"enode://{p2p.generate_key().public_key.to_bytes().hex()}@127.0.0.1:1"
 
@@ -49,3 +55,14 @@ def test_the_demo_shows_both_sides(run: Any, documented: Any, cut: Any) -> None:
     code, lines, errors = run("demo.py").end()
     assert (code, errors) == (0, "")
     assert cut(lines) == documented("demo.py")[0]
+
+
+# As in the background jobs of a shell; their children inherit it.
+def test_the_demo_ends_where_ctrl_c_is_ignored() -> None:
+    command = ["sh", "-c", "trap '' INT; exec \"$0\" examples/demo.py", sys.executable]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=50
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "listener: dialer says foo"

@@ -12,11 +12,10 @@ import threading
 from typing import Any
 
 import p2p
-from tests.hostile.target import eventually
-from tests.nodes import Nodes
+from tests.kit.nodes import Nodes
+from tests.kit.waiting import PATIENCE_S, eventually
 from tests.stress.chain import Chain
 
-PATIENCE_S = 20.0
 BODY = bytes(range(60))
 
 
@@ -48,12 +47,12 @@ class Neighbor:
             name="neighbor", listen_addr=None, protocols=[p2p.Protocol("talk", 1, 1, self._run)]
         )
         self._to = to
-        self._server.connect(to.self(), timeout=PATIENCE_S)
+        self._server.connect(to.self, timeout=PATIENCE_S)
         self._rw = self._ends.get(timeout=PATIENCE_S)
 
     @property
     def id(self) -> p2p.NodeID:
-        return self._server.self().id
+        return self._server.self.id
 
     def exchange(self, messages: int) -> None:
         for _ in range(messages):
@@ -85,7 +84,7 @@ class Neighbors:
             neighbor.exchange(messages)
 
     def __enter__(self) -> Neighbors:
-        eventually(lambda: self._server.peer_count() >= len(self._all))
+        eventually(lambda: self._server.peer_count >= len(self._all))
         self.exchange()
         return self
 
@@ -93,7 +92,7 @@ class Neighbors:
         try:
             if kind is None:
                 self.exchange()
-                ids = {peer.id for peer in self._server.peers()}
+                ids = {peer.id for peer in self._server.peers}
                 assert {neighbor.id for neighbor in self._all} <= ids
         finally:
             for neighbor in self._all:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import p2p
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Ample for anything that happens at all.
-WAIT_S = 20.0
-
-
-def in_thread(fn: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=fn)
-    thread.start()
-    return thread
 
 
 def stranger() -> p2p.Node:

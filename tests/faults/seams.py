@@ -18,7 +18,8 @@ from typing import Any
 
 import p2p
 from p2p.clock import SimulatedClock, SystemClock
-from tests.hostile.target import eventually
+from tests.kit import inspect
+from tests.kit.waiting import eventually
 
 
 class FaultySocket(socket.socket):
@@ -27,6 +28,7 @@ class FaultySocket(socket.socket):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.accept_errors: deque[int] = deque()
+        self.read_errors: deque[int] = deque()
         #: The error of every datagram that is sent; 0 for none.
         self.send_error = 0
 
@@ -34,6 +36,11 @@ class FaultySocket(socket.socket):
         if self.accept_errors:
             raise _error(self.accept_errors.popleft())
         return super().accept()
+
+    def recvfrom(self, *args: Any) -> Any:
+        if self.read_errors:
+            raise _error(self.read_errors.popleft())
+        return super().recvfrom(*args)
 
     def sendto(self, *args: Any) -> int:
         if self.send_error:
@@ -47,28 +54,29 @@ def _error(code: int) -> OSError:
 
 def faulty_listener(server: p2p.Server) -> FaultySocket:
     """Put a faulty socket into the listener of a server that runs; its descriptor stays."""
-    listener = server._listener
+    listener = inspect.listener(server)
     assert listener is not None
 
     def put() -> FaultySocket:
         sock = listener._sock = FaultySocket(fileno=listener._sock.detach())
         return sock
 
-    return server._loop.call(put)
+    return inspect.on_io(server, put)
 
 
 def faulty_discovery(server: p2p.Server) -> FaultySocket:
     """Put a faulty socket into the discovery of a server that runs; its descriptor stays."""
-    discovery = server.discovery
+    discovery = server.discovery_v4
     assert discovery is not None
 
     def put() -> FaultySocket:
-        assert discovery._driver is not None
-        datagrams = discovery._driver._datagrams
+        driver = discovery._service._parts.driver
+        assert driver is not None
+        datagrams = driver._datagrams
         sock = datagrams._sock = FaultySocket(fileno=datagrams._sock.detach())
         return sock
 
-    return discovery._loop.call(put)
+    return discovery._service.call(put)
 
 
 class JumpingClock(SimulatedClock):
@@ -100,8 +108,7 @@ class JumpingSystemClock(SystemClock):
 @contextmanager
 def full_disk(server: p2p.Server) -> Iterator[None]:
     """The node database of a server that runs can grow no further (SQLITE_FULL)."""
-    assert server._finder is not None and server._finder._db is not None
-    file = server._finder._db._file
+    file = inspect.database(server)._file
     assert file is not None
     eventually(lambda: _has_no_room_left(file._connection))
     pages = file._connection.execute("PRAGMA page_count").fetchone()[0]

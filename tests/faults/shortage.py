@@ -10,7 +10,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.test_launcher import no_more_threads
+from tests.test_threads import no_more_threads
 
 __all__ = ["few_descriptors", "no_more_threads", "open_descriptors"]
 

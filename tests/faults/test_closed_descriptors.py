@@ -15,8 +15,10 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
-from tests.faults.parts import in_thread
-from tests.nodes import WAIT_S, Nodes
+from tests.kit import inspect
+from tests.kit.nodes import Nodes
+from tests.kit.threadcalls import in_thread
+from tests.kit.waiting import PATIENCE_S
 
 
 def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
@@ -29,9 +31,9 @@ def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
 
     def run(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
         began.put(None)
-        if orders.get(timeout=WAIT_S):
+        if orders.get(timeout=PATIENCE_S):
             # Closed, and the number taken by something else at once.
-            number = server._loop._poller._epoll.fileno()  # type: ignore[attr-defined]
+            number = inspect.loop(server)._poller._epoll.fileno()  # type: ignore[attr-defined]
             with open(os.devnull, "rb") as other:
                 os.dup2(other.fileno(), number, inheritable=False)
             replaced.set()
@@ -48,16 +50,16 @@ def test_loop_whose_selector_was_replaced_dies_and_wakes_everybody(
 
     began: SimpleQueue[None] = SimpleQueue()
     server = nodes.start(protocols=[p2p.Protocol("test", 1, 8, run)])
-    remotes = [nodes.remote(server).join() for _ in range(3)]
+    remotes = [nodes.remote(server).open() for _ in range(3)]
     for _ in remotes:
-        began.get(timeout=WAIT_S)
+        began.get(timeout=PATIENCE_S)
     waiter = in_thread(wait)
     for order in (False, False, True):
         orders.put(order)
-    assert replaced.wait(WAIT_S)
-    remotes[0].send(0)  # wakes the loop, if it slept in the selector that is gone
-    raised = [ends.get(timeout=WAIT_S) for _ in range(3)]
+    assert replaced.wait(PATIENCE_S)
+    remotes[0].send_payload(0)  # wakes the loop, if it slept in the selector that is gone
+    raised = [ends.get(timeout=PATIENCE_S) for _ in range(3)]
     assert {type(error) for error in raised} <= {p2p.LoopCrashed, p2p.PeerDisconnected}
     assert server.stop() == []
-    waiter.join(WAIT_S)
+    waiter.join(PATIENCE_S)
     assert not [t for t in threading.enumerate() if t.name.startswith("p2p-")]

@@ -13,10 +13,11 @@ from tests.faults.parts import run_program
 HEAD = """
 import errno, socket, sys, threading
 import p2p
+import p2p.testing
 from tests.faults.neighbors import Neighbors, talk
 from tests.faults.shortage import few_descriptors, open_descriptors
-from tests.hostile.target import eventually
-from tests.nodes import Nodes, unused_port
+from tests.kit.nodes import Nodes, unused_port
+from tests.kit.waiting import eventually
 
 nodes = Nodes()
 
@@ -42,13 +43,13 @@ for free in range(100):
     except OSError as error:
         assert error.errno == errno.EMFILE, repr(error)
         refused.append("OSError")
-    except p2p.NodeDBError as error:
+    except p2p.errors.NodeDBError as error:
         assert "nodes.db" in str(error), error
         refused.append("NodeDBError")
     assert open_descriptors() == before, (free, open_descriptors(), before)
     assert names() == [], names()
     server.start()                  # now that there are some again
-    assert server.discovery is not None and server.listen_addr.startswith("127.0.0.1:")
+    assert server.discovery_v4 is not None and str(server.listen_addr).startswith("127.0.0.1:")
     assert server.stop() == []
     assert sorted(path.name for path in folder.iterdir()) == ["nodes.db"]
 print(sorted(set(refused)), 5 < len(refused) < 30)
@@ -61,52 +62,52 @@ with Neighbors(nodes, server) as neighbors:
     with few_descriptors():
         for _ in range(20):
             try:
-                here.connect(there.self())
-            except p2p.Unreachable as error:
+                here.connect(there.self)
+            except p2p.errors.Unreachable as error:
                 assert error.__cause__.errno == errno.EMFILE, repr(error.__cause__)
             neighbors.exchange(10)
-    attempts = here.dial_attempts(there.self())
-    assert {type(one.error) for one in attempts} == {p2p.Unreachable}, attempts
-    assert here.connect(there.self()).id == there.self().id
+    attempts = here.dial_attempts(there.self)
+    assert {type(one.error) for one in attempts} == {p2p.errors.Unreachable}, attempts
+    assert here.connect(there.self).id == there.self.id
 nodes.close()
 print("dials again")
 """
 
 NAME = """
 there, here = nodes.start(), nodes.start(listen_addr=None)
-named = there.self().with_hostname("localhost")
+named = there.self.with_hostname("localhost")
 with few_descriptors():
     for _ in range(5):
         try:
             here.connect(named)
-        except (p2p.NameNotResolved, p2p.Unreachable) as error:
+        except (p2p.errors.NameNotResolved, p2p.errors.Unreachable) as error:
             print(type(error).__name__)
-assert here.connect(named).id == there.self().id
+assert here.connect(named).id == there.self.id
 nodes.close()
 print("looks up again")
 """
 
 STATIC = """
-clock = p2p.SimulatedClock()
+clock = p2p.testing.SimulatedClock()
 talks = nodes.talks()
 there = nodes.start(protocols=[talks.protocol()])
 here = nodes.start(listen_addr=None, clock=clock)
 with few_descriptors():
-    here.add_peer(there.self())
-    eventually(lambda: here.dial_attempts(there.self()))
-    (attempt,) = here.dial_attempts(there.self())
+    here.add_peer(there.self)
+    eventually(lambda: here.dial_attempts(there.self))
+    (attempt,) = here.dial_attempts(there.self)
     print(type(attempt.error).__name__)
-    clock.advance(36)
-    eventually(lambda: len(here.dial_attempts(there.self())) == 2)
-clock.advance(36)
-eventually(lambda: here.peer_count() == 1)
+    clock.advance(40)
+    eventually(lambda: len(here.dial_attempts(there.self)) == 2)
+clock.advance(40)
+eventually(lambda: here.peer_count == 1)
 nodes.close()
 print("connected")
 """
 
 DATABASE = """
 from pathlib import Path
-from p2p.enode.nodedb import NodeDB
+from p2p.enode.db.nodedb import NodeDB
 path = Path(sys.argv[1]) / "nodes.db"
 own = p2p.generate_key().public_key
 own = p2p.NodeID.from_public_key(own)
@@ -117,13 +118,13 @@ with NodeDB(path) as db:
             db.set_local_seq(own, seq)      # the file is open
         try:
             NodeDB(path.with_name("other.db"))
-        except p2p.NodeDBError as error:
+        except p2p.errors.NodeDBError as error:
             assert "other.db" in str(error)
             print("refused")
 with few_descriptors():
     try:
         NodeDB(path)
-    except p2p.NodeDBError as error:
+    except p2p.errors.NodeDBError as error:
         assert "nodes.db" in str(error)
         print("refused")
 with NodeDB(path) as db:
@@ -137,9 +138,9 @@ with Neighbors(nodes, server) as neighbors:
         strangers = [socket.socket() for _ in range(4)]
         with few_descriptors(free):
             for stranger in strangers:
-                stranger.connect(("127.0.0.1", server.self().tcp))
+                stranger.connect(("127.0.0.1", server.self.tcp))
             neighbors.exchange(20)
-        assert nodes.remote(server).join()
+        assert nodes.remote(server).open()
         for stranger in strangers:
             stranger.close()
 nodes.close()

@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 
 import p2p
-from p2p.enode.nodedb import NodeDB
+import p2p.testing
+from p2p.enode.db.nodedb import NodeDB
 from tests.faults.neighbors import Neighbors, stay, talk
 from tests.faults.parts import run_program
 from tests.faults.seams import full_disk
-from tests.hostile.target import eventually
-from tests.nodes import HOST, WAIT_S, Nodes, unused_port
+from tests.kit import inspect
+from tests.kit.nodes import HOST, Nodes, unused_port
+from tests.kit.waiting import PATIENCE_S, eventually
 
 
 def start(nodes: Nodes, path: Path, **options: Any) -> p2p.Server:
@@ -32,8 +34,7 @@ def start(nodes: Nodes, path: Path, **options: Any) -> p2p.Server:
 
 
 def database_of(server: p2p.Server) -> NodeDB:
-    assert server._finder is not None and server._finder._db is not None
-    return server._finder._db
+    return inspect.database(server)
 
 
 def learn(server: p2p.Server, count: int) -> list[p2p.Node]:
@@ -49,23 +50,25 @@ def test_server_on_a_full_disk_serves_on_and_forgets_nothing(
     nodes: Nodes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "nodes.db"
-    clock = p2p.SimulatedClock()  # a pong of a busy machine is late after half a real second
+    clock = (
+        p2p.testing.SimulatedClock()
+    )  # a pong of a busy machine is late after half a real second
     server = start(nodes, path, clock=clock)
-    own = server.self().id
+    own = server.self.id
     with Neighbors(nodes, server) as neighbors:
         with full_disk(server):
             known = learn(server, 100)
             for seq in range(3):
-                with pytest.raises(p2p.NodeDBError, match="full"):
+                with pytest.raises(p2p.errors.NodeDBError, match="full"):
                     database_of(server).set_local_seq(own, 2**50 + seq)
             neighbors.exchange()
-            nodes.remote(server).join().sock.close()  # or the stop would linger, on a still clock
+            nodes.remote(server).open().sock.close()  # or the stop would linger, on a still clock
             mate = nodes.start(no_discovery=False, clock=clock)
-            assert server.discovery is not None
-            server.discovery.ping(mate.self(), WAIT_S)
+            assert server.discovery_v4 is not None
+            server.discovery_v4.ping(mate.self, PATIENCE_S)
         database_of(server).set_local_seq(own, 2**51)
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len(warnings) == 1 and "stays in memory" in warnings[0] and str(path) in warnings[0]
+    assert len(warnings) == 1 and "stay in memory" in warnings[0] and str(path) in warnings[0]
     assert server.stop() == []
     with NodeDB(path) as db:
         assert all(db.node(node.id) is not None for node in known)
@@ -78,28 +81,29 @@ def test_server_whose_disk_stays_full_stops_in_time_and_can_be_started_from_what
     path = tmp_path / "nodes.db"
     key = p2p.generate_key()
     server = nodes.start(private_key=key, no_discovery=False, node_database=path)
-    seq = server.self().seq
+    seq = server.self.seq
     with full_disk(server):
         learn(server, 200)
         assert server.stop() == []
     again = nodes.start(private_key=key, no_discovery=False, node_database=path)
-    assert again.self().seq > seq
+    assert again.self.seq > seq
 
 
 def test_database_that_another_program_holds_is_a_start_that_can_be_repeated(
-    nodes: Nodes, tmp_path: Path
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("p2p.enode.db.file.LOCK_TIMEOUT_S", 0.05)
     path = tmp_path / "nodes.db"
     port = unused_port()
     NodeDB(path).close()
     server = nodes.new(no_discovery=False, node_database=path, listen_addr=f"{HOST}:{port}")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(p2p.NodeDBError, match="another process has it open"):
+        with pytest.raises(p2p.errors.NodeDBError, match="another process has it open"):
             server.start()
     assert sorted(tmp_path.iterdir()) == [path]
     server.start()
-    assert server.self().tcp == port
+    assert server.self.tcp == port
 
 
 def test_database_that_is_held_while_the_server_runs_cannot_be_held(
@@ -115,6 +119,7 @@ def test_database_that_is_held_while_the_server_runs_cannot_be_held(
     assert server.stop() == []
 
 
+@pytest.mark.usefixtures("short_linger")
 def test_folder_that_is_gone_while_the_server_runs_harms_nobody(
     nodes: Nodes, tmp_path: Path
 ) -> None:
@@ -127,7 +132,7 @@ def test_folder_that_is_gone_while_the_server_runs_harms_nobody(
         folder.rmdir()
         learn(server, 50)
         eventually(lambda: not database_of(server)._memory.changes)
-        assert nodes.remote(server).join()
+        assert nodes.remote(server).open()
     assert server.stop() == []
     assert not folder.exists()
 
@@ -135,7 +140,8 @@ def test_folder_that_is_gone_while_the_server_runs_harms_nobody(
 READ_ONLY = """
 import os, sys
 import p2p
-from tests.nodes import Nodes
+import p2p.testing
+from tests.kit.nodes import Nodes
 
 folder = sys.argv[1]
 if os.getuid() == 0:
@@ -145,7 +151,7 @@ for name in ("there.db", "new.db"):
     server = nodes.new(no_discovery=False, node_database=os.path.join(folder, name))
     try:
         server.start()
-    except p2p.NodeDBError as error:
+    except p2p.errors.NodeDBError as error:
         assert name in str(error), error
         print("refused")
 nodes.close()

@@ -1,8 +1,8 @@
 """Handlers that go wrong in ways of their own: only their peer is affected.
 
 The neighbors talk before, meanwhile and afterwards; each message is numbered and carries a running
-hash. How the usual errors end a connection is in ``tests/test_worker.py``; here they are real:
-a stack that is used up, memory that there is not.
+hash. How the usual errors end a connection is in ``tests/peers/test_handler_end.py``; here they are
+real: a stack that is used up, memory that there is not.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import pytest
 
 import p2p
 from tests.faults.neighbors import Neighbors, talk
-from tests.hostile.target import eventually
-from tests.nodes import WAIT_S, Nodes, Remote
+from tests.kit import inspect
+from tests.kit.nodes import Nodes
+from tests.kit.remote import Remote
+from tests.kit.waiting import PATIENCE_S, eventually
 
 #: What a stop has that ends by it, and in which all that can end does, on a busy machine as well.
-STOP_S = 3.0
+STOP_S = 1.0
 
 Run = Callable[[p2p.Peer, p2p.MsgReadWriter], None]
 
@@ -94,9 +96,9 @@ def test_handler_that_fails_loses_its_own_peer_only(
     server = start(nodes, run)
     with Neighbors(nodes, server) as neighbors:
         for _ in range(5):
-            assert nodes.remote(server).join().ending() is reason
+            assert nodes.remote(server).open().ending() is reason
             neighbors.exchange(5)
-        eventually(lambda: server.peer_count() == 3)
+        eventually(lambda: server.peer_count == 3)
     assert server.stop() == []
 
 
@@ -111,12 +113,12 @@ def test_handler_that_waits_for_ever_holds_up_nobody_else_and_stop_names_where_i
 
     server = start(nodes, wait_for_ever)
     with Neighbors(nodes, server) as neighbors:
-        remote = nodes.remote(server).join()
-        assert running.wait(WAIT_S)
+        remote = nodes.remote(server).open()
+        assert running.wait(PATIENCE_S)
         neighbors.exchange()
     begin = time.monotonic()
     left = server.stop(timeout=STOP_S)
-    assert time.monotonic() - begin < STOP_S + WAIT_S
+    assert time.monotonic() - begin < STOP_S + PATIENCE_S
     assert left == [f"p2p-peer-{remote.node.id.short}-test"]
     line = wait_for_ever.__code__.co_firstlineno + 2
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
@@ -142,8 +144,8 @@ def test_stop_names_the_handlers_of_its_own_peers_where_another_server_has_the_s
     key = p2p.generate_key()
     servers = [start(nodes, first), start(nodes, second)]
     for server in servers:
-        nodes.remote(server, key=key).join()
-        began.get(timeout=WAIT_S)
+        nodes.remote(server, key=key).open()
+        began.get(timeout=PATIENCE_S)
     for server in servers:
         server.stop(timeout=0.2)
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
@@ -166,8 +168,8 @@ def test_many_handlers_that_wait_for_ever_share_the_time_and_the_warning_of_one_
         max_peers=20, protocols=[p2p.Protocol("test", 1, 8, wait_for_ever)], no_dial=True
     )
     for _ in range(15):
-        nodes.remote(server).join()
-        running.get(timeout=WAIT_S)
+        nodes.remote(server).open()
+        running.get(timeout=PATIENCE_S)
     begin = time.monotonic()
     assert len(server.stop(timeout=STOP_S)) == 15
     assert time.monotonic() - begin < 15 * STOP_S  # each for itself would take that
@@ -192,14 +194,14 @@ def test_handler_that_does_not_read_is_still_disconnected_by_the_remote_s_leave(
     errors: SimpleQueue[p2p.PeerDisconnected] = SimpleQueue()
     server = start(nodes, deaf)
     with Neighbors(nodes, server):
-        remote = nodes.remote(server).join()
-        assert running.wait(WAIT_S)
-        remote.disconnect(p2p.DiscReason.USELESS_PEER)
-        session = server._peer_set._peers[remote.node.id]
+        remote = nodes.remote(server).open()
+        assert running.wait(PATIENCE_S)
+        remote.send_disconnect(p2p.DiscReason.USELESS_PEER)
+        session = inspect.session_with(server, remote.node.id)
         eventually(lambda: session.ending is not None)
         over.set()
-        assert errors.get(timeout=WAIT_S).reason is p2p.DiscReason.USELESS_PEER
-        eventually(lambda: server.peer_count() == 3)
+        assert errors.get(timeout=PATIENCE_S).reason is p2p.DiscReason.USELESS_PEER
+        eventually(lambda: server.peer_count == 3)
 
 
 def test_threads_that_a_handler_has_left_behind_are_told_of_the_end(nodes: Nodes) -> None:
@@ -210,9 +212,9 @@ def test_threads_that_a_handler_has_left_behind_are_told_of_the_end(nodes: Nodes
 
     def use(how: str, call: Callable[[], object]) -> None:
         try:
-            ready.wait(WAIT_S)
+            ready.wait(PATIENCE_S)
             if how == "late":
-                assert over.wait(WAIT_S)
+                assert over.wait(PATIENCE_S)
             while True:
                 call()
         except p2p.PeerDisconnected as error:
@@ -226,20 +228,20 @@ def test_threads_that_a_handler_has_left_behind_are_told_of_the_end(nodes: Nodes
         }.items():
             threads.append(threading.Thread(target=use, args=(how, call)))
             threads[-1].start()
-        ready.wait(WAIT_S)
+        ready.wait(PATIENCE_S)
 
     threads: list[threading.Thread] = []
     server = start(nodes, leave_threads)
     with Neighbors(nodes, server):
-        assert nodes.remote(server).join().ending() is p2p.DiscReason.QUITTING
-        eventually(lambda: server.peer_count() == 3)
+        assert nodes.remote(server).open().ending() is p2p.DiscReason.QUITTING
+        eventually(lambda: server.peer_count == 3)
         over.set()
-        ended = dict(errors.get(timeout=WAIT_S) for _ in range(3))
+        ended = dict(errors.get(timeout=PATIENCE_S) for _ in range(3))
         assert set(ended) == {"reads", "writes", "late"}
         assert {error.reason for error in ended.values()} == {p2p.DiscReason.QUITTING}
         assert not any(error.by_remote for error in ended.values())
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
 
 
 def test_what_such_threads_wrote_in_time_arrives_in_order_and_nothing_else(nodes: Nodes) -> None:
@@ -261,8 +263,8 @@ def test_what_such_threads_wrote_in_time_arrives_in_order_and_nothing_else(nodes
 
     writers: list[threading.Thread] = []
     server = start(nodes, leave_a_writer)
-    remote: Remote = nodes.remote(server).join()
+    remote: Remote = nodes.remote(server).open()
     assert remote.ending() is p2p.DiscReason.QUITTING
-    writers[0].join(WAIT_S)
+    writers[0].join(PATIENCE_S)
     read = [p2p.Msg(code, payload).decode(int) for code, payload in remote.messages]
     assert read == numbers

@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterator
 
 import pytest
 
 import p2p
+import p2p.testing
 from p2p.net import Loop, bind
 from p2p.net.listener import Listener
-from tests.discover.services import Call, Services, knows
 from tests.faults.neighbors import Neighbors, stay, talk
 from tests.faults.seams import FaultySocket, faulty_discovery, faulty_listener
-from tests.hostile.target import eventually
-from tests.nodes import HOST, WAIT_S, Nodes, await_event
+from tests.kit import inspect
+from tests.kit.nodes import HOST, Nodes, await_event
+from tests.kit.services import Services, knows
+from tests.kit.threadcalls import Call
+from tests.kit.waiting import PATIENCE_S, eventually
 
 #: What other systems, and Linux in some networks, let ``accept`` fail with for one connection.
 OF_ONE_CONNECTION = [
@@ -36,47 +38,50 @@ def test_connection_that_fails_before_it_is_accepted_holds_up_no_other(
     with Neighbors(nodes, server) as neighbors:
         for count in (1, 20, 100):  # within a pass, and more than a pass looks at
             sock.accept_errors += [code] * count
-            assert nodes.remote(server).join()
+            assert nodes.remote(server).open()
             assert not sock.accept_errors
             neighbors.exchange(10)
 
 
 @pytest.mark.parametrize("code", OF_THE_SYSTEM, ids=errno.errorcode.get)
-def test_shortage_in_accept_delays_connections_and_nothing_else(nodes: Nodes, code: int) -> None:
+def test_shortage_in_accept_delays_connections_and_nothing_else(
+    nodes: Nodes, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.net.listener._BACK_OFF_S", 0.02)
     server = nodes.start(max_peers=20, protocols=[p2p.Protocol("test", 1, 8, stay), talk()])
     sock = faulty_listener(server)
     with Neighbors(nodes, server) as neighbors:
         sock.accept_errors += [code] * 3
         waiting = nodes.remote(server)
         neighbors.exchange(10)
-        assert waiting.join()  # within three pauses of 0.2 s
+        assert waiting.open()  # within three pauses
         assert not sock.accept_errors
 
 
 def test_connections_that_were_reset_in_the_queue_hold_up_no_other(nodes: Nodes) -> None:
     """For real: Linux hands them out all the same, and they fail when they are used."""
     server = nodes.start(max_peers=20, protocols=[p2p.Protocol("test", 1, 8, stay), talk()])
-    listener = server._listener
+    listener = inspect.listener(server)
     assert listener is not None
     with Neighbors(nodes, server) as neighbors:
-        server._loop.call(listener.pause)
+        inspect.on_io(server, listener.pause)
         for _ in range(50):
-            with socket.create_connection((HOST, server.self().tcp), WAIT_S) as sock:
+            with socket.create_connection((HOST, server.self.tcp), PATIENCE_S) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         neighbors.exchange(10)
-        server._loop.call(listener.resume)
-        assert nodes.remote(server).join()
-    eventually(lambda: not server._peer_set._pending)
+        inspect.on_io(server, listener.resume)
+        assert nodes.remote(server).open()
+    eventually(lambda: not inspect.pending_sessions(server))
 
 
 def test_listener_that_fails_for_ever_burns_no_time(nodes: Nodes) -> None:
-    clock = p2p.SimulatedClock()
+    clock = p2p.testing.SimulatedClock()
     loop = Loop("io", clock)
     loop.start()
     sock = FaultySocket(fileno=bind(HOST, 0).detach())
     sock.accept_errors += [errno.ENOBUFS] * 1000
     listener = loop.call(Listener, loop, sock, lambda sock, address: sock.close())
-    with socket.create_connection((HOST, listener.address[1]), WAIT_S):
+    with socket.create_connection((HOST, listener.address[1]), PATIENCE_S):
         eventually(lambda: len(sock.accept_errors) == 999)
         passes = loop.passes
         for _ in range(10):
@@ -87,17 +92,10 @@ def test_listener_that_fails_for_ever_burns_no_time(nodes: Nodes) -> None:
         eventually(lambda: len(sock.accept_errors) == 998)
     loop.call(listener.close)
     loop.stop()
-    assert loop.join(WAIT_S) and loop.crash is None
+    assert loop.join(PATIENCE_S) and loop.crash is None
 
 
 # datagrams
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    services = Services()
-    yield services
-    services.close()
 
 
 @pytest.mark.parametrize(
@@ -106,24 +104,26 @@ def services() -> Iterator[Services]:
 def test_discovery_that_cannot_send_asks_in_vain_and_then_again(
     nodes: Nodes, code: int
 ) -> None:
-    clock = p2p.SimulatedClock()  # a pong of a busy machine is late after half a real second
+    clock = (
+        p2p.testing.SimulatedClock()
+    )  # a pong of a busy machine is late after half a real second
     there = nodes.start(no_discovery=False, clock=clock)
     here = nodes.start(no_discovery=False, clock=clock)
     sock = faulty_discovery(here)
-    assert here.discovery is not None
-    here.discovery.ping(there.self(), WAIT_S)
+    assert here.discovery_v4 is not None
+    here.discovery_v4.ping(there.self, PATIENCE_S)
     sock.send_error = code
     for _ in range(3):
-        ping = Call(here.discovery.ping, there.self(), WAIT_S)
+        ping = Call(here.discovery_v4.ping, there.self, PATIENCE_S)
         while ping.is_alive():
             clock.advance(0.1)
             ping.join(0.001)
-        with pytest.raises(p2p.RemoteTimeout):
+        with pytest.raises(p2p.errors.NoResponse):
             ping.result()
-    assert here.discovery.lost.keys() == {errno.errorcode[code]}
-    assert here.discovery.lost[errno.errorcode[code]] >= 3
+    assert here.discovery_v4.lost.keys() == {errno.errorcode[code]}
+    assert here.discovery_v4.lost[errno.errorcode[code]] >= 3
     sock.send_error = 0
-    here.discovery.ping(there.self(), WAIT_S)
+    here.discovery_v4.ping(there.self, PATIENCE_S)
 
 
 def test_discovery_that_could_send_nothing_for_an_hour_finds_the_network_again(
@@ -131,21 +131,22 @@ def test_discovery_that_could_send_nothing_for_an_hour_finds_the_network_again(
 ) -> None:
     """Its table is empty by then: each node was dropped when it did not answer."""
     boot = services.new()
-    others = [services.new(boot.self()) for _ in range(3)]
+    others = [services.new(boot.self) for _ in range(3)]
     services.pass_time_until(lambda: all(knows(other, boot) for other in others))
     one = others[0]
-    assert one._driver is not None
-    sock = one._driver._datagrams._sock  # the services count what passes through it
+    driver = one._service._parts.driver
+    assert driver is not None
+    sock = driver._datagrams._sock  # the services count what passes through it
 
     def refuse(*args: object) -> int:
         raise OSError(errno.ENOBUFS, "planned")
 
-    one._loop.call(setattr, sock, "sendto", refuse)
+    one._service._loop.call(setattr, sock, "sendto", refuse)
     for _ in range(120):
         services.clock.advance(30)
         services.settle()
     assert one.nodes() == []
-    one._loop.call(delattr, sock, "sendto")
+    one._service._loop.call(delattr, sock, "sendto")
     services.pass_time_until(lambda: knows(one, boot))
 
 
@@ -162,15 +163,15 @@ def test_socket_without_buffers_takes_its_own_connection_down_alone(nodes: Nodes
         sendmsg = send
 
     with Neighbors(nodes, server), server.subscribe_events() as events:
-        remote = nodes.remote(server).join()
+        remote = nodes.remote(server).open()
         await_event(events, "add")
-        session = server._peer_set._peers[remote.node.id]
+        session = inspect.session_with(server, remote.node.id)
 
         def put() -> None:
             session.channel._sock = NoBuffers(fileno=session.channel._sock.detach())
 
-        server._loop.call(put)
+        inspect.on_io(server, put)
         assert session.peer is not None
-        session.peer.running[0].write_msg(p2p.Msg(0))
+        session.peer._running[0].write_msg(p2p.Msg(0))
         event = await_event(events, "drop")
         assert event.peer == remote.node.id and "no buffer space" in event.error

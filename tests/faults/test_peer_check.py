@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.nodes import Nodes
+from tests.kit import inspect
+from tests.kit.nodes import Nodes
 
 
 class Uncounted(dict[Any, Any]):
@@ -20,6 +21,6 @@ class Uncounted(dict[Any, Any]):
 
 def test_check_of_a_peer_does_not_go_through_all_peers(nodes: Nodes) -> None:
     server = nodes.start(max_peers=10)
-    peers = server._peer_set._peers = Uncounted()
-    nodes.remote(server).prove()  # its identity has been checked, and it is no peer yet
-    assert server._loop.call(lambda: peers.walks) == 0
+    peers = inspect.peer_set(server)._peers = Uncounted()
+    nodes.remote(server).shake_hands()  # its identity has been checked, and it is no peer yet
+    assert inspect.on_io(server, lambda: peers.walks) == 0

@@ -19,8 +19,9 @@ from p2p.net import Loop
 from p2p.net.poller import Poller, new_poller
 from tests.faults.neighbors import Neighbors, stay, talk
 from tests.faults.parts import stranger
-from tests.hostile.target import eventually
-from tests.nodes import WAIT_S, Nodes
+from tests.kit import inspect
+from tests.kit.nodes import Nodes
+from tests.kit.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from tests.conftest import OpenResources
@@ -50,13 +51,14 @@ class FullPoller:
 
 def fill(server: p2p.Server, code: int) -> FullPoller:
     def put() -> FullPoller:
-        poller = FullPoller(server._loop._poller, code)
-        server._loop._poller = poller  # type: ignore[assignment]
+        poller = FullPoller(inspect.loop(server)._poller, code)
+        inspect.loop(server)._poller = poller  # type: ignore[assignment]
         return poller
 
-    return server._loop.call(put)
+    return inspect.on_io(server, put)
 
 
+@pytest.mark.usefixtures("short_linger")
 @pytest.mark.parametrize("code", CODES, ids=errno.errorcode.get)
 def test_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_not(
     nodes: Nodes, caplog: pytest.LogCaptureFixture, code: int
@@ -66,12 +68,12 @@ def test_connection_that_cannot_be_watched_is_closed_and_the_next_one_is_not(
         poller = fill(server, code)
         for refused in (1, 2):
             remote = nodes.remote(server)
-            assert remote.event() is None
+            assert remote.ending(silent=True) is None
             assert poller.refused == refused
             neighbors.exchange(10)
         poller.room = 1
-        assert nodes.remote(server).join()
-        assert server._loop.call(lambda: len(server._peer_set._open)) == 4
+        assert nodes.remote(server).open()
+        assert inspect.on_io(server, lambda: len(inspect.open_sessions(server))) == 4
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warnings and all("cannot accept connections" in text for text in warnings)
     assert server.stop() == []
@@ -87,12 +89,12 @@ def test_dial_that_cannot_be_watched_has_failed_and_may_be_tried_again(
     with Neighbors(nodes, server):
         poller = fill(server, code)
         poller.room = room
-        with pytest.raises(p2p.Unreachable, match=os.strerror(code)):
-            server.connect(there.self(), timeout=WAIT_S)
+        with pytest.raises(p2p.errors.Unreachable, match=os.strerror(code)):
+            server.connect(there.self, timeout=PATIENCE_S)
         assert poller.refused == 1
-        eventually(lambda: there.peer_count() == 0)
+        eventually(lambda: there.peer_count == 0)
         poller.room = 2
-        assert server.connect(there.self(), timeout=WAIT_S).id == there.self().id
+        assert server.connect(there.self, timeout=PATIENCE_S).id == there.self.id
     assert server.stop() == []
 
 
@@ -122,5 +124,5 @@ def test_server_whose_loop_does_not_start_is_stopped_and_leaves_nothing(nodes: N
     server = nodes.new(listen_addr="127.0.0.1:0")
     with pytest.raises(OSError, match="No space"):
         server.start()
-    with pytest.raises(p2p.ServerStateError):
+    with pytest.raises(p2p.errors.ServerStateError):
         server.connect(stranger(), 1.0)

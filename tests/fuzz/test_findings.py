@@ -7,7 +7,7 @@ import pytest
 from p2p.codec import encode
 from p2p.enode import Node
 from p2p.errors import HelloError
-from p2p.rlpx.base import decode_hello
+from p2p.rlpx.messages import decode_hello
 from tests.rlpx.pair import ALICE
 
 KEY = b"\1" * 64

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import pytest
 
 import p2p
-from tests.hostile.remote import PATIENCE_S, connect
-from tests.hostile.target import Inbox, Target, eventually, talk, target
+import p2p.testing
+from tests.kit.remote import connect
+from tests.kit.target import Inbox, Target, talk, target
+from tests.kit.waiting import PATIENCE_S, eventually
 
 CROWD = 200
 MAX_PENDING = 50
@@ -86,7 +88,7 @@ def test_crowd_that_sends_a_byte_a_second_is_gone_after_five_seconds() -> None:
                 connect_honest_nodes(victim, count=1)
                 assert victim.sessions()[1] <= MAX_PENDING
                 victim.clock.advance(1.0)
-                assert second < 4 or victim.log.await_line("no auth in 5 s")
+                assert second < 4 or victim.log.await_line("no handshake (auth) in 5 s")
             eventually(lambda: all(map(is_closed, socks)))
             victim.clock.advance(1.0)
             victim.await_quiet(peers=1)
@@ -112,8 +114,8 @@ def test_stranger_that_greets_before_the_slots_are_used_anew_becomes_a_peer() ->
             slow.shake_hands()
             socks += [connect(victim.server) for _ in range(3)]
             victim.log.await_line("gave up", times=10)
-            slow.say_hello()
-            slow.receive_hello()
+            slow.send_hello()
+            slow.expect_hello()
             assert inbox.peer().id == slow.node.id
             for sock in socks:
                 sock.close()
@@ -139,7 +141,7 @@ def test_when_all_have_their_ack_the_oldest_gives_way() -> None:
         second.shake_hands()
         with first, second, victim.attack() as third:
             third.open()
-            first.await_eof()
+            first.expect_closed()
             assert inbox.peer().id == third.node.id
             assert victim.sessions()[1] == 1
         victim.await_quiet()
@@ -147,7 +149,7 @@ def test_when_all_have_their_ack_the_oldest_gives_way() -> None:
 
 
 def test_server_stops_in_time_under_a_silent_crowd() -> None:
-    with target(clock=p2p.SystemClock()) as victim, crowd(victim, 60):
+    with target(clock=p2p.testing.SystemClock()) as victim, crowd(victim, 60):
         assert victim.server.stop(timeout=PATIENCE_S) == []
 
 
@@ -160,4 +162,4 @@ def test_crowd_that_comes_and_goes_leaves_nothing(rounds: int) -> None:
             for sock in socks:
                 sock.close()
         victim.await_quiet(peers=1)
-        assert isinstance(victim.server.peers()[0], p2p.Peer)
+        assert isinstance(victim.server.peers[0], p2p.Peer)

@@ -14,23 +14,26 @@ from p2p import DiscReason
 from p2p.codec import encode
 from p2p.crypto import OVERHEAD, PrivateKey, decrypt, encrypt, keccak256
 from p2p.rlpx import ConnectionFailed
-from p2p.rlpx.base import HELLO, PING, encode_hello
 from p2p.rlpx.handshake import PLAIN_ACK_SIZE
-from tests.hostile.remote import Remote, connect
-from tests.hostile.target import Inbox, Talk, Target, eventually, talk, target
+from p2p.rlpx.messages import HELLO, PING, encode_hello
+from tests.kit.nodes import listening, node_at
+from tests.kit.remote import Remote, connect
+from tests.kit.target import Honest, Inbox, Target, talk, target
+from tests.kit.threadcalls import Call
+from tests.kit.waiting import PATIENCE_S, eventually
 
 HANDSHAKE_TIMEOUT_S = 5.0
 
 
 @pytest.fixture(scope="module")
-def under_attack() -> Iterator[tuple[Target, Talk]]:
+def under_attack() -> Iterator[tuple[Target, Honest]]:
     """One server, with an honest peer, for all attacks that leave no trace."""
     with target() as made, talk(made) as honest:
         yield made, honest
 
 
 @pytest.fixture
-def victim(under_attack: tuple[Target, Talk]) -> Iterator[Target]:
+def victim(under_attack: tuple[Target, Honest]) -> Iterator[Target]:
     """The server; after the attack nothing is left of it, and the honest peer goes on."""
     made, honest = under_attack
     yield made
@@ -85,13 +88,13 @@ def test_bad_auth_is_answered_by_a_plain_end_of_data(
 ) -> None:
     with victim.attack() as remote:
         remote.send_raw(spoil(remote.pending()))
-        assert remote.await_eof() == b""
+        assert remote.expect_closed() == b""
 
 
 def test_bad_auth_is_refused_as_a_breach_of_protocol(victim: Target) -> None:
     with victim.attack() as remote:
         remote.send_raw(oversized(b""))
-        remote.await_eof()
+        remote.expect_closed()
         address = f"127.0.0.1:{remote.sock.getsockname()[1]}"
         line = victim.log.await_line(f"connection with {address} failed")
     assert "breach of protocol" in line and "impossible size" in line
@@ -102,7 +105,7 @@ def test_every_failure_of_ecies_looks_the_same_in_the_log(victim: Target) -> Non
     for kind in ("random bytes", "point not on the curve", "flipped in the body"):
         with victim.attack() as remote:
             remote.send_raw(REFUSED[kind](remote.pending()))
-            remote.await_eof()
+            remote.expect_closed()
             address = f"127.0.0.1:{remote.sock.getsockname()[1]}"
             line = victim.log.await_line(f"connection with {address} failed")
         texts.add(line.partition("failed")[2])
@@ -115,7 +118,7 @@ def test_truncated_auth_is_given_up_after_five_seconds(victim: Target, sent: int
         remote.send_raw(remote.pending()[:sent])
         eventually(lambda: victim.sessions()[1] == 1)
         victim.clock.advance(HANDSHAKE_TIMEOUT_S)
-        assert remote.await_eof() == b""
+        assert remote.expect_closed() == b""
 
 
 @pytest.mark.parametrize("sent", [0, 1, 2, 100])
@@ -123,7 +126,7 @@ def test_end_of_data_inside_auth_ends_the_connection(victim: Target, sent: int) 
     with victim.attack() as remote:
         remote.send_raw(remote.pending()[:sent])
         remote.sock.shutdown(socket.SHUT_WR)
-        assert remote.await_eof() == b""
+        assert remote.expect_closed() == b""
 
 
 def test_replayed_auth_gains_nothing_but_an_ack(victim: Target) -> None:
@@ -131,11 +134,10 @@ def test_replayed_auth_gains_nothing_but_an_ack(victim: Target) -> None:
     with victim.attack() as honest:
         auth = honest.pending()
         honest.send_raw(auth)
-        assert not isinstance(honest.next_event(), ConnectionFailed)
+        assert not isinstance(honest._next_event(), ConnectionFailed)
         hello = honest.frame(HELLO, encode_hello(honest.hello))
         honest.send_raw(hello)
-        honest.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
-        honest.receive_hello()
+        honest.expect_hello()
     victim.await_quiet(peers=1)
     with connect(victim.server) as replay:
         replay.sendall(auth + hello)
@@ -149,7 +151,7 @@ def test_replayed_auth_and_silence_is_given_up_after_five_seconds(victim: Target
     with victim.attack() as first:
         auth = first.pending()
         first.send_raw(auth)
-        first.next_event()
+        first._next_event()
     with connect(victim.server) as replay:
         replay.sendall(auth)
         assert replay.recv(2)
@@ -171,11 +173,29 @@ def plain_auth(key: PrivateKey, to: p2p.PublicKey) -> bytes:
 
 
 def test_auth_from_before_eip8_is_refused(victim: Target) -> None:
+    """At once, with one line that names the option."""
     with connect(victim.server) as sock:
         sock.sendall(plain_auth(p2p.generate_key(), victim.key))
-        eventually(lambda: victim.sessions()[1] == 1)
-        victim.clock.advance(HANDSHAKE_TIMEOUT_S)  # its first bytes pass for a longer packet
         assert _read_all(sock) == b""
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+    assert "accept_pre_eip8" in victim.log.await_line(f"connection with {address} failed")
+    assert len([line for line in victim.log.lines() if address in line]) == 1
+
+
+def test_ack_from_before_eip8_is_told_in_the_attempts() -> None:
+    key = p2p.generate_key()
+    with target() as victim, listening() as listener:
+        node = node_at(listener, key)
+        connecting = Call(victim.server.connect, node, PATIENCE_S)
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(2)
+            body = p2p.generate_key().public_key.to_bytes() + os.urandom(32) + b"\0"
+            sock.sendall(encrypt(victim.key, body, b"", p2p.generate_key(), os.urandom(16)))
+            with pytest.raises(p2p.errors.HandshakeFailed, match="accept_pre_eip8"):
+                connecting.result()
+        (attempt,) = victim.server.dial_attempts(node)
+    assert attempt.step is p2p.errors.DialStep.ACK and "accept_pre_eip8" in attempt.outcome
 
 
 def test_auth_from_before_eip8_is_answered_in_kind_with_the_option_on() -> None:
@@ -233,8 +253,8 @@ def test_bad_hello_is_refused_with_its_reason(victim: Target, kind: str) -> None
     changes, reason = REFUSED_HELLOS[kind]
     with victim.attack() as remote:
         remote.shake_hands()
-        remote.say_hello(hello_of(remote, **changes))
-        remote.receive_hello()
+        remote.send_hello(hello_of(remote, **changes))
+        remote.expect_hello()
         assert remote.disconnect_reason() is reason
 
 
@@ -252,8 +272,8 @@ BAD_PAYLOADS = {
 def test_malformed_hello_is_a_breach_of_protocol(victim: Target, payload: bytes) -> None:
     with victim.attack() as remote:
         remote.shake_hands()
-        remote.say_hello(payload)
-        remote.receive_hello()
+        remote.send_hello(payload)
+        remote.expect_hello()
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
 
 
@@ -272,8 +292,8 @@ def test_odd_hello_makes_a_peer(victim: Target, kind: str) -> None:
     more, changes = ACCEPTED_HELLOS[kind]
     with victim.attack() as remote:
         remote.shake_hands()
-        remote.say_hello(hello_of(remote, *more, **changes))
-        remote.receive_hello()
+        remote.send_hello(hello_of(remote, *more, **changes))
+        remote.expect_hello()
         remote.send_frame(PING, b"\xc0" if changes.get("version") == 4 else b"\x01\x00\xc0")
         victim.log.await_line(f"added peer {remote.node.id.short}")
 
@@ -284,7 +304,7 @@ def test_messages_are_compressed_from_version_5_on(version: int) -> None:
     with target(inbox.run) as victim, victim.attack(version=version) as remote:
         remote.open()
         assert remote.machine.compresses is (version == 5)
-        remote.send((3, b"\x83foo"))
+        remote.send_payloads((3, b"\x83foo"))
         msg = inbox.message()
     assert (msg.code, msg.payload) == (3, b"\x83foo")
 
@@ -294,8 +314,7 @@ def test_another_message_before_hello_is_a_breach_of_protocol(victim: Target, co
     with victim.attack() as remote:
         remote.shake_hands()
         remote.send_frame(code, b"\xc0")
-        remote.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
-        remote.receive_hello()
+        remote.expect_hello()
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
 
 
@@ -306,9 +325,8 @@ def test_bit_flipped_in_hello_is_a_breach_of_protocol(victim: Target, part: str)
         remote.shake_hands()
         frame = bytearray(remote.frame(HELLO, encode_hello(remote.hello)))
         frame[position] ^= 0x80
-        remote.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
         remote.send_raw(bytes(frame))
-        remote.receive_hello()
+        remote.expect_hello()
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
 
 
@@ -316,8 +334,7 @@ def test_missing_hello_is_a_read_timeout_after_five_seconds(victim: Target) -> N
     with victim.attack() as remote:
         remote.shake_hands()
         victim.clock.advance(HANDSHAKE_TIMEOUT_S)
-        remote.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
-        remote.receive_hello()
+        remote.expect_hello()
         assert remote.disconnect_reason() is DiscReason.READ_TIMEOUT
 
 
@@ -351,7 +368,6 @@ def test_server_does_not_connect_to_itself() -> None:
     key = p2p.generate_key()
     with target(private_key=key) as victim, victim.attack(key=key) as remote:
         remote.shake_hands()
-        remote.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
         assert remote.disconnect_reason() is DiscReason.SELF
 
 
@@ -363,10 +379,9 @@ def test_second_connection_of_an_identity_is_refused_and_the_first_stays() -> No
         inbox.peer()
         with victim.attack(key=key) as second:
             second.shake_hands()
-            second.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
             assert second.disconnect_reason() is DiscReason.ALREADY_CONNECTED
         victim.await_quiet(peers=1)
-        first.send((0, b"still here"))
+        first.send_payloads((0, b"still here"))
         assert inbox.message().payload == b"still here"
 
 
@@ -378,10 +393,10 @@ def test_of_two_handshakes_of_an_identity_the_first_hello_wins() -> None:
             slow.shake_hands()
             quick.open()
             inbox.peer()
-            slow.say_hello()
-            slow.receive_hello()
+            slow.send_hello()
+            slow.expect_hello()
             assert slow.disconnect_reason() is DiscReason.ALREADY_CONNECTED
-            quick.send((1, b""))
+            quick.send_payloads((1, b""))
             assert inbox.message().code == 1
             assert victim.sessions()[1] == 0
 
@@ -394,7 +409,6 @@ def test_peer_beyond_max_peers_is_told_so_and_a_trusted_one_gets_in() -> None:
             first.open()
             inbox.peer()
             second.shake_hands()
-            second.machine._enter(p2p.rlpx.State.AWAIT_HELLO)
             assert second.disconnect_reason() is DiscReason.TOO_MANY_PEERS
             third.open()
             assert inbox.peer().trusted
@@ -402,7 +416,7 @@ def test_peer_beyond_max_peers_is_told_so_and_a_trusted_one_gets_in() -> None:
 
 def test_address_outside_net_restrict_is_closed_at_once() -> None:
     with target(net_restrict="10.0.0.0/8") as victim, victim.attack() as remote:
-        assert remote.await_eof() == b""
+        assert remote.expect_closed() == b""
         assert victim.sessions() == (0, 0, 0)
 
 

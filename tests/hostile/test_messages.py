@@ -11,13 +11,15 @@ import pytest
 import p2p
 from p2p import Cap, DiscReason
 from p2p.codec import encode
+from p2p.peers.session import Session
 from p2p.rlpx import MAX_MESSAGE_SIZE
-from p2p.rlpx.base import HELLO, PING, encode_hello
 from p2p.rlpx.frame import HEADER_SIZE
+from p2p.rlpx.messages import HELLO, PING, encode_hello
 from p2p.rlpx.snappy import compress
-from p2p.session import Session
-from tests.hostile.remote import FIRST_CODE, LENGTH, PATIENCE_S, Remote
-from tests.hostile.target import Inbox, Talk, Target, eventually, sessions, talk, target
+from tests.kit import inspect
+from tests.kit.remote import FIRST_CODE, LENGTH, Remote
+from tests.kit.target import Honest, Inbox, Target, sessions, talk, target
+from tests.kit.waiting import PATIENCE_S, eventually
 
 Attack = Callable[[Remote], None]
 
@@ -33,7 +35,7 @@ class Switch:
 
 
 @pytest.fixture(scope="module")
-def under_attack() -> Iterator[tuple[Target, Talk, Switch]]:
+def under_attack() -> Iterator[tuple[Target, Honest, Switch]]:
     """One server, with an honest peer, for all attacks that leave no trace."""
     switch = Switch()
     with target(switch.run) as made, talk(made) as honest:
@@ -41,7 +43,7 @@ def under_attack() -> Iterator[tuple[Target, Talk, Switch]]:
 
 
 @pytest.fixture
-def victim(under_attack: tuple[Target, Talk, Switch]) -> Iterator[Target]:
+def victim(under_attack: tuple[Target, Honest, Switch]) -> Iterator[Target]:
     """The server; after the attack nothing is left of it, and the honest peer goes on."""
     made, honest, _ = under_attack
     yield made
@@ -50,7 +52,7 @@ def victim(under_attack: tuple[Target, Talk, Switch]) -> Iterator[Target]:
 
 
 @pytest.fixture
-def inbox(under_attack: tuple[Target, Talk, Switch]) -> Inbox:
+def inbox(under_attack: tuple[Target, Honest, Switch]) -> Inbox:
     switch = under_attack[2]
     switch.inbox = Inbox()
     return switch.inbox
@@ -87,39 +89,45 @@ def frame_of(code: int, data: bytes) -> Attack:
 
 
 BREACHES: dict[str, tuple[Attack, type[p2p.RemoteProtocolError]]] = {
-    "bit flipped in the header": (with_flipped_bit(2), p2p.FrameError),
-    "bit flipped in the header's MAC": (with_flipped_bit(20), p2p.FrameError),
-    "bit flipped in the code": (with_flipped_bit(32), p2p.FrameError),
-    "bit flipped in the body": (with_flipped_bit(36), p2p.FrameError),
-    "bit flipped in the padding": (with_flipped_bit(-17), p2p.FrameError),
-    "bit flipped in the frame's MAC": (with_flipped_bit(-1), p2p.FrameError),
-    "replayed frame": (replay, p2p.FrameError),
-    "random bytes": (lambda remote: remote.send_raw(b"\xa5" * 500), p2p.FrameError),
+    "bit flipped in the header": (with_flipped_bit(2), p2p.errors.FrameError),
+    "bit flipped in the header's MAC": (with_flipped_bit(20), p2p.errors.FrameError),
+    "bit flipped in the code": (with_flipped_bit(32), p2p.errors.FrameError),
+    "bit flipped in the body": (with_flipped_bit(36), p2p.errors.FrameError),
+    "bit flipped in the padding": (with_flipped_bit(-17), p2p.errors.FrameError),
+    "bit flipped in the frame's MAC": (with_flipped_bit(-1), p2p.errors.FrameError),
+    "replayed frame": (replay, p2p.errors.FrameError),
+    "random bytes": (lambda remote: remote.send_raw(b"\xa5" * 500), p2p.errors.FrameError),
     "code after the last": (
         frame_of(FIRST_CODE + LENGTH, snappy(b"\xc0")),
-        p2p.InvalidMessageCode,
+        p2p.errors.InvalidMessageCode,
     ),
-    "code of 64 bits": (frame_of(2**64 - 1, snappy(b"\xc0")), p2p.InvalidMessageCode),
+    "code of 64 bits": (frame_of(2**64 - 1, snappy(b"\xc0")), p2p.errors.InvalidMessageCode),
     "second hello": (
         lambda remote: remote.send_frame(HELLO, snappy(encode_hello(remote.hello))),
-        p2p.HelloError,
+        p2p.errors.HelloError,
     ),
-    "no snappy": (frame_of(FIRST_CODE, b""), p2p.CompressionError),
-    "snappy garbage": (frame_of(FIRST_CODE, b"\x10" + b"\xff" * 50), p2p.CompressionError),
-    "snappy cut short": (frame_of(FIRST_CODE, snappy(bytes(1000))[:-2]), p2p.CompressionError),
-    "snappy of endless length": (frame_of(FIRST_CODE, b"\xff" * 10), p2p.CompressionError),
-    "declared bomb": (frame_of(FIRST_CODE, varint(2**32 - 1) + bytes(99)), p2p.CompressionError),
+    "no snappy": (frame_of(FIRST_CODE, b""), p2p.errors.CompressionError),
+    "snappy garbage": (frame_of(FIRST_CODE, b"\x10" + b"\xff" * 50), p2p.errors.CompressionError),
+    "snappy cut short": (
+        frame_of(FIRST_CODE, snappy(bytes(1000))[:-2]),
+        p2p.errors.CompressionError,
+    ),
+    "snappy of endless length": (frame_of(FIRST_CODE, b"\xff" * 10), p2p.errors.CompressionError),
+    "declared bomb": (
+        frame_of(FIRST_CODE, varint(2**32 - 1) + bytes(99)),
+        p2p.errors.CompressionError,
+    ),
     "declared just too much": (
         frame_of(FIRST_CODE, varint(MAX_MESSAGE_SIZE + 1) + bytes(2**20)),
-        p2p.CompressionError,
+        p2p.errors.CompressionError,
     ),
     "declared more than it can hold": (
         frame_of(FIRST_CODE, varint(MAX_MESSAGE_SIZE) + bytes(99)),
-        p2p.CompressionError,
+        p2p.errors.CompressionError,
     ),
     "real bomb": (
         lambda remote: remote.send_frame(FIRST_CODE, snappy(bytes(MAX_MESSAGE_SIZE + 1))),
-        p2p.CompressionError,
+        p2p.errors.CompressionError,
     ),
 }
 
@@ -129,7 +137,7 @@ def test_breach_of_protocol_is_told_to_both_sides(victim: Target, inbox: Inbox, 
     attack, error = BREACHES[kind]
     with victim.server.subscribe_events() as events, victim.attack() as remote:
         remote.open()
-        remote.send((7, b"before"))
+        remote.send_payloads((7, b"before"))
         attack(remote)
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
         remote.sock.close()
@@ -163,7 +171,7 @@ def test_unknown_codes_of_the_base_protocol_are_passed_over(
     with victim.attack() as remote:
         remote.open()
         remote.send_frame(code, b"\xff garbage")
-        remote.send((0, b"after"))
+        remote.send_payloads((0, b"after"))
         assert inbox.message().payload == b"after"
     inbox.ending()
 
@@ -189,9 +197,9 @@ def test_disconnect_ends_the_connection_with_its_reason(
     payload, reason = DISCONNECTS[kind]
     with victim.attack() as remote:
         remote.open()
-        remote.send((0, b"last words"))
+        remote.send_payloads((0, b"last words"))
         remote.say_disconnect(payload)
-        assert remote.await_eof() == b""
+        assert remote.expect_closed() == b""
     ending = inbox.ending()
     assert (ending.reason, ending.by_remote) == (reason, True)
     assert inbox.message().payload == b"last words"
@@ -204,7 +212,7 @@ def test_message_of_the_largest_size_arrives(victim: Target, inbox: Inbox) -> No
     with victim.attack(version=4) as remote:  # without snappy, the frame is as large
         remote.open()
         payload = bytes(MAX_MESSAGE_SIZE - 1)  # the code takes a byte
-        remote.send((1, payload))
+        remote.send_payloads((1, payload))
         assert inbox.message().payload == payload
     inbox.ending()
 
@@ -214,7 +222,7 @@ def test_message_that_decompresses_to_the_largest_size_arrives(
 ) -> None:
     with victim.attack() as remote:
         remote.open()
-        remote.send((1, bytes(MAX_MESSAGE_SIZE)))
+        remote.send_payloads((1, bytes(MAX_MESSAGE_SIZE)))
         assert inbox.message().size == MAX_MESSAGE_SIZE
     inbox.ending()
 
@@ -223,7 +231,7 @@ def test_no_memory_is_taken_for_what_is_only_announced(victim: Target, inbox: In
     with victim.attack(version=4) as remote:
         remote.open()
         frame = remote.frame(FIRST_CODE, bytes(MAX_MESSAGE_SIZE - 1))
-        eventually(lambda: victim.server.peer_count() == 2)
+        eventually(lambda: victim.server.peer_count == 2)
         (session,) = sessions(victim)
         tracemalloc.start()
         remote.send_raw(frame[:1000])
@@ -275,12 +283,12 @@ def test_hostile_rlp_in_a_handler_is_a_breach_of_protocol(payload: bytes) -> Non
     with target(decode) as victim, talk(victim) as honest:
         with victim.attack() as remote:
             remote.open()
-            remote.send((0, payload))
+            remote.send_payloads((0, payload))
             assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
         victim.await_quiet(peers=1)
         honest.exchange()
-        errors_logged = [r for r in victim.log.records if r.levelno > logging.DEBUG]
-        assert [r.levelname for r in errors_logged if "handler" in r.getMessage()] == []
+        lines = [r for r in victim.log.records if r.levelno > logging.DEBUG]
+        assert [r.levelname for r in lines if "handler" in r.getMessage()] == ["WARNING"]
     assert len(errors) == len(KINDS)
 
 
@@ -299,7 +307,7 @@ def test_hostile_rlp_takes_no_memory_beyond_a_few_messages() -> None:
 
     with target(decode) as victim, victim.attack() as remote:
         remote.open()
-        remote.send((0, payload))
+        remote.send_payloads((0, payload))
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
     assert max(peaks) < 2**20
 
@@ -323,8 +331,8 @@ def test_name_of_a_peer_is_escaped_wherever_it_is_shown(
     with target(inbox.run) as victim, victim.attack() as remote:
         remote.shake_hands()
         caps = [["test", 1], ["bad\x1b[31m\n", 1]]
-        remote.say_hello(encode([5, raw, caps, 0, remote.hello.node_key]))
-        remote.receive_hello()
+        remote.send_hello(encode([5, raw, caps, 0, remote.hello.node_key]))
+        remote.expect_hello()
         peer = inbox.peer()
         shown = [str(peer), repr(peer), peer.name, peer.fullname]
         peer.log.info("one line")
@@ -340,8 +348,8 @@ def test_capabilities_that_we_do_not_share_are_escaped_in_the_log(
     caplog.set_level(logging.DEBUG, "p2p")
     with target() as victim, victim.attack() as remote:
         remote.shake_hands()
-        remote.say_hello(encode([5, "x", [[NASTY, 1]], 0, remote.hello.node_key]))
-        remote.receive_hello()
+        remote.send_hello(encode([5, "x", [[NASTY, 1]], 0, remote.hello.node_key]))
+        remote.expect_hello()
         assert remote.disconnect_reason() is DiscReason.USELESS_PEER
     _check_log(caplog)
 
@@ -354,7 +362,7 @@ def test_error_of_a_handler_shows_no_bytes_of_the_message(caplog: pytest.LogCapt
 
     with target(decode) as victim, victim.attack() as remote:
         remote.open()
-        remote.send((0, encode(NASTY)))
+        remote.send_payloads((0, encode(NASTY)))
         assert remote.disconnect_reason() is DiscReason.PROTOCOL_ERROR
         remote.sock.close()
         victim.await_quiet()
@@ -377,12 +385,12 @@ def test_flood_of_pings_has_at_most_one_pong_pending(victim: Target, inbox: Inbo
         remote.open()
         for _ in range(100):
             remote.send_raw(b"".join(remote.frame(PING, snappy(b"\xc0")) for _ in range(100)))
-        remote.send((0, b"after the flood"))
+        remote.send_payloads((0, b"after the flood"))
         assert inbox.message().payload == b"after the flood"
         (session,) = sessions(victim)
-        assert victim.server._loop.call(lambda: session.channel.unsent_bytes) == 0
+        assert inspect.on_io(victim.server, lambda: session.channel.unsent_bytes) == 0
         remote.sock.shutdown(1)
-        pongs = len(remote.await_eof())
+        pongs = len(remote.expect_closed())
     inbox.ending()
     # A pong has 64 bytes on the wire; each read of the server answers with one at most.
     assert 64 <= pongs < 64 * 1000

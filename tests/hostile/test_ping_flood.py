@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 import p2p
-from p2p.rlpx.base import EMPTY, PING
-from p2p.session import BATCH_BYTES, Session
-from tests.hostile.remote import PATIENCE_S, Remote, connect
-from tests.hostile.target import await_stuck, eventually, talk, target
+from p2p.peers.session import BATCH_BYTES, Session
+from p2p.rlpx.messages import EMPTY, PING
+from tests.kit.remote import Remote, connect
+from tests.kit.target import await_stuck, talk, target
+from tests.kit.waiting import PATIENCE_S, eventually
 
 RECEIVE_BUFFER = 32 * 1024
 MESSAGE_BYTES = 16 * 1024
@@ -43,9 +44,9 @@ def test_pongs_for_a_peer_that_does_not_read_do_not_pile_up() -> None:
             for _ in range(PINGS // 1000):
                 remote.machine.send_messages([(PING, EMPTY)] * 1000)
                 remote.flush()
-            remote.send((0, b"after the pings"))
+            remote.send_payloads((0, b"after the pings"))
             assert session.peer is not None
-            inbox = session.peer.running[0].inbox
+            inbox = session.peer._running[0]._inbox
             eventually(lambda: not inbox.is_empty)
             assert session.loop.call(framed, session) <= FRAMED_BYTES
             honest.exchange()

@@ -10,9 +10,11 @@ import pytest
 import p2p
 from p2p import DiscReason
 from p2p.rlpx import State
-from p2p.rlpx.base import HELLO, encode_hello
-from tests.hostile.remote import Remote, RemoteListener
-from tests.hostile.target import Inbox, Target, dial, eventually, talk, target
+from p2p.rlpx.messages import HELLO, encode_hello
+from tests.kit import inspect
+from tests.kit.remote import Remote, RemoteListener
+from tests.kit.target import Inbox, Target, dial, talk, target
+from tests.kit.waiting import eventually
 
 Step = Callable[[Remote], object]
 Break = Callable[[Remote], None]
@@ -34,12 +36,12 @@ def half_hello(remote: Remote) -> None:
 def hello(remote: Remote) -> None:
     """The hello is sent; the server's own is not read."""
     remote.shake_hands()
-    remote.say_hello()
+    remote.send_hello()
 
 
 def half_message(remote: Remote) -> None:
     remote.open()
-    remote.send((0, b"whole"))
+    remote.send_payloads((0, b"whole"))
     remote.send_raw(remote.frame(0x10, bytes(2000))[:1000])
 
 
@@ -68,7 +70,7 @@ def reset(remote: Remote) -> None:
 
 def end_of_data(remote: Remote) -> None:
     remote.sock.shutdown(socket.SHUT_WR)
-    remote.await_eof()
+    remote.expect_closed()
 
 
 def close(remote: Remote) -> None:
@@ -96,7 +98,7 @@ def test_open_connection_that_breaks_is_a_network_error_of_the_remote(end: str) 
     inbox = Inbox()
     with target(inbox.run) as victim, victim.attack() as remote:
         remote.open()
-        remote.send((3, b"read me"))
+        remote.send_payloads((3, b"read me"))
         assert inbox.message().payload == b"read me"
         BREAKS[end](remote)
         ending = inbox.ending()
@@ -108,7 +110,7 @@ def test_messages_before_the_end_of_data_are_delivered() -> None:
     inbox = Inbox()
     with target(inbox.run) as victim, victim.attack() as remote:
         remote.open()
-        remote.send(*((n % 16, bytes(n)) for n in range(1000)))
+        remote.send_payloads(*((n % 16, bytes(n)) for n in range(1000)))
         remote.sock.shutdown(socket.SHUT_WR)
         assert [inbox.message().size for _ in range(1000)] == list(range(1000))
         assert inbox.ending().by_remote
@@ -163,11 +165,11 @@ def ack_and_half_hello(remote: Remote) -> None:
     remote.send_raw(remote.frame(HELLO, encode_hello(remote.hello))[:50])
 
 
-DIALED: dict[str, tuple[Step, p2p.DialStep]] = {
-    "after connect": (lambda remote: None, p2p.DialStep.ACK),
-    "after auth": (read_auth, p2p.DialStep.ACK),
-    "after ack": (ack, p2p.DialStep.HELLO),
-    "inside hello": (ack_and_half_hello, p2p.DialStep.HELLO),
+DIALED: dict[str, tuple[Step, p2p.errors.DialStep]] = {
+    "after connect": (lambda remote: None, p2p.errors.DialStep.ACK),
+    "after auth": (read_auth, p2p.errors.DialStep.ACK),
+    "after ack": (ack, p2p.errors.DialStep.HELLO),
+    "inside hello": (ack_and_half_hello, p2p.errors.DialStep.HELLO),
 }
 
 
@@ -179,16 +181,16 @@ def test_dialed_connection_that_breaks_is_a_lost_connection(state: str, end: str
         join = dial(victim, listener.node)
         with listener.accept() as remote:
             # A reset before that would be a failure of the connection itself.
-            eventually(lambda: _step_of(victim, listener.node) is p2p.DialStep.ACK)
+            eventually(lambda: _step_of(victim, listener.node) is p2p.errors.DialStep.ACK)
             step(remote)
             BREAKS[end](remote)
         error = join()
-        assert type(error) is p2p.ConnectionLost
+        assert type(error) is p2p.errors.ConnectionLost
         assert error.step is reached
         (attempt,) = victim.server.dial_attempts(listener.node)
-        assert (type(attempt.error), attempt.step) == (p2p.ConnectionLost, reached)
+        assert (type(attempt.error), attempt.step) == (p2p.errors.ConnectionLost, reached)
         victim.await_quiet(peers=1)
-        assert victim.server._dialing._dials == {}
+        assert inspect.dials(victim.server) == {}
         honest.exchange()
 
 
@@ -201,9 +203,9 @@ def test_dial_that_gets_no_answer_times_out_at_its_step(state: str) -> None:
             step(remote)
             eventually(lambda: _step_of(victim, listener.node) is reached)
             victim.clock.advance(5.0)
-            remote.await_eof()
+            remote.expect_closed()
         error = join()
-        assert type(error) is p2p.DialTimeout
+        assert type(error) is p2p.errors.DialTimeout
         assert error.step is reached
         victim.await_quiet()
 
@@ -211,10 +213,10 @@ def test_dial_that_gets_no_answer_times_out_at_its_step(state: str) -> None:
 def _state_of(victim: Target, remote: Remote) -> State | None:
     """How far the server has come with a remote that has dialed it."""
     port = remote.sock.getsockname()[1]
-    sessions = list(victim.server._peer_set._sessions)
+    sessions = inspect.sessions(victim.server)
     return next((s.machine.state for s in sessions if s.channel.remote_addr[1] == port), None)
 
 
-def _step_of(victim: Target, node: p2p.Node) -> p2p.DialStep | None:
-    made = victim.server._dialing._dials.get(node.id)
+def _step_of(victim: Target, node: p2p.Node) -> p2p.errors.DialStep | None:
+    made = inspect.dials(victim.server).get(node.id)
     return None if made is None or made._session is None else made.step

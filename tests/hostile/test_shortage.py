@@ -9,16 +9,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
-import logging, os, resource, sys
-from tests.hostile.remote import PATIENCE_S, connect
-from tests.hostile.target import eventually, talk, target
+import os, resource
+from tests.kit import inspect
+from tests.kit.remote import connect
+from tests.kit.target import talk, target
+from tests.kit.waiting import PATIENCE_S, eventually
 import p2p
 
-lines = []
-class Lines(logging.Handler):
-    def emit(self, record):
-        lines.append(record.getMessage())
-logging.getLogger("p2p.net").addHandler(Lines())
+def warnings():
+    return [line for line in victim.log.lines() if "cannot accept" in line]
 
 with target() as victim, talk(victim) as honest:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -33,13 +32,13 @@ with target() as victim, talk(victim) as honest:
     # Room for the remote's own descriptor only: the server has none to accept it with.
     os.close(fillers.pop())
     with victim.attack() as remote:
-        eventually(lambda: any("cannot accept" in line for line in lines))
-        loop = victim.server._loop
+        eventually(warnings)
+        loop = inspect.loop(victim.server)
         passes = loop.passes
         honest.exchange(200)
         remote.flush()
         # It does not try again and again at once.
-        warnings = len(lines)
+        told = len(warnings())
         victim.clock.advance(0.3)
         honest.exchange(20)
         assert victim.sessions()[1] == 0
@@ -47,11 +46,11 @@ with target() as victim, talk(victim) as honest:
             os.close(filler)
         victim.clock.advance(0.3)
         remote.shake_hands()
-        remote.say_hello()
-        remote.receive_hello()
-        eventually(lambda: victim.server.peer_count() == 2)
+        remote.send_hello()
+        remote.expect_hello()
+        eventually(lambda: victim.server.peer_count == 2)
         honest.exchange()
-        assert warnings == 1, lines
+        assert told == 1, victim.log.lines()
     victim.await_quiet(peers=1)
 print("recovered")
 """

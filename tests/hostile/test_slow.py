@@ -14,21 +14,17 @@ from functools import partial
 import pytest
 
 import p2p
+import p2p.testing
 from p2p import DiscReason
 from p2p.mailbox import LIMIT_BYTES
-from p2p.rlpx.base import DISCONNECT
-from p2p.session import Phase, Session
-from p2p.whereis import where_is
-from tests.hostile.remote import FIRST_CODE, PATIENCE_S, Remote, connect
-from tests.hostile.target import (
-    Inbox,
-    Target,
-    await_stuck,
-    eventually,
-    sessions,
-    talk,
-    target,
-)
+from p2p.peers.phase import Phase
+from p2p.peers.session import Session
+from p2p.rlpx.messages import DISCONNECT
+from p2p.usercode import where_is
+from tests.kit import inspect
+from tests.kit.remote import FIRST_CODE, Remote, connect
+from tests.kit.target import Inbox, Target, await_stuck, sessions, talk, target
+from tests.kit.waiting import PATIENCE_S, eventually
 
 WRITE_TIMEOUT_S = 20.0
 #: So long that a busy machine is not taken for a stop that waits in vain.
@@ -108,7 +104,7 @@ def test_peer_that_reads_slowly_but_reads_is_kept() -> None:
             victim.clock.advance(WRITE_TIMEOUT_S - 8)
             while session._write_deadline == deadline:  # until another batch has its turn
                 remote.receive()
-            remote.send((0, b"a sign of life"))
+            remote.send_payloads((0, b"a sign of life"))
         assert not writer.ended.is_set()
         remote.reset()
         assert writer.ended.wait(PATIENCE_S)
@@ -142,7 +138,7 @@ def test_every_thread_that_waits_in_write_wakes_when_the_peer_is_dropped() -> No
 
 def test_stop_ends_in_time_while_a_peer_does_not_read() -> None:
     writer = Writer()
-    with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
+    with target(writer.run, clock=p2p.testing.SystemClock()) as victim, deaf(victim):
         await_stuck(victim)
         assert_stops_in_time(victim)
     assert isinstance(writer.error, p2p.PeerDisconnected)
@@ -151,7 +147,7 @@ def test_stop_ends_in_time_while_a_peer_does_not_read() -> None:
 
 def assert_stops_in_time(victim: Target) -> None:
     """What waits to be sent has a second; half of all the time is what the stop would wait for it
-    if that were not given up (p2p.shutdown)."""
+    if that were not given up (p2p.parts)."""
     begun = time.monotonic()
     assert victim.server.stop(timeout=STOP_TIMEOUT_S) == []
     assert time.monotonic() - begun < STOP_TIMEOUT_S / 2
@@ -205,7 +201,7 @@ def test_disconnect_by_the_remote_while_we_flush_ends_the_flush() -> None:
 
 def test_stop_ends_in_time_while_we_flush() -> None:
     writer = Writer()
-    with target(writer.run, clock=p2p.SystemClock()) as victim, deaf(victim):
+    with target(writer.run, clock=p2p.testing.SystemClock()) as victim, deaf(victim):
         flush(victim)
         assert_stops_in_time(victim)
 
@@ -259,13 +255,14 @@ def reset_flood(remote: Remote, sender: threading.Thread) -> None:
 
 def bound_kernel(victim: Target) -> None:
     """Have the kernel keep little of what the server does not read, and not as much as it likes."""
-    assert victim.server._listener is not None
-    sock = victim.server._listener._sock
+    sock = inspect.listener(victim.server)._sock
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # of those it accepts
 
 
 def await_held(victim: Target) -> Session:
-    eventually(lambda: any(s._held for s in sessions(victim)))
+    """Wait until a session has stopped reading, and watches its handlers (asked on the loop)."""
+    loop = inspect.loop(victim.server)
+    eventually(lambda: loop.call(lambda: any(s._held for s in sessions(victim))))
     return sessions(victim)[0]
 
 
@@ -288,7 +285,7 @@ def test_handler_that_does_not_read_stops_the_reading_and_loses_nothing() -> Non
             honest.exchange()
             assert sender.is_alive()  # most of it has no room anywhere
             assert session.peer is not None
-            held = session.peer.running[0].inbox._size
+            held = session.peer._running[0]._inbox._size
             assert held < 2 * LIMIT_BYTES
             sleeper.awake.set()
             for number in range(count):
@@ -311,7 +308,7 @@ def test_pings_go_on_and_the_peer_is_kept_while_the_handler_does_not_read() -> N
                 victim.clock.advance(15.0)
                 remote.receive()  # a ping
                 honest.exchange()
-            assert victim.server.peer_count() == 2
+            assert victim.server.peer_count == 2
             reset_flood(remote, sender)
             sleeper.awake.set()
         sleeper.inbox.ending()
@@ -337,7 +334,7 @@ def test_silence_counts_from_the_moment_of_reading_again() -> None:
         victim.clock.advance(1.0)
         ending = sleeper.inbox.ending()
         assert ending.reason is DiscReason.READ_TIMEOUT
-        assert isinstance(ending.__cause__, p2p.RemoteTimeout)
+        assert isinstance(ending.__cause__, p2p.errors.RemoteTimeout)
 
 
 def test_stalled_handler_is_logged_once_with_its_place() -> None:
@@ -347,8 +344,8 @@ def test_stalled_handler_is_logged_once_with_its_place() -> None:
         sender = flood(remote)
         session = await_held(victim)
         assert session.peer is not None
-        (rw,) = session.peer.running
-        eventually(lambda: where_is(rw.thread) == sleeper.place)
+        (rw,) = session.peer._running
+        eventually(lambda: where_is(rw._thread) == sleeper.place)
         victim.clock.advance(9.9)
         honest_pass(victim)
         assert _stalls(victim) == []
@@ -395,7 +392,7 @@ class Stepper:
         self.inbox.peers.put(peer)
         try:
             while True:
-                self.steps.acquire()
+                self.steps.acquire(timeout=PATIENCE_S)
                 self.inbox.messages.put(rw.read_msg())
         except p2p.P2PError as error:
             self.inbox.endings.put(error)
@@ -428,7 +425,7 @@ def test_handler_of_a_connection_that_has_ended_is_not_reported() -> None:
         sender = flood(remote)
         session = await_held(victim)
         sleeper.inbox.peer().disconnect()
-        victim.server._loop.call(int)
+        inspect.settle(victim.server)
         assert session.phase is not Phase.OPEN
         victim.clock.advance(10.0)
         honest_pass(victim)
@@ -473,7 +470,7 @@ def fill_inbox(victim: Target, remote: Remote) -> int:
     """
     (session,) = sessions(victim)
     assert session.peer is not None
-    inbox = session.peer.running[0].inbox
+    inbox = session.peer._running[0]._inbox
     frames = (
         remote.frame(FIRST_CODE, number.to_bytes(4, "big") + bytes(16 * 1024))
         for number in itertools.count()
@@ -499,7 +496,7 @@ def write_until_it_fails(peer: p2p.Peer) -> None:
     """A writer learns that the connection is dead before a reader has come to its end."""
     with pytest.raises(p2p.PeerDisconnected) as raised:
         while True:
-            peer.running[0].write_msg(p2p.Msg(0, bytes(1024)))
+            peer._running[0].write_msg(p2p.Msg(0, bytes(1024)))
     assert raised.value.reason is DiscReason.NETWORK_ERROR
 
 
@@ -558,7 +555,7 @@ def test_small_messages_are_bounded_by_their_memory_not_their_bytes() -> None:
         session = await_held(victim)
         assert session.peer is not None
         # One read may add up to 256 KiB of frames of 64 bytes.
-        assert len(session.peer.running[0].inbox._items) < 2 * LIMIT_BYTES / 128
+        assert len(session.peer._running[0]._inbox._items) < 2 * LIMIT_BYTES / 128
         stop.set()
         remote.sock.shutdown(socket.SHUT_RDWR)
         sender.join(PATIENCE_S)
@@ -569,7 +566,7 @@ def test_small_messages_are_bounded_by_their_memory_not_their_bytes() -> None:
 def honest_pass(victim: Target) -> None:
     """Return when the loop has run what is due."""
     for _ in range(3):
-        victim.server._loop.call(lambda: None)
+        inspect.settle(victim.server)
 
 
 def _stalls(victim: Target) -> list[logging.LogRecord]:

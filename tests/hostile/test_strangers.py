@@ -10,8 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from p2p.rlpx.connection import HANDSHAKE_TIMEOUT_S
-from tests.hostile.remote import PATIENCE_S, Remote, connect
-from tests.hostile.target import Inbox, Target, eventually, talk, target, unacked
+from tests.kit import inspect
+from tests.kit.remote import Remote, connect
+from tests.kit.target import Inbox, Target, talk, target, unacked
+from tests.kit.waiting import PATIENCE_S, eventually
 
 MAX_PENDING = 10
 CROWD = 60
@@ -21,8 +23,7 @@ WAITING = 600
 
 def waiting(victim: Target) -> int:
     """How many connections the kernel keeps until they are accepted."""
-    assert victim.server._listener is not None
-    return unacked(victim.server._listener._sock)
+    return unacked(inspect.listener(victim.server)._sock)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
@@ -35,11 +36,11 @@ def test_connections_wait_while_the_io_thread_is_busy() -> None:
         assert go_on.wait(PATIENCE_S)
 
     with target() as victim:
-        victim.server._loop.post(hold)
+        inspect.post(victim.server, hold)
         assert busy.wait(PATIENCE_S)
         socks = [socket.socket() for _ in range(WAITING)]
         try:
-            address = ("127.0.0.1", victim.server.self().tcp)
+            address = ("127.0.0.1", victim.server.self.tcp)
             for sock in socks:
                 sock.setblocking(False)
                 sock.connect_ex(address)
@@ -61,7 +62,7 @@ def junk(victim: Target) -> socket.socket:
 def refused(victim: Target) -> socket.socket:
     """A stranger that proves its key and is told why it cannot stay."""
     remote = Remote.dial(victim.server).shake_hands()
-    remote.say_hello(b"\xc0")
+    remote.send_hello(b"\xc0")
     return remote.sock
 
 
@@ -92,7 +93,7 @@ def test_stranger_that_gives_way_does_not_take_the_place_of_one_that_lingers() -
             victim.log.await_line("gave up")
             eventually(lambda: victim.sessions()[2] == 2)  # the one that lingers, and the last
             assert last.fileno() >= 0
-            assert len(victim.server._peer_set._failed) == 1
+            assert len(inspect.failed_sessions(victim.server)) == 1
 
 
 def test_socket_of_a_silent_stranger_is_closed_well_within_6_s() -> None:
@@ -100,7 +101,7 @@ def test_socket_of_a_silent_stranger_is_closed_well_within_6_s() -> None:
         eventually(lambda: victim.sessions()[2] == 1)
         victim.clock.advance(HANDSHAKE_TIMEOUT_S)
         victim.log.await_line("failed")
-        victim.server._loop.call(int)  # the half second begins after the line
+        inspect.settle(victim.server)  # the half second begins after the line
         victim.clock.advance(0.5)
         eventually(lambda: victim.sessions()[2] == 0)
 
@@ -109,10 +110,10 @@ def test_stranger_that_is_refused_among_few_is_told_why() -> None:
     with target(Inbox().run, max_pending_peers=MAX_PENDING) as victim:
         remotes = [victim.attack().shake_hands() for _ in range(MAX_PENDING)]
         for remote in remotes:
-            remote.say_hello(b"\xc0")
+            remote.send_hello(b"\xc0")
         victim.log.await_line("failed", times=MAX_PENDING)
         for remote in remotes:
             with remote:
                 remote._take(remote.machine._process(0.0))
-                assert remote.receive_hello()
+                assert remote.expect_hello()
                 assert remote.disconnect_reason()

@@ -2,7 +2,7 @@
 # Builds the foreign peers of the interoperability tests into build/interop/ of the project.
 #
 #   tests/interop/build.sh          both
-#   tests/interop/build.sh go       the go-ethereum peer only; needs Go 1.25 or later
+#   tests/interop/build.sh go       the go-ethereum peer and devp2p only; needs Go 1.25 or later
 #   tests/interop/build.sh node     the @ethereumjs/devp2p peer only; needs Node 18 or later and npm
 set -eu
 here=$(dirname "$0")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from p2p.discover import exchange
+from p2p.discover.v4 import requests as exchange
 
 from .discovery import OurDiscovery, StartDiscovery
 from .ours import OurNode, StartServer
@@ -64,8 +64,8 @@ def start_discovery() -> Iterator[StartDiscovery]:
     """A function that starts discovery of ours."""
     with ExitStack() as stack:
 
-        def start(*bootnodes: str) -> OurDiscovery:
-            return stack.enter_context(OurDiscovery(bootnodes))
+        def start(*bootnodes: str, **options: str) -> OurDiscovery:
+            return stack.enter_context(OurDiscovery(bootnodes, **options))
 
         yield start
 

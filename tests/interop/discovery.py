@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 
 import p2p
+import p2p.testing
 from p2p.discover.event import NodeAdded
-from p2p.discover.service import UDPv4
+from p2p.discover.v4.udpv4 import UDPv4
+from p2p.discover.v5.udpv5 import UDPv5
 from p2p.enode import LocalNode, NodeDB
 from p2p.net import bind_udp
-from p2p.netutil import IPTracker
 
 from .program import DEADLINE_S
 
@@ -23,19 +23,20 @@ from .program import DEADLINE_S
 class OurDiscovery:
     """Discovery of ours on a free UDP port of 127.0.0.1."""
 
-    def __init__(self, bootnodes: Iterable[str] = ()) -> None:
+    def __init__(self, bootnodes: Iterable[str] = (), protocol: str = "v4") -> None:
         key = p2p.generate_key()
         sock = bind_udp("127.0.0.1", 0)
         port: int = sock.getsockname()[1]
         self._db = NodeDB()
-        self.local = LocalNode(key, self._db, clock=p2p.SystemClock(), new_tracker=IPTracker)
+        self.local = LocalNode(key, self._db, clock=p2p.testing.SystemClock())
         self.local.set_fallback_ip("127.0.0.1")
         self.local.set_fallback_udp(port)
         self.local.set("tcp", port)
-        self.udp = UDPv4(
+        front = UDPv4 if protocol == "v4" else UDPv5
+        self.udp: UDPv4 | UDPv5 = front(
             key,
-            self.local,
             sock,
+            local=self.local,
             store=self._db,
             bootnodes=[p2p.parse_node(text) for text in bootnodes],
             ntp_server=None,
@@ -46,12 +47,7 @@ class OurDiscovery:
         self.udp.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._events.close()
         assert self.udp.stop() == []
         self._db.close()
@@ -64,6 +60,11 @@ class OurDiscovery:
     def url(self) -> str:
         return self.node.url
 
+    def believe_bonded(self, other: p2p.Node) -> None:
+        """Have us believe that ``other`` has a proof of us, as if it had lost it by a restart."""
+        assert other.ip is not None
+        self._db.set_last_ping_received(other.id, other.ip, time.time())
+
     def expect_added(self, *nodes: p2p.Node) -> dict[p2p.NodeID, p2p.Node]:
         """Wait until all ``nodes`` have come into the table; returns them as they are there."""
         wanted = {node.id for node in nodes}
@@ -72,7 +73,7 @@ class OurDiscovery:
         while wanted - found.keys():
             try:
                 event = self._events.get(max(0.0, deadline - time.monotonic()))
-            except p2p.ReadTimeout:
+            except p2p.Timeout:
                 missing = ", ".join(node_id.short for node_id in wanted - found.keys())
                 raise AssertionError(f"{missing} not found; {self.udp.table()}") from None
             if isinstance(event, NodeAdded):

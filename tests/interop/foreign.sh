@@ -4,8 +4,9 @@
 #   foreign.sh SOURCES NAME GO NODE [go|node]
 #
 # SOURCES has the folders go/ and node/; what is built of them goes into build/NAME/ of the project:
-# the Go program as GO, and the packages of the Node program beside the file NODE. What is missing is
-# named, and the status is then not zero. Packages that are up to date are left alone.
+# the Go program as GO, the tools that go.mod names under their own names, and the packages of the
+# Node program beside the file NODE. What is missing is named, and the status is then not zero.
+# Packages that are up to date are left alone.
 set -eu
 
 sources=$(cd "$1" && pwd)
@@ -24,6 +25,10 @@ build_go() {
     need go "the Go toolchain, 1.25 or later, builds the go-ethereum peer" || return 0
     (cd "$sources/go" && go build -o "$build/$go" .)
     echo "built build/$name/$go"
+    grep '^tool ' "$sources/go/go.mod" | while read -r _ tool; do
+        (cd "$sources/go" && go build -o "$build/" "$tool")
+        echo "built build/$name/${tool##*/}"
+    done
 }
 
 build_node() {

@@ -10,7 +10,7 @@ import queue
 from collections.abc import Callable, Iterable
 
 import p2p
-from p2p.discover.service import UDPv4
+from p2p.discover.v4.udpv4 import UDPv4
 
 from .program import DEADLINE_S
 
@@ -83,13 +83,13 @@ class OurNode:
 
     @property
     def url(self) -> str:
-        return self.server.self().url
+        return self.server.self.url
 
     @property
     def discovery(self) -> UDPv4:
         """Its discovery; only of a server that was started with it."""
-        assert self.server.discovery is not None
-        return self.server.discovery
+        assert self.server.discovery_v4 is not None
+        return self.server.discovery_v4
 
     def session(self, protocol: str) -> Session:
         """The next session of ``name/version``; waits until one starts."""

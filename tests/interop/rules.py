@@ -238,7 +238,7 @@ class Rules:
     ) -> None:
         theirs = start_program("foo/1/5")
         ours = start_server("foo/2/5,bar/1/1")
-        with pytest.raises(p2p.NoSharedCapability) as refusal:
+        with pytest.raises(p2p.errors.NoSharedCapability) as refusal:
             connect("we", ours, theirs)
         assert [str(cap) for cap in refusal.value.theirs] == ["foo/1"]
         assert sorted(str(cap) for cap in refusal.value.ours) == ["bar/1", "foo/2"]

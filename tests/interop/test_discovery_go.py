@@ -8,7 +8,7 @@ import pytest
 
 import p2p
 
-from .discovery import StartDiscovery
+from .discovery import OurDiscovery, StartDiscovery
 from .discovery_rules import DiscoveryRules, wait_until
 from .ours import OurNode, StartServer
 from .program import DEADLINE_S, Program, StartProgram
@@ -123,6 +123,34 @@ class TestDiscoveryGo(DiscoveryRules):
         wait_until(lambda: any(node.record for node in ours.udp.nodes()))
         assert [str(node) for node in ours.udp.nodes()] == [theirs.ask("self", "self")["record"]]
 
+    # a node that has no proof of us any more, and is silent
+
+    def test_we_get_the_record_of_a_node_that_has_forgotten_us(
+        self, start_program: StartProgram, start_discovery: StartDiscovery
+    ) -> None:
+        theirs, ours = start_program(bootnodes=()), start_discovery()
+        ours.believe_bonded(theirs.node)
+        assert str(ours.udp.request_enr(theirs.node)) == theirs.ask("self", "self")["record"]
+
+    def test_our_lookup_is_answered_by_a_node_that_has_forgotten_us(
+        self, start_program: StartProgram
+    ) -> None:
+        theirs = start_program(bootnodes=())
+        ours = OurDiscovery([theirs.enode])
+        ours.believe_bonded(theirs.node)
+        with ours:
+            assert [node.id for node in ours.udp.lookup(random_target())] == [theirs.node.id]
+
+    def test_we_resolve_no_node_that_is_gone(
+        self, start_program: StartProgram, start_discovery: StartDiscovery
+    ) -> None:
+        theirs = start_program(bootnodes=())
+        ours = start_discovery(theirs.enode)
+        node = ours.expect_added(theirs.node)[theirs.node.id]
+        theirs.stop()
+        with pytest.raises(p2p.errors.NodeNotFound):
+            ours.udp.resolve(node)
+
     # a network
 
     def test_mixed_network_converges_and_our_servers_dial_into_it(
@@ -133,7 +161,7 @@ class TestDiscoveryGo(DiscoveryRules):
         theirs = [start_program(bootnodes=[boot.enode]) for _ in range(SIDE - 1)]
         expect_convergence(ours, [boot, *theirs])
         wait_until(lambda: all(fills_its_slots(node.server) for node in ours))
-        dialed = {peer.id for node in ours for peer in node.server.peers() if not peer.inbound}
+        dialed = {peer.id for node in ours for peer in node.server.peers if not peer.inbound}
         assert dialed & {program.node.id for program in theirs}
 
     def test_mixed_network_converges_and_they_dial_all_our_servers(
@@ -144,7 +172,7 @@ class TestDiscoveryGo(DiscoveryRules):
         ours = [start_server(bootnodes=[boot.url], no_dial=True) for _ in range(SIDE - 1)]
         ours.append(boot)
         expect_convergence(ours, theirs)
-        wait_until(lambda: all(node.server.peer_count() == SIDE for node in ours))
+        wait_until(lambda: all(node.server.peer_count == SIDE for node in ours))
 
 
 def expect_convergence(ours: list[OurNode], theirs: list[Program]) -> None:
@@ -171,5 +199,5 @@ def random_target() -> bytes:
 
 def fills_its_slots(server: p2p.Server) -> bool:
     """Whether it has found and dialed enough; of dials at the same time it may keep more."""
-    dialed = [peer for peer in server.peers() if not peer.inbound]
-    return len(dialed) >= server.max_dialed_conns()
+    dialed = [peer for peer in server.peers if not peer.inbound]
+    return len(dialed) >= server.max_dialed_conns

@@ -29,7 +29,7 @@ class TestDiscoveryNode(DiscoveryRules):
     ) -> None:
         # It does not know the ENR request of EIP-868, and says nothing.
         theirs, ours = start_program(bootnodes=()), start_discovery()
-        with pytest.raises(p2p.RemoteTimeout):
+        with pytest.raises(p2p.errors.NoResponse):
             ours.udp.request_enr(theirs.node)
         request.getfixturevalue("patient")
         ours.udp.ping(theirs.node)

@@ -24,7 +24,7 @@ class TestGo(Rules):
         theirs = start_program("")
         ours = start_server()
         if dialer == "we":
-            with pytest.raises(p2p.NoSharedCapability):
+            with pytest.raises(p2p.errors.NoSharedCapability):
                 connect("we", ours, theirs)
         else:
             connect("they", ours, theirs)
@@ -35,6 +35,6 @@ class TestGo(Rules):
         self, start_program: StartProgram, start_server: StartServer
     ) -> None:
         theirs = start_program(max_peers=0)
-        with pytest.raises(p2p.RefusedByPeer) as refusal:
+        with pytest.raises(p2p.errors.RefusedByPeer) as refusal:
             connect("we", start_server(), theirs)
         assert refusal.value.reason == p2p.DiscReason.TOO_MANY_PEERS

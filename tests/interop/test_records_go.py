@@ -16,7 +16,7 @@ import pytest
 import p2p
 from p2p.codec import encode, encode_list, raw_items
 from p2p.crypto import keccak256
-from p2p.net import format_address
+from p2p.netutil import read_ip
 
 from .program import Event, Program, Refused, StartProgram
 
@@ -60,7 +60,7 @@ def as_json(entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def endpoint_text(endpoint: Any) -> str:
-    return "" if endpoint is None else format_address(endpoint)
+    return "" if endpoint is None else str(endpoint)
 
 
 def described(node: p2p.Node) -> Event:
@@ -100,6 +100,14 @@ def their_verdict(theirs: Program, text: str) -> Event | None:
     if text.startswith("enode:"):
         event["entries"] = {}  # a URL has none; it makes an unsigned record of it
     return event
+
+
+def is_broken_ipv4(host: str) -> bool:
+    try:
+        read_ip(host)
+    except ValueError:
+        return True
+    return False
 
 
 def sign_items(key: p2p.PrivateKey, items: list[bytes]) -> bytes:
@@ -189,11 +197,12 @@ class TestRecordsGo:
         assert 0.1 < accepted / (5 * CASES) < 0.9
 
     def test_both_judge_a_damaged_text_alike(self, theirs: Program) -> None:
-        # Not with a line break: go-ethereum's decoder passes over it, ours refuses it.
+        # Not with a line break: go-ethereum's decoder passes over it, ours refuses it within; nor
+        # with white space around, which is ours to pass over.
         rng = random.Random(4)
         for case in range(CASES):
             text = str(p2p.Record.sign(private_key(case), case, random_entries(rng)))
-            damaged = damage(rng, text[:12], "enr:-_=+/ .Aé") + text[12:]
+            damaged = (damage(rng, text[:12], "enr:-_=+/ .Aé") + text[12:]).strip()
             assert their_verdict(theirs, damaged) == our_verdict(damaged), damaged
 
     @pytest.mark.parametrize("size", [300, 301])
@@ -218,15 +227,18 @@ class TestRecordsGo:
             assert their_verdict(theirs, url) == our_verdict(url) is not None, url
 
     def test_both_judge_a_damaged_url_alike(self, theirs: Program) -> None:
-        # A host name that is not UTF-8 would be accepted by go-ethereum alone; none is among these.
+        # go-ethereum alone accepts a host name that is not UTF-8 (none is among these), and what
+        # looks like an IPv4 address and is none; white space around is passed over by us alone.
         rng = random.Random(6)
         key = private_key(1).public_key.to_bytes().hex()
         accepted = 0
         for _ in range(5 * CASES):
             host = rng.choice(["10.3.58.6", "[2001:db8::1]", "node.example"])
             place = damage(rng, f"@{host}:30303?discport=30301", "@:/?#[]%&=0a9.;+ ")
-            url = f"enode://{key}{place}"
-            verdict = our_verdict(url)
-            assert their_verdict(theirs, url) == verdict, url
+            url = f"enode://{key}{place}".strip()
+            verdict, their = our_verdict(url), their_verdict(theirs, url)
+            if their is not None and is_broken_ipv4(their["hostname"]):
+                their = None
+            assert their == verdict, url
             accepted += verdict is not None
         assert 0.1 < accepted / (5 * CASES) < 0.9

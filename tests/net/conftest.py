@@ -1,4 +1,4 @@
-"""What the tests of the network layer share: a running loop, and TCP connections over loopback."""
+"""Fixtures of the network layer: a running loop, and TCP connections over loopback."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 
 from p2p.clock import Clock, SystemClock
 from p2p.net import Loop
-
-#: Longer than anything here takes; a test that waits this long has failed.
-PATIENCE_S = 20.0
+from tests.kit.waiting import PATIENCE_S
 
 
 class Recorder:

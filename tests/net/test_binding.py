@@ -1,4 +1,4 @@
-"""What TCP and UDP share when a socket is bound; the rest is in their own tests."""
+"""Sockets that are bound: what TCP and UDP share, and both on one port."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from p2p.net.binding import bound_socket
+from p2p.net import bind as bind_tcp
+from p2p.net.binding import PORT_TRIES, bind_pair, bound_socket
 
 HOST = "127.0.0.1"
 
@@ -57,3 +58,35 @@ def test_other_errors_are_no_reason_to_fall_back() -> None:
     with pytest.raises(OSError, match="taken"):
         bound_socket(socket.SOCK_STREAM, None, 0, taken, "test")
     assert families == [socket.AF_INET6]
+
+
+def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:
+    listener, taken = bind_pair(HOST, 0)
+    listener.close()
+    with taken:
+        ports = [taken.getsockname()[1]] * 3 + [0]
+
+        def bind_that(host: str | None, port: int) -> socket.socket:
+            assert port == 0
+            return bind_tcp(host, ports.pop(0))  # what the kernel might have chosen
+
+        tcp, udp = bind_pair(HOST, 0, bind_that)
+    with tcp, udp:
+        assert tcp.getsockname() == udp.getsockname()
+        assert ports == []
+
+
+def test_search_for_a_free_pair_of_ports_ends() -> None:
+    listener, taken = bind_pair(HOST, 0)
+    listener.close()
+    with taken:
+        tries: list[int] = []
+
+        def bind_that(host: str | None, port: int) -> socket.socket:
+            tries.append(port)
+            return bind_tcp(host, taken.getsockname()[1])
+
+        with pytest.raises(OSError) as raised:
+            bind_pair(HOST, 0, bind_that)
+    assert raised.value.errno == errno.EADDRINUSE
+    assert len(tries) == PORT_TRIES

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 
 from p2p.clock import SimulatedClock, SystemClock
-from p2p.net import UNKNOWN_ADDRESS, Channel, Loop
-from tests.hostile.target import eventually
+from p2p.net import UNKNOWN_ENDPOINT, Channel, Loop
+from tests.kit.waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.slow
 
 Pair = tuple[socket.socket, socket.socket]
 MakeLoop = Callable[..., Loop]
 MIB = 1024 * 1024
-PATIENCE_S = 20.0
 
 needs_epoll = pytest.mark.skipif(sys.platform != "linux", reason="only epoll can tell")
 
@@ -462,7 +463,7 @@ def test_connection_that_was_reset_before_is_lost_at_once(
     recorder.wait("lost")
     assert recorder.error is not None
     assert recorder.error.errno in (errno.ECONNRESET, errno.ENOTCONN)
-    assert channel.remote_addr == UNKNOWN_ADDRESS
+    assert channel.remote_addr == UNKNOWN_ENDPOINT
 
 
 # close and abort

@@ -11,17 +11,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from p2p.clock import SimulatedClock
-from p2p.net import Address, Connecting, Loop
+from p2p.net import Connector, Loop
 from p2p.net.connector import connected_in_error
-from tests.hostile.target import eventually, unacked
+from p2p.netutil import Endpoint
+from tests.kit.target import unacked
+from tests.kit.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20.0
 LOOPBACK = IPv4Address("127.0.0.1")
 TCP_CLOSE = 7  # <linux/tcp.h>, the first byte of TCP_INFO
 
 
 class Outcome:
-    """What a Connecting reports; a test can wait for it."""
+    """The result of a Connector; a test can wait for it."""
 
     def __init__(self) -> None:
         self.sock: socket.socket | None = None
@@ -53,7 +54,7 @@ def server() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def deaf_server() -> Iterator[Address]:
+def deaf_server() -> Iterator[Endpoint]:
     """A listening socket that answers no SYN, because its backlog is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         clients = [socket.socket() for _ in range(8)]
@@ -78,7 +79,7 @@ def test_connects_to_a_listening_socket(
     loop: Loop, server: socket.socket, outcome: Outcome
 ) -> None:
     address = (LOOPBACK, server.getsockname()[1])
-    loop.call(Connecting, loop, address, 15.0, outcome)
+    loop.call(Connector, loop, address, 15.0, outcome)
     outcome.wait()
     assert outcome.error is None and outcome.sock is not None
     assert outcome.sock.gettimeout() == 0.0
@@ -99,14 +100,14 @@ def test_connects_over_ipv6(loop: Loop, outcome: Outcome) -> None:
         pytest.skip("this machine has no IPv6")
     with server:
         address = (IPv6Address("::1"), server.getsockname()[1])
-        loop.call(Connecting, loop, address, 15.0, outcome)
+        loop.call(Connector, loop, address, 15.0, outcome)
         outcome.wait()
         assert outcome.sock is not None
 
 
 def test_closed_port_is_refused_with_the_address_in_the_text(loop: Loop, outcome: Outcome) -> None:
     port = free_port()
-    loop.call(Connecting, loop, (LOOPBACK, port), 15.0, outcome)
+    loop.call(Connector, loop, Endpoint(LOOPBACK, port), 15.0, outcome)
     outcome.wait()
     assert isinstance(outcome.error, ConnectionRefusedError)
     assert f"127.0.0.1:{port}" in str(outcome.error)
@@ -120,7 +121,7 @@ def test_connect_that_fails_at_once_is_told_later(
     loop: Loop, outcome: Outcome, ip: str, port: int
 ) -> None:
     def start() -> int:
-        Connecting(loop, (ip_address(ip), port), 15.0, outcome)
+        Connector(loop, (ip_address(ip), port), 15.0, outcome)
         return outcome.calls
 
     assert loop.call(start) == 0
@@ -132,11 +133,11 @@ def test_connect_that_fails_at_once_is_told_later(
 
 
 def test_silence_is_a_timeout_on_the_loops_clock(
-    make_loop: Callable[..., Loop], deaf_server: Address, outcome: Outcome
+    make_loop: Callable[..., Loop], deaf_server: Endpoint, outcome: Outcome
 ) -> None:
     clock = SimulatedClock()
     loop = make_loop(clock)
-    loop.call(Connecting, loop, deaf_server, 15.0, outcome)
+    loop.call(Connector, loop, deaf_server, 15.0, outcome)
     clock.advance(14.9)
     loop.call(int)
     loop.call(int)
@@ -149,11 +150,11 @@ def test_silence_is_a_timeout_on_the_loops_clock(
 
 
 def test_cancelled_attempt_is_never_told(
-    make_loop: Callable[..., Loop], deaf_server: Address, outcome: Outcome
+    make_loop: Callable[..., Loop], deaf_server: Endpoint, outcome: Outcome
 ) -> None:
     clock = SimulatedClock()
     loop = make_loop(clock)
-    connecting = loop.call(Connecting, loop, deaf_server, 15.0, outcome)
+    connecting = loop.call(Connector, loop, deaf_server, 15.0, outcome)
     loop.call(connecting.cancel)
     loop.call(connecting.cancel)
     clock.advance(20.0)
@@ -163,10 +164,10 @@ def test_cancelled_attempt_is_never_told(
 
 
 def test_cancelled_attempt_does_not_go_on_in_a_forked_child(
-    loop: Loop, deaf_server: Address, outcome: Outcome
+    loop: Loop, deaf_server: Endpoint, outcome: Outcome
 ) -> None:
-    """What a child of the program has is a copy of the descriptor."""
-    connecting = loop.call(Connecting, loop, deaf_server, 15.0, outcome)
+    """A child of the program has a copy of the descriptor."""
+    connecting = loop.call(Connector, loop, deaf_server, 15.0, outcome)
     assert connecting._sock is not None
     with socket.socket(fileno=os.dup(connecting._sock.fileno())) as copy:
         loop.call(connecting.cancel)
@@ -177,7 +178,7 @@ def test_cancelled_attempt_does_not_go_on_in_a_forked_child(
 @pytest.mark.parametrize("ip", ["127.0.0.1", "255.255.255.255"])
 def test_attempt_cancelled_at_once_is_never_told(loop: Loop, outcome: Outcome, ip: str) -> None:
     def start_and_cancel() -> None:
-        Connecting(loop, (ip_address(ip), free_port()), 15.0, outcome).cancel()
+        Connector(loop, (ip_address(ip), free_port()), 15.0, outcome).cancel()
 
     loop.call(start_and_cancel)
     loop.call(int)
@@ -189,7 +190,7 @@ def test_cancel_after_the_connection_leaves_the_socket_alone(
     loop: Loop, server: socket.socket, outcome: Outcome
 ) -> None:
     address = (LOOPBACK, server.getsockname()[1])
-    connecting = loop.call(Connecting, loop, address, 15.0, outcome)
+    connecting = loop.call(Connector, loop, address, 15.0, outcome)
     outcome.wait()
     loop.call(connecting.cancel)
     assert outcome.sock is not None and outcome.sock.fileno() >= 0

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from p2p.net import Address, Listener, Loop, bind
-
-PATIENCE_S = 20.0
+from p2p.net import Listener, Loop, bind
+from p2p.netutil import Endpoint
+from tests.kit.waiting import PATIENCE_S
 
 has_ipv6 = pytest.mark.skipif(
     not socket.has_dualstack_ipv6(), reason="this machine has no dual-stack IPv6"
@@ -26,11 +26,11 @@ class Accepted:
 
     def __init__(self) -> None:
         self.socks: list[socket.socket] = []
-        self.addresses: list[Address] = []
+        self.addresses: list[Endpoint] = []
         self.on_accept: Callable[[], None] = lambda: None
         self._more = threading.Semaphore(0)
 
-    def __call__(self, sock: socket.socket, address: Address) -> None:
+    def __call__(self, sock: socket.socket, address: Endpoint) -> None:
         self.socks.append(sock)
         self.addresses.append(address)
         self.on_accept()
@@ -57,11 +57,11 @@ def listener(loop: Loop, accepted: Accepted) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[Address], socket.socket]]:
+def connect() -> Iterator[Callable[[Endpoint], socket.socket]]:
     """Connects to an address of this machine; closed at the end."""
     with ExitStack() as stack:
 
-        def connect(address: Address) -> socket.socket:
+        def connect(address: Endpoint) -> socket.socket:
             return stack.enter_context(
                 socket.create_connection((str(address[0]), address[1]), PATIENCE_S)
             )
@@ -69,7 +69,7 @@ def connect() -> Iterator[Callable[[Address], socket.socket]]:
         yield connect
 
 
-Connect = Callable[[Address], socket.socket]
+Connect = Callable[[Endpoint], socket.socket]
 
 # bind
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 
@@ -11,9 +12,8 @@ import pytest
 from p2p.clock import SimulatedClock, SystemClock
 from p2p.errors import LoopCrashed, ServerStopped
 from p2p.net import READ, WRITE, Loop
-from tests.hostile.target import eventually
+from tests.kit.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20.0
 MakeLoop = Callable[..., Loop]
 
 
@@ -156,6 +156,51 @@ def test_call_times_out(loop: Loop) -> None:
     with pytest.raises(TimeoutError, match="test-loop"):
         loop.call(int, timeout_s=0.001)
     gate.open()
+
+
+def test_call_raises_the_timeout_of_its_function_as_it_is(loop: Loop) -> None:
+    fault = TimeoutError("of the function")
+
+    def fail() -> None:
+        raise fault
+
+    with pytest.raises(TimeoutError) as caught:
+        loop.call(fail, timeout_s=PATIENCE_S)
+    assert caught.value is fault
+
+
+# submit
+
+
+def test_future_of_submit_has_the_outcome(loop: Loop) -> None:
+    assert loop.submit(max, 1, 2).result(PATIENCE_S) == 2
+    assert isinstance(loop.submit(boom).exception(PATIENCE_S), Boom)
+    assert isinstance(loop.submit(sys.exit).exception(PATIENCE_S), SystemExit)
+    assert loop.crash is None
+
+
+def test_future_of_submit_fails_when_the_loop_has_ended(loop: Loop) -> None:
+    loop.stop()
+    assert loop.join(PATIENCE_S)
+    assert isinstance(loop.submit(int).exception(PATIENCE_S), ServerStopped)
+
+
+def test_future_of_submit_fails_when_the_loop_never_starts() -> None:
+    loop = Loop("test-loop", SystemClock())
+    future = loop.submit(int)
+    loop.stop()
+    assert isinstance(future.exception(PATIENCE_S), ServerStopped)
+
+
+def test_future_of_submit_fails_when_the_loop_dies_first() -> None:
+    loop = Loop("crashing", SystemClock())
+    loop.start()
+    gate = Gate(loop)
+    loop.post(boom)
+    future = loop.submit(int)
+    gate.open()
+    error = future.exception(PATIENCE_S)
+    assert isinstance(error, LoopCrashed) and error.__cause__ is loop.crash
 
 
 # stop and join

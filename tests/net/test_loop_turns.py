@@ -11,9 +11,8 @@ import pytest
 
 from p2p.clock import SimulatedClock
 from p2p.net import READ, Loop
-from tests.hostile.target import eventually
+from tests.kit.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20.0
 MANY = 200
 
 

@@ -11,9 +11,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from p2p.clock import SimulatedClock
-from p2p.net import Address, Datagrams, Loop, bind_udp
+from p2p.net import Datagrams, Loop, bind_udp
+from p2p.netutil import Endpoint
+from tests.kit.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20.0
 MAX_SIZE = 1280
 HOME = IPv4Address("127.0.0.1")
 
@@ -26,16 +27,16 @@ class Received:
     """Keeps the batches that come, and lets a test wait for datagrams."""
 
     def __init__(self) -> None:
-        self.batches: list[list[tuple[bytes, Address]]] = []
+        self.batches: list[list[tuple[bytes, Endpoint]]] = []
         self._more = threading.Semaphore(0)
 
-    def __call__(self, batch: list[tuple[bytes, Address]]) -> None:
+    def __call__(self, batch: list[tuple[bytes, Endpoint]]) -> None:
         self.batches.append(batch)
         for _ in batch:
             self._more.release()
 
     @property
-    def all(self) -> list[tuple[bytes, Address]]:
+    def all(self) -> list[tuple[bytes, Endpoint]]:
         return [datagram for batch in self.batches for datagram in batch]
 
     def wait(self, count: int = 1) -> None:
@@ -111,8 +112,8 @@ def make(loop: Loop, received: Received) -> Iterator[Make]:
 
 
 @pytest.fixture
-def stranger() -> Iterator[socket.socket]:
-    """A UDP socket of somebody else on this machine."""
+def remote() -> Iterator[socket.socket]:
+    """A UDP socket of another program on this machine."""
     with bind_udp("127.0.0.1", 0) as sock:
         sock.settimeout(PATIENCE_S)
         yield sock
@@ -185,46 +186,46 @@ def test_bind_enlarges_the_receive_buffer() -> None:
 
 
 def test_datagram_comes_with_its_sender(
-    make: Make, received: Received, stranger: socket.socket
+    make: Make, received: Received, remote: socket.socket
 ) -> None:
     datagrams = make()
-    stranger.sendto(b"hello", at(datagrams))
+    remote.sendto(b"hello", at(datagrams))
     received.wait()
-    assert received.all == [(b"hello", (HOME, stranger.getsockname()[1]))]
+    assert received.all == [(b"hello", (HOME, remote.getsockname()[1]))]
 
 
 def test_datagrams_of_one_sender_come_in_their_order(
-    make: Make, received: Received, stranger: socket.socket
+    make: Make, received: Received, remote: socket.socket
 ) -> None:
     datagrams = make()
     sent = [bytes([number]) for number in range(50)]
     for data in sent:
-        stranger.sendto(data, at(datagrams))
+        remote.sendto(data, at(datagrams))
     received.wait(50)
     assert [data for data, _ in received.all] == sent
 
 
-def test_empty_datagram_is_one_too(make: Make, received: Received, stranger: socket.socket) -> None:
-    stranger.sendto(b"", at(make()))
+def test_empty_datagram_is_one_too(make: Make, received: Received, remote: socket.socket) -> None:
+    remote.sendto(b"", at(make()))
     received.wait()
     assert [data for data, _ in received.all] == [b""]
 
 
 @pytest.mark.parametrize("size, seen", [(1280, 1280), (1281, 1281), (1282, 1281), (9000, 1281)])
 def test_too_long_datagram_is_seen_as_such_and_not_whole(
-    make: Make, received: Received, stranger: socket.socket, size: int, seen: int
+    make: Make, received: Received, remote: socket.socket, size: int, seen: int
 ) -> None:
-    stranger.sendto(b"x" * size, at(make()))
+    remote.sendto(b"x" * size, at(make()))
     received.wait()
     assert [len(data) for data, _ in received.all] == [seen]
 
 
 def test_at_most_the_budget_is_read_in_a_pass(
-    loop: Loop, make: Make, received: Received, stranger: socket.socket
+    loop: Loop, make: Make, received: Received, remote: socket.socket
 ) -> None:
     sock = Stocked()
     sock.stock = [bytes([number]) for number in range(9)]
-    stranger.sendto(b"the last one", sock.getsockname())
+    remote.sendto(b"the last one", sock.getsockname())
     make(sock, budget=4)
     received.wait(10)
     assert [len(batch) for batch in received.batches] == [4, 4, 2]
@@ -232,11 +233,11 @@ def test_at_most_the_budget_is_read_in_a_pass(
 
 @pytest.mark.parametrize("code", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EMSGSIZE])
 def test_error_about_what_was_sent_before_stops_no_reading(
-    make: Make, received: Received, stranger: socket.socket, code: int
+    make: Make, received: Received, remote: socket.socket, code: int
 ) -> None:
     sock = Failing()
     sock.reads = [code, code]
-    stranger.sendto(b"x", sock.getsockname())
+    remote.sendto(b"x", sock.getsockname())
     datagrams = make(sock)
     received.wait()
     assert datagrams.read_errors == {errno.errorcode[code]: 2}
@@ -246,14 +247,14 @@ def test_reading_goes_on_a_little_later_when_the_kernel_has_no_memory(
     make_loop: Callable[..., Loop],
     make: Make,
     received: Received,
-    stranger: socket.socket,
+    remote: socket.socket,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = SimulatedClock()
     loop = make_loop(clock)
     sock = Failing()
     sock.reads = [errno.ENOBUFS] * 2
-    stranger.sendto(b"x", sock.getsockname())
+    remote.sendto(b"x", sock.getsockname())
     with caplog.at_level(logging.WARNING, "p2p.net"):
         datagrams = make(sock, loop)
         for tries in (1, 2):
@@ -273,10 +274,10 @@ def test_reading_goes_on_a_little_later_when_the_kernel_has_no_memory(
 # sending
 
 
-def test_sent_datagram_arrives(loop: Loop, make: Make, stranger: socket.socket) -> None:
+def test_sent_datagram_arrives(loop: Loop, make: Make, remote: socket.socket) -> None:
     datagrams = make()
-    assert loop.call(datagrams.send, b"hello", (HOME, stranger.getsockname()[1]))
-    assert stranger.recvfrom(100) == (b"hello", at(datagrams))
+    assert loop.call(datagrams.send, b"hello", (HOME, remote.getsockname()[1]))
+    assert remote.recvfrom(100) == (b"hello", at(datagrams))
     assert datagrams.lost == {}
 
 
@@ -300,16 +301,16 @@ def test_dual_stack_socket_sends_to_both_families(loop: Loop, make: Make) -> Non
     ids=errno.errorcode.get,
 )  # fmt: skip
 def test_failed_send_loses_that_datagram_only(
-    loop: Loop, make: Make, stranger: socket.socket, code: int
+    loop: Loop, make: Make, remote: socket.socket, code: int
 ) -> None:
     sock = Failing()
     sock.sends = [code]
     datagrams = make(sock)
-    there = (HOME, stranger.getsockname()[1])
+    there = (HOME, remote.getsockname()[1])
     assert not loop.call(datagrams.send, b"first", there)
     assert datagrams.lost == {errno.errorcode[code]: 1}
     assert loop.call(datagrams.send, b"second", there)
-    assert stranger.recv(100) == b"second"
+    assert remote.recv(100) == b"second"
 
 
 def test_datagram_that_no_packet_can_carry_is_lost(loop: Loop, make: Make) -> None:
@@ -332,14 +333,14 @@ def test_impossible_port_loses_the_datagram(loop: Loop, make: Make, port: int) -
 
 
 def test_dead_port_of_this_machine_ends_neither_sending_nor_reading(
-    loop: Loop, make: Make, received: Received, stranger: socket.socket
+    loop: Loop, make: Make, received: Received, remote: socket.socket
 ) -> None:
     with bind_udp("127.0.0.1", 0) as sock:
         dead = (HOME, sock.getsockname()[1])
     datagrams = make()
     for _ in range(3):
         loop.call(datagrams.send, b"x", dead)
-    stranger.sendto(b"y", at(datagrams))
+    remote.sendto(b"y", at(datagrams))
     received.wait()
     assert received.all[0][0] == b"y"
 
@@ -357,16 +358,15 @@ def test_closed_datagrams_send_nothing_and_free_the_port(loop: Loop, make: Make)
 
 
 def test_close_while_reading_waits_for_memory(
-    make_loop: Callable[..., Loop], make: Make, stranger: socket.socket
+    make_loop: Callable[..., Loop], make: Make, remote: socket.socket
 ) -> None:
     clock = SimulatedClock()
     loop = make_loop(clock)
     sock = Failing()
     sock.reads = [errno.ENOMEM]
-    stranger.sendto(b"x", sock.getsockname())
+    remote.sendto(b"x", sock.getsockname())
     datagrams = make(sock, loop)
-    while not datagrams.read_errors:
-        loop.call(int)
+    eventually(lambda: datagrams.read_errors or loop.call(int))
     loop.call(datagrams.close)
     clock.advance(1.0)
     loop.call(int)

@@ -23,12 +23,12 @@ def test_lan_excludes_addresses_of_the_internet(text: str) -> None:
     assert not is_lan(ip_address(text))
 
 
-@pytest.mark.parametrize("text", ["::1", "169.254.1.1", "fdff::1", "fe80::1%eth0"])
+@pytest.mark.parametrize("text", ["::1", "169.254.1.1", "fdff::1", "fe80::1%eth0", "100.64.0.1"])
 def test_lan_includes_every_local_class(text: str) -> None:
     assert is_lan(ip_address(text))
 
 
-@pytest.mark.parametrize("text", ["100.64.0.1", "::", "0.0.0.0", "fe00::1"])
+@pytest.mark.parametrize("text", ["192.0.2.1", "240.0.0.1", "::", "0.0.0.0", "fe00::1"])
 def test_lan_excludes_what_only_python_calls_private(text: str) -> None:
     assert not is_lan(ip_address(text))
 

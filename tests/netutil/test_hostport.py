@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.errors import ConfigError
+from p2p.errors import ArgumentError
 from p2p.netutil import join_host_port, split_listen_addr
 
 
@@ -37,6 +37,7 @@ def test_joined_address_splits_again(ip: object, port: int) -> None:
         ("[fe80::1%eth0]:1", ("fe80::1%eth0", 1)),
         ("localhost:8080", ("localhost", 8080)),
         ("node-1.example.:00080", ("node-1.example.", 80)),
+        (" :80\n", (None, 80)),
     ],
 )
 def test_listen_address_is_host_and_port(text: str, want: tuple[str | None, int]) -> None:
@@ -55,7 +56,6 @@ def test_listen_address_is_host_and_port(text: str, want: tuple[str | None, int]
         (":-1", "not a number"),
         (": 80", "not a number"),
         (":+80", "not a number"),
-        (":80 ", "not a number"),
         (":٣٠", "not a number"),
         (":1_0", "not a number"),
         (":65536", "larger than 65535"),
@@ -71,15 +71,15 @@ def test_listen_address_is_host_and_port(text: str, want: tuple[str | None, int]
         ("256.0.0.1:30303", "not an IPv4 address"),
         ("127.0.0.01:30303", "not an IPv4 address"),
         ("2130706433:30303", "not an IPv4 address"),
-        ("a b:30303", "no host name"),
-        ("http://x:30303", "brackets"),
-        ("a/b:30303", "no host name"),
-        ("a..b:30303", "no host name"),
-        ("a\n:30303", "no host name"),
+        ("a b:30303", "nor a host name"),
+        ("http://x:30303", "without a scheme"),
+        ("a/b:30303", "nor a host name"),
+        ("a..b:30303", "nor a host name"),
+        ("a\n:30303", "nor a host name"),
     ],
 )
 def test_wrong_listen_address_is_a_config_error_that_says_why(text: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(ArgumentError, match=why):
         split_listen_addr(text)
 
 
@@ -87,6 +87,6 @@ def test_wrong_listen_address_is_a_config_error_that_says_why(text: str, why: st
 def test_any_text_splits_or_is_a_config_error(text: str) -> None:
     try:
         _, port = split_listen_addr(text)
-    except ConfigError:
+    except ArgumentError:
         return
     assert 0 <= port <= 65535

@@ -1,11 +1,10 @@
-"""What the tests of the connection machine ask in common."""
+"""Common checks of the connection machine."""
 
 from __future__ import annotations
 
 import pytest
 
 from p2p.errors import (
-    DialStep,
     DiscReason,
     P2PError,
 )
@@ -13,7 +12,7 @@ from p2p.rlpx import (
     Connection,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, HELLO, encode_hello
+from p2p.rlpx.messages import DISCONNECT, HELLO, encode_hello
 from p2p.rlpx.snappy import decompress
 from tests.rlpx.pair import (
     ALICE,
@@ -54,7 +53,7 @@ def assert_failed(
 
 
 def in_capability(code: int, data: bytes) -> tuple[int, int, bytes]:
-    """What a message of PROTOCOLS arrives as: alpha has codes 16 to 18, beta 19 to 23."""
+    """Return a message of PROTOCOLS as it arrives: alpha has codes 16 to 18, beta 19 to 23."""
     return (0, code - 16, data) if code < 19 else (1, code - 19, data)
 
 
@@ -79,10 +78,11 @@ def start_of(step: str) -> tuple[Connection, RawRemote | None]:
     return remote_end.machine, remote_end
 
 
+#: For each step of the handshake its state, and the packet or message that is missing.
 STEPS = {
-    "auth": (State.AWAIT_AUTH, DialStep.AUTH),
-    "ack": (State.AWAIT_ACK, DialStep.ACK),
-    "identified": (State.IDENTIFIED, DialStep.HELLO),
-    "hello": (State.AWAIT_HELLO, DialStep.HELLO),
-    "greeted": (State.GREETED, DialStep.HELLO),
+    "auth": (State.AWAIT_AUTH, "handshake (auth)"),
+    "ack": (State.AWAIT_ACK, "answer to the handshake (ack)"),
+    "identified": (State.IDENTIFIED, "hello"),
+    "hello": (State.AWAIT_HELLO, "hello"),
+    "greeted": (State.GREETED, "hello"),
 }

@@ -47,7 +47,7 @@ def dialer(
 
 
 def outcome(machine: Connection, *pieces: bytes) -> PublicKey | P2PError:
-    """Who the machine thinks the remote is, or why it gave up; at the deadline at the latest."""
+    """Return the remote's identity, or the error of the machine, at the deadline at the latest."""
     events = [event for piece in pieces for event in machine.receive_data(piece, 0.0)]
     events = events or machine.handle_timeout(5.0)
     (event,) = events

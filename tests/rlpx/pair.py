@@ -22,6 +22,7 @@ from p2p.rlpx import (
     Cap,
     Connection,
     ConnectionFailed,
+    ConnectionObserver,
     Event,
     Hello,
     HelloReceived,
@@ -29,9 +30,9 @@ from p2p.rlpx import (
     MessagesReceived,
     State,
 )
-from p2p.rlpx.base import HELLO, encode_hello
 from p2p.rlpx.frame import FrameReader
 from p2p.rlpx.handshake import Initiator, PacketBuffer, Recipient
+from p2p.rlpx.messages import HELLO, encode_hello
 from p2p.rlpx.snappy import compress
 
 ALICE = PrivateKey.from_bytes(b"\xa1" * 32)
@@ -156,6 +157,7 @@ class Pair:
         accepts: bool = True,
         seed: object = 0,
         accept_pre_eip8: bool = False,
+        observers: tuple[ConnectionObserver | None, ConnectionObserver | None] = (None, None),
     ) -> None:
         self.now = 1000.0
         self.delivery = delivery
@@ -168,6 +170,7 @@ class Pair:
                 self.now,
                 remote=BOB.public_key,
                 accept_pre_eip8=accept_pre_eip8,
+                observer=observers[0],
             ),
             accepts=accepts,
         )
@@ -179,6 +182,7 @@ class Pair:
                 seeded(("bob", seed)),
                 self.now,
                 accept_pre_eip8=accept_pre_eip8,
+                observer=observers[1],
             ),
             accepts=accepts,
         )
@@ -235,6 +239,7 @@ class RawRemote:
         accepts: bool = True,
         seed: object = 0,
         now: float = 1000.0,
+        observer: ConnectionObserver | None = None,
     ) -> None:
         self.now = now
         self.key = key
@@ -242,7 +247,13 @@ class RawRemote:
         entropy = seeded(("remote", seed))
         remote = None if dials else key.public_key
         machine = Connection(
-            BOB, make_hello(BOB, protocols), protocols, seeded(seed), now, remote=remote
+            BOB,
+            make_hello(BOB, protocols),
+            protocols,
+            seeded(seed),
+            now,
+            remote=remote,
+            observer=observer,
         )
         self.end = End(machine, accepts=accepts)
         packets = PacketBuffer(key)

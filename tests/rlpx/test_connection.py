@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.errors import (
-    DialStep,
     DiscReason,
     FrameError,
     InvalidMessageCode,
@@ -18,13 +17,14 @@ from p2p.rlpx import (
     HelloReceived,
     IdentityKnown,
     MessagesReceived,
+    MessageWaiting,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.connection import (
     FRAME_READ_TIMEOUT_S,
     FRAMES_AT_ONCE,
 )
+from p2p.rlpx.messages import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.snappy import compress
 from tests.rlpx.checks import (
     assert_failed,
@@ -61,7 +61,7 @@ def test_two_machines_reach_each_other(delivery: Delivery) -> None:
         assert greeted.hello == make_hello(key) == one.machine.remote_hello
         assert greeted.shared == one.machine.shared == other.machine.shared
         assert one.machine.remote == key.public_key
-        assert one.state is State.OPEN and one.machine.step is DialStep.CONNECTED
+        assert one.state is one.machine.last_state is State.OPEN
         assert one.machine.compresses and one.machine.error is None
 
 
@@ -142,17 +142,27 @@ def test_nothing_is_said_before_the_identity_is_accepted() -> None:
     assert len(pair.from_alice) == len(pair.from_bob) == 1
 
 
-def test_nothing_is_read_before_the_hello_is_accepted() -> None:
+def test_one_frame_is_read_before_the_hello_is_accepted() -> None:
     remote = RawRemote(accepts=False)
     hello = remote.frame(HELLO, encode_hello(make_hello(MALLORY)))
     messages = [remote.frame(16 + n, bytes(compress(b"%d" % n))) for n in range(3)]
     assert remote.receive(hello + messages[0]) == []  # paused: identified
     events = remote.machine.accept_identity(remote.now)
     assert [type(event) for event in events] == [HelloReceived]
+    assert remote.machine.read_ahead(remote.now) == [MessageWaiting()]
     assert remote.receive(messages[1] + messages[2][:9]) == []  # paused: greeted
     events = remote.machine.accept_hello(remote.now)
     assert messages_of(events) == [(0, 0, b"0"), (0, 1, b"1")]
     assert messages_of(remote.receive(messages[2][9:])) == [(0, 2, b"2")]
+
+
+def test_disconnect_is_read_before_the_hello_is_accepted() -> None:
+    remote = RawRemote(accepts=False)
+    remote.machine.accept_identity(remote.now)
+    remote.receive(remote.frame(HELLO, encode_hello(make_hello(MALLORY))))
+    refusal = remote.frame(DISCONNECT, bytes(compress(b"\xc1\x05")))
+    assert remote.receive(refusal) == [DisconnectReceived(DiscReason.ALREADY_CONNECTED)]
+    assert remote.machine.state is State.CLOSED
 
 
 def test_what_is_accepted_out_of_turn_is_the_callers_mistake() -> None:
@@ -245,6 +255,7 @@ def test_base_message_does_not_disturb_a_run() -> None:
 # Sizes.
 
 
+@pytest.mark.slow
 def test_largest_frame_is_received() -> None:
     remote = RawRemote().greet(4)
     data = NOISE[: MAX_MESSAGE_SIZE - 1]

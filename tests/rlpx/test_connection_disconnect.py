@@ -6,7 +6,6 @@ import pytest
 
 from p2p.codec import encode
 from p2p.errors import (
-    DialStep,
     DiscReason,
 )
 from p2p.rlpx import (
@@ -15,7 +14,7 @@ from p2p.rlpx import (
     DisconnectReceived,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, EMPTY
+from p2p.rlpx.messages import DISCONNECT, EMPTY
 from p2p.rlpx.snappy import compress, decompress
 from tests.rlpx.checks import (
     both_codings,
@@ -68,7 +67,7 @@ def test_disconnect_before_hello_is_understood_in_every_form(
     events = remote.send(DISCONNECT, ENCODINGS[form](reason), snappy=compressed)
     assert events == [DisconnectReceived(DiscReason(reason))]
     assert remote.machine.state is State.CLOSED and remote.output() == b""
-    assert remote.machine.step is DialStep.HELLO
+    assert remote.machine.last_state is State.AWAIT_HELLO
 
 
 @pytest.mark.parametrize("before_hello", [True, False])

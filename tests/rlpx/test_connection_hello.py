@@ -19,7 +19,7 @@ from p2p.rlpx import (
     HelloReceived,
     State,
 )
-from p2p.rlpx.base import EMPTY, HELLO, PING, PONG, encode_hello
+from p2p.rlpx.messages import EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.snappy import compress
 from tests.rlpx.checks import (
     assert_failed,

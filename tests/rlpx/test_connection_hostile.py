@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from p2p.errors import (
     CompressionError,
-    DialStep,
     DiscReason,
     FrameError,
     HandshakeError,
@@ -25,10 +24,10 @@ from p2p.rlpx import (
     MessagesReceived,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.connection import (
     FRAME_READ_TIMEOUT_S,
 )
+from p2p.rlpx.messages import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.snappy import compress, decompress
 from tests.rlpx.checks import (
     STEPS,
@@ -184,7 +183,7 @@ def test_failed_handshake_says_nothing_to_the_remote() -> None:
     (event,) = machine.receive_data(b"\1\x90" + bytes(400), 0.0)
     assert isinstance(event, ConnectionFailed) and type(event.error) is HandshakeError
     assert machine.data_to_send() == [] and not machine.has_data_to_send
-    assert machine.step is DialStep.AUTH
+    assert machine.last_state is State.AWAIT_AUTH
 
 
 # Any input in any state.
@@ -209,6 +208,7 @@ def machine_in(name: str) -> Connection:
     return remote.machine
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(STATES),
@@ -228,6 +228,7 @@ def test_random_bytes_in_any_state_give_only_documented_errors(
     assert machine.state is State.CLOSED and machine.error is event.error
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     frames=st.lists(
@@ -277,6 +278,7 @@ COMMANDS: dict[str, Callable[[RawRemote], object]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     commands=st.lists(st.sampled_from(list(COMMANDS)), max_size=25),

@@ -10,12 +10,12 @@ from p2p.rlpx import (
     ConnectionFailed,
     State,
 )
-from p2p.rlpx.base import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.connection import (
     FRAME_READ_TIMEOUT_S,
     HANDSHAKE_TIMEOUT_S,
     PING_INTERVAL_S,
 )
+from p2p.rlpx.messages import DISCONNECT, EMPTY, HELLO, PING, PONG, encode_hello
 from p2p.rlpx.snappy import compress
 from tests.rlpx.checks import (
     STEPS,
@@ -164,15 +164,15 @@ def test_handling_time_early_changes_nothing() -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_handshake_times_out_after_5_s_at_each_step(name: str) -> None:
-    state, step = STEPS[name]
+    state, missing = STEPS[name]
     machine, remote = start_of(name)
-    assert (machine.state, machine.step) == (state, step)
+    assert (machine.state, machine.last_state) == (state, state)
     assert machine.deadline == 1000.0 + HANDSHAKE_TIMEOUT_S == 1005.0
     assert machine.handle_timeout(1004.9) == []
     (event,) = machine.handle_timeout(1005.0)
     assert isinstance(event, ConnectionFailed)
-    assert type(event.error) is RemoteTimeout and str(event.error) == f"no {step} in 5 s"
-    assert machine.step is step and machine.state is State.CLOSED
+    assert type(event.error) is RemoteTimeout and str(event.error) == f"no {missing} in 5 s"
+    assert machine.last_state is state and machine.state is State.CLOSED
     if remote is None:
         assert name == "ack" or machine.data_to_send() == []
     else:

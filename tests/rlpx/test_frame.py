@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from p2p.codec import decode, encode_uint
 from p2p.crypto import keccak_hasher
 from p2p.errors import DecodeError, DiscReason, FrameError
-from p2p.rlpx.base import decode_hello
 from p2p.rlpx.frame import LARGE_FRAME, MAX_MESSAGE_SIZE, FrameReader, FrameWriter
+from p2p.rlpx.messages import decode_hello
 from p2p.rlpx.snappy import decompress
 from tests.rlpx.pair import (
     DELIVERIES,

@@ -7,14 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.codec import decode, encode
-from p2p.crypto import OVERHEAD, PrivateKey, PublicKey, encrypt, keccak256, keccak_hasher
-from p2p.errors import DialStep, HandshakeError, RemoteTimeout
+from p2p.crypto import OVERHEAD, PrivateKey, PublicKey, decrypt, encrypt, keccak256
+from p2p.errors import HandshakeError, RemoteTimeout
 from p2p.rlpx import Connection, ConnectionFailed, State
 from p2p.rlpx.handshake import (
     MAX_PACKET_SIZE,
     MAX_PADDING,
     MIN_PADDING,
     PLAIN_ACK_SIZE,
+    Initiator,
+    Recipient,
     Secrets,
 )
 from tests.rlpx.handshakes import (
@@ -35,14 +37,28 @@ from tests.rlpx.pair import (
     Delivery,
     End,
     Pair,
+    byte_by_byte,
     cut_at,
+    seeded,
 )
 from tests.rlpx.vectors import scripted, unhex
 
 
+def secrets_of_a_recipient() -> Secrets:
+    initiator = Initiator(KEY_A, KEY_B.public_key, seeded("initiator"))
+    return Recipient(KEY_B, *opened(KEY_B, initiator.auth), seeded("recipient")).secrets
+
+
 def test_representation_of_the_secrets_shows_no_key() -> None:
-    secrets = Secrets(KEY_B.public_key, b"aes key.", b"mac key.", keccak_hasher(), keccak_hasher())
-    assert "key." not in repr(secrets)
+    shown = repr(secrets_of_a_recipient())
+    assert shown == f"Secrets(remote={KEY_A.public_key!r}, initiator=False)"
+
+
+def test_each_mac_state_of_the_secrets_is_a_new_one() -> None:
+    secrets = secrets_of_a_recipient()
+    before = secrets.egress_mac.digest()
+    secrets.egress_mac.update(b"a frame")
+    assert secrets.egress_mac.digest() == before
 
 
 # Packets from before EIP-8, in both directions.
@@ -56,10 +72,11 @@ def test_plain_auth_is_answered_with_a_plain_ack_where_allowed() -> None:
     assert opened(KEY_A, ack, PLAIN_ACK_SIZE)[2] is True
 
 
-def test_plain_auth_is_refused_by_default() -> None:
+@pytest.mark.parametrize("delivery", DELIVERIES.values(), ids=DELIVERIES)
+def test_plain_auth_is_refused_at_once_by_default(delivery: Delivery) -> None:
     machine = listener(KEY_B)
-    error = outcome(machine, unhex(PACKETS["auth1"]["packet"]))
-    assert isinstance(error, HandshakeError | RemoteTimeout)
+    error = outcome(machine, *delivery([unhex(PACKETS["auth1"]["packet"])]))
+    assert isinstance(error, HandshakeError) and "accept_pre_eip8" in str(error)
     assert machine.data_to_send() == []
 
 
@@ -72,9 +89,37 @@ def test_plain_ack_is_taken_where_allowed() -> None:
     assert outcome(dialer_of_eip8(True), unhex(PACKETS["ack1"]["packet"])) == KEY_B.public_key
 
 
-def test_plain_ack_is_refused_by_default() -> None:
-    error = outcome(dialer_of_eip8(False), unhex(PACKETS["ack1"]["packet"]))
-    assert isinstance(error, HandshakeError | RemoteTimeout)
+@pytest.mark.parametrize("delivery", DELIVERIES.values(), ids=DELIVERIES)
+def test_plain_ack_is_refused_at_once_by_default(delivery: Delivery) -> None:
+    error = outcome(dialer_of_eip8(False), *delivery([unhex(PACKETS["ack1"]["packet"])]))
+    assert isinstance(error, HandshakeError) and "accept_pre_eip8" in str(error)
+
+
+def test_plain_packet_for_somebody_else_gets_no_hint() -> None:
+    error = outcome(listener(MALLORY), unhex(PACKETS["auth1"]["packet"]))
+    assert isinstance(error, RemoteTimeout)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["EIP-8 only", "older too"])
+@pytest.mark.parametrize("size", [0x0400, 0x0404, 0x04FF])  # a plain packet begins with 04, too
+def test_long_packet_of_eip8_passes_for_no_plain_one(size: int, plain: bool) -> None:
+    prefix = size.to_bytes(2, "big")
+    body = opened(BOB, AUTH)[1].ljust(size - OVERHEAD, b"\0")
+    packet = prefix + encrypt(BOB.public_key, body, prefix, MALLORY, bytes(16))
+    assert outcome(listener(plain=plain), packet) == ALICE.public_key
+    assert outcome(listener(plain=plain), *byte_by_byte([packet])) == ALICE.public_key
+
+
+def test_packet_of_eip8_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_counted(*args: Any) -> bytes:
+        opens.append(args)
+        return decrypt(*args)
+
+    opens: list[Any] = []
+    monkeypatch.setattr("p2p.rlpx.handshake.decrypt", open_counted)
+    assert outcome(listener(), *byte_by_byte([AUTH])) == ALICE.public_key
+    assert outcome(dialer(), *byte_by_byte([ACK])) == BOB.public_key
+    assert len(opens) == 2
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["EIP-8 only", "older too"])
@@ -225,7 +270,7 @@ def test_truncated_packet_is_waited_for_until_the_deadline(packet: bytes) -> Non
         (event,) = machine.handle_timeout(5.0)
         assert isinstance(event, ConnectionFailed)
         assert isinstance(event.error, RemoteTimeout)
-        assert machine.step is (DialStep.AUTH if packet is AUTH else DialStep.ACK)
+        assert machine.last_state is (State.AWAIT_AUTH if packet is AUTH else State.AWAIT_ACK)
 
 
 @each_way

@@ -155,6 +155,8 @@ def test_random_blocks_give_only_a_compression_error(block: bytes, size: int | N
 
 # What may be sent.
 
+#: The first code of the first protocol.
+CODE = 16
 NOISE = random.Random(1).randbytes(MAX_MESSAGE_SIZE + 1)
 
 
@@ -169,44 +171,59 @@ def test_noise_of_16_mib_less_1_kib_fits() -> None:
     size = MAX_MESSAGE_SIZE - 1024
     assert len(compress(NOISE[:size])) + 9 <= MAX_MESSAGE_SIZE
     for compressed in (True, False):
-        check_fits(NOISE[:size], compressed)
+        check_fits(CODE, NOISE[:size], compressed)
 
 
 def test_payload_that_snappy_makes_larger_than_a_frame_is_refused() -> None:
     payload = unlucky(MAX_MESSAGE_SIZE - 1024)
     assert len(compress(payload)) > MAX_MESSAGE_SIZE
     with pytest.raises(MessageTooLarge):
-        check_fits(payload, True)
-    check_fits(payload, False)
+        check_fits(CODE, payload, True)
+    check_fits(CODE, payload, False)
 
 
 def test_safe_size_fits_however_badly_it_compresses() -> None:
     assert 32 + SAFE_SIZE + SAFE_SIZE // 6 + 9 <= MAX_MESSAGE_SIZE
     for payload in (unlucky(SAFE_SIZE), NOISE[:SAFE_SIZE]):
         assert len(compress(payload)) + 9 <= MAX_MESSAGE_SIZE
-        check_fits(payload, True)
+        check_fits(CODE, payload, True)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_message_larger_than_a_frame_is_refused(compressed: bool) -> None:
     with pytest.raises(MessageTooLarge, match="16777216 bytes"):
-        check_fits(NOISE, compressed)
+        check_fits(CODE, NOISE, compressed)
     with pytest.raises(MessageTooLarge):
-        check_fits(bytes(MAX_MESSAGE_SIZE + 1), compressed)
+        check_fits(CODE, bytes(MAX_MESSAGE_SIZE + 1), compressed)
 
 
 def test_noise_that_grows_beyond_a_frame_is_refused() -> None:
     with pytest.raises(MessageTooLarge):
-        check_fits(NOISE[:MAX_MESSAGE_SIZE], True)
+        check_fits(CODE, NOISE[:MAX_MESSAGE_SIZE], True)
 
 
 def test_zeros_of_the_largest_message_fit_when_compressed() -> None:
-    check_fits(bytes(MAX_MESSAGE_SIZE), True)
+    check_fits(CODE, bytes(MAX_MESSAGE_SIZE), True)
     with pytest.raises(MessageTooLarge):
-        check_fits(bytes(MAX_MESSAGE_SIZE), False)
+        check_fits(CODE, bytes(MAX_MESSAGE_SIZE), False)
 
 
-def test_uncompressed_message_needs_room_for_its_code() -> None:
-    check_fits(bytes(MAX_MESSAGE_SIZE - 9), False)
+@pytest.mark.parametrize(
+    ("code", "size"), [(16, 1), (127, 1), (128, 2), (255, 2), (256, 3), (2**32, 6), (2**64 - 1, 9)]
+)
+def test_uncompressed_message_needs_room_for_its_code(code: int, size: int) -> None:
+    check_fits(code, bytes(MAX_MESSAGE_SIZE - size), False)
+    with pytest.raises(MessageTooLarge, match="with its code it has 16777216, of 16777215 at most"):
+        check_fits(code, bytes(MAX_MESSAGE_SIZE - size + 1), False)
+
+
+@pytest.mark.slow
+def test_compressed_message_needs_room_for_its_code() -> None:
+    growth = len(compress(NOISE[: MAX_MESSAGE_SIZE - 1024])) - (MAX_MESSAGE_SIZE - 1024)
+    largest = next(size for size in range(MAX_MESSAGE_SIZE - growth - 64, MAX_MESSAGE_SIZE)
+                   if len(compress(NOISE[: size + 1])) == MAX_MESSAGE_SIZE)  # fmt: skip
+    check_fits(CODE, NOISE[:largest], True)
+    with pytest.raises(MessageTooLarge, match="16777216 compressed"):
+        check_fits(CODE, NOISE[: largest + 1], True)
     with pytest.raises(MessageTooLarge):
-        check_fits(bytes(MAX_MESSAGE_SIZE - 8), False)
+        check_fits(128, NOISE[:largest], True)

@@ -18,7 +18,7 @@ def unhex(text: str) -> bytes:
 
 
 def name_of(case: dict[str, Any]) -> str:
-    """How a case is called in the report of a test."""
+    """Return the name of a case in the report of a test."""
     return str(case.get("name") or case.get("desc") or case.get("note") or case.get("payload"))
 
 

@@ -27,7 +27,7 @@ def build(network: Network, count: int, gap_s: float = 0.0) -> list[SimNode]:
 
 def are_ready(nodes: Iterable[SimNode]) -> bool:
     """Whether all of them have filled their table for the first time."""
-    return all(node.engine is not None and node.engine.is_initialized for node in nodes)
+    return all(node._engine is not None and node._engine.is_initialized for node in nodes)
 
 
 def recall(network: Network, lookups: int, seed: int = 1, limit_s: float = 120.0) -> list[float]:
@@ -67,5 +67,5 @@ def removals(nodes: Iterable[SimNode]) -> list[str]:
 def assert_amplifies_nothing(network: Network) -> None:
     """No node has answered unproven addresses with more than three times what came from there."""
     for node in network.nodes:
-        for life in node.lives:
-            assert life.unproven_bytes_out <= MAX_AMPLIFICATION * life.unproven_bytes_in
+        for counters in node.run_counters:
+            assert counters.unproven_bytes_out <= MAX_AMPLIFICATION * counters.unproven_bytes_in

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: the larger numbers of a long run, and one rule for all."""
+"""Fixtures of the simulation: the larger numbers of a long run, and one rule for all tests."""
 
 from __future__ import annotations
 

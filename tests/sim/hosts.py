@@ -12,11 +12,12 @@ from heapq import nsmallest
 from ipaddress import IPv4Address
 
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover.v4wire import Endpoint, FindNode, NeighborNode, Neighbors, Ping, Pong
-from p2p.enode.ids import NodeID
+from p2p.discover.v4.wire import FindNode, NeighborNode, Neighbors, Ping, Pong
 from p2p.enode.node import Node
-from p2p.sim import Address, Network
-from p2p.sim.address import PlainIP
+from p2p.enode.nodeid import NodeID
+from p2p.netutil import Endpoint, NodeEndpoint
+from p2p.sim import Network
+from p2p.sim.address import HashedIPv4
 
 PORT = 30303
 #: Nodes in a neighbors packet.
@@ -28,7 +29,7 @@ VALID_S = 20
 class Identity:
     """A key at an address."""
 
-    def __init__(self, name: str, address: Address) -> None:
+    def __init__(self, name: str, address: Endpoint) -> None:
         self.name = name
         self.address = address
         self.key = PrivateKey.from_bytes(keccak256(name.encode()))
@@ -69,18 +70,18 @@ class Host:
         self.identity = identity
         self._network = network
         self._choose = choose
-        self._knows_us: set[Address] = set()
+        self._knows_us: set[Endpoint] = set()
         network.attach(identity.name, identity.address, self._receive)
 
-    def ping(self, to: Address) -> None:
+    def ping(self, to: Endpoint) -> None:
         """Ping a node."""
-        here = Endpoint(*self.identity.address, PORT)
-        self._send(Ping(4, here, Endpoint(*to, 0), self._expiration()), to)
+        here = NodeEndpoint(*self.identity.address, PORT)
+        self._send(Ping(4, here, NodeEndpoint(*to, 0), self._expiration()), to)
 
-    def _receive(self, data: bytes, source: Address) -> None:
+    def _receive(self, data: bytes, source: Endpoint) -> None:
         packet, _, packet_hash = self._network.wire.decode(data)
         if isinstance(packet, Ping):
-            self._send(Pong(Endpoint(*source, 0), packet_hash, self._expiration()), source)
+            self._send(Pong(NodeEndpoint(*source, 0), packet_hash, self._expiration()), source)
             if source not in self._knows_us:
                 self._knows_us.add(source)
                 self.ping(source)
@@ -93,7 +94,7 @@ class Host:
     def _expiration(self) -> int:
         return int(self._network.start_unix + self._network.time) + VALID_S
 
-    def _send(self, packet: Ping | Pong | Neighbors, to: Address) -> None:
+    def _send(self, packet: Ping | Pong | Neighbors, to: Endpoint) -> None:
         data, _ = self._network.wire.encode(self.identity.key, packet)
         self._network.send(self.identity.address, to, data)
 
@@ -105,7 +106,7 @@ class Attackers:
         self._network = network
         self._random = random.Random(f"attack {network.seed}")
         ips = [
-            PlainIP(int(IPv4Address(first)) + host)
+            HashedIPv4(int(IPv4Address(first)) + host)
             for host in range(1, 255)
             for first in networks
         ]
@@ -117,21 +118,21 @@ class Attackers:
         self.hosts = [Host(network, identity, choice.nearest) for identity in identities]
         self.ids = {identity.id for identity in identities}
 
-    def press(self, victim: Address, per_s: float, until: float) -> None:
+    def press(self, victim: Endpoint, per_s: float, until: float) -> None:
         """Have one identity after another ping ``victim``, all over and over."""
         order = list(self.hosts)
         self._random.shuffle(order)
         self._press(order, 0, victim, per_s, until)
 
     def _press(
-        self, order: list[Host], turn: int, victim: Address, per_s: float, until: float
+        self, order: list[Host], turn: int, victim: Endpoint, per_s: float, until: float
     ) -> None:
         order[turn % len(order)].ping(victim)
         if self._network.time < until:
             self._network.after(1 / per_s, self._press, order, turn + 1, victim, per_s, until)
 
     def among(self, nodes: Iterable[Node]) -> int:
-        """How many of the nodes are theirs."""
+        """Return the number of nodes that are theirs."""
         return sum(node.id in self.ids for node in nodes)
 
 
@@ -145,7 +146,7 @@ class Citizens:
         chance = random.Random(f"citizens {network.seed}")
         first = int(IPv4Address("80.0.0.1"))
         identities = [
-            Identity(f"citizen {number}", (PlainIP(first + 256 * number), PORT))
+            Identity(f"citizen {number}", (HashedIPv4(first + 256 * number), PORT))
             for number in range(count)
         ]
         choice = Choice(identities)

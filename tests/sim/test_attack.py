@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from p2p.dial import DialScheduler
+from p2p.dial.scheduler import DialScheduler
 from p2p.enode.node import Node
 from p2p.sim import Network, Operation, SimNode
 from tests.sim.hosts import Attackers, Citizens
@@ -18,7 +18,7 @@ MAX_IN_TABLE = 20
 MAX_DIALS = 0.1
 
 
-class Dials:
+class Dialing:
     """Gives what random lookups of a node find to a dial scheduler, and counts what it dials.
 
     No dial makes a peer, so that the slots stay free; what counts is where they lead to.
@@ -30,8 +30,8 @@ class Dials:
         self.dialed: list[Node] = []
         self._network = network
         self._node = node
-        self._scheduler: DialScheduler[Node] = DialScheduler(
-            node.id, 16, random=random.Random(node.name)
+        self._scheduler: DialScheduler = DialScheduler(
+            node.id, 16, 50, random=random.Random(node.name)
         )
         network.after(self.INTERVAL_S, self._look)
 
@@ -59,10 +59,10 @@ def test_two_networks_of_attackers_take_neither_table_nor_dials(
     citizens = Citizens(network, scaled(100, 500) - victim_count, identities)
     known = random.Random(1).sample(citizens.nodes, 3)
     victims = [network.add(bootnodes=known) for _ in range(victim_count)]
-    hours = scaled(2, 24)
+    hours = scaled(1, 24)
     for victim in victims:
         attackers.press(victim.address, per_s=0.5, until=hours * HOUR_S)
-    dials = [Dials(network, victim) for victim in victims]
+    dials = [Dialing(network, victim) for victim in victims]
     for quarter in range(hours * 4):
         if quarter == hours * 2:
             for victim in victims:

@@ -9,11 +9,13 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover.v4wire import Endpoint, ENRRequest, FindNode, Packet, Ping, Pong
-from p2p.sim import Address, Network
+from p2p.discover.v4.wire import ENRRequest, FindNode, Packet, Ping, Pong
+from p2p.netutil import Endpoint, NodeEndpoint
+from p2p.sim import Network
 from tests.sim.checks import MAX_AMPLIFICATION, build
 
-JUNK_PER_S = 20_000
+#: Ten times what strangers may have read in a second, so that all bounds are reached.
+JUNK_PER_S = 10_000
 BURST_S = 0.01
 MIB = 1 << 20
 
@@ -21,7 +23,7 @@ MIB = 1 << 20
 def junk(network: Network, chance: random.Random) -> list[bytes]:
     """Noise, packets with wrong hash or signature, and valid packets that nobody asked for."""
     key = PrivateKey.from_bytes(keccak256(b"junk"))
-    here = Endpoint(IPv4Address("20.0.0.9"), 30303, 30303)
+    here = NodeEndpoint(IPv4Address("20.0.0.9"), 30303, 30303)
     expiration = int(network.start_unix) + 100_000
     found = [chance.randbytes(chance.randrange(1400)) for _ in range(100)]
     packets: list[Packet] = []
@@ -39,7 +41,7 @@ def junk(network: Network, chance: random.Random) -> list[bytes]:
 class Flood:
     """Sends junk to one address, from any address."""
 
-    def __init__(self, network: Network, target: Address) -> None:
+    def __init__(self, network: Network, target: Endpoint) -> None:
         self.until = 0.0
         self._network = network
         self._target = target
@@ -98,16 +100,16 @@ def test_an_address_forged_by_others_gets_at_most_three_times_their_bytes(
     network.run_for(30)
     chance = random.Random(3)
     victim = (IPv4Address("70.0.0.1"), 30303)
-    came: Counter[Address] = Counter()
+    came: Counter[Endpoint] = Counter()
     network.attach("victim", victim, lambda data, source: came.update({source: len(data)}))
-    went: Counter[Address] = Counter()
+    went: Counter[Endpoint] = Counter()
     for number in range(300):
         key = PrivateKey.from_bytes(keccak256(b"forged %d" % (number % 20)))
         to = chance.choice(nodes).address
         expiration = int(network.start_unix + network.time) + 20
         packet: Packet = chance.choice(
             [
-                Ping(4, Endpoint(*victim, 0), Endpoint(*to, 0), expiration),
+                Ping(4, NodeEndpoint(*victim, 0), NodeEndpoint(*to, 0), expiration),
                 FindNode(chance.randbytes(64), expiration),
                 ENRRequest(expiration),
             ]

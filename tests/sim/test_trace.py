@@ -121,7 +121,7 @@ def test_closed_doors_noise_and_drops_are_told() -> None:
     network.run_for(400)
     text = "\n".join(lines)
     assert "late -> dan     refused by the router" in text
-    assert "late            operation 1: RemoteTimeout, no answer to the ping" in text
+    assert "late            operation 1: NoResponse, no answer to the ping" in text
     assert f"{ann.address[0]}:7 -> boot  noise (hash), 120 bytes, " in text
-    assert "boot -> ann     nobody is there" in text
+    assert "boot -> ann     no host there" in text
     assert "boot            - ann from the table" in text

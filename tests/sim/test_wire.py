@@ -7,9 +7,8 @@ from ipaddress import ip_address
 import pytest
 
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover import v4wire
-from p2p.discover.v4wire import (
-    Endpoint,
+from p2p.discover.v4 import wire as v4wire
+from p2p.discover.v4.wire import (
     ENRRequest,
     ENRResponse,
     FindNode,
@@ -21,13 +20,14 @@ from p2p.discover.v4wire import (
 )
 from p2p.enr import Record
 from p2p.errors import EncodeError, PacketError
+from p2p.netutil import NodeEndpoint
 from p2p.sim import UnsignedWire
 
 KEY = PrivateKey.from_bytes(keccak256(b"key"))
 RECORD = Record.sign(KEY, 1, {"udp": 30303}).to_rlp()
 NOW = 1_700_000_000
 IP4, IP6 = ip_address("20.0.0.1"), ip_address("2a00::1")
-NOWHERE = Endpoint(None, 0, 0)
+NOWHERE = NodeEndpoint(None, 0, 0)
 
 
 def neighbors(count: int, *kinds: tuple[object, int, int]) -> Neighbors:
@@ -37,11 +37,11 @@ def neighbors(count: int, *kinds: tuple[object, int, int]) -> Neighbors:
 
 
 PACKETS: list[Packet] = [
-    Ping(4, Endpoint(IP4, 30303, 30303), Endpoint(IP6, 127, 0), NOW),
+    Ping(4, NodeEndpoint(IP4, 30303, 30303), NodeEndpoint(IP6, 127, 0), NOW),
     Ping(45, NOWHERE, NOWHERE, 2**64 - 1, 0),
     Ping(4, NOWHERE, NOWHERE, 5, 1_700_000_000_000),
-    Pong(Endpoint(IP4, 128, 255), bytes(32), NOW, 127),
-    Pong(Endpoint(IP6, 256, 65535), bytes(32), NOW),
+    Pong(NodeEndpoint(IP4, 128, 255), bytes(32), NOW, 127),
+    Pong(NodeEndpoint(IP6, 256, 65535), bytes(32), NOW),
     FindNode(bytes(64), NOW),
     Neighbors([], NOW),
     neighbors(1, (IP4, 1, 0)),

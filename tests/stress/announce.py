@@ -17,7 +17,9 @@ from collections.abc import Iterator
 
 import p2p
 from p2p.rlpx.frame import MAX_MESSAGE_SIZE, FrameWriter, _header
-from tests.hostile.target import Target, eventually, target
+from tests.kit import inspect
+from tests.kit.target import Target, target
+from tests.kit.waiting import eventually
 from tests.stress.crowd import CAP, LENGTH, Crowd, Member, Stage
 from tests.stress.figure import Figure, Scale
 from tests.stress.served import Served
@@ -133,7 +135,7 @@ def simulated_end(count: int) -> float:
     stress = p2p.Protocol(CAP.name, CAP.version, LENGTH, idle)
     with (
         target(protocols=[stress], max_peers=2 * count) as victim,
-        Crowd(victim.server.self()) as crowd,
+        Crowd(victim.server.self) as crowd,
     ):
         members = join(crowd, count)
         eventually(lambda: victim.sessions()[1] == 0)
@@ -147,12 +149,12 @@ def simulated_end(count: int) -> float:
             assert elapsed < 2 * CLOSED_S, "they are not closed"
             victim.clock.advance(1.0)
             for _ in range(3):  # time-outs, last words, sockets: a pass each
-                victim.server._loop.call(int)
+                inspect.settle(victim.server)
         return victim.clock.monotonic() - start
 
 
 def announced(victim: Target) -> int:
     """How many headers the server has read."""
-    sessions = list(victim.server._peer_set._open)
+    sessions = inspect.open_sessions(victim.server)
     readers = [session.machine._reader for session in sessions]
     return sum(reader is not None and reader._body is not None for reader in readers)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import p2p
-from p2p.session import Session
+from p2p.peers.session import Session
 from tests.stress.chain import Chain, ChainBroken
 from tests.stress.child import Child, obey
 from tests.stress.crowd import CAP, LENGTH
@@ -75,7 +75,7 @@ class Host:
             protocols=[p2p.Protocol(CAP.name, CAP.version, LENGTH, self._serve)],
         )
         self._server.start()
-        self.greeting = {"url": self._server.self().url}
+        self.greeting = {"url": self._server.self.url}
 
     def close(self) -> None:
         self._server.stop()
@@ -85,14 +85,14 @@ class Host:
         since the last time."""
         with self._lock:
             reports, self._reports = self._reports, []
-        return {"peers": self._server.peer_count(), "reports": reports}
+        return {"peers": self._server.peer_count, "reports": reports}
 
     def held(self) -> dict[str, int]:
         """What it holds: peers, and objects of connections after the rubbish is collected."""
         gc.collect()
         kinds = (Session, p2p.Peer)
         alive = sum(isinstance(one, kinds) for one in gc.get_objects())
-        return {"peers": self._server.peer_count(), "objects": alive}
+        return {"peers": self._server.peer_count, "objects": alive}
 
     def _serve(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
         asked, answers, fault = Chain(), Chain(), ""

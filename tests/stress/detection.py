@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import p2p
+import p2p.testing
 from tests.stress.crowd import Crowd
 from tests.stress.faultlink import Fault, Plan
 from tests.stress.figure import Figure, Scale
@@ -26,7 +27,7 @@ BIG_BYTES = 1_000_000
 Seconds = dict[str, float]
 
 
-def reset(clock: p2p.Clock) -> Seconds:
+def reset(clock: p2p.testing.Clock) -> Seconds:
     """Both ends read."""
     with Pair(clock).connect() as pair:
         for handler in pair.handlers.values():
@@ -34,7 +35,7 @@ def reset(clock: p2p.Clock) -> Seconds:
         return _timed(pair, Fault.RESET)
 
 
-def reset_while_writing(clock: p2p.Clock) -> Seconds:
+def reset_while_writing(clock: p2p.testing.Clock) -> Seconds:
     """One end does not read, so the other one stands in a write."""
     with Pair(clock).connect() as pair:
         pair.handlers["dialer"].write()
@@ -44,7 +45,7 @@ def reset_while_writing(clock: p2p.Clock) -> Seconds:
         return took
 
 
-def reset_while_not_reading(clock: p2p.Clock) -> Seconds:
+def reset_while_not_reading(clock: p2p.testing.Clock) -> Seconds:
     """The handler that does not read its full inbox writes at last."""
     with Pair(clock).connect() as pair:
         pair.handlers["dialer"].write()
@@ -58,7 +59,7 @@ def reset_while_not_reading(clock: p2p.Clock) -> Seconds:
         return {"listener": clock.monotonic() - begun}
 
 
-def half_open(clock: p2p.Clock) -> Seconds:
+def half_open(clock: p2p.testing.Clock) -> Seconds:
     """Nothing passes any more, and both ends only read."""
     with Pair(clock).connect() as pair:
         for handler in pair.handlers.values():
@@ -66,7 +67,7 @@ def half_open(clock: p2p.Clock) -> Seconds:
         return _timed(pair, Fault.HALF_OPEN)
 
 
-def half_open_while_writing(clock: p2p.Clock) -> Seconds:
+def half_open_while_writing(clock: p2p.testing.Clock) -> Seconds:
     """What one end writes is still taken, by something that does not pass it on."""
     with Pair(clock).connect() as pair:
         pair.door.inject(Fault.HALF_OPEN)
@@ -75,18 +76,18 @@ def half_open_while_writing(clock: p2p.Clock) -> Seconds:
         return {"dialer": pair.time("dialer") - begun}
 
 
-def lost_power(clock: p2p.Clock) -> Seconds:
+def lost_power(clock: p2p.testing.Clock) -> Seconds:
     """Not even the remote's kernel answers any more, and our end only reads."""
-    with Pair(clock) as pair, Crowd(pair.listener.self()) as crowd:
+    with Pair(clock) as pair, Crowd(pair.listener.self) as crowd:
         pair.connect_member(crowd).vanish()
         begun = clock.monotonic()
         pair.handlers["listener"].read()
         return {"listener": pair.time("listener") - begun}
 
 
-def lost_power_while_writing(clock: p2p.Clock) -> Seconds:
+def lost_power_while_writing(clock: p2p.testing.Clock) -> Seconds:
     """The same, and our end writes until the kernel takes no more."""
-    with Pair(clock) as pair, Crowd(pair.listener.self()) as crowd:
+    with Pair(clock) as pair, Crowd(pair.listener.self) as crowd:
         pair.connect_member(crowd).vanish()
         begun = clock.monotonic()
         pair.handlers["listener"].write()
@@ -94,7 +95,7 @@ def lost_power_while_writing(clock: p2p.Clock) -> Seconds:
         return {"listener": pair.time("listener") - begun}
 
 
-def stalled_reader(clock: p2p.Clock) -> Seconds:
+def stalled_reader(clock: p2p.testing.Clock) -> Seconds:
     """Each end writes to one that does not read."""
     with Pair(clock).connect() as pair:
         pair.door.inject(Fault.STALL)
@@ -106,7 +107,7 @@ def stalled_reader(clock: p2p.Clock) -> Seconds:
         return {name: pair.time(name) - begun for name in pair.handlers}
 
 
-def drip_in_handshake(clock: p2p.Clock) -> Seconds:
+def drip_in_handshake(clock: p2p.testing.Clock) -> Seconds:
     """The bytes of the handshake come a few at a time, as fast as would take ten seconds."""
     with Pair(clock, Plan(Fault.DRIP)) as pair, ThreadPoolExecutor(1) as pool:
         begun = clock.monotonic()
@@ -119,11 +120,11 @@ def drip_in_handshake(clock: p2p.Clock) -> Seconds:
             took[name] = clock.monotonic() - begun
         error = dial.exception(PATIENCE_S)
         # Both ends give up at the same moment, and either may see the other's end first.
-        assert isinstance(error, (p2p.DialTimeout, p2p.ConnectionLost)), repr(error)
+        assert isinstance(error, (p2p.errors.DialTimeout, p2p.errors.ConnectionLost)), repr(error)
         return took
 
 
-def drip_in_frame(clock: p2p.Clock) -> Seconds:
+def drip_in_frame(clock: p2p.testing.Clock) -> Seconds:
     """A frame has begun and its bytes come, but it would take many minutes to be complete."""
     with Pair(clock).connect() as pair:
         pair.door.inject(Fault.DRIP)
@@ -148,7 +149,7 @@ class Case:
     """Something to be noticed, and within how many seconds."""
 
     what: str
-    measure: Callable[[p2p.Clock], Seconds]
+    measure: Callable[[p2p.testing.Clock], Seconds]
     most_s: float
     always_real: bool = False
 
@@ -172,7 +173,7 @@ def run(scale: Scale) -> Iterator[Figure]:
 
     def measure(case: Case) -> Seconds:
         real = case.always_real or scale is Scale.FULL
-        return case.measure(p2p.SystemClock() if real else p2p.SimulatedClock())
+        return case.measure(p2p.testing.SystemClock() if real else p2p.testing.SimulatedClock())
 
     with ThreadPoolExecutor(len(CASES) if scale is Scale.FULL else 1) as pool:
         for case, took in zip(CASES, pool.map(measure, CASES), strict=True):

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import p2p
+from tests.kit import inspect
 from tests.stress.chain import Chain
 from tests.stress.child import Child, obey
 from tests.stress.crowd import CAP, LENGTH, Crowd, Member, Stage
@@ -87,7 +88,7 @@ class Host:
 
     def start(self) -> dict[str, str]:
         self._server.start()
-        return {"url": self._server.self().url}
+        return {"url": self._server.self.url}
 
     def state(self) -> dict[str, Any]:
         """How many handlers have begun, and how many mailboxes are full."""
@@ -96,15 +97,15 @@ class Host:
         return {
             "begun": begun,
             "full outboxes": sum(rw._outbox.is_full for role, rw in rws if role == WRITE),
-            "full inboxes": sum(rw.inbox.is_full for role, rw in rws if role == DAWDLE),
-            "peers": self._server.peer_count(),
+            "full inboxes": sum(rw._inbox.is_full for role, rw in rws if role == DAWDLE),
+            "peers": self._server.peer_count,
         }
 
     def dial(self, urls: list[str]) -> dict[str, int]:
         """Dial nodes; returns how many are being dialed."""
         for url in urls:
             self._server.add_peer(p2p.parse_node(url))
-        return {"dials": self._server._loop.call(lambda: len(self._server._dialing._dials))}
+        return {"dials": inspect.on_io(self._server, lambda: len(inspect.dials(self._server)))}
 
     def stop(self, limit_s: float) -> dict[str, Any]:
         """Stop; returns the seconds, the threads left, and the messages written by feeders."""
@@ -148,7 +149,7 @@ class Host:
             sum(number * number for number in range(200_000))
             try:
                 rw.read_msg(timeout=0)
-            except p2p.ReadTimeout:
+            except p2p.Timeout:
                 continue
 
     def _dawdle(self, peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:

@@ -30,7 +30,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import p2p
-from tests.faults.neighbors import PATIENCE_S, Neighbor, talk
+from tests.faults.neighbors import Neighbor, talk
 from tests.faults.orders import ORDERS
 from tests.faults.seams import (
     JumpingSystemClock,
@@ -39,8 +39,10 @@ from tests.faults.seams import (
     full_disk,
 )
 from tests.faults.shortage import few_descriptors, no_more_threads, open_descriptors
-from tests.hostile.target import eventually
-from tests.nodes import Nodes, Remote
+from tests.kit import inspect
+from tests.kit.nodes import Nodes
+from tests.kit.remote import Remote
+from tests.kit.waiting import PATIENCE_S, eventually
 from tests.stress.figure import Figure, Scale
 
 #: More than find room in a page.
@@ -136,7 +138,7 @@ class Play:
         """None, or a few; strangers wait to be accepted, and the server is to dial."""
         with ExitStack() as stack:
             strangers = [stack.enter_context(socket.socket()) for _ in range(4)]
-            node = self._new_server().self()
+            node = self._new_server().self
             with few_descriptors(self.random.randrange(4)):
                 for stranger in strangers:
                     stranger.connect(self._address())
@@ -146,7 +148,7 @@ class Play:
 
     def throw_at_threads(self) -> None:
         """None more: neither those who come nor those who are dialed can be served."""
-        node = self._new_server().self()
+        node = self._new_server().self
         with no_more_threads(), suppress(p2p.ConnectError):
             self._knock()
             self.server.connect(node, timeout=PATIENCE_S)
@@ -160,11 +162,11 @@ class Play:
 
     def throw_at_datagrams(self) -> None:
         """None can be sent; the next one can."""
-        assert self.server.discovery is not None
+        assert self.server.discovery_v4 is not None
         self._udp.send_error = self.random.choice(SEND_ERRORS)
         self._clock.jump(1.0)  # pings of one second are equal: an earlier one's pong may be to come
-        with suppress(p2p.RemoteTimeout):
-            self.server.discovery.ping(self._mate.self())
+        with suppress(p2p.errors.NoResponse):
+            self.server.discovery_v4.ping(self._mate.self)
             raise RuntimeError("a datagram has come through")
         self._udp.send_error = 0
         eventually(self._mate_answers)
@@ -176,17 +178,18 @@ class Play:
 
     def throw_at_disk(self) -> None:
         """Full, while there is something to store."""
-        finder = self.server._finder
-        assert finder is not None and finder._db is not None
-        own, seq = self._mate.self().id, 2 * self.thrown
-        with full_disk(self.server), suppress(p2p.NodeDBError):
+        services = inspect.services(self.server)
+        assert services is not None and services.database.db is not None
+        db = services.database.db
+        own, seq = self._mate.self.id, 2 * self.thrown
+        with full_disk(self.server), suppress(p2p.errors.NodeDBError):
             for _ in range(NODES):
                 key = p2p.generate_key().public_key
-                finder._db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
-            finder._db.set_local_seq(own, seq)
-            if not finder._db._failed:  # of what was stored, this number found its place
+                db.update_node(p2p.Node.from_parts(key, "127.0.0.1", 1, 1))
+            db.set_local_seq(own, seq)
+            if not db._failed:  # of what was stored, this number found its place
                 raise RuntimeError("there was room on the disk")
-        finder._db.set_local_seq(own, seq + 1)
+        db.set_local_seq(own, seq + 1)
 
     # handlers
 
@@ -200,7 +203,7 @@ class Play:
         """One that waits for ever."""
         if len(self.stuck) < MOST_STUCK:
             self._orders.put(self.release.wait)
-            remote = self._nodes.remote(self.server).join()
+            remote = self._nodes.remote(self.server).open()
             self.stuck.add(f"p2p-peer-{remote.node.id.short}-test")
             eventually(self._orders.empty)
 
@@ -212,9 +215,9 @@ class Play:
 
     def _mate_answers(self) -> bool:
         """Whether a ping is answered in time: half a second, which a busy machine may exceed."""
-        assert self.server.discovery is not None
-        with suppress(p2p.RemoteTimeout):
-            self.server.discovery.ping(self._mate.self(), PATIENCE_S)
+        assert self.server.discovery_v4 is not None
+        with suppress(p2p.errors.NoResponse):
+            self.server.discovery_v4.ping(self._mate.self, PATIENCE_S)
             return True
         return False
 
@@ -227,7 +230,7 @@ class Play:
             self.not_accepted += 1
         self.slowest_s = max(self.slowest_s, time.monotonic() - start)
         try:
-            self.server.connect(self._new_server().self(), timeout=PATIENCE_S)
+            self.server.connect(self._new_server().self, timeout=PATIENCE_S)
         except p2p.ConnectError:
             self.not_dialed += 1
         while len(self._nodes._servers) > LIVE_PEERS + 2:
@@ -236,7 +239,7 @@ class Play:
     def _knock(self) -> None:
         """A new peer comes, and leaves when its handler ends."""
         remote: Remote = self._nodes.remote(self.server)
-        remote.join().ending()
+        remote.open().ending()
         remote.sock.close()
         self._nodes._remotes.remove(remote)
 
@@ -244,7 +247,7 @@ class Play:
         return self._nodes.start(protocols=[talk()])
 
     def _address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.server.self().tcp
+        return "127.0.0.1", self.server.self.tcp
 
 
 def play(seconds: float, stop_s: float) -> dict[str, Any]:
@@ -254,7 +257,7 @@ def play(seconds: float, stop_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         one = Play(nodes, Path(folder))
         one.throw_for(seconds)
-        peers = {peer.id for peer in one.server.peers()}
+        peers = {peer.id for peer in one.server.peers}
         still_there = sum(live._neighbor.id in peers for live in one.live)
         for live in one.live:
             live.end()

@@ -19,8 +19,9 @@ from typing import Any
 
 import p2p
 from p2p.crypto import PrivateKey
-from p2p.discover.v4wire import Endpoint, Ping, encode
-from p2p.rlpx.base import EMPTY, PING
+from p2p.discover.v4.wire import Ping, encode
+from p2p.netutil import NodeEndpoint
+from p2p.rlpx.messages import EMPTY, PING
 from tests.stress.child import Child, obey
 from tests.stress.honest import dial
 
@@ -129,8 +130,8 @@ class Floods:
         """So many different pings of one node."""
         key = PrivateKey.generate(os.urandom)
         host, port = sock.getsockname()
-        here = Endpoint(ip_address(host), port, 0)
-        there = Endpoint(self._node.ip, self._node.udp, self._node.tcp)
+        here = NodeEndpoint(ip_address(host), port, 0)
+        there = NodeEndpoint(self._node.ip, self._node.udp, self._node.tcp)
         first = int(time.time()) + VALID_S
         pings = [Ping(4, here, there, first + number, 1) for number in range(count)]
         return [encode(key, ping)[0] for ping in pings]

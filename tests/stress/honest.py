@@ -19,11 +19,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import p2p
-from tests.nodes import Remote
+from tests.kit.remote import Remote
 from tests.stress.chain import Chain
-from tests.stress.crowd import CAP
+from tests.stress.crowd import CAP, PATIENCE_S
 
-PATIENCE_S = 30.0
 BODY_BYTES = 100
 #: Between two echoes of a peer that does not send as fast as it can.
 PAUSE_S = 0.01
@@ -65,9 +64,8 @@ def dial(node: p2p.Node) -> Remote:
     """A peer of the server."""
     sock = socket.create_connection((str(node.ip), node.tcp), PATIENCE_S)
     try:
-        remote = Remote(sock, to=node.public_key, caps=[CAP], name="honest")
-        sock.settimeout(PATIENCE_S)
-        return remote.join()
+        remote = Remote(sock, node.public_key, caps=[CAP], name="honest")
+        return remote.open(PATIENCE_S)
     except BaseException:
         sock.close()
         raise
@@ -84,10 +82,10 @@ class LivePeer(Repeated):
     def once(self) -> float:
         payload = self._sent.next(os.urandom(BODY_BYTES))
         start = time.perf_counter()
-        self._remote.send(0, payload)
-        _, answer = self._remote.read()
+        self._remote.send_payload(0, payload)
+        answer = self._remote.read_msg(PATIENCE_S)
         seconds = time.perf_counter() - start
-        self._received.check(bytes(answer))
+        self._received.check(answer.payload)
         return seconds
 
     def close(self) -> None:
@@ -120,13 +118,13 @@ class Newcomer(Repeated):
             return False
         with remote.sock:
             try:
-                remote.send(0, b"here")
-                return remote.read() == (0, b"here")
-            except (AssertionError, OSError):
+                remote.send_payload(0, b"here")
+                return remote.read_msg(PATIENCE_S) == p2p.Msg(0, b"here")
+            except (p2p.PeerDisconnected, OSError):
                 return False
             finally:
                 with suppress(OSError):
-                    remote.disconnect(p2p.DiscReason.REQUESTED)
+                    remote.send_disconnect(p2p.DiscReason.REQUESTED)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from random import Random
 from statistics import median
 
 import p2p
+from p2p.net import sockaddr_of
 from tests.stress.chain import Chain, ChainBroken
 from tests.stress.crowd import CAP, LENGTH, Crowd, Leave, Member, Stage
 from tests.stress.faultlink import Fault, Plan
@@ -33,7 +34,7 @@ SEED = 5
 TICK_S = 0.02
 FAULTY_MESSAGES = 2
 #: How long a faulty peer bears with silence, and how soon it is back; from and to.
-PATIENCE_S = (0.3, 1.2)
+SILENCE_S = (0.3, 1.2)
 BACK_S = (0.0, 0.1)
 #: How much longer a round trip may be for the faults of others.
 MOST_RATIO = 2.0
@@ -91,7 +92,7 @@ class Faulty(Member):
         self.said, self.heard, self._bodies = Chain(), Chain(), Bodies()
         self._broken = broken
         self._chance = chance
-        self._patience_s = chance.uniform(*PATIENCE_S)
+        self._patience_s = chance.uniform(*SILENCE_S)
         self._heard_at = time.monotonic()
         super().__init__(crowd)
 
@@ -219,9 +220,9 @@ def run(scale: Scale) -> Iterator[Figure]:
         logger=logger,
     )
     with server:
-        host, port = (server.listen_addr or "").rsplit(":", 1)
-        with FaultProxy((host, int(port)), SEED) as proxy:
-            yield from measure(LOADS[scale], proxy, server.self().public_key, answerer)
+        assert server.listen_addr is not None
+        with FaultProxy(sockaddr_of(server.listen_addr), SEED) as proxy:
+            yield from measure(LOADS[scale], proxy, server.self.public_key, answerer)
 
 
 def measure(

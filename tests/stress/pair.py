@@ -16,8 +16,11 @@ from random import Random
 from typing import Any
 
 import p2p
-from p2p.session import Session
-from tests.hostile.target import unacked
+import p2p.testing
+from p2p.net import sockaddr_of
+from p2p.peers.session import Session
+from tests.kit import inspect
+from tests.kit.target import unacked
 from tests.stress.crowd import CAP, LENGTH, Crowd, Member, Stage
 from tests.stress.faultlink import Plan
 from tests.stress.faultproxy import FaultProxy
@@ -90,17 +93,18 @@ _noise = Random(0).randbytes(PIECE_BYTES)
 class Pair:
     """Two servers and the proxy between them. Leaving its block ends them."""
 
-    def __init__(self, clock: p2p.Clock, plan: Plan | None = None) -> None:
+    def __init__(self, clock: p2p.testing.Clock, plan: Plan | None = None) -> None:
         self.clock = clock
         self.handlers = {"listener": Handler(), "dialer": Handler()}
         self.sessions: dict[str, Session] = {}  # the one of each, once they are connected
         self._stack = ExitStack()
         self.listener = self._serve("listener", listen_addr="127.0.0.1:0")
         self.dialer = self._serve("dialer")
-        host, port = (self.listener.listen_addr or "").rsplit(":", 1)
-        proxy = self._stack.enter_context(FaultProxy((host, int(port))))
+        assert self.listener.listen_addr is not None
+        proxy = FaultProxy(sockaddr_of(self.listener.listen_addr))
+        self._stack.enter_context(proxy)
         self.door = proxy.door((lambda number, chance: plan) if plan else _no_plan)
-        self.node = self.door.node(self.listener.self().public_key)
+        self.node = self.door.node(self.listener.self.public_key)
 
     def connect(self) -> Pair:
         """Connect the two."""
@@ -118,8 +122,7 @@ class Pair:
 
     def _note_session(self, name: str, server: p2p.Server) -> None:
         assert self.handlers[name].begun.wait(PATIENCE_S)
-        sessions = server._peer_set._sessions
-        (self.sessions[name],) = server._loop.call(lambda: list(sessions))
+        (self.sessions[name],) = inspect.sessions(server)
 
     def time(self, name: str) -> float:
         """Wait until one end has given up and its handler knows, and return what time it is."""
@@ -134,12 +137,12 @@ class Pair:
         pause = threading.Event()
         while not noticed():
             assert self.clock.monotonic() < most, "it was not noticed"
-            if not isinstance(self.clock, p2p.SimulatedClock):
+            if not isinstance(self.clock, p2p.testing.SimulatedClock):
                 pause.wait(LOOK_S)
                 continue
             self.clock.advance(STEP_S)
             for server in (self.listener, self.dialer) * 3:
-                server._loop.call(int)
+                inspect.settle(server)
 
     def _serve(self, name: str, **options: Any) -> p2p.Server:
         handler = self.handlers[name]
@@ -171,9 +174,9 @@ def _no_plan(number: int, chance: object) -> Plan:
 
 def await_session(server: p2p.Server) -> Session:
     """The session of a server that has just been dialed, or has dialed."""
-    sessions, pause = server._peer_set._sessions, threading.Event()
+    pause = threading.Event()
     for _ in range(int(PATIENCE_S / LOOK_S)):
-        found = server._loop.call(lambda: list(sessions))
+        found = inspect.sessions(server)
         if found:
             return found[0]
         pause.wait(LOOK_S)

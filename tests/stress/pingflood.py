@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from p2p.discover.limits import MAX_AMPLIFICATION
+from p2p.discover.v4.amplification import MAX_AMPLIFICATION
 from tests.stress.figure import Figure, Scale
 from tests.stress.floods import Flooding
 from tests.stress.honest import PAUSE_S, live_peers, p99, while_echoing

@@ -76,7 +76,7 @@ class Host:
         server.start()
         back = 0
         if peer:
-            with Crowd(server.self()) as crowd:
+            with Crowd(server.self) as crowd:
                 talker = Talker(crowd)
                 crowd.until(lambda: talker.is_done, "all messages are back")
                 back = talker.back.count

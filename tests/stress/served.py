@@ -18,11 +18,11 @@ import time
 from typing import Any
 
 import p2p
-from p2p.session import Session
+from p2p.peers.session import Session
+from tests.kit import inspect
 from tests.stress.child import Child, obey
-from tests.stress.crowd import CAP, LENGTH
+from tests.stress.crowd import CAP, LENGTH, PATIENCE_S
 
-PATIENCE_S = 60.0
 #: Written to clear_refs, this makes the kernel forget the largest size so far (proc(5)).
 _FORGET_PEAK = "5"
 
@@ -80,7 +80,7 @@ class Ages(set[Session]):
     def add(self, session: Session) -> None:
         super().add(session)
         self._since[session] = time.monotonic()
-        self.most_strangers = max(self.most_strangers, len(self) - self._server.peer_count())
+        self.most_strangers = max(self.most_strangers, len(self) - self._server.peer_count)
 
     def discard(self, session: Session) -> None:
         with self._changed:
@@ -113,10 +113,10 @@ class Host:
             no_discovery=not discovery,
             protocols=[p2p.Protocol(CAP.name, CAP.version, LENGTH, self._echo)],
         )
-        self._pending = self.server._peer_set._pending = Marked()
-        self._open = self.server._peer_set._open = Ages(self.server)
+        self._pending = inspect.peer_set(self.server)._pending = Marked()
+        self._open = inspect.peer_set(self.server)._open = Ages(self.server)
         self.server.start()
-        self.greeting = {"url": self.server.self().url}
+        self.greeting = {"url": self.server.self.url}
 
     def close(self) -> None:
         """End, whatever was asked before."""
@@ -126,12 +126,12 @@ class Host:
 
     def await_peers(self, count: int) -> dict[str, Any]:
         """Wait until there are ``count`` peers, the handler of each runs, and no other socket is
-        open. Raises TimeoutError, or ReadTimeout, if it does not come to that."""
+        open. Raises TimeoutError, or Timeout, if it does not come to that."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._handlers == count, PATIENCE_S):
                 raise TimeoutError(f"{self._handlers} handlers run, not {count}")
         with self.server.subscribe_events(capacity=1) as events:
-            while self.server.peer_count() != count:
+            while self.server.peer_count != count:
                 events.get(PATIENCE_S)
         if not self._open.wait(count):
             raise TimeoutError(f"{len(self._open)} sockets are open, not {count}")
@@ -139,7 +139,7 @@ class Host:
 
     def state(self) -> dict[str, Any]:
         """How many peers there are, and the seconds of CPU until now."""
-        return {"peers": self.server.peer_count(), "cpu_s": time.process_time()}
+        return {"peers": self.server.peer_count, "cpu_s": time.process_time()}
 
     def strangers(self) -> dict[str, Any]:
         """What came of those that did not become peers, from the start until now."""
@@ -151,18 +151,18 @@ class Host:
 
     def unsent(self) -> dict[str, Any]:
         """The most bytes that wait in any one session to be sent, framed or not framed yet."""
-        sizes = self.server._loop.call(lambda: [_unsent_of(session) for session in self._open])
+        sizes = inspect.on_io(self.server, lambda: [_unsent_of(session) for session in self._open])
         return {"bytes": max(sizes, default=0)}
 
     def announced(self) -> dict[str, Any]:
         """What has been read of large frames that are not complete: how many, how many bytes."""
-        sizes = self.server._loop.call(lambda: [_announced_to(session) for session in self._open])
+        sizes = inspect.on_io(self.server, lambda: [_announced_to(one) for one in self._open])
         begun = [size for size in sizes if size is not None]
         return {"frames": len(begun), "bytes": sum(begun)}
 
     def discovery(self) -> dict[str, Any]:
         """What discovery has counted: bytes from and to the unproven, and what it dropped."""
-        service = self.server.discovery
+        service = self.server.discovery_v4
         assert service is not None
         counters = service.counters()
         return {

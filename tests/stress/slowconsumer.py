@@ -20,7 +20,8 @@ from random import Random
 import p2p
 from p2p.mailbox import ITEM_BYTES, LIMIT_BYTES, ROOM_AGAIN_BYTES
 from p2p.net.channel import _READ_SIZE_BYTES
-from p2p.session import BATCH_BYTES, Session
+from p2p.peers.session import BATCH_BYTES, Session
+from tests.kit import inspect
 from tests.stress.chain import HEAD_BYTES, Chain, ChainBroken
 from tests.stress.crowd import CAP, LENGTH, Crowd, Leave, Member, Stage
 from tests.stress.figure import Figure, Scale
@@ -34,7 +35,6 @@ SLOW_PAUSE_S = 0.05
 PIECE_BYTES = 16 * 1024
 PIECES = 8
 RECEIVE_BUFFER_BYTES = 32 * 1024
-WAIT_S = 30.0
 MIB = 1024 * 1024
 _ITEM_BYTES = PIECE_BYTES + ITEM_BYTES
 #: What a full inbox holds at most: one read, and the message that it completed, came into a little
@@ -215,7 +215,7 @@ class Round:
         found: dict[p2p.NodeID, Session] = {}
 
         def there() -> bool:
-            for session in self._server._loop.call(lambda: list(self._server._peer_set._sessions)):
+            for session in inspect.sessions(self._server):
                 if session.peer is not None and session.peer.id in ids:
                     found[session.peer.id] = session
             return len(found) == len(ids)
@@ -233,7 +233,7 @@ class Round:
             assert session.peer is not None
             outbox = session.outbox._size
             framed = sum(map(len, session._next_batch)) + session.channel.unsent_bytes
-            self.inbox_bytes = max(self.inbox_bytes, session.peer.running[0].inbox._size)
+            self.inbox_bytes = max(self.inbox_bytes, session.peer._running[0]._inbox._size)
             self.outbox_bytes = max(self.outbox_bytes, outbox)
             self.unsent_bytes = max(self.unsent_bytes, outbox + framed)
 
@@ -265,7 +265,7 @@ def run(scale: Scale) -> Iterator[Figure]:
         protocols=[p2p.Protocol(CAP.name, CAP.version, LENGTH, handlers.run)],
         logger=logger,
     )
-    with server, Crowd(server.self()) as crowd:
+    with server, Crowd(server.self) as crowd:
         yield from measure(LOADS[scale], server, crowd, handlers)
 
 

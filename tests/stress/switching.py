@@ -62,9 +62,9 @@ class Host:
     def begin(self) -> dict[str, Any]:
         """Start the servers and the actors."""
         self._home = self._start("home", no_dial=True)
-        self._seeker = self._start("seeker", bootstrap_nodes=[self._home.self()])
+        self._seeker = self._start("seeker", bootstrap_nodes=[self._home.self])
         self._caller = self._start("caller", no_discovery=True)
-        self._seeker.add_peer(self._home.self())
+        self._seeker.add_peer(self._home.self)
         for thing, act in (
             (CONNECTS, self._connect),
             (RESTARTS, self._restart),
@@ -104,7 +104,7 @@ class Host:
             try:
                 act()
             # Two dial each other at the same moment, or a pong comes after half a second.
-            except (p2p.ConnectError, p2p.RemoteTimeout) as error:
+            except (p2p.ConnectError, p2p.errors.NoResponse) as error:
                 self._count(self._refused, type(error).__name__)
             except Exception:
                 self._fail()
@@ -115,7 +115,7 @@ class Host:
     def _connect(self) -> None:
         """Connect, have some messages pass, and disconnect."""
         with self._caller.subscribe_events() as events:
-            peer = self._caller.connect(self._home.self(), PATIENCE_S)
+            peer = self._caller.connect(self._home.self, PATIENCE_S)
             self._await_messages()
             peer.disconnect()
             while events.get(PATIENCE_S).type != "drop":
@@ -123,10 +123,10 @@ class Host:
 
     def _restart(self) -> None:
         """Start a server that finds the others, connect it, and stop it."""
-        server = self._new("guest", bootstrap_nodes=[self._home.self()])
+        server = self._new("guest", bootstrap_nodes=[self._home.self])
         server.start()
         try:
-            server.connect(self._seeker.self(), PATIENCE_S)
+            server.connect(self._seeker.self, PATIENCE_S)
             self._await_messages()
         finally:
             left = server.stop(PATIENCE_S)
@@ -134,10 +134,10 @@ class Host:
 
     def _look_up(self) -> None:
         """Ping a node, and ask the network the way to somewhere."""
-        assert self._seeker.discovery is not None
-        self._seeker.discovery.ping(self._home.self(), PATIENCE_S)
-        with suppress(p2p.ReadTimeout):
-            self._seeker.discovery.lookup(os.urandom(64), LOOKUP_S)
+        assert self._seeker.discovery_v4 is not None
+        self._seeker.discovery_v4.ping(self._home.self, PATIENCE_S)
+        with suppress(p2p.Timeout):
+            self._seeker.discovery_v4.lookup(os.urandom(64), LOOKUP_S)
 
     def _await_messages(self) -> None:
         with self._lock:

@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
+from tests.kit.waiting import PATIENCE_S
 from tests.stress.faultlink import BUFFER_BYTES, DRIP_BYTES, DRIP_PAUSE_S, Fault, Plan
 from tests.stress.faultproxy import Door, FaultProxy
 
-WAIT_S = 10.0
 #: Long enough for the kernel to move what it can move.
 A_MOMENT_S = 0.2
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -26,7 +26,7 @@ Connect = Callable[[Door], Ends]
 @pytest.fixture
 def target() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        sock.settimeout(WAIT_S)
+        sock.settimeout(PATIENCE_S)
         yield sock
 
 
@@ -42,11 +42,11 @@ def connect(target: socket.socket) -> Iterator[Connect]:
     made: list[socket.socket] = []
 
     def connect(door: Door) -> Ends:
-        near = socket.create_connection(door.address, WAIT_S)
+        near = socket.create_connection(door.address, PATIENCE_S)
         made.append(near)
         far, _ = target.accept()
         made.append(far)
-        far.settimeout(WAIT_S)
+        far.settimeout(PATIENCE_S)
         return near, far
 
     yield connect
@@ -86,7 +86,7 @@ def nothing_comes(sock: socket.socket) -> bool:
     except TimeoutError:
         return True
     finally:
-        sock.settimeout(WAIT_S)
+        sock.settimeout(PATIENCE_S)
     return False
 
 
@@ -120,7 +120,7 @@ def test_bytes_pass_in_order_both_ways_and_so_do_the_ends_of_data(
     thread = threading.Thread(target=lambda: (near.sendall(sent), near.shutdown(socket.SHUT_WR)))
     thread.start()
     assert read_all(far) == sent
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     far.sendall(b"the answer comes after the end of the question")
     far.close()
     assert read_all(near) == b"the answer comes after the end of the question"
@@ -164,7 +164,7 @@ def test_fault_begins_after_its_bytes(proxy: FaultProxy, connect: Connect) -> No
 def test_fault_after_no_bytes_begins_at_once(proxy: FaultProxy) -> None:
     door = proxy.door(planned(Fault.RESET))
     with pytest.raises(ConnectionResetError):  # of connect or of recv, whichever is later
-        with socket.create_connection(door.address, WAIT_S) as near:
+        with socket.create_connection(door.address, PATIENCE_S) as near:
             near.recv(1)
     assert door.begun[Fault.RESET] == 1
     proxy.call(lambda: None)
@@ -199,7 +199,7 @@ def test_stall_stops_reading_at_both_ends_until_it_is_taken_away(
     with pytest.raises(BlockingIOError):
         while True:
             near.send(bytes(BUFFER_BYTES))
-    near.settimeout(WAIT_S)
+    near.settimeout(PATIENCE_S)
     door.inject(Fault.NONE)
     assert read_exactly(far, 6) == read_exactly(near, 6) == b"during"
 
@@ -260,7 +260,7 @@ def test_connections_of_one_seed_meet_the_same_chances(target: socket.socket) ->
         with FaultProxy(target.getsockname(), seed=7) as proxy:
             door = proxy.door(planner)
             for _ in range(3):
-                with socket.create_connection(door.address, WAIT_S), target.accept()[0]:
+                with socket.create_connection(door.address, PATIENCE_S), target.accept()[0]:
                     pass
         return met
 
@@ -289,7 +289,7 @@ def test_failure_of_the_proxy_is_raised_when_it_is_closed(target: socket.socket)
         raise ZeroDivisionError
 
     proxy = FaultProxy(target.getsockname())
-    with socket.create_connection(proxy.door(planner).address, WAIT_S) as sock:
+    with socket.create_connection(proxy.door(planner).address, PATIENCE_S) as sock:
         assert read_all(sock) == b""
     with pytest.raises(ZeroDivisionError):
         proxy.close()

@@ -7,15 +7,21 @@ from tests.fuzz.targets import (
     base,
     connection,
     discovery,
+    discoveryv5,
+    dnslists,
     frame,
     handshake,
     packet,
+    packetv5,
     records,
     snappy,
     values,
 )
 
-MODULES = (handshake, frame, base, snappy, values, records, packet, connection, discovery)
+MODULES = (
+    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists),
+    *(connection, discovery, discoveryv5),
+)
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS
 }

@@ -6,7 +6,7 @@ Nothing protects them within a frame, so there is nothing to repair.
 from __future__ import annotations
 
 from p2p.errors import DiscReason, HelloError, InvalidIdentity
-from p2p.rlpx.base import (
+from p2p.rlpx.messages import (
     MAX_HELLO_SIZE,
     Hello,
     decode_disconnect,

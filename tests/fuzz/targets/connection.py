@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from p2p.codec import encode, encode_uint
 from p2p.errors import DiscReason, RemoteProtocolError
 from p2p.rlpx import Connection, ConnectionFailed, DisconnectReceived, Event, State
-from p2p.rlpx.base import encode_hello
+from p2p.rlpx.messages import encode_hello
 from p2p.rlpx.snappy import compress
 from tests.fuzz import rlptree
 from tests.fuzz.rlptree import Tree

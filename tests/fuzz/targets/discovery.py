@@ -25,34 +25,31 @@ import random
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from p2p.codec import encode
-from p2p.discover import v4wire
-from p2p.discover.engine import Engine
-from p2p.discover.limits import MAX_AMPLIFICATION
-from p2p.discover.local import FixedLocal
-from p2p.discover.now import Now
-from p2p.discover.store import MemoryStore
-from p2p.discover.v4wire import Endpoint, ENRRequest, PacketType
-from p2p.enode.ids import NodeID
+from p2p.codec import encode, encode_list
+from p2p.crypto import PrivateKey, PublicKey, keccak256
+from p2p.discover import transport
+from p2p.discover.v4 import packet as v4packet
+from p2p.discover.v4 import wire as v4wire
+from p2p.discover.v4.amplification import MAX_AMPLIFICATION
+from p2p.discover.v4.engine import EngineV4
+from p2p.discover.v4.wire import ENRRequest, Packet, PacketType, Received
+from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import Node
+from p2p.enode.nodeid import NodeID
 from p2p.enr import Record
-from p2p.netutil import IPAddress
-from tests.discover.link import (
-    PORT,
-    START_UNIX,
-    address_of,
-    key_of,
-    plain_decode,
-    plain_encode,
-)
+from p2p.errors import DecodeError, InvalidKey, PacketError
+from p2p.netutil import IPAddress, NodeEndpoint
 from tests.fuzz import rlptree
 from tests.fuzz.rlptree import Tree
+from tests.fuzz.scene import START, Scene, label, run_script, steps_of
 from tests.fuzz.target import REPAIRED, Target
 from tests.fuzz.targets.frame import number, part
 from tests.fuzz.targets.packet import seal
+from tests.kit.link import PORT, START_UNIX, address_of, key_of
+from tests.kit.localrecords import fixed_local
 
 OWN = key_of(0)
-OWN_LOCAL = FixedLocal(OWN, Endpoint(*address_of(0), PORT))
+OWN_LOCAL = fixed_local(OWN, NodeEndpoint(*address_of(0), PORT))
 SOURCES: tuple[tuple[IPAddress, int], ...] = (
     address_of(1),
     address_of(2),
@@ -65,91 +62,71 @@ NODES = tuple(
     for key, address in zip(KEYS, SOURCES, strict=True)
 )
 MAX_STEPS = 60
-#: How often a script may wake the engine; a long sleep of a live node is no input of interest.
-MAX_WAKES = 40
 #: Time after a script, in which everything asked must have come to an end, in seconds.
 REST_S = 3.0
 #: Packets of the engine that are decoded.
 MAX_CHECKED = 5
-_TYPE_OFFSET = 97
 #: Where the hash stands in the data of an answer.
 _HASH_FIELD = {2: 1, 6: 0}
 
 
 @dataclass
-class Scene:
+class V4Scene(Scene[EngineV4]):
     """An engine, the time, and what the engine has asked of whom."""
 
-    engine: Engine
-    steps: list[Tree]
-    time: float = 1000.0
-    wakes: int = 0
+    max_wakes = 40
+
     hashes: dict[IPAddress, dict[int, bytes]] = field(default_factory=dict)
     said: list[bytes] = field(default_factory=list)
 
-    @property
-    def now(self) -> Now:
-        return Now(self.time, self.time + START_UNIX - 1000.0)
+    def flush(self) -> None:
+        """Take what the engine says, and remember what it asks."""
+        for data, (ip, port) in self.engine.datagrams_to_send():
+            assert 0 < port < 0x10000
+            self.said.append(data)
+            kind = data[v4wire.TYPE_OFFSET]
+            if kind in (PacketType.PING, PacketType.ENR_REQUEST):
+                self.hashes.setdefault(ip, {})[kind] = data[:32]
+        self.engine.poll_events()
+
+    def take(self, step: Tree) -> None:
+        kind = number(step, 0)
+        source = number(step, 1) % len(SOURCES)
+        if not isinstance(step, list):
+            return
+        if kind == 0:
+            self.wait(min(number(step, 1), 50_000) / 10)
+        elif 1 <= kind <= 6:
+            data = rlptree.write(with_hash(self, step[2:], kind, source))
+            datagram = seal(KEYS[source], bytes([kind]) + data)
+            self.engine.receive_datagram(datagram, SOURCES[source], self.now)
+        elif kind == 8:
+            command(self, number(step, 1) % 5, NODES[number(step, 2) % len(NODES)])
+        else:
+            self.engine.receive_datagram(part(step, 2), SOURCES[source], self.now)
 
 
-def build(variant: int, repaired: bool, body: bytes) -> Scene:
-    start = Now(1000.0, START_UNIX)
-    store = MemoryStore()
+def build(variant: int, repaired: bool, body: bytes) -> V4Scene:
+    store = NodeMemory()
     known, ip = NodeID.from_public_key(KEYS[0].public_key), SOURCES[0][0]
-    store.set_last_pong_received(known, ip, start.unix - 60)
-    store.set_last_ping_received(known, ip, start.unix - 60)
+    store.set_last_pong_received(known, ip, START.unix - 60)
+    store.set_last_ping_received(known, ip, START.unix - 60)
     rng = random.Random(variant)
-    engine = Engine(
+    engine = EngineV4(
         OWN,
         OWN_LOCAL,
         store,
         bootnodes=[NODES[0]],
         entropy=rng.randbytes,
         random=rng,
-        now=start,
+        now=START,
         encode=plain_encode,
     )
-    engine.handle_timeout(start)
-    return Scene(engine, rlptree.read(body)[:MAX_STEPS] if repaired else [[b"\x07", b"", body]])
+    engine.handle_timeout(START)
+    return V4Scene(engine, steps_of(repaired, body, MAX_STEPS))
 
 
-def decode(scene: Scene) -> Scene:
-    flush(scene)
-    for step in scene.steps:
-        take(scene, step)
-        flush(scene)
-    return scene
-
-
-def flush(scene: Scene) -> None:
-    """Take what the engine says, and remember what it asks."""
-    for data, (ip, port) in scene.engine.datagrams_to_send():
-        assert 0 < port < 0x10000
-        scene.said.append(data)
-        kind = data[_TYPE_OFFSET]
-        if kind in (PacketType.PING, PacketType.ENR_REQUEST):
-            scene.hashes.setdefault(ip, {})[kind] = data[:32]
-    scene.engine.poll_events()
-
-
-def take(scene: Scene, step: Tree) -> None:
-    kind = number(step, 0)
-    source = number(step, 1) % len(SOURCES)
-    if not isinstance(step, list):
-        return
-    if kind == 0:
-        wait(scene, min(number(step, 1), 50_000) / 10)
-    elif 1 <= kind <= 6:
-        data = rlptree.write(with_hash(scene, step[2:], kind, source))
-        datagram = seal(KEYS[source], bytes([kind]) + data)
-        scene.engine.receive_datagram(datagram, SOURCES[source], scene.now)
-    elif kind == 8:
-        command(scene, number(step, 1) % 5, NODES[number(step, 2) % len(NODES)])
-    else:
-        scene.engine.receive_datagram(part(step, 2), SOURCES[source], scene.now)
-
-
-def with_hash(scene: Scene, data: list[Tree], kind: int, source: int) -> list[Tree]:
+def with_hash(scene: V4Scene, data: list[Tree], kind: int, source: int) -> list[Tree]:
     """The data, with the hash of the request where an answer has an empty one."""
     index = _HASH_FIELD.get(kind, 0)
     fields = data[0] if data else b""
@@ -162,48 +139,62 @@ def with_hash(scene: Scene, data: list[Tree], kind: int, source: int) -> list[Tr
     return [[*fields[:index], asked, *fields[index + 1 :]], *data[1:]]
 
 
-def wait(scene: Scene, seconds: float) -> None:
-    """Let time pass, with every deadline on the way."""
-    end = scene.time + seconds
-    while (deadline := scene.engine.deadline) <= end and scene.wakes < MAX_WAKES:
-        scene.wakes += 1
-        scene.time = max(scene.time, deadline)
-        scene.engine.handle_timeout(scene.now)
-        flush(scene)
-    scene.time = end
-
-
-def command(scene: Scene, what: int, node: Node) -> None:
+def command(scene: V4Scene, what: int, node: Node) -> None:
     engine, now = scene.engine, scene.now
     if what == 0:
-        engine.start_ping(node, now)
+        engine.operations.ping(node, now)
     elif what == 1:
-        engine.start_lookup(node.public_key.to_bytes(), now)
+        engine.operations.lookup(transport.Target.of_key(node.public_key.to_bytes()), now)
     elif what == 2:
-        engine.start_request_enr(node, now)
+        engine.operations.request_enr(node, now)
     elif what == 3:
-        engine.start_resolve(node, now)
+        engine.operations.resolve(node, now)
     else:
         engine.refresh(now)
 
 
-def check(scene: Scene, again: Scene) -> None:
+def check(scene: V4Scene, again: V4Scene) -> None:
     for ip, _port in SOURCES:
         came, went = scene.engine.unproven_bytes(ip)
         assert went <= MAX_AMPLIFICATION * came
     scene.wakes = 0
-    wait(scene, REST_S)
+    scene.wait(REST_S)
     for data in scene.said[:MAX_CHECKED]:
         assert len(data) <= v4wire.MAX_PACKET_SIZE
         assert plain_decode(data).public_key == OWN.public_key
 
 
-def label(scene: Scene) -> str:
-    counters = scene.engine.counters
-    if counters.packets_in:
-        return "accepted: " + " ".join(str(kind) for kind in sorted(counters.packets_in))
-    dropped = counters.dropped
-    return "dropped: " + (max(dropped, key=lambda reason: dropped[reason]) if dropped else "none")
+# The wire without signatures: the public key stands in the place of the signature.
+
+_PACKETS = {
+    int(kind.kind): kind
+    for kind in (
+        v4packet.Ping,
+        v4packet.Pong,
+        v4packet.FindNode,
+        v4packet.Neighbors,
+        v4packet.ENRRequest,
+        v4packet.ENRResponse,
+    )
+}
+
+
+def plain_encode(private_key: PrivateKey, packet: Packet) -> tuple[bytes, bytes]:
+    body = private_key.public_key.to_bytes() + bytes([0, packet.kind])
+    body += encode_list(packet.to_items())
+    packet_hash = keccak256(body)
+    return packet_hash + body, packet_hash
+
+
+def plain_decode(datagram: bytes) -> Received:
+    if keccak256(datagram[32:]) != datagram[:32]:
+        raise PacketError("hash", "the hash does not match")
+    try:
+        packet = _PACKETS[datagram[97]].from_data(datagram[98:])
+        public_key = PublicKey.from_bytes(datagram[32:96])
+    except (DecodeError, InvalidKey, KeyError) as error:
+        raise PacketError("data", str(error)) from error
+    return Received(packet, public_key, datagram[:32])
 
 
 def seeds() -> list[bytes]:
@@ -240,7 +231,7 @@ TARGETS = (
         "discovery",
         seeds=seeds,
         build=build,
-        decode=decode,
+        decode=run_script,
         errors=(),
         check=check,
         label=label,

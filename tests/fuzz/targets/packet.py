@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from p2p.crypto import PrivateKey, keccak256
-from p2p.discover import v4wire
+from p2p.discover.v4 import wire as v4wire
 from p2p.errors import PacketError
 from tests.fuzz.target import REPAIRED, Target
 

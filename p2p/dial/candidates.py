@@ -1,0 +1,219 @@
+"""Sources of candidates: nodes that are dialed while there are free slots.
+
+They are the ``dial_candidates`` of the protocols, or, if no protocol has any, the nodes that
+discovery and node lists in DNS find. The dials ask for one at a time, on ``p2p-io``. Discovery and
+the lists deliver it from their own threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may
+be the program's own code: each is read by a thread of its own (``p2p-source-<n>``), its nodes are
+checked there, and it can delay neither another source nor the end of the server.
+
+The threads that start and stop the server start and close the sources.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from p2p.arguments import of_options
+from p2p.clock import Deadline
+from p2p.config import Config
+from p2p.discover.front import Discovery
+from p2p.dnsdisc.front import NodeLists
+from p2p.enode import Node, cycle_nodes
+from p2p.enode.fairmix import PolledMix, Turn
+from p2p.enode.iterator import ClosableNodes, OnNode, close_nodes, logger_of
+from p2p.enode.node import check_node
+from p2p.errors import Closed
+from p2p.net import Loop, Timer
+from p2p.protocol import Protocol
+from p2p.threads import join_threads
+
+#: Longest wait for each source of candidates at its turn. A lookup takes a second or two.
+SOURCE_TIMEOUT_S = 5.0
+#: Time for the sources to end after the deadline has passed.
+LAST_MOMENT_S = 0.1
+
+#: Request for one node; does not wait for it.
+Ask: TypeAlias = Callable[[OnNode], object]
+
+
+class Candidates(ClosableNodes):
+    """The nodes of ``Protocol.dial_candidates``: an iterator once, a collection again and again.
+
+    ``reader`` is the thread that reads it, None before the first read. Raises ConfigError for an
+    item that is not a Node.
+    """
+
+    def __init__(self, protocol: Protocol, logger: logging.Logger) -> None:
+        given = protocol.dial_candidates
+        assert given is not None
+        self._name = protocol.name
+        self._log = logger_of(logger)
+        self._nodes = cycle_nodes(given) if isinstance(given, Collection) else iter(given)
+        self.reader: threading.Thread | None = None
+
+    def __next__(self) -> Node:
+        self.reader = threading.current_thread()
+        try:
+            node = next(self._nodes)
+        except Closed:  # the iterator used discovery or a subscription, which has stopped
+            raise StopIteration from None
+        with of_options():
+            check_node(node, f"dial_candidates of {self._name}")
+        return node
+
+    def close(self) -> None:
+        close_nodes(self._nodes, self._log)
+
+
+class FirstAnswer:
+    """Nodes of several sources: that of the first to answer, but each source in turn.
+
+    ``asks`` request a node each; their answers may come on any thread. The sources are asked at
+    the same time, and an answer that was not needed waits for the next request, so that one
+    protocol of discovery neither blocks nor crowds out another. Owned by ``p2p-io``.
+    """
+
+    def __init__(self, asks: Sequence[Ask], loop: Loop) -> None:
+        self._asks = asks
+        self._loop = loop
+        self._idle = list(range(len(asks)))
+        self._found: deque[tuple[int, Node]] = deque()
+        self._on_node: OnNode | None = None
+
+    def ask(self, on_node: OnNode) -> None:
+        """Request a node; one request at a time."""
+        self._on_node = on_node
+        idle, self._idle = self._idle, []
+        for source in idle:
+            self._asks[source](partial(self._loop.post, self._answered, source))
+        self._give()
+
+    def _answered(self, source: int, node: Node) -> None:
+        self._found.append((source, node))
+        self._give()
+
+    def _give(self) -> None:
+        if self._on_node is None or not self._found:
+            return
+        (source, node), on_node = self._found.popleft(), self._on_node
+        self._on_node = None
+        self._idle.append(source)
+        on_node(node)
+
+
+class Sources:
+    """All sources of candidates of a server.
+
+    The constructor runs ``iter(dial_candidates)`` and lets its exceptions through.
+    """
+
+    def __init__(self, config: Config, loop: Loop, logger: logging.Logger) -> None:
+        # fixed after __init__
+        self._config = config
+        self._loop = loop
+        self._logger = logger
+        self._own = _make_candidates(config, logger)
+        # fixed after start()
+        #: Request for a candidate; None if there is no source.
+        self.ask: Ask | None = None
+        self._mix: PolledMix | None = None
+        # fixed after close()
+        self._closing: threading.Thread | None = None
+        # owned by p2p-io
+        self._turn: Turn | None = None  # while a request to the mix is pending
+        self._on_node: OnNode
+        self._timer: Timer | None = None
+
+    # the threads that start and stop the server
+
+    def start(self, discoveries: Sequence[Discovery], lists: NodeLists | None = None) -> None:
+        """Begin to read. If a protocol has a source of its own, the given ones are not used.
+
+        Raises RuntimeError if the system has no more threads; call :meth:`close` then.
+        """
+        if self._own:
+            self._start_mix()
+        elif not self._config.no_dial and (discoveries or lists is not None):
+            asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
+            asks += [] if lists is None else [lists.ask]
+            self.ask = FirstAnswer(asks, self._loop).ask
+
+    def close(self, deadline: Deadline) -> None:
+        """Close the sources, which ends their readers; :meth:`join` waits for that.
+
+        ``deadline`` is in monotonic seconds. A new thread closes them, because the ``close`` of a
+        program's source may block; without a new thread, the caller closes them. That thread stops
+        waiting for the readers shortly before ``deadline``, so it is late only if a source's
+        ``close`` does not return.
+        """
+        if self._mix is None:
+            return
+        patience_s = deadline.left_at_least(LAST_MOMENT_S) - LAST_MOMENT_S / 2
+        closing = threading.Thread(
+            target=self._mix.close, args=(patience_s,), name="p2p-dial-close", daemon=True
+        )
+        try:
+            closing.start()
+        except RuntimeError:  # the system has no more threads
+            self._mix.close(LAST_MOMENT_S)
+        else:
+            self._closing = closing
+
+    def join(self, deadline: Deadline) -> list[str]:
+        """Wait for all threads. Return the names of those still running at ``deadline``."""
+        closing = [] if self._closing is None else [self._closing]
+        left = join_threads(closing, Deadline(deadline.left_at_least(LAST_MOMENT_S)))
+        readers = [source.reader for source in self._own if source.reader is not None]
+        return left + join_threads(readers, deadline)
+
+    def _start_mix(self) -> None:
+        self.ask = self._ask_mix
+        self._mix = PolledMix(
+            SOURCE_TIMEOUT_S,
+            partial(self._loop.post, self._poll),
+            clock=self._config.clock,
+            logger=self._logger,
+        )
+        for number, source in enumerate(self._own):
+            try:
+                self._mix.add_source(source)
+            except BaseException:  # no more threads; the mix does not close sources it did not get
+                for unread in self._own[number:]:
+                    unread.close()
+                raise
+
+    # p2p-io
+
+    def _ask_mix(self, on_node: OnNode) -> None:
+        assert self._mix is not None
+        self._on_node = on_node
+        self._turn = self._mix.begin_turn()
+        self._poll()
+
+    def _poll(self) -> None:
+        """Take the requested node, if there is one, after a source has changed or is late."""
+        if self._turn is None or self._mix is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        node = self._mix.poll(self._turn)
+        if node is not None:
+            self._turn = None
+            self._on_node(node)
+        elif self._turn.deadline is not None:
+            self._timer = self._loop.call_at(self._turn.deadline, self._poll)
+
+
+def _make_candidates(config: Config, logger: logging.Logger) -> list[Candidates]:
+    """Return the protocols' own sources, one for each name. This runs the program's code."""
+    named: dict[str, Protocol] = {}
+    for protocol in () if config.no_dial else config.protocols:
+        if protocol.dial_candidates is not None:
+            named.setdefault(protocol.name, protocol)
+    return [Candidates(protocol, logger) for protocol in named.values()]

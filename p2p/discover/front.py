@@ -1,0 +1,228 @@
+"""The public interface of discovery: start, stop and queries, from any thread.
+
+A :class:`Discovery` is the front of one engine in a :class:`p2p.discover.service.Service`, which
+has the thread and the socket. It makes no decisions and knows no protocol: the front of a protocol
+makes the engine, and adds the methods of that protocol. The node database and the local node belong
+to the caller, which closes them after :meth:`Discovery.stop`.
+
+Calls that wait may be made from any thread but ``p2p-disc``, which must not block.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TypeVar
+
+from p2p.arguments import BYTES, check_type, wrong
+from p2p.clock import Clock
+from p2p.crypto import PrivateKey, PublicKey
+from p2p.discover.counters import Counters
+from p2p.discover.iterator import RandomNodes
+from p2p.discover.local import LocalView
+from p2p.discover.runner import MakeEngine, TableEvent
+from p2p.discover.service import STOP_TIMEOUT_S, Service
+from p2p.discover.table.snapshot import TableView
+from p2p.discover.transport import KEY_SIZE, Target
+from p2p.enode import LocalNode, Node, NodeDB
+from p2p.enode.localnode import FALLBACK_IP
+from p2p.enode.node import check_node
+from p2p.feed import DEFAULT_CAPACITY, Subscription
+from p2p.net import bind_udp
+from p2p.netutil import Endpoint, Netlist, OwnNetworks, is_unspecified, split_listen_addr
+
+_D = TypeVar("_D", bound="Discovery")
+
+
+class Discovery:
+    """A discovery protocol: runs the engine that ``make`` returns in ``service``.
+
+    ``local`` is our own node. Use it in a ``with`` block, or call :meth:`start` and :meth:`stop`,
+    also after a start that failed; it cannot be started again. In a forked child its calls raise
+    WrongProcess.
+    """
+
+    def __init__(self, service: Service, make: MakeEngine, local: LocalView) -> None:
+        # fixed after __init__
+        self._service = service
+        self._runner = service.add(make)
+        self._local = local
+
+    # start and stop; any thread
+
+    def start(self) -> None:
+        """Begin to answer, and to search for nodes.
+
+        Raises ServerStateError if it was started before, OSError if the process has no file
+        descriptors left.
+        """
+        self._service.start()
+
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
+        """End the threads and close the socket; waiting calls raise ServerStopped.
+
+        Takes at most about ``timeout`` seconds; returns the names of threads that have not ended
+        by then (they are also logged). Idempotent; in a forked child it does nothing.
+        """
+        return self._service.stop(timeout)
+
+    def __enter__(self: _D) -> _D:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    # queries of the network; any thread but p2p-disc
+
+    def ping(self, node: Node, timeout: float | None = None) -> int | None:
+        """Ping ``node``. Return the sequence number of its record, None if it names none.
+
+        As with all queries of the network, ``timeout`` is in real seconds and ends the wait with
+        Timeout; without one the wait ends when the engine gives up. Raises NoResponse if the
+        node does not answer, NoEndpoint if it has no UDP address, NetRestricted if ``net_restrict``
+        forbids that, ArgumentError for an argument of a wrong type, ServerStateError before the
+        start, ServerStopped after the end, LoopCrashed if an internal error ended discovery.
+        """
+        check_node(node)
+        seq: int | None = self._service.ask(
+            self._runner, lambda operations, now: operations.ping(node, now), timeout
+        )
+        return seq
+
+    def lookup(self, target: PublicKey | bytes, timeout: float | None = None) -> list[Node]:
+        """Look up the nodes closest to ``target``, a public key or any 64 bytes.
+
+        Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
+        """
+        goal = _target_of(target)
+        nodes: list[Node] = self._service.ask(
+            self._runner, lambda operations, now: operations.lookup(goal, now), timeout
+        )
+        return nodes
+
+    def resolve(self, node: Node, timeout: float | None = None) -> Node:
+        """Return the newest version of ``node``: from the node itself, or from a lookup.
+
+        The returned node has answered. Raises NodeNotFound if it does not answer, even if others or
+        the table have an address of it; else raises as :meth:`ping`.
+        """
+        check_node(node)
+        found: Node = self._service.ask(
+            self._runner, lambda operations, now: operations.resolve(node, now), timeout
+        )
+        return found
+
+    def request_enr(self, node: Node, timeout: float | None = None) -> Node:
+        """Ask ``node`` for its record, and return the node that the record describes.
+
+        Raises NoResponse if it does not answer, PacketError for an invalid record, and else as
+        :meth:`ping`.
+        """
+        check_node(node)
+        found: Node = self._service.ask(
+            self._runner, lambda operations, now: operations.request_enr(node, now), timeout
+        )
+        return found
+
+    def random_nodes(self) -> RandomNodes:
+        """Return an endless iterator over nodes of the whole network; close it after use.
+
+        Raises ServerStateError before the start, ServerStopped or LoopCrashed after the end.
+        """
+        return self._service.call(self._runner.random_nodes)
+
+    # local state; any thread
+
+    @property
+    def self(self) -> Node:
+        """Our own node, as other nodes may find it. Raises WrongProcess in a forked child."""
+        self._service.check_process()
+        return Node.from_record(self._local.record)
+
+    @property
+    def address(self) -> Endpoint:
+        """The address and the UDP port of the socket."""
+        return self._service.address
+
+    def table(self) -> TableView:
+        """Return a copy of the node table; ``str`` formats it. Raises as :meth:`random_nodes`."""
+        return self._service.call(self._runner.table)
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes of the table, nearest buckets first. Raises as :meth:`random_nodes`."""
+        return self.table().nodes
+
+    def counters(self) -> Counters:
+        """Return the traffic counters since the start. Raises as :meth:`random_nodes`."""
+        return self._service.call(self._runner.counters)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Numbers of datagrams that the kernel refused, by the name of its error ("ENOBUFS")."""
+        return self._service.lost
+
+    def subscribe_events(self, capacity: int = DEFAULT_CAPACITY) -> Subscription[TableEvent]:
+        """Subscribe to additions to the table and removals from it.
+
+        ``capacity`` is the number of events kept for the subscriber. Raises WrongProcess in a
+        forked child.
+        """
+        self._service.check_process()
+        return self._runner.events.subscribe(capacity)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self._service.state}, {self.address}>"
+
+
+def service_on(
+    sock: socket.socket | str | Discovery,
+    *,
+    clock: Clock | None,
+    logger: logging.Logger | None,
+    ntp_server: tuple[str, int] | None,
+) -> Service:
+    """Return the service of ``sock``: a new one on a socket or on "host:port", or another front's.
+
+    Raises OSError if the address cannot be bound.
+    """
+    wanted = 'text such as ":30303", a UDP socket, or another Discovery'
+    check_type("sock", sock, (str, socket.socket, Discovery), wanted)
+    if isinstance(sock, Discovery):
+        return sock._service
+    if isinstance(sock, str):
+        sock = bind_udp(*split_listen_addr(sock))
+    return Service(sock, clock=clock, logger=logger, ntp_server=ntp_server)
+
+
+def own_node(
+    private_key: PrivateKey, address: Endpoint, clock: Clock, logger: logging.Logger | None
+) -> LocalNode:
+    """Return a local node at the address of a socket until others state a better one."""
+    local = LocalNode(private_key, NodeDB(logger=logger), clock=clock, logger=logger)
+    local.set_fallback_udp(address.port)
+    local.set_fallback_ip(FALLBACK_IP if is_unspecified(address.ip) else address.ip)
+    return local
+
+
+def checked_networks(
+    net_restrict: Netlist | None, own_networks: Netlist | None
+) -> tuple[Netlist | None, OwnNetworks]:
+    """Check the options that are lists of networks. Raises ArgumentTypeError."""
+    for name, networks in (("net_restrict", net_restrict), ("own_networks", own_networks)):
+        check_type(name, networks, (Netlist, type(None)), "a Netlist, or None")
+    return net_restrict, OwnNetworks(own_networks or Netlist())
+
+
+def _target_of(target: PublicKey | bytes) -> Target:
+    if isinstance(target, PublicKey):
+        return Target.of_key(target.to_bytes())
+    check_type("target", target, BYTES, f"a PublicKey or {KEY_SIZE} bytes")
+    key = bytes(target)
+    if len(key) != KEY_SIZE:
+        raise wrong("target", key, f"a PublicKey or {KEY_SIZE} bytes")
+    return Target.of_key(key)

@@ -1,0 +1,1 @@
+"""The node table: its buckets, their revalidation, and snapshots."""

@@ -1,0 +1,113 @@
+"""Talk requests: the handlers of a program, and the threads that run them.
+
+A handler may take its time, so it does not run on ``p2p-disc`` but on one of a few threads. A
+request for which no thread is free waits in a short queue; beyond that a flood is met with silence,
+and counted. A protocol without a handler gets the empty response (discv5-wire, "TALKREQ").
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import Empty, Full, Queue
+from typing import TypeAlias
+
+from p2p.clock import Deadline
+from p2p.discover.event import TalkReceived
+from p2p.enode.nodeid import NodeID
+from p2p.netutil import Endpoint
+from p2p.threads import join_threads
+
+#: Threads that run handlers.
+THREADS = 4
+#: Requests that wait for one of them; the remote waits for some 0.7 s.
+MAX_QUEUED = 64
+
+#: A program's handler: gets the ID and the endpoint of the requester and the request, returns the
+#: response.
+TalkHandler: TypeAlias = Callable[[NodeID, Endpoint, bytes], bytes]
+#: Sends a response; any thread.
+Respond: TypeAlias = Callable[[TalkReceived, bytes], None]
+
+
+class TalkHandlers:
+    """Handlers by protocol."""
+
+    def __init__(self, respond: Respond, logger: logging.Logger) -> None:
+        # fixed after __init__
+        self._respond = respond
+        self._log = logger
+        self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._handlers: dict[bytes, TalkHandler] = {}
+        self._threads: list[threading.Thread] = []
+        self._stopped = False
+
+    def set(self, protocol: bytes, handler: TalkHandler | None) -> None:
+        """Have requests of ``protocol`` handled; None ends that. Any thread.
+
+        Raises RuntimeError if the system has no more threads.
+        """
+        with self._lock:
+            if handler is None:
+                self._handlers.pop(protocol, None)
+                return
+            self._start_threads_locked()
+            self._handlers[protocol] = handler
+
+    def receive(self, request: TalkReceived) -> bool:
+        """Hand a request to a thread. Returns False if it is lost. On ``p2p-disc``."""
+        if request.protocol not in self._handlers:
+            self._respond(request, b"")
+            return True
+        try:
+            self._queue.put_nowait(request)
+        except Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Drop what waits, and let the threads end. Any thread; idempotent."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            self._empty_queue()
+            for _ in self._threads:
+                self._queue.put_nowait(None)
+
+    def join(self, deadline: Deadline) -> list[str]:
+        """Wait for the threads after :meth:`close`; returns the names of those that run on."""
+        with self._lock:
+            threads = tuple(self._threads)
+        return join_threads(threads, deadline)
+
+    def _start_threads_locked(self) -> None:
+        while len(self._threads) < THREADS and not self._stopped:
+            thread = threading.Thread(target=self._run, name="p2p-talk", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _empty_queue(self) -> None:
+        try:
+            while True:
+                self._queue.get_nowait()
+        except Empty:
+            pass
+
+    def _run(self) -> None:
+        while (request := self._queue.get()) is not None:
+            self._respond(request, self._handle(request))
+
+    def _handle(self, request: TalkReceived) -> bytes:
+        """Return the response of a handler; the empty one if it raises."""
+        handler = self._handlers.get(request.protocol)
+        if handler is None:
+            return b""
+        try:
+            return bytes(handler(request.node_id, request.address, request.request))
+        except Exception:  # the top of a thread
+            self._log.exception("handler of talk requests %r raised", request.protocol)
+            return b""

@@ -1,0 +1,152 @@
+"""Discovery v5 as a :class:`~p2p.discover.transport.Transport`.
+
+Pure. It puts the shared requests into v5's words: a lookup asks for the nodes at some distances,
+nodes are described by their records, and the record of a node is what it has at distance 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias, TypeVar, cast
+
+from p2p.discover.local import LocalView
+from p2p.discover.records import read_record
+from p2p.discover.transport import FindDone, Neighbor, PingDone, RecordDone, Target
+from p2p.discover.v5.message import (
+    MAX_DISTANCE,
+    FindNode,
+    Message,
+    Nodes,
+    Ping,
+    Pong,
+    TalkRequest,
+    TalkResponse,
+)
+from p2p.discover.v5.requests import Request, Requests
+from p2p.enode.distance import log_distance
+from p2p.enode.node import Node
+from p2p.enode.nodeid import NodeID
+from p2p.enr import Record
+from p2p.errors import InvalidNode, NoEndpoint, NoResponse, P2PError, PacketError
+from p2p.inputs import Now
+from p2p.netutil import OwnNetworks
+
+#: Distances that a lookup asks a node for.
+LOOKUP_DISTANCES = 3
+#: Records that are read of a response; each costs a verification.
+MAX_NODES = 16
+
+T = TypeVar("T")
+#: Callback with the response to a talk request.
+TalkDone: TypeAlias = Callable[[bytes | None, P2PError | None, Now], None]
+
+
+class TransportV5:
+    """Asks through ``requests``; hosts in ``own`` networks may name addresses there."""
+
+    def __init__(self, requests: Requests, local: LocalView, own: OwnNetworks) -> None:
+        self._requests = requests
+        self._local = local
+        self._own = own
+
+    def ping(self, node: Node, done: PingDone, now: Now) -> None:
+        """Ping a node."""
+        self._ask(node, Ping(b"", self._local.record.seq), _seq_of, done, now)
+
+    def find_nodes(self, node: Node, target: Target, done: FindDone, now: Now) -> None:
+        """Send a findnode with the distances that are next to that of the target."""
+        self.find_at(node, distances_to(target.id, node.id), done, now)
+
+    def find_at(self, node: Node, distances: Sequence[int], done: FindDone, now: Now) -> None:
+        """Send a findnode; ``done`` gets the nodes that are where they should be."""
+        read = partial(_neighbors_at, node.id, frozenset(distances))
+        self._ask(node, FindNode(b"", distances), read, done, now)
+
+    def request_record(self, node: Node, done: RecordDone, now: Now) -> None:
+        """Ask a node for itself."""
+        self._ask(node, FindNode(b"", (0,)), partial(self._read_record, node), done, now)
+
+    def talk(
+        self, node: Node, protocol: bytes, request: bytes, done: TalkDone, now: Now
+    ) -> None:
+        """Send a request of an application's protocol."""
+        self._ask(node, TalkRequest(b"", protocol, request), _response_of, done, now)
+
+    def _ask(
+        self,
+        node: Node,
+        request: Request,
+        read: Callable[[Sequence[Message]], T],
+        done: Callable[[T | None, P2PError | None, Now], None],
+        now: Now,
+    ) -> None:
+        """Send a request; ``read`` makes the result of its responses, or raises PacketError."""
+        to = node.udp_endpoint
+        if to is None:
+            done(None, NoEndpoint("no UDP endpoint of the node is known"), now)
+            return
+
+        def answered(responses: Sequence[Message] | None, now: Now) -> None:
+            if responses is None:
+                done(None, NoResponse(f"no answer to the {request.kind}"), now)
+                return
+            try:
+                result = read(responses)
+            except PacketError as error:
+                done(None, error, now)
+            else:
+                done(result, None, now)
+
+        self._requests.ask(node, to, request, answered, now)
+
+    def _read_record(self, node: Node, responses: Sequence[Message]) -> Node:
+        records = list(_records(responses))
+        try:
+            if len(records) != 1:
+                raise PacketError("record", f"{len(records)} records at distance 0")
+            assert node.ip is not None
+            return read_record(node, node.ip, records[0], self._own)
+        except (InvalidNode, PacketError) as fault:
+            raise PacketError("record", f"invalid record: {fault}") from fault
+
+
+def distances_to(target_id: NodeID, node_id: NodeID) -> tuple[int, ...]:
+    """Return the distance of the target from a node, and those next to it, nearest first."""
+    distance = log_distance(target_id, node_id)
+    steps = range(1, LOOKUP_DISTANCES)
+    near = [distance] + [near for step in steps for near in (distance + step, distance - step)]
+    return tuple([near for near in near if 0 < near <= MAX_DISTANCE][:LOOKUP_DISTANCES])
+
+
+def _seq_of(responses: Sequence[Message]) -> int:
+    return cast(Pong, responses[0]).enr_seq
+
+
+def _response_of(responses: Sequence[Message]) -> bytes:
+    return cast(TalkResponse, responses[0]).response
+
+
+def _neighbors_at(
+    node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
+) -> list[Neighbor]:
+    neighbors: dict[NodeID, Neighbor] = {}
+    for record in _records(responses):
+        neighbor = _neighbor(record)
+        if neighbor is not None and log_distance(node_id, neighbor.id) in distances:
+            neighbors.setdefault(neighbor.id, neighbor)
+    return list(neighbors.values())
+
+
+def _neighbor(rlp: bytes) -> Neighbor | None:
+    """Verify a record."""
+    try:
+        node = Node.from_record(Record.from_rlp(rlp))
+    except InvalidNode:
+        return None
+    return Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+
+
+def _records(responses: Sequence[Message]) -> Iterator[bytes]:
+    records = [record for response in responses for record in cast(Nodes, response).records]
+    yield from records[:MAX_NODES]

@@ -1,0 +1,184 @@
+"""Discovery v5 for programs: the front whose engine speaks v5.
+
+What all protocols can do stands in :class:`p2p.discover.front.Discovery`; here are the requests
+that only v5 has. What discovery v5 *is* stands in :mod:`p2p.discover.v5.engine`. Any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from p2p.arguments import BYTES, check_function, check_int, check_type
+from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
+from p2p.crypto import PrivateKey
+from p2p.discover.clockcheck import NTP_SERVER
+from p2p.discover.engine import Engine
+from p2p.discover.event import TalkReceived
+from p2p.discover.front import Discovery, checked_networks, own_node, service_on
+from p2p.discover.local import LocalView
+from p2p.discover.operations import Operations
+from p2p.discover.runner import Runner
+from p2p.discover.service import STOP_TIMEOUT_S
+from p2p.discover.store import NodeStore
+from p2p.discover.v5.engine import EngineV5
+from p2p.discover.v5.message import MAX_DISTANCE
+from p2p.discover.v5.operations import OperationsV5
+from p2p.discover.v5.talk import TalkHandler, TalkHandlers
+from p2p.enode import Node
+from p2p.enode.db.memory import NodeMemory
+from p2p.enode.node import check_node
+from p2p.errors import EncodeError
+from p2p.inputs import Now
+from p2p.netutil import Netlist
+
+#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
+MAX_TALK_SIZE = 1150
+
+
+class UDPv5(Discovery):
+    """Discovery v5 on one UDP socket, without a server::
+
+        with UDPv5(p2p.generate_key(), ":0", bootnodes=[p2p.parse_node("enr:...")]) as discovery:
+            for node in discovery.random_nodes():
+                print(node)
+
+    The arguments are those of :class:`~p2p.discover.UDPv4`, as far as they are here, and so are the
+    errors. ``watched`` are the bootnodes about whose silence a warning is logged (None: all).
+    Communication is encrypted, and a node tells others of nodes by their records.
+    """
+
+    def __init__(
+        self,
+        private_key: PrivateKey,
+        sock: socket.socket | str | Discovery,
+        *,
+        local: LocalView | None = None,
+        store: NodeStore | None = None,
+        bootnodes: Sequence[Node] = (),
+        watched: Sequence[Node] | None = None,
+        net_restrict: Netlist | None = None,
+        own_networks: Netlist | None = None,
+        clock: Clock | None = None,
+        logger: logging.Logger | None = None,
+        ntp_server: tuple[str, int] | None = NTP_SERVER,
+        seed: int | None = None,
+    ) -> None:
+        check_type("private_key", private_key, PrivateKey, "a PrivateKey")
+        net_restrict, own = checked_networks(net_restrict, own_networks)
+        service = service_on(sock, clock=clock, logger=logger, ntp_server=ntp_server)
+        if local is None:
+            local = own_node(private_key, service.address, clock or SYSTEM_CLOCK, logger)
+        make = partial(
+            EngineV5,
+            private_key,
+            local,
+            NodeMemory(own) if store is None else store,
+            bootnodes=tuple(bootnodes),
+            watched=tuple(bootnodes if watched is None else watched),
+            net_restrict=net_restrict,
+            own_networks=own,
+            entropy=os.urandom,
+            random=random.Random(seed),
+        )
+        super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
+        log = (logger or logging.getLogger("p2p")).getChild("discover")
+        self._talk = TalkHandlers(partial(_respond, self._runner, log), log)
+        self._runner.on_talk = self._talk.receive
+        self._runner.on_end = self._talk.close
+
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
+        """As :meth:`Discovery.stop`; waits for handlers of talk requests, too."""
+        deadline = Deadline(finite_timeout(timeout))
+        left = super().stop(timeout)
+        self._talk.close()  # without effect unless the loop never ran
+        return left + self._talk.join(deadline)
+
+    # questions to the network; any thread but p2p-disc
+
+    def find_node(
+        self, node: Node, distances: Iterable[int], timeout: float | None = None
+    ) -> list[Node]:
+        """Ask a node for the nodes that it knows at some logarithmic distances from itself.
+
+        A distance is from 0 (the node itself) to 256. Returns at most 16 nodes, each with a valid
+        record. Raises as :meth:`ping`.
+        """
+        check_node(node)
+        wanted = tuple(distances)
+        for distance in wanted:
+            check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
+        start = _v5(lambda operations, now: operations.find_node(node, wanted, now))
+        nodes: list[Node] = self._service.ask(self._runner, start, timeout)
+        return nodes
+
+    def talk(
+        self, node: Node, protocol: str | bytes, request: bytes, timeout: float | None = None
+    ) -> bytes:
+        """Send a request of an application's protocol, and return the response.
+
+        The response is empty if the node does not know the protocol. A request of more than 1,150
+        bytes, with the name of the protocol, is an EncodeError. Raises as :meth:`ping`.
+        """
+        check_node(node)
+        name = _protocol_name(protocol)
+        check_type("request", request, BYTES, "bytes")
+        data = bytes(request)
+        if len(name) + len(data) > MAX_TALK_SIZE:
+            raise EncodeError(f"a talk request of {len(name) + len(data)} bytes does not fit")
+        start = _v5(lambda operations, now: operations.talk(node, name, data, now))
+        response: bytes = self._service.ask(self._runner, start, timeout)
+        return response
+
+    # answers to the network; any thread
+
+    def on_talk(self, protocol: str | bytes, handler: TalkHandler | None) -> None:
+        """Have talk requests of ``protocol`` answered by ``handler(node_id, endpoint, request)``.
+
+        It returns the response, at most 1,150 bytes, within half a second or so. It runs on one of
+        four threads ``p2p-talk``; when all are busy and 64 requests wait, more are dropped and
+        counted (``counters().dropped["talk"]``). One that raises is logged, and gets the empty
+        response, as an unknown protocol does. None ends it. Raises RuntimeError if the system has
+        no more threads.
+        """
+        name = _protocol_name(protocol)
+        if handler is not None:
+            check_function("handler", handler, "node_id", "endpoint", "request")
+        self._service.check_process()
+        self._talk.set(name, handler)
+
+
+def _v5(start: Callable[[OperationsV5, Now], int]) -> Callable[[Operations, Now], int]:
+    def begin(operations: Operations, now: Now) -> int:
+        assert isinstance(operations, OperationsV5)
+        return start(operations, now)
+
+    return begin
+
+
+def _protocol_name(protocol: str | bytes) -> bytes:
+    if isinstance(protocol, str):
+        return protocol.encode()
+    check_type("protocol", protocol, BYTES, "the name of a protocol")
+    return bytes(protocol)
+
+
+def _respond(
+    runner: Runner, log: logging.Logger, request: TalkReceived, response: bytes
+) -> None:
+    """Send a response. Any thread."""
+    if len(response) > MAX_TALK_SIZE:
+        log.error("a response of %d bytes to a talk request does not fit", len(response))
+        response = b""
+    runner.post(partial(_give_response, request, response))
+
+
+def _give_response(
+    request: TalkReceived, response: bytes, engine: Engine, now: Now
+) -> None:
+    assert isinstance(engine, EngineV5)
+    engine.respond(request, response, now)

@@ -1,0 +1,83 @@
+"""Resolution of TXT records, by dnspython (the extra ``p2p-blocking[dns]``).
+
+The only module that imports dnspython, and only for a program that has node lists. Look-ups block,
+so they are not for the threads of other parts. A truncated answer is asked for again over TCP, by
+dnspython itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from p2p.errors import ConfigError
+from p2p.netutil import printable
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
+
+#: Limit on a look-up with all its tries, in seconds; as in go-ethereum.
+LOOKUP_TIMEOUT_S = 5.0
+#: Characters of an error of dnspython, which has all tries, that are shown.
+MAX_SHOWN = 300
+
+
+def check_installed() -> None:
+    """Raise ConfigError if dnspython is not installed."""
+    _dns_resolver()
+
+
+class TextResolver:
+    """Look-ups of TXT records by ``resolver``; None is dnspython's default resolver.
+
+    That one asks the name servers of the system, unless the program has replaced it
+    (``dns.resolver.default_resolver``). One thread at a time may use it.
+    """
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self._given = resolver
+
+    def check(self) -> None:
+        """Raise OSError if the system has no configuration of name servers."""
+        self._resolver()
+
+    def look_up(self, name: str) -> list[str]:
+        """Return the TXT records of a name, each with its strings joined.
+
+        Bytes that are not ASCII become U+FFFD. Raises OSError, if there are none, too; after
+        LOOKUP_TIMEOUT_S at the latest.
+        """
+        resolver = self._resolver()
+        try:
+            answer = resolver.resolve(
+                f"{name}.", "TXT", lifetime=LOOKUP_TIMEOUT_S, search=False
+            )
+            return [_text_of(record) for record in answer]
+        except Exception as error:  # whatever the library makes of a remote's bytes
+            shown = printable(repr(error), MAX_SHOWN)
+            raise OSError(f"cannot look up {name}: {shown}") from error
+
+    def _resolver(self) -> Resolver:
+        """Return the resolver. The file that names its servers may come later."""
+        if self._given is not None:
+            return self._given
+        module = _dns_resolver()
+        try:
+            default: Resolver = module.get_default_resolver()
+        except module.NoResolverConfiguration as error:
+            raise OSError(f"no name server is configured: {error}") from error
+        return default
+
+
+def _text_of(record: Any) -> str:
+    return b"".join(record.strings).decode("ascii", "replace")
+
+
+def _dns_resolver() -> Any:
+    """Import ``dns.resolver``."""
+    try:
+        import dns.resolver
+    except ImportError as error:
+        raise ConfigError(
+            "dns_discovery needs dnspython: pip install 'p2p-blocking[dns]'"
+        ) from error
+    return dns.resolver

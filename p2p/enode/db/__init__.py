@@ -1,0 +1,1 @@
+"""The node database: nodes in memory, stored in an SQLite file."""

@@ -1,0 +1,49 @@
+"""Conversion of endpoints to and from the tuples of ``bind``, ``accept`` and ``recvfrom``.
+
+An IPv4 peer of a dual-stack socket, which the kernel calls ``::ffff:192.0.2.1``, has its IPv4
+address in our endpoints: one host, one address. Scope ids (``fe80::1%eth0``) are left out: they are
+local to this machine.
+
+Any thread; nothing here does I/O. No names are resolved.
+"""
+
+from __future__ import annotations
+
+import socket
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
+from typing import Any
+
+from p2p.netutil import Endpoint, IPAddress, canonical, unmap
+
+#: Placeholder for an endpoint that the kernel no longer has, as after a reset.
+UNKNOWN_ENDPOINT = Endpoint(IPv4Address(0), 0)
+
+#: Size of the cache of parsed addresses, in texts: a connection asks for its two ends three times,
+#: and the same nodes send datagrams again and again. A flood from new addresses evicts the others,
+#: which costs a few microseconds for each.
+_KNOWN_TEXTS = 4096
+
+
+def endpoint_of(sockaddr: Any) -> Endpoint:
+    """Return the endpoint in a result of ``accept``, ``getsockname`` or ``recvfrom``.
+
+    ``sockaddr`` is the tuple of an ``AF_INET`` or ``AF_INET6`` socket. Raises ValueError when its
+    host is not an IP address.
+    """
+    return Endpoint(_ip_of(sockaddr[0]), sockaddr[1])
+
+
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _ip_of(host: str) -> IPAddress:
+    return canonical(ip_address(host))
+
+
+def family_of(endpoint: tuple[IPAddress, int]) -> socket.AddressFamily:
+    """Return ``AF_INET`` or ``AF_INET6``, as for the address of ``endpoint``."""
+    return socket.AF_INET if unmap(endpoint[0]).version == 4 else socket.AF_INET6
+
+
+def sockaddr_of(endpoint: tuple[IPAddress, int]) -> tuple[str, int]:
+    """Return the tuple for ``bind``, ``connect``, ``sendto`` of a :func:`family_of` socket."""
+    return str(unmap(endpoint[0])), endpoint[1]

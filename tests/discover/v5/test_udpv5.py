@@ -1,0 +1,247 @@
+"""Discovery v5 over real sockets, as a program uses it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+import p2p
+from p2p.discover import UDPv4, UDPv5
+from p2p.discover.v5.talk import MAX_QUEUED, THREADS
+from p2p.discover.v5.udpv5 import MAX_TALK_SIZE
+from p2p.enode.distance import log_distance
+from p2p.netutil import Endpoint
+from tests.kit.nodes import HOST, Nodes
+from tests.kit.threadcalls import Call
+from tests.kit.waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.slow
+
+
+class Fleet:
+    """Nodes on loopback, stopped at the end."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def start(
+        self, *bootnodes: UDPv5, key: p2p.PrivateKey | None = None, **options: Any
+    ) -> UDPv5:
+        known = [bootnode.self for bootnode in bootnodes]
+        options = {"ntp_server": None, "bootnodes": known, **options}
+        return self._stack.enter_context(UDPv5(key or p2p.generate_key(), f"{HOST}:0", **options))
+
+
+@pytest.fixture
+def fleet() -> Iterator[Fleet]:
+    with ExitStack() as stack:
+        yield Fleet(stack)
+
+
+def test_ping_and_record(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    assert one.ping(other.self, PATIENCE_S) == other.self.seq
+    assert one.request_enr(other.self, PATIENCE_S) == other.self
+    assert one.find_node(other.self, [0], PATIENCE_S) == [other.self]
+    assert one.counters().packets_in["whoareyou"] == 1
+
+
+def test_node_that_does_not_answer(fleet: Fleet) -> None:
+    one, gone = fleet.start(), fleet.start()
+    node = gone.self
+    assert gone.stop() == []
+    with pytest.raises(p2p.errors.NoResponse):
+        one.ping(node, PATIENCE_S)
+
+
+def key_far_from(node: p2p.Node) -> p2p.PrivateKey:
+    """The key of a node at the largest distance. A lookup rarely asks for nodes that are near."""
+    while True:
+        key = p2p.generate_key()
+        if log_distance(p2p.NodeID.from_public_key(key.public_key), node.id) == 256:
+            return key
+
+
+def test_network_of_five(fleet: Fleet) -> None:
+    boot = fleet.start()
+    others = [fleet.start(boot, key=key_far_from(boot.self)) for _ in range(4)]
+    with others[0].random_nodes() as nodes:
+        found: set[p2p.NodeID] = set()
+        while len(found) < 4:
+            found.add(next(nodes).id)
+    assert found == {node.self.id for node in (boot, *others[1:])}
+    assert others[0].resolve(others[3].self.with_ip(None), PATIENCE_S) == others[3].self
+
+
+# talk requests
+
+
+def test_talk(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    seen: list[tuple[p2p.NodeID, Endpoint, bytes]] = []
+
+    def answer(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        seen.append((node_id, endpoint, request))
+        return request[::-1]
+
+    other.on_talk("echo", answer)
+    assert one.talk(other.self, "echo", b"abc", PATIENCE_S) == b"cba"
+    assert seen == [(one.self.id, one.address, b"abc")]
+    assert one.talk(other.self, "unknown", b"abc", PATIENCE_S) == b""
+    other.on_talk("echo", None)
+    assert one.talk(other.self, b"echo", b"abc", PATIENCE_S) == b""
+
+
+def test_largest_talk(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    other.on_talk("x", lambda node_id, endpoint, request: bytes(MAX_TALK_SIZE))
+    request = bytes(MAX_TALK_SIZE - 1)
+    assert one.talk(other.self, "x", request, PATIENCE_S) == bytes(MAX_TALK_SIZE)
+    with pytest.raises(p2p.EncodeError):
+        one.talk(other.self, "x", request + b"x", PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (lambda node_id, endpoint, request: 1 / 0, "raised"),
+        (lambda node_id, endpoint, request: bytes(MAX_TALK_SIZE + 1), "does not fit"),
+        (lambda node_id, endpoint, request: None, "raised"),
+    ],
+    ids=["raises", "too long", "no bytes"],
+)
+def test_handler_that_fails_is_logged(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture, handler: Any, words: str
+) -> None:
+    caplog.set_level(logging.ERROR, "p2p.discover")
+    one, other = fleet.start(), fleet.start()
+    other.on_talk("x", handler)
+    assert one.talk(other.self, "x", b"", PATIENCE_S) == b""
+    assert words in caplog.text
+
+
+def test_flood_of_talk_requests_is_dropped_and_counted(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.discover.v5.requests.REPLY_TIMEOUT_S", PATIENCE_S)
+    one, other = fleet.start(), fleet.start()
+    over, begun = threading.Event(), threading.Semaphore(0)
+
+    def wait(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        begun.release()
+        over.wait(PATIENCE_S)
+        return b"done"
+
+    other.on_talk("x", wait)
+    calls = [Call(one.talk, other.self, "x", b"") for _ in range(THREADS)]
+    for _ in calls:
+        assert begun.acquire(timeout=PATIENCE_S)
+    calls += [Call(one.talk, other.self, "x", b"") for _ in range(MAX_QUEUED)]
+    eventually(lambda: other.counters().packets_in["talkreq"] == THREADS + MAX_QUEUED)
+    lost = Call(one.talk, other.self, "x", b"")
+    eventually(lambda: other.counters().dropped["talk"] == 1)
+    over.set()
+    assert {call.result() for call in calls} == {b"done"}
+    assert one.stop() == []
+    with pytest.raises(p2p.ServerStopped):
+        lost.result()
+
+
+def test_stop_names_a_handler_that_goes_on(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    over, begun = threading.Event(), threading.Event()
+
+    def wait(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        begun.set()
+        over.wait(PATIENCE_S)
+        return b""
+
+    other.on_talk("x", wait)
+    call = Call(one.talk, other.self, "x", b"")
+    assert begun.wait(PATIENCE_S)
+    assert other.stop(0.05) == ["p2p-talk"]
+    over.set()
+    assert other.stop() == []
+    with pytest.raises(p2p.errors.NoResponse):
+        call.result()
+
+
+def test_wrong_arguments(fleet: Fleet) -> None:
+    one = fleet.start()
+    node: Any = one.self
+    calls: list[Any] = [
+        lambda: one.find_node(node, [257]),
+        lambda: one.find_node(node, ["x"]),
+        lambda: one.talk(node, 7, b""),
+        lambda: one.talk(node, "x", "text"),
+        lambda: one.on_talk("x", lambda: b""),
+        lambda: one.on_talk("x", 7),
+    ]
+    for call in calls:
+        with pytest.raises(p2p.ArgumentError):
+            call()
+
+
+# one socket, two protocols
+
+
+def test_v4_and_v5_share_a_socket() -> None:
+    def pair(*bootnodes: p2p.Node) -> tuple[UDPv5, UDPv4]:
+        key = p2p.generate_key()
+        five = UDPv5(key, f"{HOST}:0", bootnodes=bootnodes, ntp_server=None)
+        return five, UDPv4(key, five, bootnodes=bootnodes)
+
+    one = pair()
+    other = pair(one[0].self)
+    with one[0], other[0]:
+        for mine, theirs in ((one, other), (other, one)):
+            for protocol in (0, 1):
+                node = theirs[protocol].self
+                assert mine[protocol].address == mine[1 - protocol].address
+                assert mine[protocol].ping(node, PATIENCE_S) == node.seq
+        kinds = set(one[0].counters().packets_in) & set(one[1].counters().packets_in)
+        assert kinds <= {"ping", "pong", "findnode"}
+        assert set(one[0].counters().dropped) <= {"unsolicited"}  # requests that were repeated
+        assert one[1].stop() == one[0].stop() == []
+
+
+# servers
+
+
+def test_servers_find_and_dial_each_other_by_v5_alone(nodes: Nodes) -> None:
+    def start(*bootnodes: p2p.Server) -> p2p.Server:
+        talks = nodes.talks()
+        return nodes.start(
+            no_discovery=False,
+            discovery_v4=False,
+            bootstrap_nodes=[boot.self for boot in bootnodes],
+            protocols=[talks.protocol()],
+        )
+
+    boot = start()
+    others = [start(boot) for _ in range(2)]
+    for server in others:
+        assert server.discovery_v4 is None and server.discovery_v5 is not None
+    eventually(lambda: all(server.peer_count >= 1 for server in (boot, *others)))
+
+
+def test_server_that_speaks_both_finds_nodes_of_either(nodes: Nodes) -> None:
+    only = ({"discovery_v5": False}, {"discovery_v4": False})
+    found = [nodes.start(no_discovery=False, no_dial=True, **options) for options in only]
+    known = [server.self for server in found]
+    talks = nodes.talks()
+    both = nodes.start(
+        no_discovery=False,
+        bootstrap_nodes=known[:1],
+        bootstrap_nodes_v5=known[1:],
+        protocols=[talks.protocol()],
+    )
+    assert both.discovery_v4 is not None and both.discovery_v5 is not None
+    four, five = both.discovery_v4, both.discovery_v5
+    eventually(lambda: [node.id for node in four.nodes()] == [known[0].id])
+    eventually(lambda: [node.id for node in five.nodes()] == [known[1].id])

@@ -1,0 +1,271 @@
+"""Node lists in DNS with a real resolver and a real name server, and in a server."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+import dns.rcode
+import dns.resolver
+import pytest
+
+import p2p
+from p2p.clock import SimulatedClock, SystemClock
+from p2p.dnsdisc.client import STEPS_PER_S
+from p2p.dnsdisc.front import NodeLists
+from p2p.dnsdisc.remotetree import RECHECK_INTERVAL_S
+from p2p.dnsdisc.resolver import TextResolver
+from tests.dnsdisc.zone import records_of, tree
+from tests.kit.nameserver import NameServer, name_server
+from tests.kit.nodes import Nodes, assert_goes_on
+from tests.kit.waiting import PATIENCE_S, eventually
+
+DOMAIN = "nodes.example.org"
+LOG = logging.getLogger("p2p")
+
+
+@contextmanager
+def lists_of(url: str, server: NameServer, clock: Any = None) -> Iterator[NodeLists]:
+    lists = NodeLists([url], clock or SystemClock(), LOG, resolver=TextResolver(server.resolver))
+    lists.start()
+    try:
+        yield lists
+    finally:
+        assert lists.stop(PATIENCE_S) == []
+
+
+def node_of(lists: NodeLists) -> p2p.Node:
+    found: SimpleQueue[p2p.Node] = SimpleQueue()
+    lists.ask(found.put)
+    return found.get(timeout=PATIENCE_S)
+
+
+# look-ups
+
+
+def look_up(value: object) -> list[str]:
+    with name_server({DOMAIN: value}) as server:
+        return TextResolver(server.resolver).look_up(DOMAIN)
+
+
+def test_strings_of_a_record_are_joined() -> None:
+    text = "x" * 400
+    assert look_up(text) == [text]
+
+
+def test_all_records_of_a_name_are_returned() -> None:
+    assert sorted(look_up(["v=spf1 -all", "text"])) == ["text", "v=spf1 -all"]
+
+
+def test_truncated_answer_is_asked_for_by_tcp() -> None:
+    texts = [f"{number}" * 400 for number in range(4)]
+    with name_server({DOMAIN: texts}) as server:
+        assert sorted(TextResolver(server.resolver).look_up(DOMAIN)) == texts
+        assert server.asked == [(DOMAIN, "udp"), (DOMAIN, "tcp")]
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.NXDOMAIN, dns.rcode.SERVFAIL, dns.rcode.REFUSED])
+def test_failure_of_a_look_up_is_an_os_error_with_the_name(rcode: dns.rcode.Rcode) -> None:
+    with pytest.raises(OSError, match=f"cannot look up {DOMAIN}"):
+        look_up(rcode)
+
+
+def test_name_without_records_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="NoAnswer"):
+        look_up(dns.rcode.NOERROR)
+
+
+def test_silent_name_server_is_an_os_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.dnsdisc.resolver.LOOKUP_TIMEOUT_S", 0.1)
+    with pytest.raises(OSError, match="LifetimeTimeout"):
+        look_up(None)
+
+
+# lists
+
+
+def test_nodes_of_a_list_are_found() -> None:
+    published = tree(DOMAIN, records_of(3))
+    with name_server(published.records) as server, lists_of(published.url, server) as lists:
+        found = {str(node_of(lists)) for _ in range(3)}
+    assert found == {str(record) for record in records_of(3)}
+
+
+def test_nothing_is_looked_up_before_a_node_is_wanted() -> None:
+    published = tree(DOMAIN, records_of(1))
+    with name_server(published.records) as server, lists_of(published.url, server) as lists:
+        lists._loop.call(int)
+        assert server.asked == []
+        node_of(lists)
+        count = len(server.asked)
+        lists._loop.call(int)
+        assert len(server.asked) == count
+
+
+@pytest.mark.parametrize("value", [dns.rcode.SERVFAIL, dns.rcode.NXDOMAIN, "garbage", "\\255"])
+def test_failed_look_up_is_made_again_after_a_pause(value: object) -> None:
+    published = tree(DOMAIN, records_of(1))
+    clock = SimulatedClock()
+    with name_server(published.records) as server, lists_of(published.url, server, clock) as lists:
+        server.records[DOMAIN] = value  # type: ignore[assignment]
+        found: SimpleQueue[p2p.Node] = SimpleQueue()
+        lists.ask(found.put)
+        eventually(lambda: server.names() == [DOMAIN])
+        server.records[DOMAIN] = published.records[DOMAIN]
+        eventually(lambda: lists._loop.call(int) == 0 and _advance(clock, found))
+        assert found.get(timeout=PATIENCE_S).record == records_of(1)[0]
+
+
+def _advance(clock: SimulatedClock, found: SimpleQueue[p2p.Node]) -> bool:
+    clock.advance(1.0)
+    return not found.empty()
+
+
+def test_new_root_is_found() -> None:
+    old, new = tree(DOMAIN, records_of(1)), tree(DOMAIN, records_of(1, first=1), seq=2)
+    clock = SimulatedClock()
+    with name_server(old.records) as server, lists_of(old.url, server, clock) as lists:
+        assert node_of(lists).record == records_of(1)[0]
+        server.records.update({name.lower(): text for name, text in new.records.items()})
+        clock.advance(RECHECK_INTERVAL_S + 1 / STEPS_PER_S)
+        assert node_of(lists).record == records_of(1, first=1)[0]
+
+
+def test_look_up_that_hangs_is_named_by_a_stop_and_ends_later() -> None:
+    published = tree(DOMAIN, records_of(1))
+    with name_server({DOMAIN: None}) as server:
+        server.retry_s = 0.1
+        with lists_of(published.url, server) as lists:
+            lists.ask(lambda node: None)
+            eventually(lambda: server.asked)
+            assert lists.stop(0.0) == ["p2p-dns"]
+            server.records[DOMAIN] = dns.rcode.NXDOMAIN  # the answer to the next try
+
+
+def test_end_without_a_start() -> None:
+    with name_server({}) as server:
+        url = tree(DOMAIN, []).url
+        lists = NodeLists([url], SystemClock(), LOG, resolver=TextResolver(server.resolver))
+        assert lists.stop(PATIENCE_S) == []
+        lists.ask(lambda node: None)
+        assert server.asked == []
+
+
+# in a server
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    """A name server that dnspython asks by default."""
+    with name_server({}) as server:
+        server.retry_s = 0.1
+        monkeypatch.setattr(dns.resolver, "default_resolver", server.resolver)
+        yield server
+
+
+def publish(server: NameServer, *nodes: p2p.Node) -> str:
+    """Publish a list of nodes. Returns its URL."""
+    published = tree(DOMAIN, [node.record for node in nodes if node.record is not None])
+    server.records.update({name.lower(): text for name, text in published.records.items()})
+    return published.url
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"listen_addr": None}, {"no_discovery": False}], ids=str)
+def test_server_dials_a_node_that_is_in_a_list_only(
+    nodes: Nodes, resolver: NameServer, options: dict[str, Any]
+) -> None:
+    talks = nodes.talks()
+    there = nodes.start(protocols=[talks.protocol()])
+    url = publish(resolver, there.self)
+    here = nodes.start(name="here", dns_discovery=[url], **options)
+    assert talks.next().peer.name == "here"
+    eventually(lambda: [peer.id for peer in here.peers] == [there.self.id])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"no_dial": True}, {"max_peers": 0}], ids=str)
+def test_server_without_a_free_slot_looks_nothing_up(
+    nodes: Nodes, resolver: NameServer, options: dict[str, Any]
+) -> None:
+    server = nodes.start(dns_discovery=[publish(resolver)], **options)
+    assert server.stop() == []
+    assert resolver.asked == []
+
+
+@pytest.mark.slow
+def test_protocol_with_candidates_of_its_own_replaces_the_lists(
+    nodes: Nodes, resolver: NameServer
+) -> None:
+    protocol = nodes.talks().protocol(dial_candidates=())
+    server = nodes.start(protocols=[protocol], dns_discovery=[publish(resolver)])
+    assert server.stop() == []
+    assert resolver.asked == []
+
+
+@pytest.mark.slow
+def test_lists_without_dials_are_a_warning(
+    nodes: Nodes, resolver: NameServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes.start(dns_discovery=[publish(resolver)], no_dial=True)
+    assert "dns_discovery is ignored: no_dial is set" in caplog.messages
+
+
+@pytest.mark.slow
+def test_look_up_that_hangs_holds_up_nothing_but_its_thread(
+    nodes: Nodes, resolver: NameServer
+) -> None:
+    url = publish(resolver)
+    resolver.records[DOMAIN] = None
+    server = nodes.start(dns_discovery=[url])
+    eventually(lambda: resolver.asked)
+    assert_goes_on(server.stop(0.0), "p2p-dns")
+    resolver.records[DOMAIN] = dns.rcode.NXDOMAIN
+    assert server.stop(PATIENCE_S) == []
+
+
+@pytest.mark.slow
+def test_missing_configuration_of_name_servers_is_a_warning(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dns.resolver, "default_resolver", None)
+    monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", _not_configured)
+    server = nodes.start(dns_discovery=[tree(DOMAIN, records_of(1)).url])
+    assert server.stop() == []
+    assert [line for line in caplog.messages if "no name server is configured" in line]
+
+
+def _not_configured(self: dns.resolver.Resolver, file: object) -> None:
+    raise dns.resolver.NoResolverConfiguration("planned")
+
+
+PROGRAM = """\
+import sys
+sys.modules["dns.resolver"] = sys.modules["dns"] = None
+import p2p
+try:
+    p2p.Server(private_key=p2p.generate_key(), name="x", max_peers=1, dns_discovery=[sys.argv[1]])
+except p2p.errors.ConfigError as error:
+    print(error)
+p2p.Server(private_key=p2p.generate_key(), name="x", max_peers=1)
+"""
+
+
+def test_missing_dnspython_is_named_with_the_way_to_install_it() -> None:
+    command = [sys.executable, "-c", PROGRAM, tree(DOMAIN, records_of(1)).url]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.stdout == "dns_discovery needs dnspython: pip install 'p2p-blocking[dns]'\n"
+    assert run.returncode == 0, run.stderr
+
+
+def test_dnspython_is_not_imported_without_lists() -> None:
+    program = "import sys, p2p.server; print('dns' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout == "False\n", run.stderr
+
+

@@ -1,0 +1,40 @@
+"""The public names: those of the root and of the public modules beside it."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any, get_origin
+
+import p2p
+import p2p.testing
+
+#: The public modules but for the simulation, which is a program's own world.
+MODULES: dict[str, ModuleType] = {
+    "p2p": p2p,
+    "p2p.discover": p2p.discover,
+    "p2p.enode": p2p.enode,
+    "p2p.errors": p2p.errors,
+    "p2p.eth": p2p.eth,
+    "p2p.networks": p2p.networks,
+    "p2p.rlp": p2p.rlp,
+    "p2p.testing": p2p.testing,
+}
+
+
+def public_names() -> dict[str, Any]:
+    """What each public name stands for."""
+    return {name: getattr(module, name) for module in MODULES.values() for name in module.__all__}
+
+
+def is_class(thing: object) -> bool:
+    """Whether it is a class, and no name of a type such as Callable[[int], str].
+
+    To Python 3.10 that is a class, too.
+    """
+    return inspect.isclass(thing) and get_origin(thing) is None
+
+
+def public_classes() -> dict[str, type]:
+    """The classes among them."""
+    return {name: thing for name, thing in public_names().items() if is_class(thing)}

@@ -1,0 +1,124 @@
+"""Public values can be copied and pickled, and are equal to what they were made of."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+import p2p
+import p2p.testing
+from p2p.discover import BucketView, Counters, TableNode
+from p2p.enode import NodeEndpoint, Now, Raw
+from tests.kit.copying import WAYS
+from tests.kit.publicnames import public_classes
+
+KEY = p2p.PrivateKey.from_bytes(bytes(range(1, 33)))
+RECORD = p2p.Record.sign(KEY, 7, ip="192.0.2.7", tcp=30303, udp=30303, eth=[b"\x01", 2])
+NODE = p2p.Node.from_record(RECORD)
+NAMED = p2p.Node.from_parts(KEY.public_key, None, 1, 2).with_hostname("node.example")
+ADDRESS = NODE.tcp_endpoint
+COUNTERS = Counters(timeouts=3)
+COUNTERS.packets_in["ping"] += 5
+CAP_COUNTERS = p2p.CapCounters(1, 2, 3, 4)
+
+
+def run(peer: object, rw: object) -> None:
+    """A handler that does nothing."""
+
+
+PING = p2p.testing.Ping(4, NodeEndpoint(None, 1, 2), NodeEndpoint(None, 3, 4), 5, 6)
+
+VALUES: dict[str, list[Any]] = {
+    "ENRRequest": [p2p.testing.ENRRequest(1)],
+    "ENRResponse": [p2p.testing.ENRResponse(bytes(32), b"\xc0")],
+    "FindNode": [p2p.testing.FindNode(bytes(64), 1)],
+    "Hello": [p2p.testing.Hello(5, "name", (), 0, bytes(64))],
+    "NeighborNode": [p2p.testing.NeighborNode(None, 1, 2, bytes(64))],
+    "Neighbors": [p2p.testing.Neighbors((), 1)],
+    "Ping": [PING],
+    "Pong": [p2p.testing.Pong(NodeEndpoint(None, 1, 2), bytes(32), 3)],
+    "Received": [p2p.testing.Received(PING, KEY.public_key, bytes(32))],
+    "BucketView": [BucketView(256, (TableNode(NODE, 1.5, 2, True),), (NAMED,))],
+    "Cap": [p2p.Cap("eth", 68)],
+    "CapCounters": [CAP_COUNTERS],
+    "Chain": [p2p.eth.Chain(bytes(32), [5, 3], (7,), 6)],
+    "Compatibility": list(p2p.eth.Compatibility),
+    "Counters": [COUNTERS],
+    "DialAttempt": [
+        p2p.DialAttempt(1.5, ADDRESS, p2p.errors.DialStep.CONNECTED),
+    ],
+    "DialStep": list(p2p.errors.DialStep),
+    "DiscReason": [*p2p.DiscReason, p2p.DiscReason(0x42)],
+    "Endpoint": [NODE.tcp_endpoint],
+    "ForkID": [p2p.eth.ForkID(b"\x01\x02\x03\x04", 5)],
+    "Msg": [p2p.Msg(3, b"abc", 1.5), p2p.Msg(0)],
+    "Netlist": [p2p.Netlist.parse("10.0.0.0/8, fd00::/8"), p2p.Netlist()],
+    "Network": [p2p.networks.MAINNET, p2p.networks.Network("own", 5, p2p.eth.Chain(bytes(32)))],
+    "Node": [NODE, NAMED],
+    "NodeAdded": [p2p.discover.NodeAdded(NODE)],
+    "NodeEndpoint": [NodeEndpoint(None, 0, 0)],
+    "NodeID": [NODE.id],
+    "NodeRemoved": [p2p.discover.NodeRemoved(NODE)],
+    "Now": [Now(1.5, 2.5)],
+    "PeerCounters": [p2p.PeerCounters(1, 2, {p2p.Cap("eth", 68): CAP_COUNTERS})],
+    "PeerEvent": [p2p.PeerEvent("drop", NODE.id, "client quitting", msg_code=0)],
+    "PrivateKey": [KEY],
+    "Protocol": [p2p.Protocol("eth", 68, 17, run, attributes={"eth": b"x"})],
+    "PublicKey": [KEY.public_key],
+    "Raw": [Raw(b"\x01")],
+    "Record": [RECORD],
+    "TableNode": [TableNode(NODE, 1.5, 2, True)],
+    "TableView": [p2p.discover.TableView(NODE.id, 2.5, ())],
+}
+#: Tools for tests.
+KIT = {
+    *("DiscoveryRemote", "FaultyReadWriter", "HandlerRun", "Remote", "RemoteListener"),
+    "ScriptedReadWriter",
+}
+#: Public classes that are no values: what they stand for is in this process alone, or is nothing.
+LIVE = {
+    *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
+    *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeStore", "Peer"),
+    *("ProtocolReadWriter", "RandomNodes", "RandomSource", "Server", "SimulatedClock"),
+    *("Subscription", "SystemClock", "UDPv4", "UDPv5", *KIT),
+}
+
+
+def test_each_public_class_is_a_value_or_known_to_be_none() -> None:
+    public = public_classes()
+    errors = {name for name, kind in public.items() if issubclass(kind, p2p.P2PError)}
+    assert public.keys() - errors == VALUES.keys() | LIVE
+    assert not VALUES.keys() & LIVE
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("name", VALUES)
+def test_value_is_equal_to_its_copy(name: str, way: Callable[[Any], Any]) -> None:
+    for value in VALUES[name]:
+        again = way(value)
+        assert type(again) is type(value) and type(value).__name__ == name
+        assert again == value
+        assert repr(again) == repr(value)
+        assert fields(again) == fields(value)
+
+
+def fields(value: Any) -> dict[str, object]:
+    """Each attribute by name; to compare may pass over some, as over the time of a message."""
+    found = {}
+    for name in dir(value):
+        with suppress(p2p.InvalidNode):  # the key of a node that has none
+            if not name.startswith("_") and not callable(getattr(value, name)):
+                found[name] = getattr(value, name)
+    return found
+
+
+def test_attempt_is_copied_with_its_error() -> None:
+    error = p2p.errors.DialRefused("nothing listens")
+    attempt = p2p.DialAttempt(1.5, ADDRESS, p2p.errors.DialStep.TCP, error)
+    again = pickle.loads(pickle.dumps(attempt))
+    assert again.outcome == attempt.outcome == "tcp: DialRefused: nothing listens"
+    assert (again.time_unix, again.address, again.step) == (1.5, ADDRESS, p2p.errors.DialStep.TCP)
