@@ -5,21 +5,20 @@ gets a wrong option later. Options with several forms are normalized: sequences 
 ``net_restrict`` a ``Netlist``, a 0 that means the default that default. The text of an error never
 contains the private key, in any form.
 
-The options are documented in :class:`p2p.Server`, which takes them by :func:`takes_options`. This
-module opens and resolves nothing. Any thread may read a configuration.
+The options are documented in :class:`p2p.Server`, which takes them by
+:func:`p2p.options.takes_options`. This module opens and resolves nothing. Any thread may read a
+configuration.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 from typing import Protocol as Interface
 
 from p2p.arguments import (
@@ -305,43 +304,6 @@ class Config:
         _check_duplicates(protocols)
         _check_hello(self.name, protocols)
         _check_record(self.private_key, protocols)
-
-
-_P = ParamSpec("_P")
-_S = TypeVar("_S")
-
-
-def takes_options(
-    config: Callable[_P, Config],
-) -> Callable[[Callable[[_S, Config], None]], Callable[Concatenate[_S, _P], None]]:
-    """Make an ``__init__`` with a Config parameter take the arguments of ``config`` instead.
-
-    Editors, type checkers, ``help`` and ``inspect.signature`` see these arguments with their types,
-    without a second list of them.
-    """
-    options = inspect.signature(config)
-
-    def decorate(init: Callable[[_S, Config], None]) -> Callable[Concatenate[_S, _P], None]:
-        own = next(iter(inspect.signature(init).parameters.values()))
-        signature = inspect.Signature(
-            [own, *options.parameters.values()], return_annotation=options.return_annotation
-        )
-
-        @wraps(init)
-        def init_with_options(self: _S, /, *args: _P.args, **given: _P.kwargs) -> None:
-            try:
-                signature.bind(self, *args, **given)
-            except TypeError as error:  # an error of config would name another function
-                raise TypeError(f"{init.__qualname__}() {error}") from None
-            init(self, config(*args, **given))
-
-        hints = {name: option.annotation for name, option in options.parameters.items()}
-        init_with_options.__annotations__ = {**hints, "return": None}
-        init_with_options.__signature__ = signature  # type: ignore[attr-defined]
-        del init_with_options.__wrapped__  # its module does not have the names in the annotations
-        return init_with_options
-
-    return decorate
 
 
 def checked_entry_key(key: str) -> str:

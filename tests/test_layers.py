@@ -33,7 +33,10 @@ LAYERS: list[set[str]] = [
     {"rlpx"},
     {"message", "mailbox", "pipe", "protocol"},
     {"discover", "dnsdisc", "nat"},
-    {"config", "lifecycle", "peers", "dial", "services", "parts", "server", "client"},
+    {
+        *("config", "options", "lifecycle", "peers", "dial", "services", "parts", "server"),
+        "client",
+    },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
 ]
@@ -60,11 +63,12 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
+    "options": {"config"},
     "peers": {"config"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
-    "server": {"config", "dial", "lifecycle", "parts", "peers", "services"},
+    "server": {"config", "dial", "lifecycle", "options", "parts", "peers", "services"},
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
 }
