@@ -113,6 +113,7 @@ class Config:
     discovery_version: int = 4
     dialer: Dialer | None = None
     no_dial: bool = False
+    candidate_filter: Callable[[Node], bool] | None = None
     enable_msg_events: bool = False
     logger: logging.Logger | None = None
     clock: Clock = SYSTEM_CLOCK
@@ -133,6 +134,8 @@ class Config:
         if self.logger is not None:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         self._check_clock()
+        if self.candidate_filter is not None:
+            check_function("candidate_filter", self.candidate_filter, "node")
 
     @property
     def netlist(self) -> Netlist | None:

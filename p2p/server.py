@@ -85,6 +85,14 @@ class Server:
 
     ``no_dial``
         Dial no node except by :meth:`connect`. Default: False.
+    ``candidate_filter``
+        Function ``(node) -> bool`` that chooses among the nodes of discovery and ``dns_discovery``,
+        such as :func:`p2p.eth.node_filter` for those of one chain. Each has its record: a node that
+        discovery v4 finds is asked for it, and not dialed without an answer. The calls come one at
+        a time on the thread ``p2p-filter``, which may block; a verdict counts for a minute or until
+        the node has a newer record. An error is logged and refuses the node. Not asked about
+        ``static_nodes``, ``connect``, ``dial_candidates`` and inbound connections. None, the
+        default: all are candidates.
     ``redial_pause_s``
         Seconds before a node is dialed again, from 0.1 to 1e9, plus up to 10 % at random. Nodes
         close a second connection from one address within 30 s, except on a LAN or in their own

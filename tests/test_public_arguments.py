@@ -284,6 +284,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "discovery_version": (["number"], -1),
     "dialer": (["none"], None),
     "no_dial": (["true"], None),
+    "candidate_filter": (["none", "function"], None),
     "enable_msg_events": (["true"], None),
     "logger": (["none"], None),
     "clock": ([], None),
