@@ -34,8 +34,8 @@ LAYERS: list[set[str]] = [
     {"message", "mailbox", "pipe", "protocol"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("config", "options", "lifecycle", "peers", "dial", "services", "parts", "server"),
-        "client",
+        *("networkoptions", "config", "options", "lifecycle", "peers", "dial", "services"),
+        *("parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -63,6 +63,7 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
+    "config": {"networkoptions"},
     "options": {"config"},
     "peers": {"config"},
     "services": {"config"},
@@ -84,8 +85,8 @@ SHOWCASES = {"p2p.discover"}
 UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
-#: and a peer runs a protocol.
-FOR_TYPES = {"protocol": {"peers"}}
+#: and a peer runs a protocol; the options that a network sets are options of a configuration.
+FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.
