@@ -117,9 +117,8 @@ class OwnNode(Service):
             clock=self.config.clock,
             logger=self.logger,
         )
-        for protocol in self.config.protocols:
-            for key, value in protocol.attributes.items():
-                local.set(key, value)
+        for key, value in self.config.record_entries(self.config.clock.time_unix()).items():
+            local.set(key, value)
         # The address that we listen on is the best guess until other nodes state our address.
         fallback = FALLBACK_IP
         if self.sockets.udp is not None:
@@ -158,7 +157,7 @@ class DiscoveryService(Service):
             "own_networks": config._own.named,
             "clock": config.clock,
         }
-        known = [self._with_address(node) for node in config.bootstrap_nodes]
+        known = [self._with_address(node) for node in config.bootstrap_nodes or ()]
         key = config.private_key
         on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
