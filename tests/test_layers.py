@@ -93,6 +93,7 @@ PURE = (
     *("eth", "networks"),
     *("dial.attempts", "dial.limits", "dial.scheduler", "peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
+    *("nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp", "nat.request", "nat.spec", "nat.stun"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.
 NOT_PURE = tuple(

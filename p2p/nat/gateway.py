@@ -10,53 +10,32 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from dataclasses import dataclass
 from typing import Protocol
 
 from p2p.clock import Deadline
-from p2p.errors import P2PError
+from p2p.nat.mapping import Mapped, Mapping, NatError
 from p2p.net.wakeup import WakeUp
 from p2p.netutil import IPAddress
 
+__all__ = ["Gateway", "Interrupted", "Mapped", "Mapping", "NatError", "Restarted", "Stop"]
+
 # Needs no descriptor of its own, unlike epoll; numbers above 1,023 are allowed, unlike select.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
-
-class NatError(P2PError):
-    """A router refuses a request, answers wrongly, or not at all; or there is no way to it."""
 
 
 class Interrupted(NatError):
     """:meth:`Stop.set` was called during a wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A wanted mapping of an external port to a port of ours.
-
-    ``protocol`` is "tcp" or "udp", ``external_port`` a suggestion, ``lifetime_s`` in seconds.
-    """
-
-    protocol: str
-    internal_port: int
-    external_port: int
-    lifetime_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """A mapping as the router granted it; ``external_ip`` where its answer has one (PCP)."""
-
-    external_port: int
-    lifetime_s: int
-    external_ip: IPAddress | None = None
+class Restarted(NatError):
+    """The router has lost its mappings, by the time in its answer: all must be made again."""
 
 
 class Gateway(Protocol):
     """A router that maps ports. One thread at a time.
 
     Every call raises NatError if the router refuses, answers wrongly, or not before ``deadline``;
-    Interrupted if it was stopped.
+    Interrupted if it was stopped. The first two may raise Restarted once after a restart.
     """
 
     #: For logs, such as "NAT-PMP 192.168.1.1".
@@ -75,8 +54,8 @@ class Gateway(Protocol):
 class Stop:
     """Interruption of a thread that waits for a router.
 
-    ``set`` and ``is_set`` are for any thread; the rest is for the thread that waits. :meth:`clear`
-    is for the deletion of mappings after the interruption.
+    :meth:`set` and :attr:`is_set` are for any thread, and :meth:`wait` for the threads that wait.
+    :meth:`clear` is for the deletion of mappings, when no thread waits any more.
     """
 
     def __init__(self) -> None:

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from p2p.nat.gateway import Interrupted, Stop
-
-
-@pytest.fixture
-def stop() -> Iterator[Stop]:
-    stop = Stop()
-    yield stop
-    stop.close()
 
 
 def test_a_wait_ends_when_the_socket_can_be_read(stop: Stop) -> None:
