@@ -57,7 +57,7 @@ class InternetGateway:
         """``ports`` chooses external ports if the wanted one is taken."""
         # fixed after __init__
         self.name = f"UPnP {service.control_url.host}"
-        self._service = service
+        self.service = service
         self._stop = stop
         self._ports = ports or random.SystemRandom()
         # owned by the thread
@@ -127,7 +127,7 @@ class InternetGateway:
         except RouterFault as fault:
             if fault.code == soap.SAME_PORTS_REQUIRED and external_port != mapping.internal_port:
                 return self._add_port(mapping, mapping.internal_port, deadline)
-            if fault.code in _CONFLICTS and self._service.type == IP_CONNECTION_2:
+            if fault.code in _CONFLICTS and self.service.type == IP_CONNECTION_2:
                 return self._add_any(mapping, external_port, deadline)
             raise
 
@@ -184,11 +184,11 @@ class InternetGateway:
             return self._results(exchange, action)
 
     def _exchange(self, deadline: Deadline) -> Exchange:
-        return Exchange(self._service.control_url, deadline, self._stop)
+        return Exchange(self.service.control_url, deadline, self._stop)
 
     def _results(self, exchange: Exchange, action: Action) -> dict[str, str]:
         """Return the results of an action. Raises RouterFault if the router refuses it."""
-        results = exchange.call(self._service.type, action)
+        results = exchange.call(self.service.type, action)
         if isinstance(results, Fault):
             raise RouterFault(f"{self.name}: {action.name}: {results}", results.code)
         return results
