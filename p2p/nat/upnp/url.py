@@ -62,11 +62,10 @@ def resolve(base: HttpURL, reference: str) -> HttpURL:
     """Return the URL that ``reference`` is for, relative to ``base``. Raises InvalidAnswer."""
     _check_text(reference)
     try:
-        return parse_url(urljoin(str(base), reference))
-    except InvalidAnswer:
-        raise
+        joined = urljoin(str(base), reference)
     except ValueError as error:  # brackets that are no IPv6 address, and the like
         raise _invalid(reference, "malformed") from error
+    return parse_url(joined)
 
 
 def _check_text(text: str) -> None:

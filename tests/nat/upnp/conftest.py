@@ -1,4 +1,4 @@
-"""Fixtures: a router on loopback, and the interruption of waits for it."""
+"""A router on loopback."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from p2p.nat.gateway import Stop
 from tests.nat.upnp.router import Router, running
-
-
-@pytest.fixture
-def stop() -> Iterator[Stop]:
-    stop = Stop()
-    yield stop
-    stop.close()
 
 
 @pytest.fixture
