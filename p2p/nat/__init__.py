@@ -11,6 +11,7 @@
 `exchange`       a request with a real socket
 `defaultroute`   the addresses of routers
 `portmap`        routers with NAT-PMP or PCP
+`upnp/`          routers with UPnP
 `stunclient`     STUN servers
 `finders`        the searches of each kind of `nat`
 `front`          the thread `p2p-nat`, which keeps the mappings and the address up to date

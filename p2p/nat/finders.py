@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from p2p.clock import Deadline
-from p2p.nat import natpmp, portmap
+from p2p.nat import natpmp, portmap, upnp
 from p2p.nat.front import Find
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.spec import NatKind, NatSpec
@@ -16,7 +16,9 @@ from p2p.netutil import Endpoint
 def finders(spec: NatSpec) -> dict[str, Find]:
     """Return the searches to make at once; none if nothing is to be found."""
     if spec.kind is NatKind.ANY:
-        return {"pmp": portmap.find}
+        return {"upnp": upnp.find, "pmp": portmap.find}
+    if spec.kind is NatKind.UPNP:
+        return {"upnp": upnp.find}
     if spec.kind is NatKind.PMP:
         at = None if spec.ip is None else [Endpoint(spec.ip, natpmp.PORT)]
         return {"pmp": partial(portmap.find, at=at)}

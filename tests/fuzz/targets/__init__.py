@@ -15,11 +15,12 @@ from tests.fuzz.targets import (
     packetv5,
     records,
     snappy,
+    upnp,
     values,
 )
 
 MODULES = (
-    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists),
+    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
     *(connection, discovery, discoveryv5),
 )
 TARGETS: dict[str, Target] = {
