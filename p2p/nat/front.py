@@ -21,8 +21,8 @@ from p2p.net import Loop, Timer
 from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of
 from p2p.threads import join_threads
 
-#: Time to find a router, in seconds. Most answer at once, UPnP may take 3 s.
-FIND_S = 8.0
+#: Time to find a router, in seconds. Most answer at once; a slow one of UPnP gets 6 s.
+FIND_S = 10.0
 #: Pause before the next search, if there is no router.
 FIND_AGAIN_S = 300.0
 #: Time for an answer of a router that was found.
@@ -95,6 +95,7 @@ class PortMappings:
         self._gateway: Gateway | None = None
         self._searches: list[threading.Thread] = []
         self._searching = 0  # threads whose result is awaited
+        self._outcomes: list[str] = []  # the kinds of routers that were not found, and why
         self._must_search = True
         self._failures = 0
         self._check_at = -math.inf
@@ -143,37 +144,41 @@ class PortMappings:
         deadline = Deadline(FIND_S)
         self._searches = [
             threading.Thread(
-                target=self._find_one, args=(find, deadline), name=f"p2p-nat-{kind}", daemon=True
+                target=self._find_one,
+                args=(kind, find, deadline),
+                name=f"p2p-nat-{kind}",
+                daemon=True,
             )
             for kind, find in self._find.items()
         ]
         self._searching = len(self._searches)
+        self._outcomes.clear()
         for thread in self._searches:
             try:
                 thread.start()
             except RuntimeError as error:  # the system has no more threads
-                self._log.debug("%s: %s", thread.name, error)
-                self._end_search(None)
+                self._end_search(None, f"{thread.name}: {error}")
 
-    def _find_one(self, find: Find, deadline: Deadline) -> None:
+    def _find_one(self, kind: str, find: Find, deadline: Deadline) -> None:
         """Look for one kind of router. Runs on a thread of its own."""
         assert self._stop is not None
-        found: Gateway | None = None
+        found, outcome = None, kind
         try:
             found = find(deadline, self._stop)
         except (NatError, OSError) as error:
-            self._log.debug("%s: %s", threading.current_thread().name, error)
-        self._loop.post(self._end_search, found)
+            outcome = f"{kind}: {_text(error)}"
+        self._loop.post(self._end_search, found, outcome)
 
-    def _end_search(self, found: Gateway | None) -> None:
+    def _end_search(self, found: Gateway | None, outcome: str) -> None:
         self._searching -= 1
+        self._outcomes.append(outcome)
         if self._stop is None or self._stop.is_set:
             return
         if found is not None and self._must_search:
             self._use(found)
             self._step()
         elif self._must_search and not self._searching:
-            self._warn("no router", _NO_ROUTER.format(", ".join(self._find)))
+            self._warn("no router", _NO_ROUTER.format("; ".join(sorted(self._outcomes))))
             pause_s = FIND_AGAIN_S if self._gateway is None else RETRY_S
             self._call_at(self._loop.now() + pause_s)
 
@@ -325,6 +330,6 @@ class PortMappings:
             self._stop.close()
 
 
-def _text(error: NatError) -> str:
+def _text(error: Exception) -> str:
     """Return the text of an error, in which a router may have words of its own."""
     return printable(str(error), _MAX_TEXT)

@@ -15,8 +15,8 @@ from p2p.clock import Deadline
 from p2p.nat import stun
 from p2p.nat.exchange import ask
 from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Stop
+from p2p.nat.names import address_of
 from p2p.nat.request import Request
-from p2p.net import look_up
 from p2p.netutil import Endpoint, IPAddress, join_host_port
 
 #: Servers that are asked at a time, and the time for each in seconds.
@@ -59,7 +59,7 @@ class StunServers:
                 ip = self._ask(host, port, deadline)
             except Interrupted:
                 raise
-            except (NatError, OSError) as error:
+            except NatError as error:
                 failures.append(f"{join_host_port(host, port)}: {error}")
                 continue
             stated[ip] += 1
@@ -84,4 +84,5 @@ class StunServers:
         def request(ours: IPAddress, now: float) -> Request[Endpoint]:
             return stun.binding_request(transaction_id, now)
 
-        return ask(Endpoint(look_up(host), port), request, share, self._stop, stun.MAX_SIZE).ip
+        to = Endpoint(address_of(host, share, self._stop), port)
+        return ask(to, request, share, self._stop, stun.MAX_SIZE).ip

@@ -336,6 +336,19 @@ def test_search_that_fails_leaves_the_other(router: Router, error: Exception) ->
         front.await_published("20.0.0.1", 30304, 30303)
 
 
+def test_reasons_of_a_failed_search_are_told(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(deadline: Deadline, stop: Stop) -> Gateway | None:
+        raise NatError("\x1b[2J" + 1000 * "x")
+
+    with running(Front(router, upnp=fail, pmp=lambda deadline, stop: None)):
+        eventually(lambda: lines(caplog))
+    (line,) = lines(caplog)
+    assert line.startswith("no router answers (pmp; upnp: \\x1b[2Jxxx")
+    assert len(line) < 500
+
+
 # start and stop
 
 

@@ -13,6 +13,7 @@ from tests.fuzz.targets import (
     handshake,
     packet,
     packetv5,
+    portmap,
     records,
     snappy,
     upnp,
@@ -21,7 +22,7 @@ from tests.fuzz.targets import (
 
 MODULES = (
     *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
-    *(connection, discovery, discoveryv5),
+    *(portmap, connection, discovery, discoveryv5),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS
