@@ -1,7 +1,8 @@
 """Programs that run inside or outside of a home: ``python -m tests.interop.homeprogram``.
 
 ``map``
-    Finds a UPnP router, serves an echo by TCP and UDP, and maps both ports until its input ends.
+    Finds a router by UPnP, NAT-PMP ("pmp") or PCP, serves an echo by TCP and UDP, and maps both
+    ports until its input ends.
 ``occupy``
     Maps the port to another host of the home, and ends.
 ``echo``
@@ -17,13 +18,17 @@ import json
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from p2p.clock import Deadline
+from p2p.nat import pcp, portmap, upnp
+from p2p.nat.defaultroute import routers
 from p2p.nat.gateway import Gateway, Mapping, NatError, Stop
-from p2p.nat.upnp import find, soap
+from p2p.nat.upnp import soap
 from p2p.nat.upnp.client import Exchange
 from p2p.nat.upnp.igd import InternetGateway
+from p2p.netutil import Endpoint
 
 from .home import NEIGHBOR
 from .program import DEADLINE_S
@@ -43,10 +48,26 @@ def deadline() -> Deadline:
     return Deadline(DEADLINE_S)
 
 
-def found(stop: Stop) -> InternetGateway:
-    gateway = find(deadline(), stop)
+def by_upnp(stop: Stop) -> InternetGateway:
+    gateway = upnp.find(deadline(), stop)
     assert isinstance(gateway, InternetGateway)
     return gateway
+
+
+def by_pmp(stop: Stop) -> Gateway:
+    gateway = portmap.find(deadline(), stop)
+    assert isinstance(gateway, portmap.NatPmp)
+    return gateway
+
+
+def by_pcp(stop: Stop) -> Gateway:
+    (router,) = routers()
+    gateway = portmap.Pcp(Endpoint(router, pcp.PORT), stop)
+    gateway.announce(deadline())
+    return gateway
+
+
+KINDS: dict[str, Callable[[Stop], Gateway]] = {"upnp": by_upnp, "pmp": by_pmp, "pcp": by_pcp}
 
 
 def address_of(gateway: Gateway) -> str:
@@ -56,16 +77,16 @@ def address_of(gateway: Gateway) -> str:
         return f"error: {error}"
 
 
-def map_ports() -> None:
+def map_ports(kind: str) -> None:
     stop = Stop()
-    gateway = found(stop)
-    service = gateway.service.type.rpartition("service:")[2]
-    tell("found", name=gateway.name, service=service, ip=address_of(gateway))
+    gateway = KINDS[kind](stop)
+    tell("found", name=gateway.name, ip=address_of(gateway), service=service_of(gateway))
     with serving():
         wanted = [Mapping(protocol, PORT, PORT, LIFETIME_S) for protocol in ("tcp", "udp")]
         granted = [gateway.map(mapping, deadline()) for mapping in wanted]
         tcp, udp = (have.external_port for have in granted)
-        tell("mapped", tcp=tcp, udp=udp, lifetimes=[have.lifetime_s for have in granted])
+        lifetimes = [have.lifetime_s for have in granted]
+        tell("mapped", tcp=tcp, udp=udp, lifetimes=lifetimes, ip=address_of(gateway))
         for _ in sys.stdin:  # each line renews
             again = [gateway.map(mapping, deadline()) for mapping in wanted]
             tell("renewed", ports=[have.external_port for have in again])
@@ -75,9 +96,16 @@ def map_ports() -> None:
     stop.close()
 
 
+def service_of(gateway: Gateway) -> str | None:
+    """The UPnP service of a gateway, such as "WANIPConnection:1"."""
+    if isinstance(gateway, InternetGateway):
+        return gateway.service.type.rpartition("service:")[2]
+    return None
+
+
 def occupy(port: int) -> None:
     stop = Stop()
-    gateway = found(stop)
+    gateway = by_upnp(stop)
     for protocol in ("tcp", "udp"):
         action = soap.add_mapping(protocol, port, PORT, IPv4Address(NEIGHBOR), LIFETIME_S)
         with Exchange(gateway.service.control_url, deadline(), stop) as exchange:
@@ -128,7 +156,7 @@ def echo(protocol: str, host: str, port: int, timeout_s: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("map")
+    commands.add_parser("map").add_argument("kind", choices=KINDS)
     commands.add_parser("occupy").add_argument("port", type=int)
     one = commands.add_parser("echo")
     one.add_argument("protocol")
@@ -137,7 +165,7 @@ def main() -> None:
     one.add_argument("--short", action="store_true", help="do not wait long")
     options = parser.parse_args()
     if options.command == "map":
-        map_ports()
+        map_ports(options.kind)
     elif options.command == "occupy":
         occupy(options.port)
     else:

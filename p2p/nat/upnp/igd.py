@@ -8,6 +8,7 @@ same actions. A mapping is always to the address that our requests come from.
 - Error 718 or 729: the port is taken. WANIPConnection:2 chooses another one, for version 1 some are
   tried at random.
 - Error 724: the external port must be the internal one.
+- An uptime that is shorter than before means that the router has restarted, and lost its mappings.
 - The granted lease is read back, if the router has the action. It may be shorter than wanted.
 """
 
@@ -20,18 +21,20 @@ from typing import TypeAlias, TypeVar
 
 from p2p.clock import Deadline
 from p2p.inputs import RandomSource
-from p2p.nat.gateway import Mapped, Mapping, NatError, Stop
+from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.upnp import soap
 from p2p.nat.upnp.client import Exchange
 from p2p.nat.upnp.description import IP_CONNECTION_2, Service
 from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.soap import Action, Fault
-from p2p.netutil import is_lan, is_multicast, is_unspecified
+from p2p.netutil import is_multicast, is_unspecified
 
 #: External ports that are tried after the wanted one; as in go-ethereum.
 RANDOM_PORTS = 3
 #: The ports to choose from, as in go-ethereum: services of the router itself have lower ones.
 _PORTS = range(10_000, 65_536)
+#: Characters of a name, for logs.
+_MAX_NAME = 80
 
 #: A function that makes the action from protocol, external port, internal port, client, lease.
 MakeAction: TypeAlias = Callable[[str, int, int, IPv4Address, int], Action]
@@ -56,12 +59,14 @@ class InternetGateway:
     def __init__(self, service: Service, stop: Stop, ports: RandomSource | None = None) -> None:
         """``ports`` chooses external ports if the wanted one is taken."""
         # fixed after __init__
-        self.name = f"UPnP {service.control_url.host}"
+        # With the place of the service, since a router may have another one after a restart.
+        self.name = f"UPnP {service.control_url.authority}{service.control_url.target}"[:_MAX_NAME]
         self.service = service
         self._stop = stop
         self._ports = ports or random.SystemRandom()
         # owned by the thread
         self._is_permanent = False
+        self._uptime_s = 0
 
     def is_connected(self, deadline: Deadline) -> bool:
         """Whether the router has a connection, or does not say. Raises NatError, Interrupted."""
@@ -76,18 +81,17 @@ class InternetGateway:
         return self._read(soap.read_address, results)
 
     def external_ip(self, deadline: Deadline) -> IPv4Address:
-        """Return the router's address on the Internet.
+        """Return the router's address on its other side.
 
-        Raises NatError if it has none: then another router is between this one and the Internet, or
-        the connection is down. A mapping may be made nevertheless.
+        It is a local one behind a second router. Raises NatError if there is none: the connection
+        is down, or the router does not show an address that is not of the Internet (miniupnpd).
         """
+        self._check_uptime(deadline)
         address = self.reported_address(deadline)
         if is_unspecified(address) or is_multicast(address):
-            raise NatError(f"{self.name}: the router has no external address")
-        if is_lan(address):
             raise NatError(
-                f"{self.name}: the external address {address} is not on the Internet: double NAT?"
-                " Another router is between this one and the Internet"
+                f"{self.name}: no external address: the router is not connected, or behind another"
+                " router (double NAT)"
             )
         return address
 
@@ -113,6 +117,18 @@ class InternetGateway:
         except RouterFault as fault:
             if fault.code != soap.NO_SUCH_ENTRY:
                 raise
+
+    def _check_uptime(self, deadline: Deadline) -> None:
+        """Raise Restarted if the connection is younger than it was."""
+        try:
+            uptime_s = self._read(soap.read_uptime, self._call(soap.GET_STATUS, deadline))
+        except Interrupted:
+            raise
+        except NatError:
+            return  # the router does not say
+        before, self._uptime_s = self._uptime_s, uptime_s
+        if uptime_s < before:
+            raise Restarted(f"{self.name} has restarted")
 
     def _ports_for(self, mapping: Mapping) -> Iterator[int]:
         """The external ports to try: the wanted one, then some at random."""

@@ -139,6 +139,11 @@ def read_connected(results: dict[str, str]) -> bool:
     return results.get("NewConnectionStatus", "").lower() in ("connected", "up")
 
 
+def read_uptime(results: dict[str, str]) -> int:
+    """Return the seconds in the answer to GetStatusInfo. Raises InvalidAnswer."""
+    return _number(results, "NewUptime", 0, 2**32 - 1)
+
+
 def read_address(results: dict[str, str]) -> IPv4Address:
     """Return the address in the answer to GetExternalIPAddress. Raises InvalidAnswer."""
     if results.get("NewExternalIPAddress") == "":  # no connection

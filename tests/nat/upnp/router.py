@@ -88,6 +88,7 @@ class Router:
         # rules
         self.address = ADDRESS
         self.status = "Connected"
+        self.uptime_s: object = 7
         self.taken: set[int] = set()
         self.is_permanent = False
         self.same_ports = False
@@ -126,7 +127,7 @@ class Router:
         return method(_arguments(body))
 
     def _GetStatusInfo(self, arguments: dict[str, str]) -> bytes:
-        values = {"NewConnectionStatus": self.status, "NewUptime": 7}
+        values = {"NewConnectionStatus": self.status, "NewUptime": self.uptime_s}
         return http(results("GetStatusInfo", **values))
 
     def _GetExternalIPAddress(self, arguments: dict[str, str]) -> bytes:

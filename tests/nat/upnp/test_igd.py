@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Stop
+from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.upnp import soap
 from p2p.nat.upnp.description import Service
 from p2p.nat.upnp.igd import RANDOM_PORTS, InternetGateway, RouterFault
@@ -59,7 +59,7 @@ def unmap(gateway: Gateway, mapping: Mapping = TCP) -> None:
 
 def test_mapping_leads_to_our_address_and_is_deleted(router: Router, stop: Stop) -> None:
     gateway = gateway_of(router, stop)
-    assert gateway.name == f"UPnP {LOCALHOST}"
+    assert gateway.name == f"UPnP {LOCALHOST}:{router.port}/ctl"
     udp = Mapping("udp", 30303, 30305, 600)
     assert map_port(gateway) == Mapped(30303, 1200)
     assert map_port(gateway, udp) == Mapped(30305, 600)
@@ -185,7 +185,7 @@ def test_other_refusals_are_errors_with_code_and_text(
     with pytest.raises(RouterFault) as caught:
         map_port(gateway_of(router, stop))
     assert caught.value.code == code
-    assert f"UPnP {LOCALHOST}: AddPortMapping: error {code}" in str(caught.value)
+    assert f"UPnP {LOCALHOST}:{router.port}/ctl: AddPortMapping: error {code}" in str(caught.value)
     assert text in str(caught.value)
     assert router.asked == ["AddPortMapping"]
 
@@ -279,21 +279,40 @@ def test_external_address(router: Router, stop: Stop) -> None:
     assert address_of(router, stop) == router.address
 
 
-@pytest.mark.parametrize("address", ["192.168.1.2", "10.0.0.1", "100.64.0.1", "127.0.0.1"])
-def test_local_address_is_a_second_router_and_mapping_goes_on(
+@pytest.mark.parametrize("address", ["192.168.1.2", "10.0.0.1", "100.64.0.1"])
+def test_local_address_of_a_router_behind_a_router_is_returned(
     address: str, router: Router, stop: Stop
 ) -> None:
     router.address = address
-    with pytest.raises(NatError, match=f"{address} is not on the Internet: double NAT"):
-        address_of(router, stop)
+    assert address_of(router, stop) == address
     assert map_port(gateway_of(router, stop)) == Mapped(30303, 1200)
 
 
 @pytest.mark.parametrize("address", ["", "0.0.0.0", "224.0.0.1"])
-def test_no_external_address(address: str, router: Router, stop: Stop) -> None:
+def test_no_external_address_hints_at_a_second_router_and_mapping_goes_on(
+    address: str, router: Router, stop: Stop
+) -> None:
     router.address = address
-    with pytest.raises(NatError, match="has no external address"):
+    with pytest.raises(NatError, match="no external address: .*double NAT"):
         address_of(router, stop)
+    assert map_port(gateway_of(router, stop)) == Mapped(30303, 1200)
+
+
+def test_shorter_uptime_is_a_restart_once(router: Router, stop: Stop) -> None:
+    gateway = gateway_of(router, stop)
+    for uptime_s in (100, 145, 145):
+        router.uptime_s = uptime_s
+        gateway.external_ip(Deadline(PATIENCE_S))
+    router.uptime_s = 3
+    with pytest.raises(Restarted, match="has restarted"):
+        gateway.external_ip(Deadline(PATIENCE_S))
+    assert str(gateway.external_ip(Deadline(PATIENCE_S))) == router.address
+
+
+@pytest.mark.parametrize("uptime", ["", "x", "-1"])
+def test_wrong_uptime_is_ignored(uptime: str, router: Router, stop: Stop) -> None:
+    router.uptime_s = uptime
+    assert address_of(router, stop) == router.address
 
 
 def test_address_that_is_none_is_an_error(router: Router, stop: Stop) -> None:

@@ -116,6 +116,13 @@ def test_status_is_connected_or_not(status: str, connected: bool) -> None:
     assert soap.read_connected({"NewConnectionStatus": status}) is connected
 
 
+def test_uptime_is_a_number_of_32_bits() -> None:
+    assert soap.read_uptime({"NewUptime": "4294967295"}) == 2**32 - 1
+    for text in ("4294967296", "-1", ""):
+        with pytest.raises(InvalidAnswer, match="NewUptime"):
+            soap.read_uptime({"NewUptime": text})
+
+
 def test_address_is_read_and_an_empty_one_is_none() -> None:
     assert soap.read_address({"NewExternalIPAddress": "20.0.0.1"}) == IPv4Address("20.0.0.1")
     assert soap.read_address({"NewExternalIPAddress": ""}) == IPv4Address(0)
