@@ -5,7 +5,7 @@
 #   tests/interop/build.sh          all
 #   tests/interop/build.sh go       the go-ethereum peer and devp2p only; needs Go 1.25 or later
 #   tests/interop/build.sh node     the @ethereumjs/devp2p peer only; needs Node 18 or later and npm
-#   tests/interop/build.sh router   miniupnpd and nftables only; needs root and apt-get
+#   tests/interop/build.sh router   miniupnpd, nftables and coturn only; needs root and apt-get
 #
 # Without root or apt-get there is no router; its tests are skipped then.
 set -eu
@@ -17,11 +17,11 @@ have() {
 }
 
 install_router() {
-    if have miniupnpd && have nft && have ip; then
+    if have miniupnpd && have nft && have ip && have turnserver; then
         return
     fi
     if [ "$(id -u)" != 0 ] || ! have apt-get; then
-        echo "build.sh: no miniupnpd, nft or ip, and no root or apt-get to install them" >&2
+        echo "build.sh: no miniupnpd, nft, ip or turnserver, and no root or apt-get to install them" >&2
         return
     fi
     # The packages must not start services. This one of miniupnpd is the program alone.
@@ -32,8 +32,8 @@ install_router() {
     fi
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        miniupnpd-nftables nftables iproute2 >/dev/null
-    echo "installed miniupnpd"
+        miniupnpd-nftables nftables iproute2 coturn >/dev/null
+    echo "installed miniupnpd and coturn"
 }
 
 case ${1:-all} in
