@@ -305,7 +305,7 @@ class EngineV5(Engine):
 
     def _reply(self, remote: Remote, message: Message, now: Now) -> None:
         """Send a response, if there still is a session."""
-        session = self._sessions.get(remote)
+        session = self._sessions.reply_session(remote)
         if session is None:
             return
         datagram = self._sessions.encrypt(remote, session, encode(message)).datagram
