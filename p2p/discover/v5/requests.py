@@ -50,8 +50,9 @@ from p2p.netutil import Endpoint
 REPLY_TIMEOUT_S = 0.7
 #: Number of packets of a request until it counts as unanswered.
 TRIES = 2
-#: NODES messages that are read of a response, whatever its total says; as in go-ethereum.
-MAX_RESPONSES = 5
+#: NODES messages that are read of a response, whatever its total says. Sixteen records of 300 bytes
+#: need as many; @chainsafe/discv5 puts three records into each, however short they are.
+MAX_RESPONSES = 6
 #: Requests that may wait for a session with one remote.
 MAX_WAITING = 256
 
@@ -118,7 +119,7 @@ class Requests:
 
     def ask(self, node: Node, to: Endpoint, request: Request, done: Done, now: Now) -> None:
         """Send a request, which gets an ID of its own, to ``node`` at ``to``."""
-        request = replace(request, request_id=self._entropy(MAX_REQUEST_ID_SIZE))
+        request = replace(request, request_id=new_request_id(self._entropy))
         call = _Call(node, (node.id, to), request, done)
         queue = self._queues.setdefault(call.remote, _Queue())
         if queue.handshake is None or self._sessions.get(call.remote) is not None:
@@ -218,7 +219,7 @@ class Requests:
         self._restart_timer(call, now)
 
     def _ping_in_place_of(self, call: _Call, queue: _Queue) -> _Call:
-        ping = Ping(self._entropy(MAX_REQUEST_ID_SIZE), self._local.record.seq)
+        ping = Ping(new_request_id(self._entropy), self._local.record.seq)
         leading = _Call(call.node, call.remote, ping, _ignore, tries=1)
         queue.sent[ping.request_id] = leading
         return leading
@@ -257,6 +258,12 @@ class Requests:
         if not queue.sent and not queue.waiting:
             del self._queues[call.remote]
         call.done(call.responses or None, now)
+
+
+def new_request_id(entropy: Entropy) -> bytes:
+    """Return a random request ID. It does not begin with 0: some take it for a number."""
+    request_id = entropy(MAX_REQUEST_ID_SIZE)
+    return request_id if request_id[0] else b"\x01" + request_id[1:]
 
 
 def _total_of(call: _Call) -> int:
