@@ -6,6 +6,8 @@ command line a suite runs many times in a row against the same node, with a line
 
     python -m tests.interop.suite --runs 100
     python -m tests.interop.suite --protocol v5 --runs 100
+
+With ``--node go`` the node is go-ethereum's own, to compare.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import p2p
 
 from .discovery import OurDiscovery
-from .program import BUILD
+from .program import BUILD, Program, ProgramV5
 
 PROGRAM = BUILD / "devp2p"
 #: Tests of each suite.
@@ -49,18 +53,33 @@ def run_suite(node: p2p.Node, protocol: str = "v4") -> tuple[list[str], list[str
     return passed, failed
 
 
+@contextmanager
+def node_of(implementation: str, protocol: str) -> Iterator[p2p.Node]:
+    """A node of ours, or of go-ethereum."""
+    if implementation == "ours":
+        with OurDiscovery(protocol=protocol) as ours:
+            yield ours.node
+        return
+    program = Program("go", bootnodes=()) if protocol == "v4" else ProgramV5("go")
+    try:
+        yield program.node
+    finally:
+        program.stop()
+
+
 def main() -> int:
     """Run the suite many times against one node; the status is 1 when a test has failed."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--runs", type=int, default=100, help="runs in a row (default: 100)")
     parser.add_argument("--protocol", choices=sorted(TESTS), default="v4", help="(default: v4)")
+    parser.add_argument("--node", choices=("ours", "go"), default="ours", help="(default: ours)")
     arguments = parser.parse_args()
     runs, protocol, tests = arguments.runs, arguments.protocol, TESTS[arguments.protocol]
     good = 0
-    with OurDiscovery(protocol=protocol) as ours:
+    with node_of(arguments.node, protocol) as node:
         for number in range(1, runs + 1):
             begun = time.monotonic()
-            passed, failed = run_suite(ours.node, protocol)
+            passed, failed = run_suite(node, protocol)
             took_s = time.monotonic() - begun
             names = f"; failed: {', '.join(failed)}" if failed else ""
             print(f"run {number}: {len(passed)} of {tests} in {took_s:.1f} s{names}", flush=True)
