@@ -74,13 +74,15 @@ def answer_talk(ours: OurDiscoveryV5) -> list[bytes]:
 class Pair:
     """A node of theirs and one of ours, with a relay between them."""
 
+    ours: OurDiscoveryV5
+
     def __init__(self, stack: ExitStack, kind: str, rule: Rule) -> None:
         self.theirs = ProgramV5(kind)
         stack.callback(self.theirs.stop)
         self.relay = Relay(rule)
         stack.enter_context(self.relay)
-        ours = OurDiscoveryV5(told_port=self.relay.our_port)
-        self.ours = stack.enter_context(ours)
+        self.ours = ours = OurDiscoveryV5(told_port=self.relay.our_port)
+        stack.enter_context(ours)
         self.their_node = self.relay.join(ours.node, ours.udp.address.port, self.theirs.node)
 
     def ping(self) -> None:
@@ -384,7 +386,7 @@ class DiscoveryRulesV5:
         for kind in ("handshake", "whoareyou"):
             if any((packet.to, packet.kind) == ("ours", kind) for packet in old):
                 reason = "handshake" if kind == "handshake" else "unsolicited"
-                wait_until(lambda reason=reason: is_more(pair, dropped, reason))
+                wait_until(partial(is_more, pair, dropped, reason))
         pair.ping()
         pair.ping_back()
 

@@ -72,8 +72,8 @@ class Program:
 
         self._reader.start()
         listening = self.expect("listening")
-        self.record: str = listening.get("record", "")
-        self.enode: str = listening.get("enode", self.record)
+        self.record: str = listening.get("record") or ""
+        self.enode: str = listening.get("enode") or self.record
         self.node = p2p.parse_node(self.enode)
 
     def _collect(self) -> None:
@@ -171,12 +171,14 @@ class ProgramV5(Program):
         bootnodes: Iterable[str] = (),
         key: p2p.PrivateKey | None = None,
         port: int = 0,
+        dial: bool = False,
     ) -> None:
+        """With ``dial`` it looks for nodes all the time."""
         self.key = key or p2p.generate_key()
         arguments = ["--key", self.key.to_bytes().hex(), "--discovery-addr", f"127.0.0.1:{port}"]
         arguments += ["--bootnodes", ",".join(bootnodes)]
         if kind == "go":
-            arguments += ["--discv5", "--protocols", ""]
+            arguments += ["--discv5", "--protocols", "", *(["--dial"] if dial else [])]
         self._start(kind, arguments)
         self.node = p2p.parse_node(self.record)
 
