@@ -2,7 +2,8 @@
 
 Pure. At the start, and every 15 to 30 minutes, nodes of the store and the bootnodes are offered to
 the table, and lookups for ourselves and for three random targets fill it. In between, nodes of the
-table are checked one by one, each with a ping and, if that is lost, another; a node that names a
+table are checked one by one, each with a ping and, if that is lost, another (by the transport, if
+it repeats lost packets itself); a node that names a
 newer record is asked for it. An empty table is filled again after ten seconds, then after pauses
 that double.
 """
@@ -64,6 +65,7 @@ class Maintenance:
         random: RandomSource,
         own_target: Target,
         now: Now,
+        ping_tries: int = PING_TRIES,
     ) -> None:
         #: Whether the first refresh is over. Before that, nodes that ping us get no place in the
         #: table, so that the first nodes to ping us do not fill it.
@@ -75,6 +77,7 @@ class Maintenance:
         self._entropy = entropy
         self._random = random
         self._own_target = own_target
+        self._ping_tries = ping_tries
         self._retry_s = RETRY_S
         self._refreshing = False
         self._next_refresh_at = now.monotonic
@@ -144,7 +147,7 @@ class Maintenance:
     def revalidate(self, now: Now) -> None:
         """Ping the nodes of the table that are due."""
         for entry in self._table.revalidation.take_due(now.monotonic):
-            self._ping(entry, PING_TRIES, now)
+            self._ping(entry, self._ping_tries, now)
 
     def _ping(self, entry: Entry, tries: int, now: Now) -> None:
         done = partial(self._pinged, entry, tries - 1)
