@@ -29,6 +29,7 @@ from p2p.netutil import (
     is_multicast,
     is_unspecified,
     read_ip,
+    read_zoned_ip,
     scope_of,
 )
 
@@ -54,9 +55,14 @@ class Node:
     def from_parts(
         cls, public_key: PublicKey, ip: IPAddress | str | None = None, tcp: int = 0, udp: int = 0
     ) -> Node:
-        """Make a node without a record. Raises ArgumentError for a wrong key, address or port."""
+        """Make a node without a record. Raises ArgumentError for a wrong key, address or port.
+
+        An address with a zone (``fe80::1%eth0``) is the host name, too: nodes on other hosts must
+        not get the zone.
+        """
         node_id = NodeID.from_public_key(public_key)
-        return cls(node_id, public_key=public_key).with_endpoint(ip, tcp, udp)
+        node = cls(node_id, public_key=public_key).with_endpoint(ip, tcp, udp)
+        return node.with_hostname(str(ip)) if "%" in str(ip) else node
 
     @classmethod
     def from_record(cls, record: Record) -> Node:
@@ -128,6 +134,7 @@ class Node:
     def with_hostname(self, hostname: str) -> Node:
         """Return the same node with a DNS name to reach it by; "" for none.
 
+        A link-local address with a zone (``fe80::1%eth0``) is a name, too, and becomes the ``ip``.
         Raises InvalidNode for a text that looks like an IPv4 address but is not one.
         """
         hostname = text_of(hostname, "host name")
@@ -135,12 +142,13 @@ class Node:
             read_ip(hostname)
         except ValueError as error:
             raise InvalidNode(f"host name {error}") from None
-        return replace(self, hostname=hostname)
+        zoned = read_zoned_ip(hostname)
+        return replace(self, hostname=hostname, ip=self.ip if zoned is None else canonical(zoned))
 
     def with_ip(self, ip: IPAddress | str | None) -> Node:
         """Return the same node at another address, None for none.
 
-        Raises ArgumentError for a text that is not an address.
+        A zone is left out. Raises ArgumentError for a text that is not an address.
         """
         return replace(self, ip=_usable(ip))
 

@@ -158,7 +158,25 @@ def test_wrong_parts_are_named(ip: str, tcp: int, udp: int, why: str) -> None:
 
 def test_mapped_address_and_zone_are_taken_off() -> None:
     assert Node.from_parts(KEY.public_key, "::ffff:1.2.3.4").ip == IPv4Address("1.2.3.4")
-    assert Node.from_parts(KEY.public_key, "fe80::1%eth0").ip == IPv6Address("fe80::1")
+    node = Node.from_parts(KEY.public_key).with_ip("fe80::1%eth0")
+    assert (node.ip, node.hostname) == (IPv6Address("fe80::1"), "")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node.from_parts(KEY.public_key, "fe80::1%eth0", 5, 6),
+        Node.from_parts(KEY.public_key, IPv6Address("fe80::1%eth0"), 5, 6),
+        Node.from_parts(KEY.public_key, None, 5, 6).with_hostname("fe80::1%eth0"),
+        Node.from_url(
+            f"enode://{KEY.public_key.to_bytes().hex()}@[fe80::1%25eth0]:5?discport=6"
+        ),
+    ],
+)
+def test_address_with_a_zone_is_address_and_name(node: Node) -> None:
+    assert (node.ip, node.hostname) == (IPv6Address("fe80::1"), "fe80::1%eth0")
+    assert Node.from_url(node.url) == node
+    assert node.udp_endpoint == (IPv6Address("fe80::1"), 6)
 
 
 def test_changed_copy_leaves_the_node_as_it_is() -> None:

@@ -60,6 +60,25 @@ def test_other_errors_are_no_reason_to_fall_back() -> None:
     assert families == [socket.AF_INET6]
 
 
+def test_link_local_address_needs_its_interface() -> None:
+    with pytest.raises(OSError, match=r"on \[fe80::1\]:7: its interface .* \[fe80::1%eth0\]:7"):
+        bound_socket(socket.SOCK_STREAM, "fe80::1", 7, bind, "listen")
+
+
+def test_interface_that_is_none_is_named() -> None:
+    with pytest.raises(OSError, match=r"on \[fe80::1%none\]:7: no network interface 'none'"):
+        bound_socket(socket.SOCK_STREAM, "fe80::1%none", 7, bind, "listen")
+
+
+def test_zone_of_an_address_is_kept_to_the_socket() -> None:
+    def keep(sock: socket.socket, sockaddr: object) -> None:
+        kept.append(sockaddr)
+
+    kept: list[object] = []
+    bound_socket(socket.SOCK_DGRAM, "fe80::1%1", 7, keep, "test").close()
+    assert kept == [("fe80::1", 7, 0, 1)]
+
+
 def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:
     listener, taken = bind_pair(HOST, 0)
     listener.close()
