@@ -24,8 +24,14 @@ _BACKLOG = 1024
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 #: Number of TCP ports to try while the kernel chooses ones whose UDP port is taken.
 PORT_TRIES = 20
-# Errors of a machine without IPv6 when it is asked for an IPv6 socket.
-_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+# Errors of a machine that is asked for a socket of both families: it has no IPv6, or no such socket
+# (EINVAL and ENOPROTOOPT, for the option; OpenBSD).
+_NO_IPV6 = frozenset(
+    (
+        *(errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT),
+        *(errno.EINVAL, errno.ENOPROTOOPT),
+    )
+)
 
 _ALL_IPV4: IPAddress = IPv4Address(0)
 _ALL_IPV6: IPAddress = IPv6Address(0)
@@ -37,9 +43,9 @@ _Bind: TypeAlias = Callable[[socket.socket, Sockaddr], None]
 def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
     """Return a listening, non-blocking TCP socket.
 
-    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. ``backlog`` is
-    the number of connections that may wait to be accepted. Raises ``OSError`` with the address in
-    its text, also for names, which are never resolved. Any thread.
+    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. ``backlog`` is the number
+    of connections that may wait to be accepted. Raises ``OSError`` with the address in its text,
+    also for names, which are never resolved. Any thread.
     """
 
     def listen(sock: socket.socket, sockaddr: Sockaddr) -> None:
@@ -55,9 +61,9 @@ def bind_udp(
 ) -> socket.socket:
     """Return a bound, non-blocking UDP socket.
 
-    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. The kernel is
-    asked for a receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError``
-    with the address in its text, also for names, which are never resolved. Any thread.
+    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. The kernel is asked for a
+    receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError`` with the
+    address in its text, also for names, which are never resolved. Any thread.
     """
 
     def bind(sock: socket.socket, sockaddr: Sockaddr) -> None:
@@ -98,9 +104,9 @@ def bound_socket(
     """Return a non-blocking socket of a ``kind`` that ``bind(sock, sockaddr)`` has bound.
 
     ``host`` is a numeric IPv4 or IPv6 address, with a zone if it is link-local; ``None``, ``""``
-    and ``"::"`` mean all addresses of both families, or of IPv4 where there is no IPv6. Raises
-    ``OSError``, also for names; its text has the ``purpose`` ("listen") that failed, the address
-    and the reason. Any thread.
+    and ``"::"`` mean all addresses of both families, whatever the default of the system for
+    IPV6_V6ONLY, or of IPv4 where there is no IPv6. Raises ``OSError``, also for names; its text has
+    the ``purpose`` ("listen") that failed, the address and the reason. Any thread.
     """
     if not host or host == "::":
         try:

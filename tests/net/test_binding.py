@@ -39,10 +39,11 @@ def test_error_keeps_its_number_and_tells_purpose_and_address(host: str) -> None
     assert [sock.fileno() for sock in made] == [-1]
 
 
-def test_machine_without_ipv6_gets_a_socket_for_ipv4() -> None:
+@pytest.mark.parametrize("code", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EINVAL])
+def test_machine_without_ipv6_gets_a_socket_for_ipv4(code: int) -> None:
     def only_ipv4(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
         if sock.family == socket.AF_INET6:
-            raise OSError(errno.EADDRNOTAVAIL, "no such address")
+            raise OSError(code, "no IPv6, or not with IPv4 on one socket")
         sock.bind(sockaddr)
 
     with bound_socket(socket.SOCK_STREAM, None, 0, only_ipv4, "test") as sock:
