@@ -195,6 +195,7 @@ class DiscoveryService(Service):
         try:
             if node.hostname:
                 node = node.with_ip(look_up(node.hostname)).with_hostname("")
+            node = node.within(netlist)
             if netlist is not None and node.ip is not None and not netlist.contains(node.ip):
                 raise OSError(f"{node.ip} is outside net_restrict")
         except OSError as error:
