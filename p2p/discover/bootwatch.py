@@ -8,7 +8,6 @@ answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from p2p.discover.event import BootnodeSilent
 from p2p.enode.node import Node
@@ -38,11 +37,19 @@ class _Silence:
 
 
 class BootnodeWatch:
-    """Counts the lost pings to each of ``bootnodes``."""
+    """Counts the lost pings to each bootnode."""
 
-    def __init__(self, bootnodes: Sequence[Node]) -> None:
-        self._silences = {(node.id, node.ip): _Silence(node) for node in bootnodes}
+    def __init__(self) -> None:
+        self._silences: dict[tuple[NodeID, IPAddress | None], _Silence] = {}
         self._reports: list[BootnodeSilent] = []
+
+    def move(self, old: Node | None, new: Node | None) -> None:
+        """Watch a bootnode at ``new`` instead of ``old``; its silence goes on. None: at neither."""
+        silence = None if old is None else self._silences.pop((old.id, old.ip), None)
+        if new is not None:
+            silence = silence or _Silence(new)
+            silence.node = new
+            self._silences[(new.id, new.ip)] = silence
 
     def poll_reports(self) -> list[BootnodeSilent]:
         """Return the reports since the last call."""
