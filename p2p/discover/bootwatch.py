@@ -9,7 +9,6 @@ answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from p2p.discover.event import BootnodeSilent
 from p2p.enode.node import Node
@@ -39,14 +38,22 @@ class _Silence:
 
 
 class BootnodeWatch:
-    """Counts the lost pings to each of ``bootnodes``."""
+    """Counts the lost pings to each bootnode."""
 
-    def __init__(self, bootnodes: Sequence[Node]) -> None:
+    def __init__(self) -> None:
         self._silences: dict[tuple[NodeID, IPAddress | None], _Silence] = {}
-        for node in bootnodes:
-            silence = _Silence(node)
-            self._silences.update(((node.id, each.ip), silence) for each in node.endpoints)
         self._reports: list[BootnodeSilent] = []
+
+    def move(self, old: Node | None, new: Node | None) -> None:
+        """Watch a bootnode at ``new`` instead of ``old``; its silence goes on. None: at neither."""
+        silence: _Silence | None = None
+        if old is not None:
+            for at in old.endpoints:
+                silence = self._silences.pop((old.id, at.ip), silence)
+        if new is not None:
+            silence = silence or _Silence(new)
+            silence.node = new
+            self._silences.update(((new.id, at.ip), silence) for at in new.endpoints)
 
     def poll_reports(self) -> list[BootnodeSilent]:
         """Return the reports since the last call."""

@@ -114,6 +114,8 @@ class EngineV5(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            bootnodes=bootnodes,
             watched=watched,
             observer=observer,
         )
@@ -128,7 +130,7 @@ class EngineV5(Engine):
             self._sessions,
             self._timers,
             self._traffic,
-            self._bootnode_watch,
+            self._bootnodes,
             entropy,
             local,
             observer,
@@ -140,7 +142,7 @@ class EngineV5(Engine):
             self._overlay,
             self._timers,
             self._clock,
-            bootnodes,
+            self._bootnodes,
             entropy,
             random,
             own_target,
@@ -276,7 +278,7 @@ class EngineV5(Engine):
 
     def _on_pong(self, pong: Pong, remote: Remote, now: Now) -> None:
         node_id, (ip, _port) = remote
-        self._bootnode_watch.receive_pong(node_id, ip)
+        self._bootnodes.receive_pong(node_id, ip)
         self._store.set_last_pong_received(node_id, ip, self._clock.earliest(now))
         if self.table.mark_live(node_id, ip):
             self._maintenance.note_first_answer(node_id)
