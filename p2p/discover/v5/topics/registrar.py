@@ -165,6 +165,8 @@ class Registrar:
         """
         source, record = canonical(source_ip), node.record
         assert record is not None
+        if source == node.ip:
+            return source
         stated = [canonical(ip) for ip in (record.ip, record.ip6) if ip is not None]
         if source in stated:
             return source
