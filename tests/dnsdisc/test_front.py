@@ -292,6 +292,24 @@ def test_server_dials_a_node_that_is_in_a_list_only(
 
 
 @pytest.mark.slow
+def test_server_dials_the_nodes_of_a_list_that_its_filter_chooses(
+    nodes: Nodes, resolver: NameServer
+) -> None:
+    chosen, other = nodes.start(no_dial=True), nodes.start(no_dial=True)
+    url = publish(resolver, chosen.self, other.self)
+    asked: set[p2p.NodeID] = set()
+
+    def keep(node: p2p.Node) -> bool:
+        asked.add(node.id)
+        return node.id == chosen.self.id
+
+    here = nodes.start(dns_discovery=[url], candidate_filter=keep)
+    eventually(lambda: [peer.id for peer in here.peers] == [chosen.self.id])
+    eventually(lambda: asked == {chosen.self.id, other.self.id})
+    assert here.dial_attempts(other.self) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"no_dial": True}, {"max_peers": 0}], ids=str)
 def test_server_without_a_free_slot_looks_nothing_up(
     nodes: Nodes, resolver: NameServer, options: dict[str, Any]
