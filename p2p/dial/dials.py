@@ -32,7 +32,7 @@ from p2p.errors import (
     RecentlyDialed,
     ServerStopped,
 )
-from p2p.net import Loop, Timer
+from p2p.net import Loop, NameLookups, Timer
 from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import Session
@@ -53,6 +53,7 @@ class Dials:
         loop: Loop,
         peer_set: PeerSet,
         launcher: Launcher,
+        lookups: NameLookups,
         logger: logging.Logger,
     ) -> None:
         scheduler = _make_scheduler(config)
@@ -67,6 +68,7 @@ class Dials:
             config=config,
             loop=loop,
             launcher=launcher,
+            lookups=lookups,
             log=self._log,
             admit_found=scheduler.admit_found,
             open_session=self._open_session,
@@ -370,6 +372,7 @@ def _make_scheduler(config: Config) -> DialScheduler:
         config.netlist,
         own=config._own,
         redial_pause_s=config.redial_pause_s,
+        looks_up_names=config.dialer is None,
         random=random.Random(),
     )
     scheduler.set_full(config.max_peers == 0)  # full before the first peer comes

@@ -36,7 +36,14 @@ from p2p.errors import (
     TooManyPeers,
 )
 from p2p.inputs import RandomSource
-from p2p.netutil import LAN, Netlist, OwnNetworks, is_special_network, is_unspecified
+from p2p.netutil import (
+    LAN,
+    Netlist,
+    OwnNetworks,
+    is_name,
+    is_special_network,
+    is_unspecified,
+)
 from p2p.peers.admission import INBOUND_WINDOW_S, is_allowed_address
 
 #: Seconds in which a remote may refuse another connection: its inbound throttle, and some more.
@@ -68,8 +75,9 @@ class DialScheduler:
     ``max_dialed`` is the largest number of dialed peers (it bounds :meth:`free_slots` only),
     ``max_active`` the largest number of dials under way for :meth:`poll`, ``net_restrict`` the
     addresses that may be dialed (None: all), ``own`` the networks without limits,
-    ``redial_pause_s`` the pause in seconds before a node is dialed again. ``random`` picks the
-    order of static nodes.
+    ``redial_pause_s`` the pause in seconds before a node is dialed again. ``looks_up_names`` says
+    whether the address of a name is known before it is dialed. ``random`` picks the order of static
+    nodes.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class DialScheduler:
         *,
         own: OwnNetworks = LAN,
         redial_pause_s: float = REMOTE_WINDOW_S,
+        looks_up_names: bool = True,
         random: RandomSource,
     ) -> None:
         # fixed after __init__
@@ -90,6 +99,7 @@ class DialScheduler:
         self._net_restrict = net_restrict
         self._own = own
         self._redial_pause_s = redial_pause_s
+        self._looks_up_names = looks_up_names
         self._random = random
         # set by the server
         self._static: dict[bytes, Node] = {}
@@ -205,6 +215,7 @@ class DialScheduler:
             self._check_identity(node)
             or self._check_endpoint(node, resolvable)
             or self._check_state(node.id)
+            or self._check_name(node.hostname)
             or (self.check_address(node.ip) if node.ip is not None else None)
             or self._check_history(node.id, now)
             or self.check_room(node.id)
@@ -226,13 +237,12 @@ class DialScheduler:
     ) -> ConnectError | None:
         """Check an address that a dial under way has found by its host name or a search.
 
-        Return the reason why it must not be dialed, or None. A candidate's address that passes
-        counts for the limit of its network.
+        Return the reason why it must not be dialed, or None. Each address of a candidate that
+        passes counts for the limit of its network.
         """
         error = self.check_address(ip) or self.check_throttle(node_id, ip, now)
         if error is not None or node_id not in self._unresolved:
             return error
-        self._unresolved.discard(node_id)
         error = self._check_network(ip, now)
         if error is None:
             self._network_limit.add(ip, now)
@@ -359,6 +369,13 @@ class DialScheduler:
             return None
         retry_in_s = known.free_at - now
         return RecentlyDialed(_recently(retry_in_s), retry_in_s)
+
+    def _check_name(self, hostname: str) -> ConnectError | None:
+        """Return NetRestricted for a name whose address only the program's dialer will know."""
+        if self._looks_up_names or self._net_restrict is None or not is_name(hostname):
+            return None
+        text = f"the dialer looks up {hostname}, so that net_restrict cannot be checked"
+        return NetRestricted(text)
 
     def _check_network(self, ip: IPv4Address | IPv6Address, now: float) -> ConnectError | None:
         if is_special_network(ip) and not self._own.is_named(ip):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -19,10 +20,12 @@ from p2p.discover.clockcheck import ClockCheck, warn_of_drift
 from p2p.discover.counters import Counters
 from p2p.discover.engine import Engine
 from p2p.discover.event import (
+    BootnodeLeftOut,
     BootnodeSilent,
     ClockAhead,
     Event,
     ManyTimeouts,
+    NameWanted,
     NodeAdded,
     NodeRemoved,
     OperationDone,
@@ -36,8 +39,8 @@ from p2p.enode import Node
 from p2p.errors import P2PError, ServerStateError
 from p2p.feed import Feed
 from p2p.inputs import Now
-from p2p.net import Loop, Timer
-from p2p.netutil import Endpoint, join_host_port
+from p2p.net import Loop, NameLookups, Timer
+from p2p.netutil import Endpoint, IPAddress, join_host_port
 from p2p.observers import ObserverGuard
 
 #: Makes an engine, with an observer or None.
@@ -56,8 +59,9 @@ class Runner:
     """Runs the engine that ``make`` makes when the thread starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
-    a row. Set ``observer``, if any, before :meth:`open`. Loop thread only, except for ``events``.
-    Before :meth:`open` all calls raise ServerStateError.
+    a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before
+    :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls raise
+    ServerStateError.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Runner:
         clock: Clock,
         make: MakeEngine,
         clock_check: ClockCheck,
+        lookups: NameLookups,
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
@@ -79,6 +84,7 @@ class Runner:
         self._clock = clock
         self._make = make
         self._clock_check = clock_check
+        self._lookups = lookups
         self._log = logger
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
@@ -217,6 +223,11 @@ class Runner:
             self._clock_check.begin()
         elif isinstance(event, BootnodeSilent):
             self._warn_of_silence(event)
+        elif isinstance(event, BootnodeLeftOut):
+            self._log.warning("bootnode %s is left out: %s", event.node.id.short, event.reason)
+        elif isinstance(event, NameWanted):
+            found = self._lookups.begin(event.name)
+            found.add_done_callback(partial(self._looked_up, event.name))
         elif isinstance(event, ClockAhead):
             warn_of_drift(self._log, event.seconds, _sources_text(event))
         elif isinstance(event, TalkReceived):
@@ -224,6 +235,16 @@ class Runner:
                 self.engine.counters.dropped["talk"] += 1
         else:
             self._table_changed(event)
+
+    def _looked_up(self, name: str, found: Future[list[IPAddress]]) -> None:
+        """Give the engine the outcome of a look-up. Called on the thread of the look-up."""
+        error = found.exception()
+        if error is None:
+            ips = found.result()
+            self.post(lambda engine, now: engine.receive_addresses(name, ips, now))
+        else:
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
 
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
         places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)

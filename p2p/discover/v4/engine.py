@@ -17,7 +17,7 @@ of `discover`:
 `lookup`         lookups: `shortlist`, and the handling of answers
 `maintenance`    seeds, refresh, revalidation
 `operations`     the commands of the owner
-`bootwatch`      bootnodes that do not answer
+`bootnodes`      addresses and silence of the bootnodes: `bootwatch`
 ===============  ===================================================================
 
 This module has the rules for received packets (discovery v4, "Wire Protocol"). The cheapest check
@@ -130,6 +130,8 @@ class EngineV4(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            bootnodes=bootnodes,
             watched=bootnodes,
             observer=observer,
         )
@@ -141,14 +143,21 @@ class EngineV4(Engine):
             private_key, local, self._bonds, self._clock, self._traffic, encode, ping_version
         )
         self._requests = Requests(
-            self._sender, self._bonds, self._timers, self._traffic, self._bootnode_watch
+            self._sender, self._bonds, self._timers, self._traffic, self._bootnodes
         )
-        self._skew_watch = SkewWatch(bootnodes)
+        self._skew_watch = SkewWatch(self._bootnodes.is_at)
         transport = TransportV4(self._requests, own_networks)
         self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
         own_target = Target.of_key(self._public_key.to_bytes())
         self._maintenance = Maintenance(
-            self._overlay, self._timers, self._clock, bootnodes, entropy, random, own_target, now
+            self._overlay,
+            self._timers,
+            self._clock,
+            self._bootnodes,
+            entropy,
+            random,
+            own_target,
+            now,
         )
         self.operations = Operations(self._overlay, self._maintenance, entropy, observer)
 
@@ -271,7 +280,7 @@ class EngineV4(Engine):
         ip = addr[0]
         if not self._requests.is_awaited(from_id, ip, pong):
             return "unsolicited"
-        self._bootnode_watch.receive_pong(from_id, ip)
+        self._bootnodes.receive_pong(from_id, ip)
         self._skew_watch.receive_pong(from_id, ip, None, now)
         pinged_us = self._bonds.note_proof(from_id, ip, now)
         if self.table.mark_live(from_id, ip):
@@ -286,7 +295,7 @@ class EngineV4(Engine):
         """Note a clock difference: the pong answers a recent ping, but has expired."""
         ahead_s = now.unix - (pong.expiration - EXPIRATION_S)
         if ahead_s > 0 and self._requests.is_awaited(from_id, ip, pong):
-            self._bootnode_watch.receive_pong(from_id, ip)
+            self._bootnodes.receive_pong(from_id, ip)
             self._skew_watch.receive_pong(from_id, ip, ahead_s, now)
 
     def _on_findnode(self, packet: FindNode, from_id: NodeID, addr: Endpoint, now: Now) -> None:

@@ -114,6 +114,8 @@ class EngineV5(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            bootnodes=bootnodes,
             watched=watched,
             observer=observer,
         )
@@ -127,7 +129,7 @@ class EngineV5(Engine):
             self._sessions,
             self._timers,
             self._traffic,
-            self._bootnode_watch,
+            self._bootnodes,
             entropy,
             local,
             observer,
@@ -136,7 +138,14 @@ class EngineV5(Engine):
         self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
-            self._overlay, self._timers, self._clock, bootnodes, entropy, random, own_target, now
+            self._overlay,
+            self._timers,
+            self._clock,
+            self._bootnodes,
+            entropy,
+            random,
+            own_target,
+            now,
         )
         self.operations = OperationsV5(
             self._overlay, self._maintenance, entropy, transport, observer
@@ -267,7 +276,7 @@ class EngineV5(Engine):
 
     def _on_pong(self, pong: Pong, remote: Remote, now: Now) -> None:
         node_id, (ip, _port) = remote
-        self._bootnode_watch.receive_pong(node_id, ip)
+        self._bootnodes.receive_pong(node_id, ip)
         self._store.set_last_pong_received(node_id, ip, self._clock.earliest(now))
         if self.table.mark_live(node_id, ip):
             self._maintenance.note_first_answer(node_id)
