@@ -2,9 +2,10 @@
 
 Pure. At the start, and every 15 to 30 minutes, nodes of the store and the bootnodes are offered to
 the table, and lookups for ourselves and for three random targets fill it. In between, nodes of the
-table are checked one by one, each with a ping and, if that is lost, another; a node that names a
-newer record is asked for it. An empty table is filled again after ten seconds, then after pauses
-that double.
+table are checked one by one, each with a ping and, if that is lost, another. A node that is to be
+dropped is tried at the address of the other IP version first, if its record has one; a node that
+names a newer record is asked for it. An empty table is filled again after ten seconds, then after
+pauses that double.
 """
 
 from __future__ import annotations
@@ -212,6 +213,10 @@ class Maintenance:
 
     def _failed(self, entry: Entry, now: Now) -> None:
         if not self._table.revalidation.failed(entry, now.monotonic):
+            return
+        elsewhere = None if entry.has_moved else self._overlay.other_place(entry.node)
+        if elsewhere is not None and self._table.update(entry, elsewhere, now.monotonic):
+            entry.has_moved = True
             return
         self._table.remove(entry.node.id, now.monotonic)
         due_late = self._next_refresh_at > now.monotonic + self._retry_s

@@ -247,14 +247,13 @@ class Runner:
             self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
 
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
-        endpoint = event.node.udp_endpoint
-        assert endpoint is not None
+        places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)
         self._log.warning(
             "bootnode %s at %s does not answer, %d pings were lost: it may be down, have another "
             "address, port or key, be behind a firewall that drops UDP, or speak another version "
             "of discovery only; or our own clock is behind",
             event.node.id.short,
-            join_host_port(*endpoint),
+            places,
             event.pings,
         )
 

@@ -32,8 +32,8 @@ def test_addresses_of_a_name_are_limited(names: Names) -> None:
     assert len(found(names, *(f"10.0.0.{number}" for number in range(100)))) == MAX_ADDRESSES
 
 
-def test_zone_is_cut_off(names: Names) -> None:
-    assert found(names, "fe80::1%eth0") == ["fe80::1"]
+def test_zone_is_kept(names: Names) -> None:
+    assert found(names, "fe80::1%eth0") == ["fe80::1%eth0"]
 
 
 def test_localhost_is_found() -> None:
@@ -45,3 +45,10 @@ def test_error_names_the_host(name: str) -> None:
     with pytest.raises(OSError, match="^.*cannot look up ") as raised:
         look_up(name)
     assert name in str(raised.value.strerror)
+
+
+def test_address_with_a_zone_needs_no_resolver(names: Names) -> None:
+    zoned = "fe80::1%no such"
+    names.records[zoned] = []
+    assert [str(ip) for ip in look_up(zoned)] == [zoned]
+    assert names.asked == []

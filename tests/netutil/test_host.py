@@ -12,7 +12,7 @@ import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB
 from p2p.net import look_up
-from p2p.netutil import is_name, read_ip, split_listen_addr
+from p2p.netutil import is_name, read_ip, read_zoned_ip, split_listen_addr
 from p2p.sim import Network
 from tests.kit.nodes import Nodes
 
@@ -87,7 +87,7 @@ def test_it_is_not_dialed_either(nodes: Nodes) -> None:
 )  # fmt: skip
 def test_names_are_names(name: str) -> None:
     assert read_ip(name) is None
-    assert is_name(name) is bool(name)
+    assert is_name(name) is bool(name and read_zoned_ip(name) is None)
 
 
 @pytest.mark.parametrize("text", ["1.2.3.4", "0.0.0.0", "255.255.255.255", "::1", "::ffff:1.2.3.4"])
