@@ -48,7 +48,7 @@ def read_zoned_ip(host: str) -> IPv6Address | None:
 def is_name(host: str) -> bool:
     """Whether ``host`` is a name, neither an address nor a text that looks like one."""
     try:
-        return bool(host) and read_ip(host) is None
+        return bool(host) and read_ip(host) is None and read_zoned_ip(host) is None
     except ValueError:
         return False
 
