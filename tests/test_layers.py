@@ -96,7 +96,8 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.url"),
     *("eth", "networks"),
-    *("dial.attempts", "dial.limits", "dial.scheduler", "peers.admission", "peers.collision"),
+    *("dial.attempts", "dial.limits", "dial.places", "dial.scheduler"),
+    *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.
