@@ -7,10 +7,11 @@ import pytest
 
 import p2p.errors as errors
 from p2p.discover.ratelimit import Limits
+from p2p.discover.transport import Target
 from p2p.discover.v5 import packet as packets
 from p2p.discover.v5.handshakes import CHALLENGE_TIMEOUT_S
 from p2p.discover.v5.message import Nodes
-from p2p.discover.v5.requests import REPLY_TIMEOUT_S, TRIES
+from p2p.discover.v5.requests import LOOKUP_TRIES, REPLY_TIMEOUT_S, TRIES
 from p2p.enode.distance import log_distance
 from p2p.netutil import Endpoint, Netlist
 from tests.discover.v5.net import DELAY_S, PORT, Datagram, Host, Net, address_of
@@ -128,6 +129,38 @@ def test_node_that_is_not_there(net: Net) -> None:
     assert len(a.engine._requests) == 0
 
 
+def test_lookup_asks_a_node_once(net: Net) -> None:
+    a, gone = net.host(1), net.host(2)
+    net.start(a)
+    del net.hosts[gone.address]
+    a.engine.table.add_found(gone.node, net.time)
+    begun = net.time
+    assert a.lookup(gone) == []
+    assert net.time - begun == pytest.approx(LOOKUP_TRIES * REPLY_TIMEOUT_S)
+
+
+def test_ping_that_waits_for_a_lookup_is_not_lost_with_it(net: Net) -> None:
+    a, b = net.host(1), net.host(2)
+    net.start()
+    a.ping(b)
+    a.restart()
+    lost: list[Datagram] = []
+
+    def lose_first(datagram: Datagram) -> list[float]:
+        if not lost:
+            lost.append(datagram)
+            return []
+        return [DELAY_S]
+
+    a.engine.table.add_found(b.node, net.time)
+    net.fault = lose_first
+    goal = Target.of_key(b.key.public_key.to_bytes())
+    lookup = a.begin(lambda operations, now: operations.lookup(goal, now))
+    ping = a.begin(lambda operations, now: operations.ping(b.node, now))
+    assert a.outcome(lookup) == []
+    assert a.outcome(ping) == b.node.seq
+
+
 def test_node_without_an_endpoint(net: Net) -> None:
     a, b = net.host(1), net.host(2)
     with pytest.raises(errors.NoEndpoint):
@@ -175,6 +208,32 @@ def test_many_records_come_in_several_packets(net: Net) -> None:
     answers = [datagram for datagram in net.sent if datagram.source == boot.address]
     assert 1 < len([d for d in answers if d.target == asker.address]) <= 5
     assert max(len(datagram.data) for datagram in net.sent) <= packets.MAX_PACKET_SIZE
+
+
+@pytest.mark.slow
+def test_each_node_is_found_in_time_though_a_response_has_sixteen(net: Net) -> None:
+    boot, asker = bootnode_of_many(net)
+    distances = (255, 256)
+    live = {node.id for d in distances for node in boot.engine.table.live_at(d)}
+    assert len(live - {asker.node.id}) > 16
+    answers = [asker.find_node(boot, *distances) for _ in range(40)]
+    assert max(len(nodes) for nodes in answers) == 16
+    assert {node.id for nodes in answers for node in nodes} == live - {asker.node.id}
+
+
+def test_silent_node_of_the_table_is_pinged_twice_and_dropped(net: Net) -> None:
+    a = net.host(1)
+    b = net.host(2, a)
+    net.start()
+    net.run(60)
+    entry = a.engine.table.entry(b.node.id)
+    assert entry is not None and entry.live
+    del net.hosts[b.address]
+    entry.checks = 1
+    net.sent.clear()
+    while not entry.removed:
+        net.step()
+    assert [datagram.target for datagram in net.sent] == [b.address] * 2
 
 
 def test_nodes_of_other_distances_are_passed_over(
