@@ -220,7 +220,7 @@ class NodeListService(Service):
     def start(self) -> None:
         config = self.config
         if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, config.clock, self.logger)
+            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
             self.lists.start()
 
     def stop(self, deadline: Deadline) -> list[str]:

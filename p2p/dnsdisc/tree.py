@@ -51,6 +51,8 @@ class Tree:
     invalid URL; ArgumentError for a wrong ``seq`` or another type.
     """
 
+    __slots__ = ("_entries", "_link_root", "_node_root", "links", "records", "seq")  # for mocks
+
     def __init__(
         self, seq: int, nodes: Iterable[Node | Record], links: Iterable[Link | str] = ()
     ) -> None:
@@ -69,6 +71,9 @@ class Tree:
         root = Root.sign(private_key, self._node_root, self._link_root, self.seq)
         below = {f"{name}.{domain}": text for name, text in self._entries.items()}
         return SignedTree(str(Link(private_key.public_key, domain)), {domain: str(root), **below})
+
+    def __repr__(self) -> str:
+        return f"<Tree, seq {self.seq}, {len(self.records)} nodes, {len(self.links)} links>"
 
     def _build(self, entries: Sequence[Entry]) -> Entry:
         """Add all entries but the topmost, which is returned."""
