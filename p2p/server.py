@@ -79,9 +79,10 @@ class Server:
         ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
         no network.
     ``listen_addr``
-        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
-        looks up a host name, for at most 5 s, and raises OSError if the address cannot be used.
-        None, the default: do not listen.
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
+        addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".
+        :meth:`start` looks up a host name, for at most 5 s, and raises OSError if the address
+        cannot be used. None, the default: do not listen.
     ``net_restrict``
         Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
         default: all.

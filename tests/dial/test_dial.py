@@ -316,6 +316,18 @@ def test_static_node_at_a_stale_address_is_searched_for_and_dialed(
     assert owner.asked == [stale]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_static_node_that_is_found_is_dialed_at_its_new_endpoint_only(owner: Owner) -> None:
+    key = p2p.generate_key()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        ports = {"tcp": closed_port(), "tcp6": server.getsockname()[1]}
+        found = p2p.Node.from_record(p2p.Record.sign(key, 1, ports, ip=HOST, ip6="::1"))
+        owner.answer = lambda node: found
+        owner.dial(p2p.Node.from_parts(key.public_key, HOST, ports["tcp"]), static=True)
+        assert owner.session().node.tcp_endpoint == found.tcp_endpoints[1]
+    assert len(owner.asked) == 1
+
+
 def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
     stale = stranger(HOST, closed_port())
     owner.answer = lambda node: stale.with_endpoint(HOST, closed_port(), 0)
