@@ -26,7 +26,7 @@ from p2p.nat.upnp import soap
 from p2p.nat.upnp.client import Exchange
 from p2p.nat.upnp.description import IP_CONNECTION_2, Service
 from p2p.nat.upnp.invalid import InvalidAnswer
-from p2p.nat.upnp.soap import Action, Fault
+from p2p.nat.upnp.soap import Action, Entry, Fault
 from p2p.netutil import is_multicast, is_unspecified
 
 #: External ports that are tried after the wanted one; as in go-ethereum.
@@ -67,6 +67,8 @@ class InternetGateway:
         # owned by the thread
         self._is_permanent = False
         self._uptime_s = 0
+        #: Mappings whose request was interrupted: the router may have made them or not.
+        self._unsure: set[tuple[str, int]] = set()
 
     def is_connected(self, deadline: Deadline) -> bool:
         """Whether the router has a connection, or does not say. Raises NatError, Interrupted."""
@@ -101,7 +103,7 @@ class InternetGateway:
         for external_port in self._ports_for(mapping):
             try:
                 granted = self._add(mapping, external_port, deadline)
-                return self._verified(mapping, granted, deadline)
+                return self._mapped(mapping, granted, deadline)
             except RouterFault as fault:
                 if fault.code not in _CONFLICTS:
                     raise
@@ -111,12 +113,22 @@ class InternetGateway:
 
     def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
         """Delete a mapping. That there is none is no error."""
-        action = soap.delete_mapping(mapping.protocol, mapping.external_port)
+        key = mapping.protocol, mapping.external_port
+        if key in self._unsure and not self._has(mapping, deadline):
+            return
         try:
-            self._call(action, deadline)
+            self._call(soap.delete_mapping(*key), deadline)
         except RouterFault as fault:
             if fault.code != soap.NO_SUCH_ENTRY:
                 raise
+
+    def _has(self, mapping: Mapping, deadline: Deadline) -> bool:
+        """Whether the router has the mapping, and it leads to us."""
+        try:
+            self._verified(self._entry(mapping, mapping.external_port, deadline), mapping)
+        except NatError:
+            return False
+        return True
 
     def _check_uptime(self, deadline: Deadline) -> None:
         """Raise Restarted if the connection is younger than it was."""
@@ -163,27 +175,38 @@ class InternetGateway:
         results = self._request(soap.add_any_mapping, mapping, external_port, deadline)
         return self._read(soap.read_reserved_port, results)
 
-    def _verified(self, mapping: Mapping, external_port: int, deadline: Deadline) -> Mapped:
-        """Read the new mapping back. Raises NatError if it is not ours.
+    def _mapped(self, mapping: Mapping, external_port: int, deadline: Deadline) -> Mapped:
+        """Read a new mapping back. Raises NatError if it leads elsewhere.
 
-        Every other failure is ignored, an interruption too: the mapping is there, and must become
-        known to be deleted.
+        Every failure is ignored, an interruption too: the mapping is there, and must become known
+        to be deleted.
         """
-        wanted = Mapped(external_port, mapping.lifetime_s)
-        action = soap.get_mapping(mapping.protocol, external_port)
         try:
-            with self._exchange(deadline) as exchange:
-                client = exchange.local_address
-                entry = self._read(soap.read_entry, self._results(exchange, action))
+            found = self._entry(mapping, external_port, deadline)
         except NatError:
-            return wanted
+            return Mapped(external_port, mapping.lifetime_s)
+        lease_s = self._verified(found, mapping).lease_s or mapping.lifetime_s
+        self._unsure.discard((mapping.protocol, external_port))
+        return Mapped(external_port, min(lease_s, mapping.lifetime_s))
+
+    def _entry(
+        self, mapping: Mapping, external_port: int, deadline: Deadline
+    ) -> tuple[Entry, IPv4Address]:
+        """Return the mapping that the router has, and our address. Raises NatError."""
+        action = soap.get_mapping(mapping.protocol, external_port)
+        with self._exchange(deadline) as exchange:
+            client = exchange.local_address
+            return self._read(soap.read_entry, self._results(exchange, action)), client
+
+    def _verified(self, found: tuple[Entry, IPv4Address], mapping: Mapping) -> Entry:
+        """Return the entry. Raises NatError unless it leads to us."""
+        entry, client = found
         if (entry.internal_client, entry.internal_port) != (client, mapping.internal_port):
             raise NatError(
-                f"{self.name}: external port {external_port} leads to"
+                f"{self.name}: the external port leads to"
                 f" {entry.internal_client}:{entry.internal_port}"
             )
-        lease_s = entry.lease_s or mapping.lifetime_s
-        return Mapped(external_port, min(lease_s, mapping.lifetime_s))
+        return entry
 
     def _request(
         self, make: MakeAction, mapping: Mapping, external_port: int, deadline: Deadline
@@ -193,7 +216,11 @@ class InternetGateway:
         with self._exchange(deadline) as exchange:
             ports = external_port, mapping.internal_port
             action = make(mapping.protocol, *ports, exchange.local_address, lease_s)
-            return self._results(exchange, action)
+            try:
+                return self._results(exchange, action)
+            except Interrupted:
+                self._unsure.add((mapping.protocol, external_port))
+                return {}  # as if it were made, so that it is deleted
 
     def _call(self, action: Action, deadline: Deadline) -> dict[str, str]:
         with self._exchange(deadline) as exchange:

@@ -219,7 +219,7 @@ def test_mapping_that_leads_elsewhere_is_an_error(
     router.script["GetSpecificPortMappingEntry"] = http(
         results("GetSpecificPortMappingEntry", **entry)
     )
-    with pytest.raises(NatError, match=f"external port 30303 leads to {client}:{port}"):
+    with pytest.raises(NatError, match=f"the external port leads to {client}:{port}"):
         map_port(gateway_of(router, stop))
 
 
@@ -246,6 +246,51 @@ def test_interruption_while_it_is_read_back_does_not_hide_a_mapping(
     stop.set()
     mapping.join()
     assert mapped == [Mapped(30303, 1200)]
+
+
+def interrupted(gateway: Gateway, router: Router, stop: Stop) -> Mapped:
+    """The mapping of a request that was interrupted; the gateway can be used again."""
+    router.script["AddPortMapping"] = [HOLD]
+    mapped: list[Mapped] = []
+    mapping = threading.Thread(target=lambda: mapped.append(map_port(gateway)))
+    mapping.start()
+    eventually(lambda: "AddPortMapping" in router.asked)
+    stop.set()
+    mapping.join()
+    stop.clear()
+    router.asked.clear()
+    return mapped[0]
+
+
+def test_mapping_of_an_interrupted_request_is_deleted(router: Router, stop: Stop) -> None:
+    gateway = gateway_of(router, stop)
+    assert interrupted(gateway, router, stop) == Mapped(30303, 1200)
+    router.mappings["TCP", 30303] = (LOCALHOST, 30303, 0)
+    unmap(gateway)
+    assert router.mappings == {}
+
+
+def test_mapping_of_another_host_is_left_after_an_interrupted_request(
+    router: Router, stop: Stop
+) -> None:
+    gateway = gateway_of(router, stop)
+    interrupted(gateway, router, stop)
+    router.mappings["TCP", 30303] = ("127.0.0.9", 30303, 0)
+    unmap(gateway)
+    assert router.mappings == {("TCP", 30303): ("127.0.0.9", 30303, 0)}
+    router.mappings.clear()
+    unmap(gateway)
+    assert "DeletePortMapping" not in router.asked
+
+
+def test_mapping_is_certain_again_after_the_next_answer(router: Router, stop: Stop) -> None:
+    gateway = gateway_of(router, stop)
+    interrupted(gateway, router, stop)
+    del router.script["AddPortMapping"]
+    map_port(gateway)
+    router.asked.clear()
+    unmap(gateway)
+    assert router.asked == ["DeletePortMapping"]
 
 
 def test_interrupted_gateway_asks_for_nothing(router: Router, stop: Stop) -> None:
