@@ -32,7 +32,7 @@ from p2p.errors import (
     Timeout,
 )
 from p2p.leaks import stop_if_leaked
-from p2p.net import Loop, NameLookups, endpoint_of
+from p2p.net import Loop, NameLookups, endpoint_of, served_version
 from p2p.netutil import Endpoint
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
@@ -106,6 +106,8 @@ class Service:
     ) -> None:
         # fixed after __init__
         self.address: Endpoint = endpoint_of(sock.getsockname())
+        #: The IP version that the socket serves, 4 or 6; None: both.
+        self.ip_version: int | None = served_version(sock)
         self._clock = clock or SystemClock()
         logger = logger or logging.getLogger("p2p")
         self._log = logger.getChild("discover")

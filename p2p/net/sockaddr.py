@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
-from p2p.netutil import Endpoint, IPAddress, canonical, unmap
+from p2p.netutil import Endpoint, IPAddress, canonical, is_unspecified, unmap
 
 #: Placeholder for an endpoint that the kernel no longer has, as after a reset.
 UNKNOWN_ENDPOINT = Endpoint(IPv4Address(0), 0)
@@ -42,6 +42,13 @@ def endpoint_of(sockaddr: Any) -> Endpoint:
 @lru_cache(maxsize=_KNOWN_TEXTS)
 def _ip_of(host: str) -> IPAddress:
     return canonical(ip_address(host))
+
+
+def served_version(sock: socket.socket) -> int | None:
+    """Return the IP version of a bound socket, 4 or 6; None for one that serves both."""
+    if sock.family == socket.AF_INET:
+        return 4
+    return None if is_unspecified(endpoint_of(sock.getsockname()).ip) else 6
 
 
 def family_of(endpoint: tuple[IPAddress, int]) -> socket.AddressFamily:
