@@ -33,7 +33,7 @@ from p2p.errors import (
 )
 from p2p.leaks import stop_if_leaked
 from p2p.net import Loop, NameLookups, endpoint_of, served_version
-from p2p.netutil import Endpoint
+from p2p.netutil import Endpoint, IPAddress
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
 STOP_TIMEOUT_S = 5.0
@@ -75,6 +75,11 @@ class _Parts:
         self.lookups = NameLookups()
         self.runners: list[Runner] = []
         self.driver: Driver | None = None
+
+    def use_zones(self, ips: list[IPAddress]) -> None:
+        """Pass on the zones of addresses, if the socket is open."""
+        if self.driver is not None:
+            self.driver.use_zones(ips)
 
     def loop_ended(self, cause: BaseException | None) -> None:
         """Called last on ``p2p-disc``, with the exception that ends it, if any."""
@@ -228,6 +233,7 @@ class Service:
                 raise Timeout(f"no address of {node.hostname} within {timeout_s:g} s") from error
             text = (isinstance(error, OSError) and error.strerror) or str(error)
             raise NameNotResolved(text) from error
+        self._loop.post(self._parts.use_zones, found)
         return [node.with_hostname("").with_ip(ip) for ip in found]
 
     def call(self, fn: Callable[[], _T]) -> _T:

@@ -62,10 +62,17 @@ def sockaddr_of(endpoint: tuple[IPAddress, int]) -> Sockaddr:
     Raises OSError for a zone that is no interface of this machine.
     """
     ip, port = unmap(endpoint[0]), endpoint[1]
+    scope = scope_of_zone(ip)
+    return (str(canonical(ip)), port, 0, scope) if scope else (str(ip), port)
+
+
+def scope_of_zone(ip: IPAddress) -> int:
+    """Return the number of the interface that the zone of ``ip`` names, 0 without a zone.
+
+    Raises OSError for a zone that is no interface of this machine.
+    """
     zone = ip.scope_id if isinstance(ip, IPv6Address) else None
-    if zone is None:
-        return str(ip), port
-    return str(IPv6Address(int(ip))), port, 0, _interface_of(zone)
+    return 0 if zone is None else _interface_of(zone)
 
 
 def _interface_of(zone: str) -> int:
