@@ -102,6 +102,9 @@ PURE = (
     *("dial.attempts", "dial.limits", "dial.places", "dial.scheduler"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
+    *("nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp", "nat.request", "nat.spec", "nat.stun"),
+    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.invalid", "nat.upnp.soap"),
+    *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.
 NOT_PURE = tuple(
@@ -147,6 +150,7 @@ HIDING_MODULES = {"builtins", "importlib", "importlib.util", "sys"}
 #: (module, library): what is allowed against the rules above, each with its reason.
 EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
+    ("p2p.nat.upnp.url", "urllib"),  # the same
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 

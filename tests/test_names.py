@@ -42,7 +42,9 @@ def lookups() -> list[str]:
 # a silent resolver
 
 
-def test_start_and_stop_do_not_wait_for_a_silent_resolver(nodes: Nodes, names: Names) -> None:
+def test_start_and_stop_do_not_wait_for_a_silent_resolver(
+    nodes: Nodes, names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
     silent = [f"silent{number}.example" for number in range(5)]
     names.records |= dict.fromkeys(silent)
     server = nodes.start(
@@ -53,6 +55,20 @@ def test_start_and_stop_do_not_wait_for_a_silent_resolver(nodes: Nodes, names: N
     eventually(lambda: set(names.asked) == set(silent))
     assert server.stop() == []
     assert lookups(), "no look-up is under way"
+    assert warnings(caplog) == []
+
+
+def test_end_of_discovery_during_a_look_up_is_no_failure_of_it(
+    nodes: Nodes, names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    names.records[NAME] = None
+    server = nodes.start(no_discovery=False, bootstrap_nodes=[stranger()])
+    eventually(lambda: names.asked)
+    front = server.discovery_v4
+    assert front is not None
+    front._service._parts.lookups.stop()
+    front._service.call(int)
+    assert warnings(caplog) == []
 
 
 def test_listening_at_a_name_has_an_end(

@@ -118,7 +118,7 @@ class Bootnodes:
         for bootnode in self._all:
             self._by_id.setdefault(bootnode.given.id, []).append(bootnode)
             if not bootnode.given.hostname or bootnode.given.udp_endpoint is not None:
-                self._use(bootnode, _places_of(bootnode.given))
+                self._use(bootnode, _places(bootnode.given.with_hostname("")))
 
     # Queries.
 
@@ -129,7 +129,7 @@ class Bootnodes:
         return [node for node in found if node is not None]
 
     def is_at(self, node_id: NodeID, ip: IPAddress) -> bool:
-        """Whether the node is a bootnode whose present address is ``ip``."""
+        """Whether the node is a bootnode, and ``ip`` one of its present addresses."""
         return bool(self._at(node_id, ip))
 
     def is_elsewhere(self, node: Node) -> bool:
@@ -193,7 +193,7 @@ class Bootnodes:
 
     def _at(self, node_id: NodeID, ip: IPAddress) -> list[_Bootnode]:
         known = self._by_id.get(node_id, ())
-        return [each for each in known if each.node is not None and _has(each.node, ip)]
+        return [each for each in known if each.node is not None and _is_at(each.node, ip)]
 
     def _named(self, name: str) -> list[_Bootnode]:
         return [bootnode for bootnode in self._all if bootnode.given.hostname == name]
@@ -224,11 +224,10 @@ class Bootnodes:
         bootnode.reported = reason
 
 
-def _places_of(node: Node) -> list[Node]:
-    """Return a node without its name at each of its endpoints."""
-    bare = node.with_hostname("")
-    return [bare.with_endpoint(ip, tcp, udp) for ip, udp, tcp in node.endpoints]
+def _places(node: Node) -> list[Node]:
+    """Return a node at each of its endpoints; as it is, if it has none."""
+    return [node.with_endpoint(ip, tcp, udp) for ip, udp, tcp in node.endpoints] or [node]
 
 
-def _has(node: Node, ip: IPAddress) -> bool:
+def _is_at(node: Node, ip: IPAddress) -> bool:
     return any(endpoint.ip == ip for endpoint in node.endpoints)

@@ -1,9 +1,8 @@
 """Bootnodes that do not answer, for a warning to the user.
 
 Pure. A bootnode is silent when several pings in a row were lost, over half a minute, at any of its
-addresses.
-It is reported once, and again after a day; sooner only if it has answered in between. An expired
-answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.v4.skew`).
+endpoints. It is reported once, and again after a day; sooner only if it has answered in between. An
+expired answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.v4.skew`).
 """
 
 from __future__ import annotations
@@ -46,14 +45,13 @@ class BootnodeWatch:
 
     def move(self, old: Node | None, new: Node | None) -> None:
         """Watch a bootnode at ``new`` instead of ``old``; its silence goes on. None: at neither."""
-        silence: _Silence | None = None
-        if old is not None:
-            for at in old.endpoints:
-                silence = self._silences.pop((old.id, at.ip), silence)
+        silence = None
+        for place in [] if old is None else _places(old):
+            silence = self._silences.pop(place, silence)
         if new is not None:
             silence = silence or _Silence(new)
             silence.node = new
-            self._silences.update(((new.id, at.ip), silence) for at in new.endpoints)
+            self._silences.update(dict.fromkeys(_places(new), silence))
 
     def poll_reports(self) -> list[BootnodeSilent]:
         """Return the reports since the last call."""
@@ -84,3 +82,7 @@ class BootnodeWatch:
             silence.reported_at = now.monotonic
             silence.answered = False
             self._reports.append(BootnodeSilent(silence.node, silence.lost))
+
+
+def _places(node: Node) -> list[tuple[NodeID, IPAddress | None]]:
+    return [(node.id, endpoint.ip) for endpoint in node.endpoints]

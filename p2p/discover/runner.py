@@ -36,7 +36,7 @@ from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.table.snapshot import TableView, view_of
 from p2p.enode import Node
-from p2p.errors import P2PError, ServerStateError
+from p2p.errors import P2PError, ServerStateError, ServerStopped
 from p2p.feed import Feed
 from p2p.inputs import Now
 from p2p.net import Loop, NameLookups, Timer
@@ -249,7 +249,7 @@ class Runner:
         if error is None:
             ips = found.result()
             self.post(lambda engine, now: self._receive_addresses(engine, name, ips, now))
-        else:
+        elif not isinstance(error, ServerStopped):
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
 

@@ -70,9 +70,9 @@ class _Waiter:
 class _Parts:
     """The parts on ``p2p-disc``. They do not refer to the Service, which the program may lose."""
 
-    def __init__(self, clock_check: ClockCheck) -> None:
+    def __init__(self, clock_check: ClockCheck, lookups: NameLookups) -> None:
         self.clock_check = clock_check
-        self.lookups = NameLookups()
+        self.lookups = lookups
         self.runners: list[Runner] = []
         self.driver: Driver | None = None
 
@@ -117,8 +117,9 @@ class Service:
         logger = logger or logging.getLogger("p2p")
         self._log = logger.getChild("discover")
         self._process = forks.here
-        self._clock_check = ClockCheck(self._clock, self._log, ntp_server)
-        self._parts = _Parts(self._clock_check)
+        lookups = NameLookups()
+        self._clock_check = ClockCheck(self._clock, self._log, ntp_server, lookups=lookups)
+        self._parts = _Parts(self._clock_check, lookups)
         self._loop = Loop("p2p-disc", self._clock, self._parts.loop_ended, logger)
         # guarded by _lock
         self._lock = threading.Lock()

@@ -22,9 +22,9 @@ def look_up(name: str) -> list[IPAddress]:
 
     IPv4 and IPv6 take turns, so that a network without one of them costs one attempt (RFC 8305,
     section 4). IPv4 is first, since more networks can reach that. Within a family the order is the
-    resolver's. Asks the resolver of the system, which may take seconds; an address with a zone
-    is returned as it is. Raises OSError with the host in its ``strerror``, also for a host that
-    looks like an IPv4 address but is not one.
+    resolver's. Asks the resolver of the system; not for an address with a zone, which is kept.
+    Raises OSError with the host in its ``strerror``, also for a host that looks like an IPv4
+    address but is not one.
     """
     zoned = read_zoned_ip(name)
     if zoned is not None:

@@ -38,7 +38,7 @@ OTHER = "enrtree://AM5FCQLWIZX2QFPNJAP7VUERCCRNGRHWZG3YYHIUV7BVDQ5FDPRT2@morenod
 def start_nsd(tmp_path: Path) -> Iterator[StartNsd]:
     """A function that starts the name server with TXT records."""
     if PROGRAM is None:
-        pytest.skip("nsd is missing: tests/interop/build.sh dns installs it, as root on Debian")
+        pytest.skip("nsd is missing: tests/interop/build.sh daemons installs it, as root on Debian")
     servers: list[Nsd] = []
 
     def start(records: Mapping[str, Any]) -> Nsd:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from ipaddress import ip_address
-
 import pytest
 
 from p2p.net.resolver import MAX_ADDRESSES, look_up
@@ -50,6 +47,8 @@ def test_error_names_the_host(name: str) -> None:
     assert name in str(raised.value.strerror)
 
 
-def test_address_with_a_zone_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(socket, "getaddrinfo")
-    assert look_up("fe80::1%no such") == [ip_address("fe80::1%no such")]
+def test_address_with_a_zone_needs_no_resolver(names: Names) -> None:
+    zoned = "fe80::1%no such"
+    names.records[zoned] = []
+    assert [str(ip) for ip in look_up(zoned)] == [zoned]
+    assert names.asked == []
