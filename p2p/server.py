@@ -300,8 +300,8 @@ class Server:
         connections stays open, and the peer may be inbound. The call waits for handlers of the
         node's previous connection to return, and closes the new connection at the timeout.
 
-        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
-        cause of a failure, ServerStopped, or LoopCrashed.
+        ``timeout`` is in seconds from 0 up, for all steps and addresses together. Raises the
+        ConnectError for the cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
         timeout = nonnegative_timeout(timeout)

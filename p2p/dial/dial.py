@@ -55,7 +55,8 @@ class Dial:
     """One dial. ``waiters`` are the callers of ``connect`` that want its outcome.
 
     ``resolve`` searches for the node through discovery, on a thread of its own; None if discovery
-    must not be asked. All other functions are called on ``p2p-io``:
+    must not be asked. ``wanted_s`` is the time in seconds that its first caller waits: of several
+    endpoints all but the last share that. All other functions are called on ``p2p-io``:
 
     - ``admit_found`` with the ID of the node, its address and the time: returns the reason why that
       address must not be dialed, or None
@@ -70,6 +71,7 @@ class Dial:
         node: Node,
         static: bool,
         resolve: Resolve | None,
+        wanted_s: float = DIAL_TIMEOUT_S,
         *,
         config: Config,
         loop: Loop,
@@ -83,6 +85,7 @@ class Dial:
     ) -> None:
         # fixed after __init__
         self.static = static
+        self._wanted_until = loop.now() + wanted_s
         self._resolve = resolve
         self._config = config
         self._loop = loop
@@ -251,9 +254,14 @@ class Dial:
         if dialer is not None:
             self._run_blocking("dial", partial(self._ask_dialer, dialer))
             return
-        left_s = self._connect_until - self._loop.now()
-        timeout_s = left_s / (len(self._untried) + 1)
-        self._connecting = Connector(self._loop, endpoint, timeout_s, self._connected)
+        self._connecting = Connector(self._loop, endpoint, self._share_s(), self._connected)
+
+    def _share_s(self) -> float:
+        """Return the time for one endpoint: the last one has all that is left."""
+        until = self._connect_until
+        if self._untried:
+            until = min(until, self._wanted_until)
+        return max(0.0, until - self._loop.now()) / (len(self._untried) + 1)
 
     def _ask_dialer(self, dialer: Dialer) -> None:
         """Call the user's dialer, in a thread: it may block."""

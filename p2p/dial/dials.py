@@ -20,7 +20,7 @@ from p2p.dial.attempts import AttemptLog, DialAttempt
 from p2p.dial.candidatefilter import Ask
 from p2p.dial.dial import Dial, Resolve, address_text, answer, fail
 from p2p.dial.failures import timeout_error
-from p2p.dial.limits import ResolveBackoff
+from p2p.dial.limits import DIAL_TIMEOUT_S, ResolveBackoff
 from p2p.dial.places import at_first_place
 from p2p.dial.scheduler import DialScheduler
 from p2p.dial.searchreport import SearchReport
@@ -177,7 +177,7 @@ class Dials:
                 fail(waiter, error)
                 return
             self._scheduler.begin(node, self._loop.now())
-            dial = self._begin(node, static=self._scheduler.is_static(node.id))
+            dial = self._begin(node, self._scheduler.is_static(node.id), timeout_s)
         dial.waiters.append(waiter)
         timer = self._loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
         self._waiter_timers[waiter] = timer
@@ -256,8 +256,9 @@ class Dials:
         self._pause = None
         self.schedule()
 
-    def _begin(self, node: Node, static: bool) -> Dial:
-        dial = self._make_dial(node, static, self._resolve if self._may_resolve(node) else None)
+    def _begin(self, node: Node, static: bool, wanted_s: float = DIAL_TIMEOUT_S) -> Dial:
+        resolve = self._resolve if self._may_resolve(node) else None
+        dial = self._make_dial(node, static, resolve, wanted_s)
         self._dials[node.id] = dial
         dial.start()
         # Log last: a logging handler that raises must not leave the dial half started.

@@ -114,12 +114,15 @@ class Owner:
         self.opened = threading.Semaphore(0)
         self.outcome: Future[p2p.Peer | p2p.ConnectError] = Future()
 
-    def new(self, node: p2p.Node, static: bool = False) -> Dial:
+    def new(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """A dial that has not begun."""
         return Dial(
             node,
             static,
             self._resolve if self.may_search else None,
+            wanted_s,
             config=Config(private_key=KEY, name="us", max_peers=1, dialer=self.dialer),
             loop=self.loop,
             launcher=cast(Launcher, self.helpers),
@@ -131,11 +134,13 @@ class Owner:
             on_done=lambda dial, outcome: self.outcome.set_result(outcome),
         )
 
-    def dial(self, node: p2p.Node, static: bool = False) -> Dial:
+    def dial(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """Begin a dial."""
 
         def begin() -> Dial:
-            dial = self.new(node, static)
+            dial = self.new(node, static, wanted_s)
             dial.start()
             assert not self.outcome.done(), "it is told from within start()"
             return dial
@@ -442,6 +447,15 @@ def test_addresses_of_a_name_share_the_time_of_a_dial(owner: Owner, names: Names
     assert "127.0.0.2" in str(error) and "127.0.0.3" in str(error)
 
 
+def test_addresses_but_the_last_share_the_time_of_the_caller(owner: Owner, names: Names) -> None:
+    names.records[NAME] = ["127.0.0.2", HOST]
+    with full_at("127.0.0.2") as one, socket.create_server((HOST, one.getsockname()[1])):
+        dial = owner.dial(named(stranger(tcp=one.getsockname()[1])), wanted_s=4.0)
+        eventually(lambda: owner.loop.call(lambda: dial.node.ip) == ip_address("127.0.0.2"))
+        owner.clock.advance(2.0)
+        assert owner.session().sock.getpeername()[0] == HOST
+
+
 def test_name_without_an_answer_ends_the_dial_in_time(owner: Owner, names: Names) -> None:
     names.records[NAME] = None
     dial = owner.dial(named(stranger()))
@@ -561,6 +575,25 @@ def test_dialer_gets_the_name_and_nothing_is_looked_up(owner: Owner, names: Name
         owner.dial(node)
         assert owner.session().node == node
     assert owner.dialer.asked == [node] and names.asked == []
+
+
+def test_dialer_is_asked_for_the_second_endpoint_too(owner: Owner) -> None:
+    key = p2p.generate_key()
+    entries = {"ip": HOST, "tcp": 1, "ip6": "::1", "tcp6": 2, "udp6": 3}
+    node = p2p.Node.from_record(p2p.Record.sign(key, 1, entries))
+    ours, theirs = socket.socketpair()
+
+    def answer() -> socket.socket:
+        if len(owner.dialer.asked) == 1:
+            raise ConnectionRefusedError("not at the first")
+        return ours
+
+    owner.dialer = Scripted(answer)
+    with theirs:
+        owner.dial(node)
+        other = owner.session().node
+    assert [each.tcp_endpoint for each in owner.dialer.asked] == list(node.tcp_endpoints)
+    assert (str(other.ip), other.tcp, other.udp) == ("::1", 2, 3)
 
 
 def test_socket_with_tls_is_refused_and_stays_the_dialers(owner: Owner) -> None:

@@ -74,8 +74,9 @@ class EngineV5(Engine):
 
     ``local`` is our own node, ``store`` the node database. ``bootnodes`` are the first nodes to
     ask, ``watched`` those reported when silent, ``net_restrict`` the allowed addresses (None: all),
-    ``own_networks`` the networks without limits. ``entropy`` returns random bytes, ``random``
-    chooses, ``limits`` bounds the cost of unverified sources, ``observer`` is called for each step.
+    ``own_networks`` the networks without limits, ``ip_version`` that of the socket (None: both).
+    ``entropy`` returns random bytes, ``random`` chooses, ``limits`` bounds the cost of unverified
+    sources, ``observer`` is called for each step.
 
     The first refresh is due at once: call :meth:`handle_timeout` to begin.
     """
@@ -90,6 +91,7 @@ class EngineV5(Engine):
         watched: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         entropy: Entropy,
         random: RandomSource,
         now: Now,
@@ -103,6 +105,7 @@ class EngineV5(Engine):
                 "watched": watched,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "limits": limits,
             }
             setup = Setup("v5", now, arguments)
@@ -115,6 +118,7 @@ class EngineV5(Engine):
             now,
             own_networks=own_networks,
             net_restrict=net_restrict,
+            ip_version=ip_version,
             bootnodes=bootnodes,
             watched=watched,
             observer=observer,
@@ -136,7 +140,9 @@ class EngineV5(Engine):
             observer,
         )
         transport = TransportV5(self._requests, local, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
             self._overlay,

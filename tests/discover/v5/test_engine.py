@@ -504,6 +504,19 @@ def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None
     assert b.talks
 
 
+def test_node_is_asked_at_the_address_that_the_socket_reaches(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, ip_version=6)
+    assert c.ping(b) == b.node.seq
+    assert c.do(lambda operations, now: operations.resolve(b.node, now)).record == b.node.record
+    d = net.host(4, b, ip_version=6)
+    net.start(d)
+    net.run(5.0)
+    known = d.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address
+    assert not any(datagram.target == address_of(2) for datagram in net.sent)
+
+
 def test_neighbor_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
     _, b = with_both(net)
     middle = net.host(3)
