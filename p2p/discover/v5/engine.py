@@ -159,6 +159,7 @@ class EngineV5(Engine):
             self._overlay, self._maintenance, entropy, transport, observer
         )
         self._talks: list[TalkReceived] = []
+        self._mask = packets.mask_of(self.id)
 
     def _poll_own_events(self) -> Sequence[Event]:
         talks, self._talks = self._talks, []
@@ -179,7 +180,7 @@ class EngineV5(Engine):
             self._observer.data_in(data, addr, now)
         addr = Endpoint(unmap(addr[0]), addr[1])
         try:
-            packet = packets.decode(data, self.id)
+            packet = packets.decode(data, self.id, self._mask)
             self._check_source(addr)
             self._receive(packet, len(data), addr, now)
         except PacketError as error:
@@ -224,6 +225,8 @@ class EngineV5(Engine):
     def _spend(self, remote: Remote, now: Now) -> None:
         """Keep to the rate limit of a source, without a session to that of all such sources."""
         ip = remote[1].ip
+        if self._overlay.own.contains(ip):
+            return  # without limits
         known = self._sessions.get(remote) is not None or self._requests.awaits(remote)
         if not self._limits.allows(ip, known, now.monotonic):
             raise PacketError("rate", "too many packets of this source")
@@ -326,10 +329,9 @@ class EngineV5(Engine):
 
     def _reply(self, remote: Remote, message: Message, now: Now) -> None:
         """Send a response, if there still is a session."""
-        session = self._sessions.reply_session(remote)
-        if session is None:
+        datagram = self._sessions.encrypt_reply(remote, encode(message))
+        if datagram is None:
             return
-        datagram = self._sessions.encrypt(remote, session, encode(message)).datagram
         if len(datagram) > packets.MAX_PACKET_SIZE:
             raise EncodeError(f"a packet of {len(datagram)} bytes")
         self._traffic.send(str(message.kind), message, datagram, remote[1], now)

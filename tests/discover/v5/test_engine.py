@@ -247,6 +247,21 @@ def test_nodes_of_other_distances_are_passed_over(
     assert a.find_node(b, 0) == [b.node]
 
 
+def test_record_is_verified_once(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = net.host(1), net.host(2)
+    (first,) = a.find_node(b, 0)
+    (again,) = a.find_node(b, 0)
+    assert first is again
+    b.local.set("n", 7)
+    (newer,) = a.find_node(b, 0)
+    assert newer.seq == first.seq + 1
+    broken = bytearray(b.local.record.to_rlp())
+    broken[5] ^= 1  # in the signature
+    monkeypatch.setattr(b.engine, "_records_at", lambda distances, remote: [bytes(broken)])
+    for _ in range(2):
+        assert a.find_node(b, 0) == []
+
+
 def test_own_record_once(net: Net) -> None:
     a, b = net.host(1), net.host(2)
     assert a.find_node(b, 0, 0, 0) == [b.node]
