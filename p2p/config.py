@@ -86,7 +86,8 @@ class Dialer(Interface):
     def dial(self, node: Node, timeout_s: float) -> socket.socket:
         """Return a connected stream socket to ``node``, or raise OSError.
 
-        It may block for up to ``timeout_s`` seconds. Each call runs in its own thread.
+        If the node has a ``hostname``, that was not looked up, and ``ip`` need not be known. It may
+        block for up to ``timeout_s`` seconds. Each call runs in its own thread.
         """
 
 

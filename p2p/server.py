@@ -64,7 +64,7 @@ class Server:
         One of this many peers is dialed, the others are inbound. Default, and meaning of 0: 3.
     ``static_nodes``
         Nodes to keep connected: each is dialed until it is a peer, and again after it has left.
-        Default: none.
+        A host name is looked up at each dial, and its addresses are tried in turn. Default: none.
     ``trusted_nodes``
         Nodes that may connect beyond ``max_peers``. Default: none.
 
@@ -79,9 +79,10 @@ class Server:
         ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
         no network.
     ``listen_addr``
-        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
-        looks up a host name, and raises OSError if the address cannot be used. None, the default:
-        do not listen.
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
+        addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".
+        :meth:`start` looks up a host name, for at most 5 s, and raises OSError if the address
+        cannot be used. None, the default: do not listen.
     ``net_restrict``
         Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
         default: all.
@@ -107,8 +108,10 @@ class Server:
         close a second connection from one address within 30 s, except on a LAN or in their own
         networks. Default: 35.
     ``dialer``
-        A :class:`Dialer` that opens the outbound TCP connections. None, the default: the server
-        opens them.
+        A :class:`Dialer` that opens the outbound TCP connections, such as through a SOCKS proxy. A
+        node with a host name is passed on as it is: the name is not looked up, and with
+        ``net_restrict`` the dial is refused, as no address can be checked. Discovery, with the
+        names of its bootnodes, does not use it. None, the default: the server opens them.
 
     **Discovery**
 
@@ -119,8 +122,9 @@ class Server:
     ``no_discovery``
         Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
     ``bootstrap_nodes``
-        Entry points to the network, nodes with a UDP port and an address or a host name, which
-        :meth:`start` looks up. None, the default: those of ``network``.
+        Entry points to the network, nodes with a UDP port and an address or a host name. A name is
+        looked up in the background: again when its node does not answer, and at least every 10
+        minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
         Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
         those of ``network``.
@@ -186,16 +190,16 @@ class Server:
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Looks up host names, which may take seconds. Raises ServerStateError if the server was
-        started before; OSError if it cannot listen on an address or the process has no descriptors
-        left, NodeDBError if the node database cannot be used, and any error of a protocol's
-        ``dial_candidates`` (the server can then be started again); RuntimeError if the system has
-        no threads left, and ServerStopped if another thread has called ``stop`` (it is stopped
-        then).
+        Waits for no look-up of a name, except that of ``listen_addr`` and ``disc_addr``: 5 s at
+        most. Raises ServerStateError if the server was started before; OSError if it cannot listen
+        on an address or the process has no descriptors left, NodeDBError if the node database
+        cannot be used, and any error of a protocol's ``dial_candidates`` (the server can then be
+        started again); RuntimeError if the system has no threads left, and ServerStopped if another
+        thread has called ``stop`` (it is stopped then).
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(self.config, self._logger)
+        services = Services(self.config, self._logger, self._parts.lookups)
         try:
             self._open(services)
         except BaseException:
@@ -219,6 +223,7 @@ class Server:
         if self._is_own_thread():
             return []
         # Another thread stops it, or is in start(), which then stops it.
+        self._parts.lookups.stop()
         self._parts.stopped.wait(deadline.left_at_least(0.0))
         return self._parts.join(deadline)
 
@@ -295,8 +300,8 @@ class Server:
         connections stays open, and the peer may be inbound. The call waits for handlers of the
         node's previous connection to return, and closes the new connection at the timeout.
 
-        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
-        cause of a failure, ServerStopped, or LoopCrashed.
+        ``timeout`` is in seconds from 0 up, for all steps and addresses together. Raises the
+        ConnectError for the cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
         timeout = nonnegative_timeout(timeout)

@@ -28,11 +28,14 @@ from p2p.errors import NodeNotFound
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.spec import NatKind
-from p2p.net import bind, bind_pair, bind_udp, endpoint_of, look_up
+from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.netutil import IPAddress, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
+#: Limit on the look-ups of the names in ``listen_addr`` and ``disc_addr``: those of our own host,
+#: which the system mostly knows without a name server.
+OWN_NAME_TIMEOUT_S = 5.0
 #: Time for the started services to end when another one has failed to start.
 GIVE_UP_S = 15.0
 #: Time for a service to end when the deadline has passed.
@@ -58,16 +61,19 @@ class Service(Protocol):
 class Sockets(Service):
     """The TCP and the UDP socket, each if the options ask for it; on one port if possible.
 
-    Code that takes one over sets it to None.
+    Code that takes one over sets it to None. The addresses of names are looked up first, within
+    ``OWN_NAME_TIMEOUT_S``; a stop of ``lookups`` ends that.
     """
 
     config: Config
+    lookups: NameLookups
     tcp: socket.socket | None = None
     udp: socket.socket | None = None
 
     def start(self) -> None:
-        config = self.config
-        tcp, udp = _with_number(config.listen_endpoint), _with_number(config.disc_endpoint)
+        config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
+        tcp = self._with_number(config.listen_endpoint, deadline)
+        udp = self._with_number(config.disc_endpoint, deadline)
         if tcp is not None and config.discovers and udp is None:
             self.tcp, self.udp = bind_pair(*tcp)
             return
@@ -81,6 +87,19 @@ class Sockets(Service):
             if sock is not None:
                 sock.close()
         return []
+
+    def _with_number(
+        self, endpoint: tuple[str | None, int] | None, deadline: Deadline
+    ) -> tuple[str | None, int] | None:
+        """Return an endpoint to bind to, with the present address of its host name, if any."""
+        host, port = endpoint or (None, 0)
+        if host is None:
+            return endpoint
+        try:
+            ip_address(host)
+        except ValueError:
+            return str(self.lookups.wait(host, deadline.left_at_least(0.0))[0]), port
+        return endpoint
 
 
 @dataclass
@@ -223,23 +242,26 @@ class DiscoveryService(Service):
             "own_networks": config._own.named,
             "clock": config.clock,
         }
-        known = [self._with_address(node) for node in config.bootstrap_nodes or ()]
-        key = config.private_key
+        key, known = config.private_key, config.bootstrap_nodes or ()
         on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
         if config.runs_v5:
             given = config.bootstrap_nodes_v5
-            # Nodes that are given for both may speak one of them only: no warning about silence.
-            watched = () if given is None else [self._with_address(node) for node in given]
-            bootnodes = known if given is None else watched
+            bootnodes = known if given is None else given
+            # Nodes that are given for both may speak one of them only: v4 alone warns of them.
+            watched = () if given is None and config.runs_v4 else bootnodes
             self.v5 = UDPv5(
                 key, on, bootnodes=bootnodes, watched=watched, logger=self.logger, **shared
             )
             on = self.v5
         if config.runs_v4:
-            version = config.discovery_version
             self.v4 = UDPv4(
-                key, on, bootnodes=known, ping_version=version, logger=self.logger, **shared
+                key,
+                on,
+                bootnodes=known,
+                ping_version=config.discovery_version,
+                logger=self.logger,
+                **shared,
             )
         first = self.v5 or self.v4
         assert first is not None
@@ -251,23 +273,6 @@ class DiscoveryService(Service):
             if front is not None:
                 left |= dict.fromkeys(front.stop(deadline.left_at_least(LAST_MOMENT_S)))
         return list(left)
-
-    def _with_address(self, node: Node) -> Node:
-        """Return a bootnode with the present address of its host name, if it has one.
-
-        Logs a warning about a bootnode that discovery will not ask.
-        """
-        netlist = self.config.netlist
-        try:
-            if node.hostname:
-                node = node.with_ip(look_up(node.hostname)).with_hostname("")
-            if netlist is not None and node.ip is not None and not netlist.contains(node.ip):
-                raise OSError(f"{node.ip} is outside net_restrict")
-        except OSError as error:
-            self.logger.getChild("server").warning(
-                "bootnode %s is left out: %s", node.id.short, error
-            )
-        return node
 
 
 @dataclass
@@ -281,7 +286,7 @@ class NodeListService(Service):
     def start(self) -> None:
         config = self.config
         if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, config.clock, self.logger)
+            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
             self.lists.start()
 
     def stop(self, deadline: Deadline) -> list[str]:
@@ -292,9 +297,9 @@ class NodeListService(Service):
 class Services:
     """All services of a server, and the access of other parts to them."""
 
-    def __init__(self, config: Config, logger: logging.Logger) -> None:
+    def __init__(self, config: Config, logger: logging.Logger, lookups: NameLookups) -> None:
         # fixed after __init__
-        self.sockets = Sockets(config)
+        self.sockets = Sockets(config, lookups)
         self.database = Database(config, logger)
         self.own_node = OwnNode(config, logger, self.sockets, self.database)
         self._discovery = DiscoveryService(
@@ -313,10 +318,10 @@ class Services:
         )
 
     def start(self) -> None:
-        """Start all services. Resolves host names, which may take seconds.
+        """Start all services. Waits for the look-up of a name in an address to bind, and no other.
 
-        Raises OSError if an address cannot be bound, and NodeDBError if the database cannot be
-        opened; nothing is left open then.
+        Raises OSError if an address cannot be bound, NodeDBError if the database cannot be opened,
+        and ServerStopped after a stop of ``lookups``; nothing is left open then.
         """
         try:
             for service in self._in_order:
@@ -364,15 +369,3 @@ class Services:
             except NodeNotFound:
                 continue
         return None
-
-
-def _with_number(endpoint: tuple[str | None, int] | None) -> tuple[str | None, int] | None:
-    """Return an endpoint to bind to, with the present address of its host name, if it has one."""
-    host, port = endpoint or (None, 0)
-    if host is None:
-        return endpoint
-    try:
-        ip_address(host)
-    except ValueError:
-        return str(look_up(host)), port
-    return endpoint

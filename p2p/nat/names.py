@@ -52,7 +52,7 @@ def _start(host: str, future: Future[IPAddress], sock: socket.socket) -> None:
     def run() -> None:
         with sock:
             try:
-                future.set_result(look_up(host))
+                future.set_result(look_up(host)[0])
             except OSError as error:
                 future.set_exception(error)
 

@@ -52,7 +52,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     def hang(name: str) -> object:
         begun.set()
         hold.wait(PATIENCE_S)
-        return ip_of("20.0.0.1")
+        return [ip_of("20.0.0.1")]
 
     monkeypatch.setattr("p2p.nat.names.look_up", hang)
     yield begun

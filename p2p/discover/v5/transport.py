@@ -7,7 +7,7 @@ nodes are described by their records, and the record of a node is what it has at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias, TypeVar, cast
 
 from p2p.discover.local import LocalView
@@ -23,7 +23,7 @@ from p2p.discover.v5.message import (
     TalkRequest,
     TalkResponse,
 )
-from p2p.discover.v5.requests import Request, Requests
+from p2p.discover.v5.requests import LOOKUP_TRIES, TRIES, Request, Requests
 from p2p.enode.distance import log_distance
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
@@ -36,6 +36,9 @@ from p2p.netutil import OwnNetworks
 LOOKUP_DISTANCES = 3
 #: Records that are read of a response; each costs a verification.
 MAX_NODES = 16
+#: Nodes whose records are not verified again when others send them. In a lookup, most of the nodes
+#: of a response are those of the one before.
+KNOWN_RECORDS = 1024
 
 T = TypeVar("T")
 #: Callback with the response to a talk request.
@@ -49,19 +52,27 @@ class TransportV5:
         self._requests = requests
         self._local = local
         self._own = own
+        self._read_node = lru_cache(KNOWN_RECORDS)(_node_of)
 
     def ping(self, node: Node, done: PingDone, now: Now) -> None:
         """Ping a node."""
         self._ask(node, Ping(b"", self._local.record.seq), _seq_of, done, now)
 
     def find_nodes(self, node: Node, target: Target, done: FindDone, now: Now) -> None:
-        """Send a findnode with the distances that are next to that of the target."""
-        self.find_at(node, distances_to(target.id, node.id), done, now)
+        """Send a findnode with the distances that are next to that of the target, once."""
+        self.find_at(node, distances_to(target.id, node.id), done, now, LOOKUP_TRIES)
 
-    def find_at(self, node: Node, distances: Sequence[int], done: FindDone, now: Now) -> None:
+    def find_at(
+        self,
+        node: Node,
+        distances: Sequence[int],
+        done: FindDone,
+        now: Now,
+        most_tries: int = TRIES,
+    ) -> None:
         """Send a findnode; ``done`` gets the nodes that are where they should be."""
-        read = partial(_neighbors_at, node.id, frozenset(distances))
-        self._ask(node, FindNode(b"", distances), read, done, now)
+        read = partial(self._neighbors_at, node.id, frozenset(distances))
+        self._ask(node, FindNode(b"", distances), read, done, now, most_tries)
 
     def request_record(self, node: Node, done: RecordDone, now: Now) -> None:
         """Ask a node for itself."""
@@ -80,6 +91,7 @@ class TransportV5:
         read: Callable[[Sequence[Message]], T],
         done: Callable[[T | None, P2PError | None, Now], None],
         now: Now,
+        most_tries: int = TRIES,
     ) -> None:
         """Send a request; ``read`` makes the result of its responses, or raises PacketError."""
         to = node.udp_endpoint
@@ -98,7 +110,22 @@ class TransportV5:
             else:
                 done(result, None, now)
 
-        self._requests.ask(node, to, request, answered, now)
+        self._requests.ask(node, to, request, answered, now, most_tries)
+
+    def _neighbors_at(
+        self, node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
+    ) -> list[Neighbor]:
+        """The nodes of a response that are valid and at the wanted distances."""
+        neighbors: dict[NodeID, Neighbor] = {}
+        for record in _records(responses):
+            try:
+                node = self._read_node(record)
+            except InvalidNode:
+                continue
+            if log_distance(node_id, node.id) in distances:
+                found = Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+                neighbors.setdefault(node.id, found)
+        return list(neighbors.values())
 
     def _read_record(self, node: Node, responses: Sequence[Message]) -> Node:
         records = list(_records(responses))
@@ -127,24 +154,9 @@ def _response_of(responses: Sequence[Message]) -> bytes:
     return cast(TalkResponse, responses[0]).response
 
 
-def _neighbors_at(
-    node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
-) -> list[Neighbor]:
-    neighbors: dict[NodeID, Neighbor] = {}
-    for record in _records(responses):
-        neighbor = _neighbor(record)
-        if neighbor is not None and log_distance(node_id, neighbor.id) in distances:
-            neighbors.setdefault(neighbor.id, neighbor)
-    return list(neighbors.values())
-
-
-def _neighbor(rlp: bytes) -> Neighbor | None:
-    """Verify a record."""
-    try:
-        node = Node.from_record(Record.from_rlp(rlp))
-    except InvalidNode:
-        return None
-    return Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+def _node_of(rlp: bytes) -> Node:
+    """Verify a record. Raises InvalidNode."""
+    return Node.from_record(Record.from_rlp(rlp))
 
 
 def _records(responses: Sequence[Message]) -> Iterator[bytes]:

@@ -32,14 +32,14 @@ MAX_SERVICES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class WANService:
     """A service that maps ports; ``type`` is one of SERVICE_TYPES."""
 
     type: str
     control_url: HttpURL
 
 
-def parse_description(data: bytes, location: HttpURL) -> list[Service]:
+def parse_description(data: bytes, location: HttpURL) -> list[WANService]:
     """Return the services that map ports, the best first; ``location`` is the document's URL.
 
     Raises InvalidAnswer if the document is not XML within the limits, has no such service, or has
@@ -47,7 +47,7 @@ def parse_description(data: bytes, location: HttpURL) -> list[Service]:
     """
     root = parse_xml(data)
     base = _base_of(root, location)
-    found: list[Service] = []
+    found: list[WANService] = []
     refused: InvalidAnswer | None = None
     for element in _services_in(root):
         try:
@@ -75,11 +75,11 @@ def _services_in(root: Element) -> Iterator[Element]:
         todo.extend(reversed(element.children))
 
 
-def _service_of(element: Element, base: HttpURL, location: HttpURL) -> Service:
+def _service_of(element: Element, base: HttpURL, location: HttpURL) -> WANService:
     reference = element.text_of("controlURL")
     if not reference:
         raise InvalidAnswer("service without a control URL")
     control_url = resolve(base, reference)
     if control_url.host != location.host:
         raise InvalidAnswer(f"control URL leads to {control_url.host}")
-    return Service(element.text_of("serviceType"), control_url)
+    return WANService(element.text_of("serviceType"), control_url)

@@ -24,7 +24,7 @@ from p2p.inputs import RandomSource
 from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.upnp import soap
 from p2p.nat.upnp.client import Exchange
-from p2p.nat.upnp.description import IP_CONNECTION_2, Service
+from p2p.nat.upnp.description import IP_CONNECTION_2, WANService
 from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.soap import Action, Entry, Fault
 from p2p.netutil import is_multicast, is_unspecified
@@ -56,7 +56,7 @@ class RouterFault(NatError):
 class InternetGateway:
     """A service of a router; see :class:`p2p.nat.gateway.Gateway`. One thread at a time."""
 
-    def __init__(self, service: Service, stop: Stop, ports: RandomSource | None = None) -> None:
+    def __init__(self, service: WANService, stop: Stop, ports: RandomSource | None = None) -> None:
         """``ports`` chooses external ports if the wanted one is taken."""
         # fixed after __init__
         # With the place of the service, since a router may have another one after a restart.

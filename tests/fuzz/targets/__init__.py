@@ -16,13 +16,14 @@ from tests.fuzz.targets import (
     portmap,
     records,
     snappy,
+    topics,
     upnp,
     values,
 )
 
 MODULES = (
     *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
-    *(portmap, connection, discovery, discoveryv5),
+    *(portmap, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from p2p.nat.upnp import soap
-from p2p.nat.upnp.description import MAX_SERVICES, SERVICE_TYPES, Service, parse_description
+from p2p.nat.upnp.description import MAX_SERVICES, SERVICE_TYPES, WANService, parse_description
 from p2p.nat.upnp.httpanswer import MAX_BODY_BYTES, Answer
 from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.ssdp import SEARCH_TARGETS, parse_answer
@@ -64,11 +64,11 @@ def ssdp_seeds() -> list[bytes]:
 # Descriptions.
 
 
-def read_description(data: bytes) -> list[Service]:
+def read_description(data: bytes) -> list[WANService]:
     return parse_description(data, LOCATION)
 
 
-def check_description(data: bytes, services: list[Service]) -> None:
+def check_description(data: bytes, services: list[WANService]) -> None:
     assert 0 < len(services) <= MAX_SERVICES
     for service in services:
         assert service.type in SERVICE_TYPES

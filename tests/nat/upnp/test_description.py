@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p.nat.upnp.description import MAX_SERVICES, Service, parse_description
+from p2p.nat.upnp.description import MAX_SERVICES, WANService, parse_description
 from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.url import parse_url
 from tests.nat.upnp.router import IP_1, IP_2, PPP_1, description
@@ -37,7 +37,7 @@ def test_namespace_prefixes_make_no_difference() -> None:
         "<d:controlURL>\n/ctl </d:controlURL></d:service></d:root>"
     )
     found = parse_description(text.encode(), LOCATION)
-    assert found == [Service(IP_1, parse_url("http://192.168.1.1:5000/ctl"))]
+    assert found == [WANService(IP_1, parse_url("http://192.168.1.1:5000/ctl"))]
 
 
 @pytest.mark.parametrize("url", ["http://192.168.1.7/ctl", "http://20.0.0.1/ctl", "//20.0.0.1/ctl"])

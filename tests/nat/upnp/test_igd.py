@@ -10,7 +10,7 @@ import pytest
 from p2p.clock import Deadline
 from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.upnp import soap
-from p2p.nat.upnp.description import Service
+from p2p.nat.upnp.description import WANService
 from p2p.nat.upnp.igd import RANDOM_PORTS, InternetGateway, RouterFault
 from p2p.nat.upnp.url import parse_url
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -46,7 +46,7 @@ class Random:
 
 def gateway_of(router: Router, stop: Stop, *numbers: int) -> InternetGateway:
     url = parse_url(f"http://{router.host}:{router.port}/ctl")
-    return InternetGateway(Service(router.service, url), stop, Random(*numbers))
+    return InternetGateway(WANService(router.service, url), stop, Random(*numbers))
 
 
 def map_port(gateway: Gateway, mapping: Mapping = TCP) -> Mapped:
