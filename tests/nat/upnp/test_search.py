@@ -9,7 +9,8 @@ import pytest
 
 from p2p.clock import Deadline
 from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
-from p2p.nat.upnp import find
+from p2p.nat.upnp import client, find
+from p2p.nat.upnp import search as search_module
 from p2p.nat.upnp.search import MAX_DESCRIPTIONS_PER_HOST
 from p2p.nat.upnp.ssdp import SEARCH_TARGETS
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -138,6 +139,40 @@ def test_descriptions_of_one_host_are_limited(router: Router, stop: Stop) -> Non
     with running(hostile):
         assert host_of(search(stop, *many, router)) == LOCALHOST
     assert len(hostile.asked) == MAX_DESCRIPTIONS_PER_HOST
+
+
+@pytest.mark.slow
+def test_time_for_one_host_is_limited(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "HOST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", PATIENCE_S)  # one would take all the time
+    hostile = Router(OTHER)
+    paths = [f"/{number}" for number in range(MAX_DESCRIPTIONS_PER_HOST)]
+    hostile.script = {path: [HOLD] for path in paths}
+    many = [(OTHER, found(f"http://{OTHER}:{hostile.port}{path}")) for path in paths]
+    with running(hostile):
+        assert host_of(search(stop, *many, router)) == LOCALHOST
+
+
+def test_descriptions_of_all_hosts_are_limited(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "MAX_DESCRIPTIONS", 2)
+    hosts = ["127.0.0.2", "127.0.0.3"]
+    closed = [(host, found(f"http://{host}:1/desc.xml")) for host in hosts]
+    with pytest.raises(NatError, match="127.0.0.2:1: .*; router 127.0.0.3:1: "):
+        search(stop, *closed, router)
+    assert router.asked == []
+
+
+def test_datagrams_are_limited(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "MAX_DATAGRAMS", 4)
+    with pytest.raises(NatError, match="not an answer"):
+        search(stop, *[(OTHER, b"noise")] * 4, router)
+    assert router.asked == []
 
 
 def test_same_description_is_read_once(router: Router, stop: Stop) -> None:
