@@ -404,6 +404,23 @@ def test_stop_interrupts_a_request(router: Router, monkeypatch: pytest.MonkeyPat
     assert router.mappings == {}
 
 
+def test_mapping_that_the_router_made_without_an_answer_is_deleted(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.nat.front.REQUEST_S", 10 * PATIENCE_S)
+
+    def script(request: bytes) -> Any:
+        if len(request) != 12 or request[8:] == bytes(4):
+            return None
+        router._natpmp(request)
+        return ()
+
+    router.script = script
+    with running(Front(router)):
+        eventually(lambda: router.mappings)
+    assert router.mappings == {}
+
+
 def test_stop_waits_for_a_deletion_until_the_deadline_only(
     router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
