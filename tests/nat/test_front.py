@@ -226,6 +226,16 @@ def test_changed_address_of_a_router_with_pcp_is_published(router: Router) -> No
         front.await_published("20.0.0.2", 30304, 30303)
 
 
+def test_address_of_the_other_version_takes_the_place_of_the_first(router: Router) -> None:
+    router.speaks, router.external_ip = {"pcp"}, "2a01:4f8::7"
+    with running(Front(router)) as front:
+        front.await_published("2a01:4f8::7", 30304, 30303)
+        router.external_ip = "20.0.0.1"
+        front.pass_time(CHECK_S)
+        front.await_published("20.0.0.1", 30304, 30303)
+        assert front.published.changes == 3  # published, retracted, published
+
+
 def test_restarted_router_is_asked_for_the_mappings_at_once(front: Front) -> None:
     front.await_published("20.0.0.1", 30304, 30303)
     front.router.restart()
