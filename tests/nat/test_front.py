@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from p2p.clock import Deadline, SimulatedClock
+from p2p.loglimit import LINES_PER_MINUTE
 from p2p.nat import portmap
 from p2p.nat.front import (
     CHECK_S,
@@ -367,6 +368,36 @@ def test_search_that_fails_leaves_the_other(router: Router, error: Exception) ->
     at = [router.endpoint]
     with running(Front(router, upnp=fail, pmp=partial(portmap.find, at=at))) as front:
         front.await_published("20.0.0.1", 30304, 30303)
+
+
+def test_search_that_breaks_is_an_error_and_leaves_the_other(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(deadline: Deadline, stop: Stop) -> Gateway | None:
+        raise ValueError("broken")
+
+    at = [router.endpoint]
+    with running(Front(router, upnp=fail, pmp=partial(portmap.find, at=at))) as front:
+        front.await_published("20.0.0.1", 30304, 30303)
+        eventually(lambda: "search for upnp failed" in lines(caplog, logging.ERROR))
+        eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+
+
+def test_changes_are_told_five_times_a_minute_at_most(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    front.await_published("20.0.0.1", 30304, 30303)
+    router = front.router
+    router.lifetime_s = 10
+    caplog.clear()
+    front.pass_time(LIFETIME_S / 2)
+    for number in range(11):
+        router.mappings.clear()
+        router.port_shift = number
+        front.pass_time(MIN_PAUSE_S)
+    eventually(lambda: len(router.granted) > 20)
+    assert 1 <= len(lines(caplog, logging.INFO)) <= LINES_PER_MINUTE
 
 
 def test_reasons_of_a_failed_search_are_told(
