@@ -192,6 +192,8 @@ class PortMappings:
             self._gateway = gateway
             self._leases = Leases(self._ports)
             self._check_at = -math.inf
+        else:  # it was silent for a while, so it may have restarted
+            self._leases.restart(self._loop.now())
 
     # p2p-nat: the mappings
 
@@ -205,6 +207,7 @@ class PortMappings:
         try:
             self._map(gateway)
             self._check_address(gateway)
+            self._map(gateway)  # again if the address is a new one, and before it is published
         except Restarted as error:
             self._log.info("%s", error)
             self._leases.restart(self._loop.now())
@@ -220,7 +223,10 @@ class PortMappings:
             what = f"{mapping.protocol} port {mapping.internal_port}"
             try:
                 mapped = gateway.map(mapping, Deadline(REQUEST_S))
-            except (Interrupted, Restarted):
+            except Interrupted:
+                raise
+            except Restarted:
+                self._leases.refuse(mapping, self._loop.now())  # or it would stay due
                 raise
             except NatError as error:
                 self._failures += 1

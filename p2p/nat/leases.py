@@ -79,10 +79,10 @@ class Leases:
 
         The pause is for a router that pretends to restart with each answer.
         """
-        when = max(now, self._restarted + MIN_PAUSE_S)
-        self._restarted = when
+        if now >= self._restarted:  # otherwise it is planned already
+            self._restarted = max(now, self._restarted + MIN_PAUSE_S)
         for lease in self._leases.values():
-            lease.due = min(lease.due, when)
+            lease.due = min(lease.due, self._restarted)
 
     def end_old(self, now: float) -> list[Mapping]:
         """Drop the mappings whose time is over, and return them."""

@@ -76,7 +76,9 @@ class Front:
         self.settle()
 
     def settle(self) -> None:
-        self.mappings._loop.call(int)
+        """Let the thread do what is due; what that makes due at once is done the next time."""
+        for _ in range(2):
+            self.mappings._loop.call(int)
 
 
 @contextmanager
@@ -197,6 +199,24 @@ def test_changed_address_is_published_within_a_minute(front: Front) -> None:
     eventually(lambda: len(front.router.granted) == 4)  # the mappings may be lost
 
 
+def test_changed_address_is_published_when_the_ports_are_mapped_again(front: Front) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    router = front.router
+    router.external_ip = "20.0.0.2"
+    router.mappings.clear()
+    mapped: list[int] = []
+    publish = front.published.publish
+
+    def look(*endpoint: Any) -> None:
+        mapped.append(len(router.mappings))
+        publish(*endpoint)
+
+    front.published.publish = look  # type: ignore[method-assign]
+    front.pass_time(CHECK_S)
+    front.await_published("20.0.0.2", 30304, 30303)
+    assert mapped == [2]
+
+
 def test_changed_address_of_a_router_with_pcp_is_published(router: Router) -> None:
     router.speaks = {"pcp"}
     with running(Front(router)) as front:
@@ -224,12 +244,14 @@ def test_router_that_pretends_to_restart_with_each_answer_is_not_asked_in_a_loop
         router.epoch_s -= 1000
 
     router.script = script
-    front.pass_time(CHECK_S)
+    for _ in range(2):
+        front.pass_time(CHECK_S)
     for _ in range(10):
         before = len(router.requests)
         front.pass_time(MIN_PAUSE_S)
-        front.settle()
-        assert len(router.requests) - before <= 6
+        for _ in range(20):
+            front.settle()
+        assert 1 <= len(router.requests) - before <= 4
 
 
 @pytest.mark.parametrize("ip", ["192.168.9.9", "100.64.0.1", "127.0.0.1", "203.0.113.7"])
@@ -296,7 +318,7 @@ def test_router_that_falls_silent_is_looked_for_again(
         front.pass_time(CHECK_S)
     assert front.published.now == ("20.0.0.1", 30304, 30303)
     eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
-    front.router.restart()
+    front.router.mappings.clear()  # it has restarted, which its times do not tell
     front.router.is_silent = False
     front.pass_time(RETRY_S)
     eventually(lambda: len(front.router.mappings) == 2)
