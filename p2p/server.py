@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
-from p2p.config import Config, checked_entry_key, takes_options
+from p2p.config import Config, checked_entry_key
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.discover.v4.udpv4 import UDPv4
@@ -24,7 +24,9 @@ from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
+from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
+from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
@@ -62,16 +64,25 @@ class Server:
         One of this many peers is dialed, the others are inbound. Default, and meaning of 0: 3.
     ``static_nodes``
         Nodes to keep connected: each is dialed until it is a peer, and again after it has left.
-        Default: none.
+        A host name is looked up at each dial, and its addresses are tried in turn. Default: none.
     ``trusted_nodes``
         Nodes that may connect beyond ``max_peers``. Default: none.
 
     **Network**
 
+    ``network``
+        A :class:`p2p.networks.Network`: ``p2p.networks.SEPOLIA``, another one, or your own. It sets
+        options that are not given: ``bootstrap_nodes`` and ``bootstrap_nodes_v5`` if discovery
+        runs, ``dns_discovery`` if the server dials and dnspython is installed (if not,
+        :meth:`start` logs a warning), ``candidate_filter`` for nodes of its chain. It adds the
+        entry ``eth`` to our record, the fork identifier of a node in sync at the start, unless
+        ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
+        no network.
     ``listen_addr``
-        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
-        looks up a host name, and raises OSError if the address cannot be used. None, the default:
-        do not listen.
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
+        addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".
+        :meth:`start` looks up a host name, for at most 5 s, and raises OSError if the address
+        cannot be used. None, the default: do not listen.
     ``net_restrict``
         Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
         default: all.
@@ -84,13 +95,23 @@ class Server:
 
     ``no_dial``
         Dial no node except by :meth:`connect`. Default: False.
+    ``candidate_filter``
+        Function ``(node) -> bool`` that chooses among the nodes of discovery and ``dns_discovery``,
+        such as :func:`p2p.eth.node_filter` for those of one chain. Each has its record: a node that
+        discovery v4 finds is asked for it, and not dialed without an answer. The calls come one at
+        a time on the thread ``p2p-filter``, which may block; a verdict counts for a minute or until
+        the node has a newer record. An error is logged and refuses the node. Not asked about
+        ``static_nodes``, ``connect``, ``dial_candidates`` and inbound connections. None, the
+        default: nodes of the chain of ``network``, or, without it, all.
     ``redial_pause_s``
         Seconds before a node is dialed again, from 0.1 to 1e9, plus up to 10 % at random. Nodes
         close a second connection from one address within 30 s, except on a LAN or in their own
         networks. Default: 35.
     ``dialer``
-        A :class:`Dialer` that opens the outbound TCP connections. None, the default: the server
-        opens them.
+        A :class:`Dialer` that opens the outbound TCP connections, such as through a SOCKS proxy. A
+        node with a host name is passed on as it is: the name is not looked up, and with
+        ``net_restrict`` the dial is refused, as no address can be checked. Discovery, with the
+        names of its bootnodes, does not use it. None, the default: the server opens them.
 
     **Discovery**
 
@@ -101,17 +122,28 @@ class Server:
     ``no_discovery``
         Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
     ``bootstrap_nodes``
-        Entry points to the network, nodes with a UDP port and an address or a host name, which
-        :meth:`start` looks up. Default: none.
+        Entry points to the network, nodes with a UDP port and an address or a host name. A name is
+        looked up in the background: again when its node does not answer, and at least every 10
+        minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
-        Entry points for discovery v5. None, the default: ``bootstrap_nodes``.
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
+        those of ``network``.
     ``dns_discovery``
         Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
         resolver is asked only when a node is wanted. As discovery, it is not used for dials if a
-        protocol has ``dial_candidates``. Default: none.
+        protocol has ``dial_candidates``. None, the default: those of ``network``.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
+    ``nat``
+        Way through a router, in go-ethereum's spelling: "upnp", "pmp" (NAT-PMP, then PCP), or
+        "any" of them map the ports while the server runs; "pmp:ADDRESS" asks that router. "stun",
+        or "stun:host:port", only asks a server for our address, "extip:ADDRESS" states it.
+        :meth:`start` waits for none of them. Default: "none".
+    ``advertise``
+        Address to publish, such as "203.0.113.7", or "203.0.113.7:31303" with the port, TCP and
+        UDP, if it is not ours; text, or a list of one for each IP version ("[2001:db8::7]:30303").
+        It has precedence over everything learned. Default: none.
     ``discovery_version``
         Version in discovery pings, from 0 up; some networks have their own number. Default: 4.
 
@@ -158,16 +190,16 @@ class Server:
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Looks up host names, which may take seconds. Raises ServerStateError if the server was
-        started before; OSError if it cannot listen on an address or the process has no descriptors
-        left, NodeDBError if the node database cannot be used, and any error of a protocol's
-        ``dial_candidates`` (the server can then be started again); RuntimeError if the system has
-        no threads left, and ServerStopped if another thread has called ``stop`` (it is stopped
-        then).
+        Waits for no look-up of a name, except that of ``listen_addr`` and ``disc_addr``: 5 s at
+        most. Raises ServerStateError if the server was started before; OSError if it cannot listen
+        on an address or the process has no descriptors left, NodeDBError if the node database
+        cannot be used, and any error of a protocol's ``dial_candidates`` (the server can then be
+        started again); RuntimeError if the system has no threads left, and ServerStopped if another
+        thread has called ``stop`` (it is stopped then).
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(self.config, self._logger)
+        services = Services(self.config, self._logger, self._parts.lookups)
         try:
             self._open(services)
         except BaseException:
@@ -191,6 +223,7 @@ class Server:
         if self._is_own_thread():
             return []
         # Another thread stops it, or is in start(), which then stops it.
+        self._parts.lookups.stop()
         self._parts.stopped.wait(deadline.left_at_least(0.0))
         return self._parts.join(deadline)
 
@@ -267,8 +300,8 @@ class Server:
         connections stays open, and the peer may be inbound. The call waits for handlers of the
         node's previous connection to return, and closes the new connection at the timeout.
 
-        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
-        cause of a failure, ServerStopped, or LoopCrashed.
+        ``timeout`` is in seconds from 0 up, for all steps and addresses together. Raises the
+        ConnectError for the cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
         timeout = nonnegative_timeout(timeout)
@@ -406,8 +439,12 @@ class Server:
             self._log.warning("server is useless: it neither dials nor listens")
         if self.config.bootstrap_nodes and not self.config.discovers:
             self._log.warning("bootstrap_nodes are ignored: discovery is off")
+        if self.config.dns_discovery is None:
+            self._log.warning("the node lists of network are not used: dnspython is not installed")
         if self.config.dns_discovery and self.config.no_dial:
             self._log.warning("dns_discovery is ignored: no_dial is set")
+        if self.config._nat_spec.kind is not NatKind.NONE and not self.config._has_port:
+            self._log.warning("nat is ignored: the server neither listens nor runs discovery")
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)

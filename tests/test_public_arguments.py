@@ -262,8 +262,9 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "dial_ratio": (["number"], -1),
     "static_nodes": (["list", "nodes", "mapping", "iterator", "pipe"], None),
     "trusted_nodes": (["list", "nodes", "mapping", "iterator", "pipe"], None),
+    "network": (["none"], None),
     "bootstrap_nodes": (
-        ["list", "nodes", "mapping", "iterator", "pipe"],
+        ["none", "list", "nodes", "mapping", "iterator", "pipe"],
         [p2p.Node.from_parts(KEY.public_key)],
     ),
     "net_restrict": (["none", "list of networks"], "x"),
@@ -272,18 +273,21 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "protocols": (["list", "mapping", "iterator", "pipe"], 2 * [p2p.Protocol("test", 1, 1)]),
     "listen_addr": (["none"], "x"),
     "disc_addr": (["none"], "x"),
+    "nat": ([], "x"),
+    "advertise": (["list", "mapping", "iterator", "pipe"], "x"),
     "discovery_v4": (["none", "true"], None),
     "discovery_v5": (["none", "true"], None),
     "bootstrap_nodes_v5": (
         ["none", "list", "nodes", "mapping", "iterator", "pipe"],
         [p2p.Node.from_parts(KEY.public_key)],
     ),
-    "dns_discovery": (["list", "mapping", "iterator", "pipe"], ["enrtree://x"]),
+    "dns_discovery": (["none", "list", "mapping", "iterator", "pipe"], ["enrtree://x"]),
     "no_discovery": (["true"], None),
     "node_database": (["none", "text"], None),
     "discovery_version": (["number"], -1),
     "dialer": (["none"], None),
     "no_dial": (["true"], None),
+    "candidate_filter": (["none", "function"], None),
     "enable_msg_events": (["true"], None),
     "logger": (["none"], None),
     "clock": ([], None),
@@ -306,7 +310,7 @@ PROTOCOL_OPTIONS: dict[str, tuple[Collection[str], object]] = {
 OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
-HELD["own_networks"] = ["text"]
+HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
 
 
 def new_server(**options: Any) -> object:

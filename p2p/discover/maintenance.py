@@ -3,17 +3,17 @@
 Pure. At the start, and every 15 to 30 minutes, nodes of the store and the bootnodes are offered to
 the table, and lookups for ourselves and for three random targets fill it. In between, nodes of the
 table are checked one by one, each with a ping and, if that is lost, another (by the transport, if
-it repeats lost packets itself); a node that names a
-newer record is asked for it. An empty table is filled again after ten seconds, then after pauses
-that double.
+it repeats lost packets itself). A node that is to be dropped is tried at the address of the other
+IP version first, if its record has one; a node that names a newer record is asked for it. An empty
+table is filled again after ten seconds, then after pauses that double.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from p2p.crypto import Entropy
+from p2p.discover.bootnodes import Bootnodes, Moved
 from p2p.discover.lookup import Overlay
 from p2p.discover.records import at_endpoint_of
 from p2p.discover.store import NodeStore
@@ -60,7 +60,7 @@ class Maintenance:
         overlay: Overlay,
         timers: Timers,
         clock: WallClock,
-        bootnodes: Sequence[Node],
+        bootnodes: Bootnodes,
         entropy: Entropy,
         random: RandomSource,
         own_target: Target,
@@ -73,7 +73,7 @@ class Maintenance:
         self._overlay = overlay
         self._timers = timers
         self._clock = clock
-        self._bootnodes = tuple(bootnodes)
+        self._bootnodes = bootnodes
         self._entropy = entropy
         self._random = random
         self._own_target = own_target
@@ -106,10 +106,26 @@ class Maintenance:
     def load_seeds(self, now: Now) -> None:
         """Offer the stored nodes and the bootnodes to the table."""
         unix = self._clock.earliest(now)
-        seeds = self._store.query_seeds(SEED_COUNT, SEED_MAX_AGE_S, unix, self._random)
-        for node in (*seeds, *self._bootnodes):
+        stored = self._store.query_seeds(SEED_COUNT, SEED_MAX_AGE_S, unix, self._random)
+        # The name of a bootnode is newer than a stored address of it.
+        seeds = [node for node in stored if not self._bootnodes.is_elsewhere(node)]
+        for node in (*seeds, *self._bootnodes.seeds):
             if node.udp_endpoint is not None and self._overlay.allows(node.udp_endpoint.ip):
                 self._table.add_found(node, now.monotonic)
+
+    def move_bootnode(self, moved: Moved, now: Now) -> None:
+        """Offer the new address of a bootnode to the table; an address that answers is kept."""
+        old, new = moved.old, moved.new
+        entry = self._table.entry(new.id)
+        if entry is None:
+            is_first = not len(self._table)
+            self._table.add_found(new, now.monotonic)
+            if is_first:
+                self.refresh(now)
+        elif entry.node.ip != new.ip:
+            is_old = old is not None and entry.node.ip == old.ip
+            if not entry.live or (is_old and not moved.old_answers):
+                self._table.update(entry, new, now.monotonic)
 
     def _looked_up(self, left: int, found: list[Node], now: Now) -> None:
         if left and found:
@@ -199,6 +215,10 @@ class Maintenance:
 
     def _failed(self, entry: Entry, now: Now) -> None:
         if not self._table.revalidation.failed(entry, now.monotonic):
+            return
+        elsewhere = None if entry.has_moved else self._overlay.other_place(entry.node)
+        if elsewhere is not None and self._table.update(entry, elsewhere, now.monotonic):
+            entry.has_moved = True
             return
         self._table.remove(entry.node.id, now.monotonic)
         due_late = self._next_refresh_at > now.monotonic + self._retry_s

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeAlias
 
 from p2p.clock import Clock
@@ -18,10 +20,12 @@ from p2p.discover.clockcheck import ClockCheck, warn_of_drift
 from p2p.discover.counters import Counters
 from p2p.discover.engine import Engine
 from p2p.discover.event import (
+    BootnodeLeftOut,
     BootnodeSilent,
     ClockAhead,
     Event,
     ManyTimeouts,
+    NameWanted,
     NodeAdded,
     NodeRemoved,
     OperationDone,
@@ -31,11 +35,12 @@ from p2p.discover.iterator import OnLookup, RandomNodes
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.table.snapshot import TableView, view_of
-from p2p.errors import P2PError, ServerStateError
+from p2p.enode import Node
+from p2p.errors import P2PError, ServerStateError, ServerStopped
 from p2p.feed import Feed
 from p2p.inputs import Now
-from p2p.net import Loop, Timer
-from p2p.netutil import Endpoint, join_host_port
+from p2p.net import Loop, NameLookups, Timer
+from p2p.netutil import Endpoint, IPAddress, join_host_port
 from p2p.observers import ObserverGuard
 
 #: Makes an engine, with an observer or None.
@@ -46,6 +51,8 @@ Start: TypeAlias = Callable[[Operations, Now], int]
 OnDone: TypeAlias = Callable[[Any, P2PError | None], None]
 #: Sends a datagram; it may be lost.
 Send: TypeAlias = Callable[[bytes, Endpoint], object]
+#: Takes an address with a zone: datagrams to it go by that interface.
+UseZone: TypeAlias = Callable[[IPAddress], object]
 #: Changes of the table.
 TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
@@ -54,8 +61,9 @@ class Runner:
     """Runs the engine that ``make`` makes when the thread starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
-    a row. Set ``observer``, if any, before :meth:`open`. Loop thread only, except for ``events``.
-    Before :meth:`open` all calls raise ServerStateError.
+    a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before
+    :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls raise
+    ServerStateError.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class Runner:
         clock: Clock,
         make: MakeEngine,
         clock_check: ClockCheck,
+        lookups: NameLookups,
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
@@ -77,18 +86,24 @@ class Runner:
         self._clock = clock
         self._make = make
         self._clock_check = clock_check
+        self._lookups = lookups
         self._log = logger
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
         # owned by p2p-disc
         self._engine: Engine | None = None
+        self._use_zone: UseZone = _use_no_zone
         self._send: Send = _lose
         self._timer: Timer | None = None
         self._waiting: dict[int, OnDone] = {}
         self._walking: set[RandomNodes] = set()
 
-    def open(self, send: Send) -> None:
-        """Make the engine and start it; datagrams are sent with ``send``."""
+    def open(self, send: Send, use_zone: UseZone | None = None) -> None:
+        """Make the engine and start it; datagrams are sent with ``send``.
+
+        ``use_zone`` gets each address that a name has: its zone is not in that of a node.
+        """
+        self._use_zone = use_zone or self._use_zone
         observer = self.observer
         if observer is not None:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
@@ -120,6 +135,13 @@ class Runner:
     def post(self, fn: Callable[[Engine, Now], object]) -> None:
         """Have ``fn`` give the engine an input, soon. Any thread; nothing happens after the end."""
         self._loop.post(self._give, fn)
+
+    def request_record(self, node: Node, on_done: OnDone) -> None:
+        """Ask ``node`` for its record, without waiting. Any thread.
+
+        ``on_done`` must neither block nor raise; it is not called if discovery has ended before.
+        """
+        self._loop.post(self.begin, partial(_begin_request, node), on_done)
 
     def random_nodes(self) -> RandomNodes:
         """Return a new iterator over nodes of the network."""
@@ -208,6 +230,11 @@ class Runner:
             self._clock_check.begin()
         elif isinstance(event, BootnodeSilent):
             self._warn_of_silence(event)
+        elif isinstance(event, BootnodeLeftOut):
+            self._log.warning("bootnode %s is left out: %s", event.node.id.short, event.reason)
+        elif isinstance(event, NameWanted):
+            found = self._lookups.begin(event.name)
+            found.add_done_callback(partial(self._looked_up, event.name))
         elif isinstance(event, ClockAhead):
             warn_of_drift(self._log, event.seconds, _sources_text(event))
         elif isinstance(event, TalkReceived):
@@ -216,15 +243,31 @@ class Runner:
         else:
             self._table_changed(event)
 
+    def _looked_up(self, name: str, found: Future[list[IPAddress]]) -> None:
+        """Give the engine the outcome of a look-up. Called on the thread of the look-up."""
+        error = found.exception()
+        if error is None:
+            ips = found.result()
+            self.post(lambda engine, now: self._receive_addresses(engine, name, ips, now))
+        elif not isinstance(error, ServerStopped):
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
+
+    def _receive_addresses(
+        self, engine: Engine, name: str, ips: Sequence[IPAddress], now: Now
+    ) -> None:
+        for ip in ips:
+            self._use_zone(ip)
+        engine.receive_addresses(name, ips, now)
+
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
-        endpoint = event.node.udp_endpoint
-        assert endpoint is not None
+        places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)
         self._log.warning(
             "bootnode %s at %s does not answer, %d pings were lost: it may be down, have another "
             "address, port or key, be behind a firewall that drops UDP, or speak another version "
             "of discovery only; or our own clock is behind",
             event.node.id.short,
-            join_host_port(*endpoint),
+            places,
             event.pings,
         )
 
@@ -236,12 +279,20 @@ class Runner:
                 walk._table_changed()
 
 
+def _begin_request(node: Node, operations: Operations, now: Now) -> int:
+    return operations.request_enr(node, now)
+
+
 def _no_talk(request: TalkReceived) -> bool:
     """Drop a request: this protocol has no handlers."""
     return False
 
 
 def _nothing() -> None:
+    """No-op."""
+
+
+def _use_no_zone(ip: IPAddress) -> None:
     """No-op."""
 
 

@@ -74,8 +74,9 @@ class EngineV5(Engine):
 
     ``local`` is our own node, ``store`` the node database. ``bootnodes`` are the first nodes to
     ask, ``watched`` those reported when silent, ``net_restrict`` the allowed addresses (None: all),
-    ``own_networks`` the networks without limits. ``entropy`` returns random bytes, ``random``
-    chooses, ``limits`` bounds the cost of unverified sources, ``observer`` is called for each step.
+    ``own_networks`` the networks without limits, ``ip_version`` that of the socket (None: both).
+    ``entropy`` returns random bytes, ``random`` chooses, ``limits`` bounds the cost of unverified
+    sources, ``observer`` is called for each step.
 
     The first refresh is due at once: call :meth:`handle_timeout` to begin.
     """
@@ -90,6 +91,7 @@ class EngineV5(Engine):
         watched: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         entropy: Entropy,
         random: RandomSource,
         now: Now,
@@ -103,6 +105,7 @@ class EngineV5(Engine):
                 "watched": watched,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "limits": limits,
             }
             setup = Setup("v5", now, arguments)
@@ -114,6 +117,9 @@ class EngineV5(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            ip_version=ip_version,
+            bootnodes=bootnodes,
             watched=watched,
             observer=observer,
         )
@@ -128,19 +134,21 @@ class EngineV5(Engine):
             self._sessions,
             self._timers,
             self._traffic,
-            self._bootnode_watch,
+            self._bootnodes,
             entropy,
             local,
             observer,
         )
         transport = TransportV5(self._requests, local, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
             self._overlay,
             self._timers,
             self._clock,
-            bootnodes,
+            self._bootnodes,
             entropy,
             random,
             own_target,
@@ -279,7 +287,7 @@ class EngineV5(Engine):
 
     def _on_pong(self, pong: Pong, remote: Remote, now: Now) -> None:
         node_id, (ip, _port) = remote
-        self._bootnode_watch.receive_pong(node_id, ip)
+        self._bootnodes.receive_pong(node_id, ip)
         self._store.set_last_pong_received(node_id, ip, self._clock.earliest(now))
         if self.table.mark_live(node_id, ip):
             self._maintenance.note_first_answer(node_id)

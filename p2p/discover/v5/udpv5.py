@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
@@ -21,13 +21,11 @@ from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
 from p2p.discover.front import Discovery, checked_networks, own_node, service_on
 from p2p.discover.local import LocalView
-from p2p.discover.operations import Operations
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.message import MAX_DISTANCE
-from p2p.discover.v5.operations import OperationsV5
 from p2p.discover.v5.talk import TalkHandler, TalkHandlers
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
@@ -82,6 +80,7 @@ class UDPv5(Discovery):
             watched=tuple(bootnodes if watched is None else watched),
             net_restrict=net_restrict,
             own_networks=own,
+            ip_version=service.ip_version,
             entropy=os.urandom,
             random=random.Random(seed),
         )
@@ -112,8 +111,9 @@ class UDPv5(Discovery):
         wanted = tuple(distances)
         for distance in wanted:
             check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
-        start = _v5(lambda operations, now: operations.find_node(node, wanted, now))
-        nodes: list[Node] = self._service.ask(self._runner, start, timeout)
+        nodes: list[Node] = self._ask_node(
+            node, lambda operations, at, now: operations.find_node(at, wanted, now), timeout
+        )
         return nodes
 
     def talk(
@@ -130,8 +130,9 @@ class UDPv5(Discovery):
         data = bytes(request)
         if len(name) + len(data) > MAX_TALK_SIZE:
             raise EncodeError(f"a talk request of {len(name) + len(data)} bytes does not fit")
-        start = _v5(lambda operations, now: operations.talk(node, name, data, now))
-        response: bytes = self._service.ask(self._runner, start, timeout)
+        response: bytes = self._ask_node(
+            node, lambda operations, at, now: operations.talk(at, name, data, now), timeout
+        )
         return response
 
     # answers to the network; any thread
@@ -150,14 +151,6 @@ class UDPv5(Discovery):
             check_function("handler", handler, "node_id", "endpoint", "request")
         self._service.check_process()
         self._talk.set(name, handler)
-
-
-def _v5(start: Callable[[OperationsV5, Now], int]) -> Callable[[Operations, Now], int]:
-    def begin(operations: Operations, now: Now) -> int:
-        assert isinstance(operations, OperationsV5)
-        return start(operations, now)
-
-    return begin
 
 
 def _protocol_name(protocol: str | bytes) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 
 import pytest
 
@@ -12,8 +13,10 @@ from p2p.discover.v5.handshakes import CHALLENGE_TIMEOUT_S
 from p2p.discover.v5.message import Nodes
 from p2p.discover.v5.requests import LOOKUP_TRIES, REPLY_TIMEOUT_S, TRIES
 from p2p.enode.distance import log_distance
-from p2p.netutil import Endpoint
-from tests.discover.v5.net import DELAY_S, Datagram, Host, Net, address_of
+from p2p.netutil import Endpoint, Netlist
+from tests.discover.v5.net import DELAY_S, PORT, Datagram, Host, Net, address_of
+
+IP6 = IPv6Address("2001:4860::1")
 
 
 @pytest.fixture
@@ -473,3 +476,70 @@ def test_total_that_lies(net: Net, monkeypatch: pytest.MonkeyPatch, total: int) 
     begun = net.time
     assert a.find_node(b, 0) == [b.node]
     assert net.time - begun < 1.0 and len(a.engine._requests) == 0
+
+
+# two families
+
+
+def with_both(net: Net) -> tuple[Host, Host]:
+    """Two hosts: the second has a record with two addresses, and is at that of IPv6 only."""
+    a, b = net.host(1), net.host(2)
+    net.hosts[Endpoint(IP6, PORT)] = net.hosts.pop(b.address)
+    b.address = Endpoint(IP6, PORT)
+    b.local.set_static_ip(IP6)
+    assert [each.ip for each in b.node.endpoints] == [address_of(2).ip, IP6]
+    return a, b
+
+
+def test_bootnode_that_is_silent_at_one_address_is_found_at_the_other(net: Net) -> None:
+    a, b = with_both(net)
+    a.bootnodes = [b.node]
+    a.restart()
+    net.start(a)
+    net.run(30.0)
+    (found,) = a.engine.table.nodes()
+    assert found.udp_endpoint == b.address
+    assert a.engine.table.live_count == 1
+
+
+def test_node_is_resolved_at_its_second_address(net: Net) -> None:
+    a, b = with_both(net)
+    found = a.do(lambda operations, now: operations.resolve(b.node, now))
+    assert found.record == b.node.record
+
+
+def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, net_restrict=Netlist.parse("2001::/16"))
+    assert c.ping(b) == b.node.seq
+    assert c.request_enr(b).record == b.node.record
+    assert c.find_node(b, 0) == [b.node]
+    with pytest.raises(errors.NoResponse):  # the request comes, and no program answers it
+        c.talk(b, b"none", b"")
+    assert b.talks
+
+
+def test_node_is_asked_at_the_address_that_the_socket_reaches(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, ip_version=6)
+    assert c.ping(b) == b.node.seq
+    assert c.do(lambda operations, now: operations.resolve(b.node, now)).record == b.node.record
+    d = net.host(4, b, ip_version=6)
+    net.start(d)
+    net.run(5.0)
+    known = d.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address
+    assert not any(datagram.target == address_of(2) for datagram in net.sent)
+
+
+def test_neighbor_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
+    _, b = with_both(net)
+    middle = net.host(3)
+    middle.engine.table.add_found(b.node.within(Netlist.parse("2001::/16")), net.time)
+    assert middle.engine.table.mark_live(b.node.id, IP6)
+    networks = Netlist.parse(f"2001::/16, {middle.address.ip}/32")
+    c = net.host(4, middle, net_restrict=networks)
+    net.start(c)
+    net.run(5.0)
+    known = c.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address
