@@ -239,6 +239,7 @@ class PortMappings:
                 port = mapped.external_port
                 self._log.info("%s is mapped to external port %d by %s", what, port, gateway.name)
             if mapped.external_ip is not None:
+                self._check_at = self._loop.now() + CHECK_S
                 self._learn(mapped.external_ip, gateway)
 
     def _check_address(self, gateway: Gateway) -> None:

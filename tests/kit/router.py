@@ -43,6 +43,7 @@ class Router:
         self.script: Script = lambda request: None
         self.before_answer: Callable[[tuple[str, int]], object] = lambda client: None
         self.mappings: dict[tuple[str, int], int] = {}
+        self.nonces: dict[tuple[str, int], bytes] = {}  # by PCP, of each mapping
         self.granted: list[tuple[str, int]] = []
         self.deleted: list[tuple[str, int]] = []
         self.requests: list[bytes] = []
@@ -106,7 +107,11 @@ class Router:
         if opcode == 0:
             return struct.pack(">BBBBII12x", 2, 128, 0, 0, 0, self.epoch_s)
         protocol, internal, suggested = struct.unpack_from(">B3xHH", data, 36)
-        external, granted_s = self._map(_PROTOCOLS[protocol], internal, suggested, lifetime_s)
+        key, nonce = (_PROTOCOLS[protocol], internal), data[24:36]
+        if key in self.mappings and self.nonces.setdefault(key, nonce) != nonce:
+            return data[:1] + b"\x81\0\2" + struct.pack(">II12x", 30, self.epoch_s) + data[24:]
+        self.nonces[key] = nonce
+        external, granted_s = self._map(*key, suggested, lifetime_s)
         ip = ip_address(self.external_ip)
         ip6 = ip if isinstance(ip, IPv6Address) else IPv6Address(f"::ffff:{ip}")
         head = struct.pack(">BBBBII12x", 2, 129, 0, self.result, granted_s, self.epoch_s)

@@ -79,6 +79,13 @@ def test_renewals_and_the_deletion_have_the_nonce_of_the_mapping(
     assert nonces[0] != nonces[3]
 
 
+def test_mapping_of_another_nonce_is_refused(router: Router, stop: Stop) -> None:
+    Pcp(router.endpoint, stop, b"a" * 12).map(TCP, patience())
+    with pytest.raises(NatError, match="not authorized"):
+        Pcp(router.endpoint, stop, b"b" * 12).map(TCP, patience())
+    Pcp(router.endpoint, stop, b"a" * 12).map(TCP, patience())
+
+
 def test_refusal_is_an_error(router: Router, kind: str, stop: Stop) -> None:
     router.result = 2
     with pytest.raises(NatError, match="not authorized"):
