@@ -224,6 +224,7 @@ class PortMappings:
             try:
                 mapped = gateway.map(mapping, Deadline(REQUEST_S))
             except Interrupted:
+                self._leases.interrupt(mapping)
                 raise
             except Restarted:
                 self._leases.refuse(mapping, self._loop.now())  # or it would stay due
@@ -323,7 +324,7 @@ class PortMappings:
         self._must_search = False
         join_threads(self._searches, deadline)
         self._stop.clear()
-        for mapping in [] if self._gateway is None else self._leases.granted:
+        for mapping in self._leases.deletions:
             assert self._gateway is not None
             try:
                 self._gateway.unmap(mapping, deadline)
