@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from p2p.clock import Clock, Deadline
+from p2p.loglimit import LogLimit
 from p2p.nat.gateway import Gateway, Interrupted, NatError, Restarted, Stop
 from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
 from p2p.net import Loop, Timer
@@ -90,6 +91,7 @@ class PortMappings:
         self._loop = Loop("p2p-nat", clock, self._close, logger)
         # fixed after start()
         self._stop: Stop | None = None
+        self._limit = LogLimit(clock)
         # owned by p2p-nat
         self._leases = Leases(self._ports)
         self._gateway: Gateway | None = None
@@ -167,6 +169,8 @@ class PortMappings:
             found = find(deadline, self._stop)
         except (NatError, OSError) as error:
             outcome = f"{kind}: {_text(error)}"
+        except Exception as error:  # the top of the thread
+            self._log.error("search for %s failed", kind, exc_info=error)
         self._loop.post(self._end_search, found, outcome)
 
     def _end_search(self, found: Gateway | None, outcome: str) -> None:
@@ -188,7 +192,7 @@ class PortMappings:
         self._warned.discard("no router")
         # The old object of the same router has its times and the nonce of its mappings.
         if self._gateway is None or self._gateway.name != gateway.name:
-            self._log.info("found %s", gateway.name)
+            self._tell(f"found {gateway.name}")
             self._gateway = gateway
             self._leases = Leases(self._ports)
             self._check_at = -math.inf
@@ -209,7 +213,7 @@ class PortMappings:
             self._check_address(gateway)
             self._map(gateway)  # again if the address is a new one, and before it is published
         except Restarted as error:
-            self._log.info("%s", error)
+            self._tell(str(error))
             self._leases.restart(self._loop.now())
         except Interrupted:
             return
@@ -224,6 +228,7 @@ class PortMappings:
             try:
                 mapped = gateway.map(mapping, Deadline(REQUEST_S))
             except Interrupted:
+                self._leases.interrupt(mapping)
                 raise
             except Restarted:
                 self._leases.refuse(mapping, self._loop.now())  # or it would stay due
@@ -237,7 +242,7 @@ class PortMappings:
             self._warned.discard(what)
             if self._leases.grant(mapping, mapped, self._loop.now()):
                 port = mapped.external_port
-                self._log.info("%s is mapped to external port %d by %s", what, port, gateway.name)
+                self._tell(f"{what} is mapped to external port {port} by {gateway.name}")
             if mapped.external_ip is not None:
                 self._check_at = self._loop.now() + CHECK_S
                 self._learn(mapped.external_ip, gateway)
@@ -268,7 +273,7 @@ class PortMappings:
         before, self._ip = self._ip, canonical(ip)
         if before == self._ip:
             return
-        self._log.info("external address %s, by %s", self._ip, gateway.name)
+        self._tell(f"external address {self._ip}, by {gateway.name}")
         self._warned.discard("not public")
         if before is not None:
             self._leases.restart(self._loop.now())
@@ -306,6 +311,11 @@ class PortMappings:
         )
         return False
 
+    def _tell(self, text: str) -> None:
+        """Log a change, at DEBUG if there are many: a router decides how often."""
+        is_rare = self._limit.admit("change", object()) is not None
+        self._log.log(logging.INFO if is_rare else logging.DEBUG, "%s", text)
+
     def _warn(self, key: str, text: str) -> None:
         """Log a warning, at DEBUG if it is a repeated one."""
         level = logging.DEBUG if key in self._warned else logging.WARNING
@@ -323,7 +333,7 @@ class PortMappings:
         self._must_search = False
         join_threads(self._searches, deadline)
         self._stop.clear()
-        for mapping in [] if self._gateway is None else self._leases.granted:
+        for mapping in self._leases.deletions:
             assert self._gateway is not None
             try:
                 self._gateway.unmap(mapping, deadline)

@@ -65,6 +65,8 @@ class StunServers:
             stated[ip] += 1
             if stated[ip] == self._needed:
                 return ip
+        if self._needed == 1:
+            raise NatError(", ".join(failures))
         answers = [f"{ip} by {count}" for ip, count in stated.items()]
         raise NatError("STUN servers do not agree: " + ", ".join(answers + failures))
 

@@ -31,7 +31,7 @@ class Router:
     those that a client has deleted, ``requests`` all datagrams.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST) -> None:
         self.speaks = {"pmp", "pcp"}
         self.external_ip = "20.0.0.1"
         self.is_silent = False
@@ -47,9 +47,10 @@ class Router:
         self.granted: list[tuple[str, int]] = []
         self.deleted: list[tuple[str, int]] = []
         self.requests: list[bytes] = []
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind((HOST, 0))
-        self.endpoint = Endpoint(IPv4Address(HOST), self._sock.getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._sock = socket.socket(family, socket.SOCK_DGRAM)
+        self._sock.bind((host, 0))
+        self.endpoint = Endpoint(ip_address(host), self._sock.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, name="router")
         self._thread.start()
 
@@ -62,8 +63,8 @@ class Router:
         return sum(data[0] == 0 and data[1] in opcodes for data in list(self.requests))
 
     def close(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"", (HOST, self.endpoint.port))  # the end
+        with socket.socket(self._sock.family, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", self._sock.getsockname())  # the end
         self._thread.join()
         self._sock.close()
 
@@ -134,8 +135,8 @@ class Router:
 
 
 @contextmanager
-def running_router() -> Iterator[Router]:
-    router = Router()
+def running_router(host: str = HOST) -> Iterator[Router]:
+    router = Router(host)
     try:
         yield router
     finally:

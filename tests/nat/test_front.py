@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from p2p.clock import Deadline, SimulatedClock
+from p2p.loglimit import LINES_PER_MINUTE
 from p2p.nat import portmap
 from p2p.nat.front import (
     CHECK_S,
@@ -226,6 +227,16 @@ def test_changed_address_of_a_router_with_pcp_is_published(router: Router) -> No
         front.await_published("20.0.0.2", 30304, 30303)
 
 
+def test_address_of_the_other_version_takes_the_place_of_the_first(router: Router) -> None:
+    router.speaks, router.external_ip = {"pcp"}, "2a01:4f8::7"
+    with running(Front(router)) as front:
+        front.await_published("2a01:4f8::7", 30304, 30303)
+        router.external_ip = "20.0.0.1"
+        front.pass_time(CHECK_S)
+        front.await_published("20.0.0.1", 30304, 30303)
+        assert front.published.changes == 3  # published, retracted, published
+
+
 def test_restarted_router_is_asked_for_the_mappings_at_once(front: Front) -> None:
     front.await_published("20.0.0.1", 30304, 30303)
     front.router.restart()
@@ -359,6 +370,36 @@ def test_search_that_fails_leaves_the_other(router: Router, error: Exception) ->
         front.await_published("20.0.0.1", 30304, 30303)
 
 
+def test_search_that_breaks_is_an_error_and_leaves_the_other(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(deadline: Deadline, stop: Stop) -> Gateway | None:
+        raise ValueError("broken")
+
+    at = [router.endpoint]
+    with running(Front(router, upnp=fail, pmp=partial(portmap.find, at=at))) as front:
+        front.await_published("20.0.0.1", 30304, 30303)
+        eventually(lambda: "search for upnp failed" in lines(caplog, logging.ERROR))
+        eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+
+
+def test_changes_are_told_five_times_a_minute_at_most(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    front.await_published("20.0.0.1", 30304, 30303)
+    router = front.router
+    router.lifetime_s = 10
+    caplog.clear()
+    front.pass_time(LIFETIME_S / 2)
+    for number in range(11):
+        router.mappings.clear()
+        router.port_shift = number
+        front.pass_time(MIN_PAUSE_S)
+    eventually(lambda: len(router.granted) > 20)
+    assert 1 <= len(lines(caplog, logging.INFO)) <= LINES_PER_MINUTE
+
+
 def test_reasons_of_a_failed_search_are_told(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -401,6 +442,23 @@ def test_stop_interrupts_a_request(router: Router, monkeypatch: pytest.MonkeyPat
         front.clock.advance(CHECK_S)
         eventually(lambda: router.count(0) > asked)
         router.is_silent = False
+    assert router.mappings == {}
+
+
+def test_mapping_that_the_router_made_without_an_answer_is_deleted(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.nat.front.REQUEST_S", 10 * PATIENCE_S)
+
+    def script(request: bytes) -> Any:
+        if len(request) != 12 or request[8:] == bytes(4):
+            return None
+        router._natpmp(request)
+        return ()
+
+    router.script = script
+    with running(Front(router)):
+        eventually(lambda: router.mappings)
     assert router.mappings == {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -14,11 +14,12 @@ from p2p.nat.exchange import NoAnswer
 from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.portmap import NatPmp, Pcp, find
 from p2p.netutil import Endpoint
-from tests.kit.router import HOST, Router
+from tests.kit.router import HOST, Router, running_router
 from tests.kit.waiting import PATIENCE_S, eventually
 
 TCP = Mapping("tcp", 30303, 30303, 600)
 KINDS = {"pmp": NatPmp, "pcp": Pcp}
+has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 #: Long enough for several requests of NAT-PMP, and for one of PCP.
 SOON_S = 1.0
 
@@ -90,6 +91,16 @@ def test_refusal_is_an_error(router: Router, kind: str, stop: Stop) -> None:
     router.result = 2
     with pytest.raises(NatError, match="not authorized"):
         gateway_of(router, kind, stop).map(TCP, patience())
+
+
+@has_ipv6
+def test_ipv6_address_is_mapped_by_pcp(stop: Stop) -> None:
+    with running_router("::1") as router:
+        router.speaks, router.external_ip = {"pcp"}, "2a01:4f8::7"
+        gateway = find(patience(), stop, [router.endpoint])
+        assert gateway is not None
+        assert gateway.map(TCP, patience()).external_ip == IPv6Address("2a01:4f8::7")
+        assert router.requests[-1][8:24] == IPv6Address("::1").packed
 
 
 # silence, strangers, interruptions

@@ -91,6 +91,11 @@ def test_silent_server_is_passed_over(servers: list[StunServer], stop: Stop) -> 
     assert stun.external_ip(patience()) == ip_address("20.0.0.1")
 
 
+def test_error_of_the_only_server_is_its_own(servers: list[StunServer], stop: Stop) -> None:
+    with pytest.raises(NatError, match=rf"^{HOST}:\d+: no answer$"):
+        StunServers(state(servers, None), stop).external_ip(patience())
+
+
 def test_error_names_the_servers_that_failed(servers: list[StunServer], stop: Stop) -> None:
     given = [*state(servers, None), ("127.0.0.256", 1)]
     with pytest.raises(NatError, match=r"no answer|127\.0\.0\.256:1: .*looks like an IPv4"):
