@@ -67,8 +67,8 @@ class InternetGateway:
         # owned by the thread
         self._is_permanent = False
         self._uptime_s = 0
-        #: Mappings whose request was interrupted: the router may have made them or not.
-        self._unsure: set[tuple[str, int]] = set()
+        #: Protocols and external ports of the mappings that the router has confirmed.
+        self._made: set[tuple[str, int]] = set()
 
     def is_connected(self, deadline: Deadline) -> bool:
         """Whether the router has a connection, or does not say. Raises NatError, Interrupted."""
@@ -112,10 +112,15 @@ class InternetGateway:
         raise error
 
     def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
-        """Delete a mapping. That there is none is no error."""
+        """Delete a mapping. That there is none is no error.
+
+        A mapping that the router has not confirmed is deleted only if it leads to us: the port may
+        be that of another host.
+        """
         key = mapping.protocol, mapping.external_port
-        if key in self._unsure and not self._has(mapping, deadline):
+        if key not in self._made and not self._has(mapping, deadline):
             return
+        self._made.discard(key)
         try:
             self._call(soap.delete_mapping(*key), deadline)
         except RouterFault as fault:
@@ -162,18 +167,24 @@ class InternetGateway:
     def _add_port(self, mapping: Mapping, external_port: int, deadline: Deadline) -> int:
         """Ask for a mapping of this very port."""
         try:
-            self._request(soap.add_mapping, mapping, external_port, deadline)
+            results = self._request(soap.add_mapping, mapping, external_port, deadline)
         except RouterFault as fault:
             if fault.code != soap.ONLY_PERMANENT_LEASES or self._is_permanent:
                 raise
             self._is_permanent = True
-            self._request(soap.add_mapping, mapping, external_port, deadline)
-        return external_port
+            results = self._request(soap.add_mapping, mapping, external_port, deadline)
+        if results is not None:
+            self._made.add((mapping.protocol, external_port))
+        return external_port  # also after an interruption, so that the mapping is deleted
 
     def _add_any(self, mapping: Mapping, external_port: int, deadline: Deadline) -> int:
         """Ask for a mapping of any port, and return the port."""
         results = self._request(soap.add_any_mapping, mapping, external_port, deadline)
-        return self._read(soap.read_reserved_port, results)
+        if results is None:
+            raise Interrupted("stopped")
+        port = self._read(soap.read_reserved_port, results)
+        self._made.add((mapping.protocol, port))
+        return port
 
     def _mapped(self, mapping: Mapping, external_port: int, deadline: Deadline) -> Mapped:
         """Read a new mapping back. Raises NatError if it leads elsewhere.
@@ -186,7 +197,6 @@ class InternetGateway:
         except NatError:
             return Mapped(external_port, mapping.lifetime_s)
         lease_s = self._verified(found, mapping).lease_s or mapping.lifetime_s
-        self._unsure.discard((mapping.protocol, external_port))
         return Mapped(external_port, min(lease_s, mapping.lifetime_s))
 
     def _entry(
@@ -210,8 +220,11 @@ class InternetGateway:
 
     def _request(
         self, make: MakeAction, mapping: Mapping, external_port: int, deadline: Deadline
-    ) -> dict[str, str]:
-        """Call an action that creates a mapping to our address."""
+    ) -> dict[str, str] | None:
+        """Call an action that creates a mapping to our address.
+
+        Returns None if it was interrupted: the router may have made the mapping or not.
+        """
         lease_s = 0 if self._is_permanent else min(mapping.lifetime_s, soap.MAX_LEASE_S)
         with self._exchange(deadline) as exchange:
             ports = external_port, mapping.internal_port
@@ -219,8 +232,7 @@ class InternetGateway:
             try:
                 return self._results(exchange, action)
             except Interrupted:
-                self._unsure.add((mapping.protocol, external_port))
-                return {}  # as if it were made, so that it is deleted
+                return None
 
     def _call(self, action: Action, deadline: Deadline) -> dict[str, str]:
         with self._exchange(deadline) as exchange:

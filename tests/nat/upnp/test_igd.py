@@ -85,14 +85,32 @@ def test_no_wanted_external_port_is_the_internal_one(router: Router, stop: Stop)
 
 
 def test_deletion_of_a_mapping_that_is_gone_is_no_error(router: Router, stop: Stop) -> None:
-    unmap(gateway_of(router, stop))
+    gateway = gateway_of(router, stop)
+    map_port(gateway)
+    router.mappings.clear()
+    router.asked.clear()
+    unmap(gateway)
     assert router.asked == ["DeletePortMapping"]
+
+
+def test_mapping_that_was_not_confirmed_is_deleted_only_if_it_leads_to_us(
+    router: Router, stop: Stop
+) -> None:
+    others = {("TCP", 30303): ("127.0.0.9", 30303, 60)}
+    router.mappings = dict(others)
+    unmap(gateway_of(router, stop))
+    assert router.mappings == others
+    router.mappings = {("TCP", 30303): (LOCALHOST, 30303, 60)}
+    unmap(gateway_of(router, stop))
+    assert router.mappings == {}
 
 
 def test_deletion_that_is_refused_is_an_error(router: Router, stop: Stop) -> None:
     router.script["DeletePortMapping"] = fault(606, "Action not authorized")
+    gateway = gateway_of(router, stop)
+    map_port(gateway)
     with pytest.raises(RouterFault, match=r"DeletePortMapping: error 606 \(Action not authorized"):
-        unmap(gateway_of(router, stop))
+        unmap(gateway)
 
 
 # 725, permanent mappings only
