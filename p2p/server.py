@@ -24,6 +24,7 @@ from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
+from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
@@ -78,9 +79,10 @@ class Server:
         ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
         no network.
     ``listen_addr``
-        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
-        looks up a host name, for at most 5 s, and raises OSError if the address cannot be used.
-        None, the default: do not listen.
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
+        addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".
+        :meth:`start` looks up a host name, for at most 5 s, and raises OSError if the address
+        cannot be used. None, the default: do not listen.
     ``net_restrict``
         Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
         default: all.
@@ -133,6 +135,15 @@ class Server:
         protocol has ``dial_candidates``. None, the default: those of ``network``.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
+    ``nat``
+        Way through a router, in go-ethereum's spelling: "upnp", "pmp" (NAT-PMP, then PCP), or
+        "any" of them map the ports while the server runs; "pmp:ADDRESS" asks that router. "stun",
+        or "stun:host:port", only asks a server for our address, "extip:ADDRESS" states it.
+        :meth:`start` waits for none of them. Default: "none".
+    ``advertise``
+        Address to publish, such as "203.0.113.7", or "203.0.113.7:31303" with the port, TCP and
+        UDP, if it is not ours; text, or a list of one for each IP version ("[2001:db8::7]:30303").
+        It has precedence over everything learned. Default: none.
     ``discovery_version``
         Version in discovery pings, from 0 up; some networks have their own number. Default: 4.
 
@@ -289,8 +300,8 @@ class Server:
         connections stays open, and the peer may be inbound. The call waits for handlers of the
         node's previous connection to return, and closes the new connection at the timeout.
 
-        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
-        cause of a failure, ServerStopped, or LoopCrashed.
+        ``timeout`` is in seconds from 0 up, for all steps and addresses together. Raises the
+        ConnectError for the cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
         timeout = nonnegative_timeout(timeout)
@@ -432,6 +443,8 @@ class Server:
             self._log.warning("the node lists of network are not used: dnspython is not installed")
         if self.config.dns_discovery and self.config.no_dial:
             self._log.warning("dns_discovery is ignored: no_dial is set")
+        if self.config._nat_spec.kind is not NatKind.NONE and not self.config._has_port:
+            self._log.warning("nat is ignored: the server neither listens nor runs discovery")
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Protocol
 
@@ -25,8 +25,11 @@ from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
+from p2p.nat.finders import finders
+from p2p.nat.front import PortMappings
+from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
-from p2p.netutil import is_unspecified
+from p2p.netutil import IPAddress, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
@@ -153,6 +156,69 @@ class OwnNode(Service):
 
 
 @dataclass
+class NatService(Service):
+    """Our address and ports outside: those advertised, or else those that a router tells."""
+
+    config: Config
+    logger: logging.Logger
+    sockets: Sockets
+    own_node: OwnNode
+    mappings: PortMappings | None = None
+    _ports: dict[str, int] = field(default_factory=dict)  # our ports, by their protocol
+
+    def start(self) -> None:
+        for protocol, sock in (("tcp", self.sockets.tcp), ("udp", self.sockets.udp)):
+            if sock is not None:
+                self._ports[protocol] = endpoint_of(sock.getsockname()).port
+        config, ports = self.config, self._ports
+        for ip, port in config._advertised:
+            self._publish(ip, port or ports.get("udp", 0), port or ports.get("tcp", 0))
+        spec = config._nat_spec
+        if spec.kind is NatKind.EXTIP:
+            assert spec.ip is not None
+            self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
+        searches = finders(spec)
+        if searches and ports:
+            self.mappings = PortMappings(
+                searches,
+                () if spec.kind is NatKind.STUN else ports.items(),
+                self,
+                may_publish=config._own.is_named,
+                clock=config.clock,
+                logger=self.logger,
+            )
+            self.mappings.start()
+
+    def stop(self, deadline: Deadline) -> list[str]:
+        mappings = self.mappings
+        return [] if mappings is None else mappings.stop(deadline.left_at_least(LAST_MOMENT_S))
+
+    def publish(self, ip: IPAddress, udp: int | None, tcp: int | None) -> None:
+        """Publish an address with its ports, unless another one is advertised."""
+        if not self._is_advertised(ip.version):
+            self._publish(ip, udp or 0, tcp or 0)
+
+    def retract(self, version: int) -> None:
+        """Stop publishing the address of this IP version, unless it is advertised."""
+        if not self._is_advertised(version):
+            self._local.clear_static_ip(version)
+
+    def _publish(self, ip: IPAddress, udp: int, tcp: int) -> None:
+        ports = self._ports
+        self._local.set_static_endpoint(
+            ip, udp if "udp" in ports else 0, tcp if "tcp" in ports else 0
+        )
+
+    @property
+    def _local(self) -> LocalNode:
+        assert self.own_node.local is not None
+        return self.own_node.local
+
+    def _is_advertised(self, version: int) -> bool:
+        return any(endpoint.ip.version == version for endpoint in self.config._advertised)
+
+
+@dataclass
 class DiscoveryService(Service):
     """Discovery v5 and v4 on the UDP socket, if there is one."""
 
@@ -220,7 +286,7 @@ class NodeListService(Service):
     def start(self) -> None:
         config = self.config
         if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, config.clock, self.logger)
+            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
             self.lists.start()
 
     def stop(self, deadline: Deadline) -> list[str]:
@@ -239,6 +305,7 @@ class Services:
         self._discovery = DiscoveryService(
             config, logger, self.sockets, self.database, self.own_node
         )
+        self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
         # The lists stop last: a look-up may hang, and all others end at once.
         self._in_order: tuple[Service, ...] = (
@@ -246,6 +313,7 @@ class Services:
             self.sockets,
             self.database,
             self.own_node,
+            self._nat,
             self._discovery,
         )
 

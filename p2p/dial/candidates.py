@@ -144,7 +144,7 @@ class Sources:
             self._start_mix()
         elif not self._config.no_dial and (discoveries or lists is not None):
             asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
-            asks += [] if lists is None else [lists.ask]
+            asks += [] if lists is None else [lists._ask]
             # v4 is the last, and its nodes alone come without a record
             request = discoveries[-1]._request_enr if discoveries else None
             self.ask = self._filtered(FirstAnswer(asks, self._loop).ask, request)

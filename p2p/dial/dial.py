@@ -7,8 +7,8 @@ dialer (``p2p-dial-<id>``).
 ::
 
     RESOLVE   a host name is looked up, or a node without an address is searched for
-    TCP       the connection is made, to one address of the name after the other; for a static node
-              whose address fails, one search, one retry
+    TCP       the connection is made, to one address of the node or of its name after the other;
+              for a static node whose addresses fail, one search, one retry
     AUTH ...  the session shakes hands (p2p.peers.session)
 
 The user's dialer gets a host name as it is: nothing is looked up here.
@@ -29,6 +29,7 @@ from typing import TypeAlias
 from p2p.config import Config, Dialer
 from p2p.dial.failures import error_of_all, session_error, step_of, tcp_error
 from p2p.dial.limits import DIAL_TIMEOUT_S
+from p2p.dial.places import at_place
 from p2p.enode import Node, NodeID
 from p2p.errors import (
     ConnectError,
@@ -54,7 +55,8 @@ class Dial:
     """One dial. ``waiters`` are the callers of ``connect`` that want its outcome.
 
     ``resolve`` searches for the node through discovery, on a thread of its own; None if discovery
-    must not be asked. All other functions are called on ``p2p-io``:
+    must not be asked. ``wanted_s`` is the time in seconds that its first caller waits: of several
+    endpoints all but the last share that. All other functions are called on ``p2p-io``:
 
     - ``admit_found`` with the ID of the node, its address and the time: returns the reason why that
       address must not be dialed, or None
@@ -69,6 +71,7 @@ class Dial:
         node: Node,
         static: bool,
         resolve: Resolve | None,
+        wanted_s: float = DIAL_TIMEOUT_S,
         *,
         config: Config,
         loop: Loop,
@@ -82,6 +85,7 @@ class Dial:
     ) -> None:
         # fixed after __init__
         self.static = static
+        self._wanted_until = loop.now() + wanted_s
         self._resolve = resolve
         self._config = config
         self._loop = loop
@@ -98,6 +102,7 @@ class Dial:
         self._step = DialStep.TCP
         self._lookup_timer: Timer | None = None
         self._untried: deque[Endpoint] = deque()
+        self._tried: set[Endpoint] = set()
         self._failures: list[ConnectError] = []
         self._connect_until = 0.0
         self._connecting: Connector | None = None
@@ -124,10 +129,10 @@ class Dial:
             self._run_blocking("dial", partial(self._ask_dialer, dialer))
         elif self.node.hostname:
             self._look_up()
-        elif self.node.ip is None:
+        elif not self.node.tcp_endpoints:
             self._search(NoEndpoint("the node has no known address"))
         else:
-            self._open([Endpoint(self.node.ip, self.node.tcp)])
+            self._open(self.node.tcp_endpoints)
 
     def cancel(self, error: Exception, reason: DiscReason) -> None:
         """Give up without calling ``on_done``; waiters get ``error``, the remote ``reason``."""
@@ -201,15 +206,16 @@ class Dial:
         if self._over:
             return
         self._on_searched(self.node, found)
-        endpoint = None if found is None else found.tcp_endpoint
-        if found is None or endpoint is None or endpoint == self.node.tcp_endpoint:
+        places = () if found is None else found.tcp_endpoints
+        untried = [place for place in places if place not in self._tried]
+        if found is None or not untried:
             if isinstance(error, NoEndpoint):
                 text = "discovery did not find it" if found is None else "it takes no connections"
                 error = NoEndpoint(f"{error}, and {text}", DialStep.RESOLVE)
             self._finish(error)
             return
         self.node = found
-        self._open([endpoint])
+        self._open(untried)
 
     # the TCP connection
 
@@ -242,14 +248,20 @@ class Dial:
             self._finish(error)
 
     def _connect(self, endpoint: Endpoint) -> None:
-        self.node = self.node.with_endpoint(endpoint.ip, endpoint.port, self.node.udp)
+        self.node = at_place(self.node, endpoint)
+        self._tried.add(endpoint)
         dialer = self._config.dialer
         if dialer is not None:
             self._run_blocking("dial", partial(self._ask_dialer, dialer))
             return
-        left_s = self._connect_until - self._loop.now()
-        timeout_s = left_s / (len(self._untried) + 1)
-        self._connecting = Connector(self._loop, endpoint, timeout_s, self._connected)
+        self._connecting = Connector(self._loop, endpoint, self._share_s(), self._connected)
+
+    def _share_s(self) -> float:
+        """Return the time for one endpoint: the last one has all that is left."""
+        until = self._connect_until
+        if self._untried:
+            until = min(until, self._wanted_until)
+        return max(0.0, until - self._loop.now()) / (len(self._untried) + 1)
 
     def _ask_dialer(self, dialer: Dialer) -> None:
         """Call the user's dialer, in a thread: it may block."""

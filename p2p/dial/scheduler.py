@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, NamedTuple, TypeVar
 
 from p2p.dial.limits import NetworkLimit
@@ -38,8 +37,10 @@ from p2p.errors import (
 from p2p.inputs import RandomSource
 from p2p.netutil import (
     LAN,
+    IPAddress,
     Netlist,
     OwnNetworks,
+    check_relay_addr,
     is_name,
     is_special_network,
     is_unspecified,
@@ -113,7 +114,8 @@ class DialScheduler:
         self._dialing: set[bytes] = set()
         self._history: OrderedDict[bytes, _Dialed] = OrderedDict()  # by ID, ordered by free_at
         self._network_limit = NetworkLimit(own)
-        self._unresolved: set[bytes] = set()  # candidates whose address is being looked up
+        # candidates, each with its address; None while that is being looked up
+        self._candidates: dict[bytes, IPAddress | None] = {}
         # Static nodes that may have become ready to dial. poll() takes a node out. If something
         # prevents its dial, the end of that puts it back, so that no call looks at all static
         # nodes. Those that may be dialed even while the server is full are kept apart.
@@ -178,12 +180,12 @@ class DialScheduler:
     def begin_candidate(self, node: Node, now: float) -> None:
         """Do :meth:`begin` for a node that has passed :meth:`check_candidate`."""
         self.begin(node, now)
-        if node.hostname or node.ip is None:
-            self._unresolved.add(node.id)
-        else:
-            self._network_limit.add(node.ip, now)
+        ip = None if node.hostname else node.ip
+        self._candidates[node.id] = ip
+        if ip is not None:
+            self._network_limit.add(ip, now)
 
-    def connection_opened(self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float) -> None:
+    def connection_opened(self, node_id: bytes, ip: IPAddress, now: float) -> None:
         """Note that a dial has opened a connection: the remote's throttle counts from now."""
         window_s = min(self._redial_pause_s, REMOTE_WINDOW_S)
         throttled_until = 0.0 if self._own.contains(ip) else now + window_s
@@ -195,7 +197,7 @@ class DialScheduler:
     def dial_done(self, node_id: bytes) -> None:
         """Note the end of a dial: it failed, or the node is a peer (call ``peer_added`` first)."""
         self._dialing.discard(node_id)
-        self._unresolved.discard(node_id)
+        self._candidates.pop(node_id, None)
         self._reconsider(node_id)
 
     # Output.
@@ -232,25 +234,25 @@ class DialScheduler:
             return error
         return self._check_network(node.ip, now)
 
-    def admit_found(
-        self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float
-    ) -> ConnectError | None:
-        """Check an address that a dial under way has found by its host name or a search.
+    def admit_found(self, node_id: bytes, ip: IPAddress, now: float) -> ConnectError | None:
+        """Check an address that a dial under way has found: by name, by search, or a second one.
 
         Return the reason why it must not be dialed, or None. Each address of a candidate that
-        passes counts for the limit of its network.
+        passes counts for the limit of its network. A second one must be an address that a host at
+        the first may name: a record must not lead into our own network.
         """
         error = self.check_address(ip) or self.check_throttle(node_id, ip, now)
-        if error is not None or node_id not in self._unresolved:
+        if error is not None or node_id not in self._candidates:
             return error
-        error = self._check_network(ip, now)
+        first = self._candidates[node_id]
+        if ip == first:
+            return None  # checked and counted at the begin
+        error = self._check_named(first, ip) or self._check_network(ip, now)
         if error is None:
             self._network_limit.add(ip, now)
         return error
 
-    def check_throttle(
-        self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float
-    ) -> Throttled | None:
+    def check_throttle(self, node_id: bytes, ip: IPAddress, now: float) -> Throttled | None:
         """Return :class:`Throttled` if the node would close a connection to ``ip``, else None.
 
         Nodes take one connection in 30 s from an address outside their own networks. A dial that
@@ -263,7 +265,7 @@ class DialScheduler:
         text = f"{_recently(retry_in_s)}: nodes close a second connection from one address"
         return Throttled(f"{text} within {INBOUND_WINDOW_S:.0f} s", retry_in_s)
 
-    def check_address(self, ip: IPv4Address | IPv6Address) -> ConnectError | None:
+    def check_address(self, ip: IPAddress) -> ConnectError | None:
         """Return :class:`NetRestricted` if ``net_restrict`` forbids the address, else None."""
         if is_allowed_address(ip, self._net_restrict):
             return None
@@ -377,7 +379,11 @@ class DialScheduler:
         text = f"the dialer looks up {hostname}, so that net_restrict cannot be checked"
         return NetRestricted(text)
 
-    def _check_network(self, ip: IPv4Address | IPv6Address, now: float) -> ConnectError | None:
+    def _check_named(self, first: IPAddress | None, ip: IPAddress) -> ConnectError | None:
+        problem = None if first is None else check_relay_addr(first, ip, self._own)
+        return None if problem is None else NoEndpoint(f"{ip} is not dialed: {problem}")
+
+    def _check_network(self, ip: IPAddress, now: float) -> ConnectError | None:
         if is_special_network(ip) and not self._own.is_named(ip):
             return NoEndpoint(f"no node can be at {ip}")
         if self._network_limit.is_full(ip, now):

@@ -96,7 +96,8 @@ class Bootnodes:
     """The bootnodes of an engine.
 
     ``seeds`` are the first nodes to ask, ``watched`` those reported if they are silent or left out.
-    ``allows`` tells whether ``net_restrict`` allows an address.
+    ``allows`` tells whether ``net_restrict`` allows an address. ``ip_version`` is that of the
+    socket (None: both); addresses of the other come last.
     """
 
     def __init__(
@@ -105,7 +106,9 @@ class Bootnodes:
         watched: Sequence[Node],
         allows: Callable[[IPAddress], bool],
         now: Now,
+        ip_version: int | None = None,
     ) -> None:
+        self._ip_version = ip_version
         self._allows = allows
         self._watch = BootnodeWatch()
         self._reports: list[BootnodeLeftOut] = []
@@ -199,6 +202,7 @@ class Bootnodes:
         """Use one of the addresses that are found for a bootnode."""
         usable = [node for node in places if node.udp_endpoint is not None]
         allowed = [node for node in usable if node.ip is not None and self._allows(node.ip)]
+        allowed.sort(key=self._is_of_other_version)
         old = bootnode.node
         if allowed:
             bootnode.node, bootnode.reported = bootnode.place_after(allowed), ""
@@ -210,6 +214,9 @@ class Bootnodes:
             bootnode.answers, bootnode.lost = False, 0
             if bootnode.is_watched:
                 self._watch.move(old, bootnode.node)
+
+    def _is_of_other_version(self, node: Node) -> bool:
+        return node.ip is not None and self._ip_version not in (None, node.ip.version)
 
     def _report(self, bootnode: _Bootnode, reason: str) -> None:
         if reason != bootnode.reported and bootnode.is_watched:

@@ -52,7 +52,8 @@ class Engine(ABC):
     What all protocols share: table, timers, traffic and commands. A protocol derives from it, makes
     its transport, and sets :attr:`operations` and ``_maintenance`` on construction. ``bootnodes``
     are the first nodes to ask, ``watched`` those that are reported when silent or left out,
-    ``net_restrict`` the allowed addresses (None: all). ``observer`` is called for each step.
+    ``net_restrict`` the allowed addresses (None: all), ``ip_version`` that of the socket (None:
+    both). ``observer`` is called for each step.
     """
 
     #: The commands. Each returns a number; an ``OperationDone`` with that number follows.
@@ -67,6 +68,7 @@ class Engine(ABC):
         *,
         own_networks: OwnNetworks = LAN,
         net_restrict: Netlist | None = None,
+        ip_version: int | None = None,
         bootnodes: Sequence[Node] = (),
         watched: Sequence[Node] = (),
         observer: DiscoveryObserver | None = None,
@@ -81,7 +83,7 @@ class Engine(ABC):
         #: The traffic counters since the start.
         self.counters = self._traffic.counters
         allows = _any_address if net_restrict is None else net_restrict.contains
-        self._bootnodes = Bootnodes(bootnodes, watched, allows, now)
+        self._bootnodes = Bootnodes(bootnodes, watched, allows, now, ip_version)
         self._names_wanted: list[NameWanted] = []
 
     # Input.

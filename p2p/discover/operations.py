@@ -62,7 +62,7 @@ class Operations:
     def ping(self, node: Node, now: Now) -> int:
         """Ping a node. The result is the sequence number of its record, None if it names none."""
         self._observe("ping", node, now)
-        node = node.within(self._overlay.net_restrict)
+        node = self._overlay.at_first_place(node)
         return self._ask(node, lambda done: self._transport.ping(node, done, now))
 
     def lookup(self, target: Target, now: Now) -> int:
@@ -78,7 +78,7 @@ class Operations:
     def request_enr(self, node: Node, now: Now) -> int:
         """Ask a node for its record. The result is the node as its record describes it."""
         self._observe("request_enr", node, now)
-        node = node.within(self._overlay.net_restrict)
+        node = self._overlay.at_first_place(node)
         return self._ask(node, lambda done: self._transport.request_record(node, done, now))
 
     def resolve(self, node: Node, now: Now) -> int:
@@ -95,7 +95,9 @@ class Operations:
         known = self._overlay.table.get(node.id)
         if known is not None and known.udp_endpoint not in node.udp_endpoints:
             places.append(known)
-        self._ask_places(number, node, [at for at in places if self._check(at) is None], now)
+        places = [at for at in places if self._check(at) is None]
+        places.sort(key=lambda at: at.ip is None or not self._overlay.reaches(at.ip))
+        self._ask_places(number, node, places, now)
         return number
 
     def cancel(self, number: int) -> None:

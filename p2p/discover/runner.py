@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeAlias
@@ -51,6 +51,8 @@ Start: TypeAlias = Callable[[Operations, Now], int]
 OnDone: TypeAlias = Callable[[Any, P2PError | None], None]
 #: Sends a datagram; it may be lost.
 Send: TypeAlias = Callable[[bytes, Endpoint], object]
+#: Takes an address with a zone: datagrams to it go by that interface.
+UseZone: TypeAlias = Callable[[IPAddress], object]
 #: Changes of the table.
 TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
@@ -90,13 +92,18 @@ class Runner:
         self.observer: DiscoveryObserver | None = None
         # owned by p2p-disc
         self._engine: Engine | None = None
+        self._use_zone: UseZone = _use_no_zone
         self._send: Send = _lose
         self._timer: Timer | None = None
         self._waiting: dict[int, OnDone] = {}
         self._walking: set[RandomNodes] = set()
 
-    def open(self, send: Send) -> None:
-        """Make the engine and start it; datagrams are sent with ``send``."""
+    def open(self, send: Send, use_zone: UseZone | None = None) -> None:
+        """Make the engine and start it; datagrams are sent with ``send``.
+
+        ``use_zone`` gets each address that a name has: its zone is not in that of a node.
+        """
+        self._use_zone = use_zone or self._use_zone
         observer = self.observer
         if observer is not None:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
@@ -241,10 +248,17 @@ class Runner:
         error = found.exception()
         if error is None:
             ips = found.result()
-            self.post(lambda engine, now: engine.receive_addresses(name, ips, now))
+            self.post(lambda engine, now: self._receive_addresses(engine, name, ips, now))
         elif not isinstance(error, ServerStopped):
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
+
+    def _receive_addresses(
+        self, engine: Engine, name: str, ips: Sequence[IPAddress], now: Now
+    ) -> None:
+        for ip in ips:
+            self._use_zone(ip)
+        engine.receive_addresses(name, ips, now)
 
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
         places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)
@@ -275,6 +289,10 @@ def _no_talk(request: TalkReceived) -> bool:
 
 
 def _nothing() -> None:
+    """No-op."""
+
+
+def _use_no_zone(ip: IPAddress) -> None:
     """No-op."""
 
 

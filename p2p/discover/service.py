@@ -32,8 +32,8 @@ from p2p.errors import (
     Timeout,
 )
 from p2p.leaks import stop_if_leaked
-from p2p.net import Loop, NameLookups, endpoint_of
-from p2p.netutil import Endpoint
+from p2p.net import Loop, NameLookups, endpoint_of, served_version
+from p2p.netutil import Endpoint, IPAddress
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
 STOP_TIMEOUT_S = 5.0
@@ -76,6 +76,11 @@ class _Parts:
         self.runners: list[Runner] = []
         self.driver: Driver | None = None
 
+    def use_zones(self, ips: list[IPAddress]) -> None:
+        """Pass on the zones of addresses, if the socket is open."""
+        if self.driver is not None:
+            self.driver.use_zones(ips)
+
     def loop_ended(self, cause: BaseException | None) -> None:
         """Called last on ``p2p-disc``, with the exception that ends it, if any."""
         if self.driver is not None:
@@ -106,6 +111,8 @@ class Service:
     ) -> None:
         # fixed after __init__
         self.address: Endpoint = endpoint_of(sock.getsockname())
+        #: The IP version that the socket serves, 4 or 6; None: both.
+        self.ip_version: int | None = served_version(sock)
         self._clock = clock or SystemClock()
         logger = logger or logging.getLogger("p2p")
         self._log = logger.getChild("discover")
@@ -227,6 +234,7 @@ class Service:
                 raise Timeout(f"no address of {node.hostname} within {timeout_s:g} s") from error
             text = (isinstance(error, OSError) and error.strerror) or str(error)
             raise NameNotResolved(text) from error
+        self._loop.post(self._parts.use_zones, found)
         return [node.with_hostname("").with_ip(ip) for ip in found]
 
     def call(self, fn: Callable[[], _T]) -> _T:

@@ -114,12 +114,15 @@ class Owner:
         self.opened = threading.Semaphore(0)
         self.outcome: Future[p2p.Peer | p2p.ConnectError] = Future()
 
-    def new(self, node: p2p.Node, static: bool = False) -> Dial:
+    def new(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """A dial that has not begun."""
         return Dial(
             node,
             static,
             self._resolve if self.may_search else None,
+            wanted_s,
             config=Config(private_key=KEY, name="us", max_peers=1, dialer=self.dialer),
             loop=self.loop,
             launcher=cast(Launcher, self.helpers),
@@ -131,11 +134,13 @@ class Owner:
             on_done=lambda dial, outcome: self.outcome.set_result(outcome),
         )
 
-    def dial(self, node: p2p.Node, static: bool = False) -> Dial:
+    def dial(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """Begin a dial."""
 
         def begin() -> Dial:
-            dial = self.new(node, static)
+            dial = self.new(node, static, wanted_s)
             dial.start()
             assert not self.outcome.done(), "it is told from within start()"
             return dial
@@ -316,6 +321,18 @@ def test_static_node_at_a_stale_address_is_searched_for_and_dialed(
     assert owner.asked == [stale]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_static_node_that_is_found_is_dialed_at_its_new_endpoint_only(owner: Owner) -> None:
+    key = p2p.generate_key()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        ports = {"tcp": closed_port(), "tcp6": server.getsockname()[1]}
+        found = p2p.Node.from_record(p2p.Record.sign(key, 1, ports, ip=HOST, ip6="::1"))
+        owner.answer = lambda node: found
+        owner.dial(p2p.Node.from_parts(key.public_key, HOST, ports["tcp"]), static=True)
+        assert owner.session().node.tcp_endpoint == found.tcp_endpoints[1]
+    assert len(owner.asked) == 1
+
+
 def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
     stale = stranger(HOST, closed_port())
     owner.answer = lambda node: stale.with_endpoint(HOST, closed_port(), 0)
@@ -428,6 +445,15 @@ def test_addresses_of_a_name_share_the_time_of_a_dial(owner: Owner, names: Names
         error = owner.error()
     assert type(error) is p2p.errors.DialTimeout
     assert "127.0.0.2" in str(error) and "127.0.0.3" in str(error)
+
+
+def test_addresses_but_the_last_share_the_time_of_the_caller(owner: Owner, names: Names) -> None:
+    names.records[NAME] = ["127.0.0.2", HOST]
+    with full_at("127.0.0.2") as one, socket.create_server((HOST, one.getsockname()[1])):
+        dial = owner.dial(named(stranger(tcp=one.getsockname()[1])), wanted_s=4.0)
+        eventually(lambda: owner.loop.call(lambda: dial.node.ip) == ip_address("127.0.0.2"))
+        owner.clock.advance(2.0)
+        assert owner.session().sock.getpeername()[0] == HOST
 
 
 def test_name_without_an_answer_ends_the_dial_in_time(owner: Owner, names: Names) -> None:
@@ -549,6 +575,25 @@ def test_dialer_gets_the_name_and_nothing_is_looked_up(owner: Owner, names: Name
         owner.dial(node)
         assert owner.session().node == node
     assert owner.dialer.asked == [node] and names.asked == []
+
+
+def test_dialer_is_asked_for_the_second_endpoint_too(owner: Owner) -> None:
+    key = p2p.generate_key()
+    entries = {"ip": HOST, "tcp": 1, "ip6": "::1", "tcp6": 2, "udp6": 3}
+    node = p2p.Node.from_record(p2p.Record.sign(key, 1, entries))
+    ours, theirs = socket.socketpair()
+
+    def answer() -> socket.socket:
+        if len(owner.dialer.asked) == 1:
+            raise ConnectionRefusedError("not at the first")
+        return ours
+
+    owner.dialer = Scripted(answer)
+    with theirs:
+        owner.dial(node)
+        other = owner.session().node
+    assert [each.tcp_endpoint for each in owner.dialer.asked] == list(node.tcp_endpoints)
+    assert (str(other.ip), other.tcp, other.udp) == ("::1", 2, 3)
 
 
 def test_socket_with_tls_is_refused_and_stays_the_dialers(owner: Owner) -> None:

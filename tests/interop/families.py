@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import p2p
+from p2p.discover.front import Discovery
 from p2p.discover.v4 import requests as v4
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5 import requests as v5
@@ -134,14 +136,25 @@ def one_link(stack: ExitStack) -> None:
     there = server(stack, "[fe80::1%lo]:0")
     assert there.self.record is not None and str(there.self.record.ip6) == "fe80::1"
     reach(stack, there, ["fe80::1%lo"], "[fe80::2%lo]:0")
+    reach(stack, there, ["fe80::1%lo"])
     # One that is on all addresses answers by the interface that it was asked on.
-    reach(stack, server(stack), ["fe80::1%lo", "fe80::2%lo"], "[fe80::2%1]:0")
+    everywhere = server(stack)
+    reach(stack, everywhere, ["fe80::1%lo", "fe80::2%lo"], "[fe80::2%1]:0")
+    reach(stack, everywhere, ["fe80::1%lo", "fe80::2%1"])
+    guest = server(stack, bootstrap_nodes=[at(there, "fe80::1%lo")], no_dial=True)
+    for discovery in (guest.discovery_v4, guest.discovery_v5):
+        assert discovery is not None
+        wait(partial(knows, discovery, there), "the bootnode was not found")
     try:
         server(stack, "[fe80::1]:0")
     except OSError as error:
         assert "its interface is needed" in str(error), error
     else:
         raise AssertionError("an address of a link was bound without its interface")
+
+
+def knows(discovery: Discovery, there: p2p.Server) -> bool:
+    return there.self.id in {node.id for node in discovery.nodes()}
 
 
 @case

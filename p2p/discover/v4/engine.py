@@ -83,10 +83,11 @@ class EngineV4(Engine):
 
     ``local`` is our own node, ``store`` keeps nodes over restarts, ``bootnodes`` are known from the
     start. ``net_restrict`` are the networks to talk to (None: all), ``own_networks`` those without
-    limits. ``ping_version`` is the version in our pings (any version is answered). ``entropy``
-    returns random bytes, ``random`` makes random choices. ``limits`` bounds the cost of unverified
-    senders. ``encode`` and ``decode`` are the wire format; a simulation may pass one without
-    signatures that keeps the type byte in place. ``observer`` gets all input and output.
+    limits. ``ip_version`` is that of the socket (None: both). ``ping_version`` is the version in
+    our pings (any version is answered). ``entropy`` returns random bytes, ``random`` makes random
+    choices. ``limits`` bounds the cost of unverified senders. ``encode`` and ``decode`` are the
+    wire format; a simulation may pass one without signatures that keeps the type byte in place.
+    ``observer`` gets all input and output.
 
     The first refresh is due at once: call :meth:`handle_timeout` to start it.
     """
@@ -100,6 +101,7 @@ class EngineV4(Engine):
         bootnodes: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         ping_version: int = 4,
         entropy: Entropy,
         random: RandomSource,
@@ -115,6 +117,7 @@ class EngineV4(Engine):
                 "bootnodes": bootnodes,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "ping_version": ping_version,
                 "limits": limits,
                 "encode": encode,
@@ -131,6 +134,7 @@ class EngineV4(Engine):
             now,
             own_networks=own_networks,
             net_restrict=net_restrict,
+            ip_version=ip_version,
             bootnodes=bootnodes,
             watched=bootnodes,
             observer=observer,
@@ -147,7 +151,9 @@ class EngineV4(Engine):
         )
         self._skew_watch = SkewWatch(self._bootnodes.is_at)
         transport = TransportV4(self._requests, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(self._public_key.to_bytes())
         self._maintenance = Maintenance(
             self._overlay,

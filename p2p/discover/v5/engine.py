@@ -74,8 +74,9 @@ class EngineV5(Engine):
 
     ``local`` is our own node, ``store`` the node database. ``bootnodes`` are the first nodes to
     ask, ``watched`` those reported when silent, ``net_restrict`` the allowed addresses (None: all),
-    ``own_networks`` the networks without limits. ``entropy`` returns random bytes, ``random``
-    chooses, ``limits`` bounds the cost of unverified sources, ``observer`` is called for each step.
+    ``own_networks`` the networks without limits, ``ip_version`` that of the socket (None: both).
+    ``entropy`` returns random bytes, ``random`` chooses, ``limits`` bounds the cost of unverified
+    sources, ``observer`` is called for each step.
 
     The first refresh is due at once: call :meth:`handle_timeout` to begin.
     """
@@ -90,6 +91,7 @@ class EngineV5(Engine):
         watched: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         entropy: Entropy,
         random: RandomSource,
         now: Now,
@@ -103,6 +105,7 @@ class EngineV5(Engine):
                 "watched": watched,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "limits": limits,
             }
             setup = Setup("v5", now, arguments)
@@ -115,6 +118,7 @@ class EngineV5(Engine):
             now,
             own_networks=own_networks,
             net_restrict=net_restrict,
+            ip_version=ip_version,
             bootnodes=bootnodes,
             watched=watched,
             observer=observer,
@@ -136,7 +140,9 @@ class EngineV5(Engine):
             observer,
         )
         transport = TransportV5(self._requests, local, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
             self._overlay,
@@ -153,6 +159,7 @@ class EngineV5(Engine):
             self._overlay, self._maintenance, entropy, transport, observer
         )
         self._talks: list[TalkReceived] = []
+        self._mask = packets.mask_of(self.id)
 
     def _poll_own_events(self) -> Sequence[Event]:
         talks, self._talks = self._talks, []
@@ -173,7 +180,7 @@ class EngineV5(Engine):
             self._observer.data_in(data, addr, now)
         addr = Endpoint(unmap(addr[0]), addr[1])
         try:
-            packet = packets.decode(data, self.id)
+            packet = packets.decode(data, self.id, self._mask)
             self._check_source(addr)
             self._receive(packet, len(data), addr, now)
         except PacketError as error:
@@ -218,6 +225,8 @@ class EngineV5(Engine):
     def _spend(self, remote: Remote, now: Now) -> None:
         """Keep to the rate limit of a source, without a session to that of all such sources."""
         ip = remote[1].ip
+        if self._overlay.own.contains(ip):
+            return  # without limits
         known = self._sessions.get(remote) is not None or self._requests.awaits(remote)
         if not self._limits.allows(ip, known, now.monotonic):
             raise PacketError("rate", "too many packets of this source")
@@ -320,10 +329,9 @@ class EngineV5(Engine):
 
     def _reply(self, remote: Remote, message: Message, now: Now) -> None:
         """Send a response, if there still is a session."""
-        session = self._sessions.reply_session(remote)
-        if session is None:
+        datagram = self._sessions.encrypt_reply(remote, encode(message))
+        if datagram is None:
             return
-        datagram = self._sessions.encrypt(remote, session, encode(message)).datagram
         if len(datagram) > packets.MAX_PACKET_SIZE:
             raise EncodeError(f"a packet of {len(datagram)} bytes")
         self._traffic.send(str(message.kind), message, datagram, remote[1], now)

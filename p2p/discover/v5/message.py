@@ -55,7 +55,10 @@ class MessageType(IntEnum):
     TALKRESP = 6
 
     def __str__(self) -> str:
-        return self.name.lower()
+        return _NAMES[self]
+
+
+_NAMES = ("", "ping", "pong", "findnode", "nodes", "talkreq", "talkresp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ nodes are described by their records, and the record of a node is what it has at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias, TypeVar, cast
 
 from p2p.discover.local import LocalView
@@ -36,6 +36,9 @@ from p2p.netutil import OwnNetworks
 LOOKUP_DISTANCES = 3
 #: Records that are read of a response; each costs a verification.
 MAX_NODES = 16
+#: Nodes whose records are not verified again when others send them. In a lookup, most of the nodes
+#: of a response are those of the one before.
+KNOWN_RECORDS = 1024
 
 T = TypeVar("T")
 #: Callback with the response to a talk request.
@@ -49,6 +52,7 @@ class TransportV5:
         self._requests = requests
         self._local = local
         self._own = own
+        self._read_node = lru_cache(KNOWN_RECORDS)(_node_of)
 
     def ping(self, node: Node, done: PingDone, now: Now) -> None:
         """Ping a node."""
@@ -67,7 +71,7 @@ class TransportV5:
         most_tries: int = TRIES,
     ) -> None:
         """Send a findnode; ``done`` gets the nodes that are where they should be."""
-        read = partial(_neighbors_at, node.id, frozenset(distances))
+        read = partial(self._neighbors_at, node.id, frozenset(distances))
         self._ask(node, FindNode(b"", distances), read, done, now, most_tries)
 
     def request_record(self, node: Node, done: RecordDone, now: Now) -> None:
@@ -108,6 +112,21 @@ class TransportV5:
 
         self._requests.ask(node, to, request, answered, now, most_tries)
 
+    def _neighbors_at(
+        self, node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
+    ) -> list[Neighbor]:
+        """The nodes of a response that are valid and at the wanted distances."""
+        neighbors: dict[NodeID, Neighbor] = {}
+        for record in _records(responses):
+            try:
+                node = self._read_node(record)
+            except InvalidNode:
+                continue
+            if log_distance(node_id, node.id) in distances:
+                found = Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+                neighbors.setdefault(node.id, found)
+        return list(neighbors.values())
+
     def _read_record(self, node: Node, responses: Sequence[Message]) -> Node:
         records = list(_records(responses))
         try:
@@ -135,24 +154,9 @@ def _response_of(responses: Sequence[Message]) -> bytes:
     return cast(TalkResponse, responses[0]).response
 
 
-def _neighbors_at(
-    node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
-) -> list[Neighbor]:
-    neighbors: dict[NodeID, Neighbor] = {}
-    for record in _records(responses):
-        neighbor = _neighbor(record)
-        if neighbor is not None and log_distance(node_id, neighbor.id) in distances:
-            neighbors.setdefault(neighbor.id, neighbor)
-    return list(neighbors.values())
-
-
-def _neighbor(rlp: bytes) -> Neighbor | None:
-    """Verify a record."""
-    try:
-        node = Node.from_record(Record.from_rlp(rlp))
-    except InvalidNode:
-        return None
-    return Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+def _node_of(rlp: bytes) -> Node:
+    """Verify a record. Raises InvalidNode."""
+    return Node.from_record(Record.from_rlp(rlp))
 
 
 def _records(responses: Sequence[Message]) -> Iterator[bytes]:

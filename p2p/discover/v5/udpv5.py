@@ -80,6 +80,7 @@ class UDPv5(Discovery):
             watched=tuple(bootnodes if watched is None else watched),
             net_restrict=net_restrict,
             own_networks=own,
+            ip_version=service.ip_version,
             entropy=os.urandom,
             random=random.Random(seed),
         )

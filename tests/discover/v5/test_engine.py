@@ -247,6 +247,21 @@ def test_nodes_of_other_distances_are_passed_over(
     assert a.find_node(b, 0) == [b.node]
 
 
+def test_record_is_verified_once(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = net.host(1), net.host(2)
+    (first,) = a.find_node(b, 0)
+    (again,) = a.find_node(b, 0)
+    assert first is again
+    b.local.set("n", 7)
+    (newer,) = a.find_node(b, 0)
+    assert newer.seq == first.seq + 1
+    broken = bytearray(b.local.record.to_rlp())
+    broken[5] ^= 1  # in the signature
+    monkeypatch.setattr(b.engine, "_records_at", lambda distances, remote: [bytes(broken)])
+    for _ in range(2):
+        assert a.find_node(b, 0) == []
+
+
 def test_own_record_once(net: Net) -> None:
     a, b = net.host(1), net.host(2)
     assert a.find_node(b, 0, 0, 0) == [b.node]
@@ -502,6 +517,19 @@ def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None
     with pytest.raises(errors.NoResponse):  # the request comes, and no program answers it
         c.talk(b, b"none", b"")
     assert b.talks
+
+
+def test_node_is_asked_at_the_address_that_the_socket_reaches(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, ip_version=6)
+    assert c.ping(b) == b.node.seq
+    assert c.do(lambda operations, now: operations.resolve(b.node, now)).record == b.node.record
+    d = net.host(4, b, ip_version=6)
+    net.start(d)
+    net.run(5.0)
+    known = d.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address
+    assert not any(datagram.target == address_of(2) for datagram in net.sent)
 
 
 def test_neighbor_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:

@@ -1,7 +1,8 @@
 """Tickets of topic registrations (discv5-theory, "Tickets"), as a registrar gets them back.
 
 The body of a repaired case is the content of a ticket, sealed with the registrar's key: the three
-times of a ticket in any combination. Otherwise the body is the ticket as it comes from the wire.
+times of a ticket in any combination, up to nine years, which no clock has run. Otherwise the body
+is the ticket as it comes from the wire.
 
 The registrar never raises. A ticket that is not one of its own counts as none; none of any content
 gets an ad into a full cache, or makes an advertiser wait longer than an ad lives.
@@ -56,10 +57,11 @@ def build(variant: int, repaired: bool, body: bytes) -> Request:
     request = Request(body, variant % (CAPACITY + 1))
     if repaired:
         assert NODE.record is not None and NODE.ip is not None
-        content = body[:_BODY_SIZE].ljust(_BODY_SIZE, b"\0")
+        content = bytearray(body[:_BODY_SIZE].ljust(_BODY_SIZE, b"\0"))
+        content[0:2] = content[8:10] = bytes(2)  # microseconds
         associated = ad_digest(TOPIC, NODE.record) + NODE.ip.packed
         cipher = request.registrar._tickets._cipher
-        request.ticket = _NONCE + cipher.encrypt(_NONCE, content, associated)
+        request.ticket = _NONCE + cipher.encrypt(_NONCE, bytes(content), associated)
     return request
 
 
@@ -86,11 +88,11 @@ def seeds() -> list[bytes]:
         Ticket(9000.0, 9990.0, 5000),
         Ticket(0.0, 9100.0, 900_000),
         Ticket(9999.0, 9999.0, 60_000),
-        Ticket(-1e12, 9999.0, 1),
+        Ticket(0.0, 9999.999, 1),
     ]
     bodies = [
-        round(first * 1e6).to_bytes(8, "big", signed=True)
-        + round(last * 1e6).to_bytes(8, "big", signed=True)
+        round(first * 1e6).to_bytes(8, "big")
+        + round(last * 1e6).to_bytes(8, "big")
         + wait_ms.to_bytes(4, "big")
         for first, last, wait_ms in tickets
     ]

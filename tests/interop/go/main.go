@@ -23,6 +23,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
+// maxLine is the size of the longest command in bytes; one that makes a node list has all its nodes.
+const maxLine = 16 << 20
+
 // event is one line of output. Each has an "event" that names it.
 type event map[string]any
 
@@ -47,6 +50,11 @@ type command struct {
 	Distances []uint `json:"distances"`
 	// Records, or enode URLs.
 	Nodes []string `json:"nodes"`
+	// Of a node list: its domain, its URL, the name server that has it, its links.
+	Domain string   `json:"domain"`
+	URL    string   `json:"url"`
+	Server string   `json:"server"`
+	Links  []string `json:"links"`
 	// The entries of a record, by name.
 	Entries map[string]json.RawMessage `json:"entries"`
 }
@@ -205,6 +213,7 @@ func reportAdded(server *p2p.Server, events <-chan *p2p.PeerEvent) {
 // obey carries out commands until the input ends or says quit.
 func obey(server *p2p.Server, links *linkTable) {
 	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		var c command
 		err := json.Unmarshal(lines.Bytes(), &c)
@@ -263,6 +272,10 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		return parseNode(c.Node)
 	case "make_record":
 		return makeRecord(c)
+	case "make_tree":
+		return makeTree(c)
+	case "sync_tree":
+		return syncTree(c)
 	default:
 		return errors.New("unknown command")
 	}

@@ -11,7 +11,6 @@ import tracemalloc
 from collections import Counter
 from heapq import heapify, heappop, heappush
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -213,9 +212,8 @@ def test_memory_does_not_grow_with_the_requests() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.slow
 def test_tickets_that_are_collected_do_not_come_back_at_once() -> None:
-    """Each ticket has a window of its own, so a thousand cannot be handed in together."""
+    # Each has a window of its own.
     desk = Desk()
     desk.put(TOPIC, *crowd(*range(50)))
     tickets = []

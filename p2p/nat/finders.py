@@ -1,0 +1,31 @@
+"""The searches that the option ``nat`` stands for, by the names of their threads."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from p2p.clock import Deadline
+from p2p.nat import natpmp, portmap, upnp
+from p2p.nat.front import Find
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.spec import NatKind, NatSpec
+from p2p.nat.stunclient import SERVERS, StunServers
+from p2p.netutil import Endpoint
+
+
+def finders(spec: NatSpec) -> dict[str, Find]:
+    """Return the searches to make at once; none if nothing is to be found."""
+    if spec.kind is NatKind.ANY:
+        return {"upnp": upnp.find, "pmp": portmap.find}
+    if spec.kind is NatKind.UPNP:
+        return {"upnp": upnp.find}
+    if spec.kind is NatKind.PMP:
+        at = None if spec.ip is None else [Endpoint(spec.ip, natpmp.PORT)]
+        return {"pmp": partial(portmap.find, at=at)}
+    if spec.kind is NatKind.STUN:
+        return {"stun": partial(_stun, SERVERS if spec.server is None else (spec.server,))}
+    return {}
+
+
+def _stun(servers: tuple[tuple[str, int], ...], deadline: Deadline, stop: Stop) -> Gateway:
+    return StunServers(servers, stop)
