@@ -224,6 +224,7 @@ class PortMappings:
             try:
                 mapped = gateway.map(mapping, Deadline(REQUEST_S))
             except Interrupted:
+                self._leases.interrupt(mapping)
                 raise
             except Restarted:
                 self._leases.refuse(mapping, self._loop.now())  # or it would stay due
@@ -239,6 +240,7 @@ class PortMappings:
                 port = mapped.external_port
                 self._log.info("%s is mapped to external port %d by %s", what, port, gateway.name)
             if mapped.external_ip is not None:
+                self._check_at = self._loop.now() + CHECK_S
                 self._learn(mapped.external_ip, gateway)
 
     def _check_address(self, gateway: Gateway) -> None:
@@ -322,7 +324,7 @@ class PortMappings:
         self._must_search = False
         join_threads(self._searches, deadline)
         self._stop.clear()
-        for mapping in [] if self._gateway is None else self._leases.granted:
+        for mapping in self._leases.deletions:
             assert self._gateway is not None
             try:
                 self._gateway.unmap(mapping, deadline)

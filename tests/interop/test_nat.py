@@ -68,6 +68,56 @@ def test_server_outside_reaches_the_one_inside_at_its_published_endpoint(
     assert home.mappings() == []
 
 
+ONE_PROTOCOL = [
+    ("upnp", {"pmp": False}, ("-1",)),
+    ("any", {"pmp": False}, ("-1",)),
+    ("any", {"pmp": False}, ()),
+    ("any", {"upnp": False, "pmp": True}, ()),
+]
+
+
+@pytest.mark.parametrize(
+    "nat, protocols, options",
+    ONE_PROTOCOL,
+    ids=["IGD 1", "any, with IGD 1 only", "any, with IGD 2 only", "any, with NAT-PMP only"],
+)
+def test_one_protocol_of_the_router_is_enough(
+    nat: str, protocols: dict[str, bool], options: tuple[str, ...], home: Home
+) -> None:
+    home.start_daemon(*options, **protocols)
+    outside, inside = start(home, "out"), start(home, "in", nat)
+    url = endpoint(inside, WAN)["url"]
+    outside.event("ready")
+    assert reach(outside, url)["tcp"]
+    inside.finish()
+    assert inside.event("stopped")["left"] == []
+    assert home.mappings() == []
+
+
+@pytest.mark.parametrize("nat", ["upnp", "pmp"])
+def test_port_that_the_router_gave_is_published_and_reached(nat: str, home: Home) -> None:
+    home.start_daemon(pmp=True, secure=False)
+    home.run("in", "occupy", str(PORT)).event("occupied")
+    outside, inside = start(home, "out"), start(home, "in", nat)
+    found = endpoint(inside, WAN)
+    assert PORT not in (found["udp"], found["tcp"])
+    outside.event("ready")
+    reached = reach(outside, found["url"])
+    assert reached["tcp"] and reached["seq"] > 0
+    inside.finish()
+    assert inside.event("stopped")["left"] == []
+    assert len(home.mappings()) == 2  # those of the other host
+
+
+def test_restart_of_a_upnp_router_between_two_looks_is_noticed(home: Home) -> None:
+    home.start_daemon("-U")  # the uptime of the system, which is longer than the next one
+    inside = start(home, "in", "upnp")
+    endpoint(inside, WAN)
+    home.stop_daemon()
+    home.start_daemon()
+    home.await_mappings(2)
+
+
 def test_record_follows_the_external_address(home: Home) -> None:
     home.start_daemon(pmp=True)
     outside, inside = start(home, "out"), start(home, "in", "any")

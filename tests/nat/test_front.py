@@ -226,6 +226,16 @@ def test_changed_address_of_a_router_with_pcp_is_published(router: Router) -> No
         front.await_published("20.0.0.2", 30304, 30303)
 
 
+def test_address_of_the_other_version_takes_the_place_of_the_first(router: Router) -> None:
+    router.speaks, router.external_ip = {"pcp"}, "2a01:4f8::7"
+    with running(Front(router)) as front:
+        front.await_published("2a01:4f8::7", 30304, 30303)
+        router.external_ip = "20.0.0.1"
+        front.pass_time(CHECK_S)
+        front.await_published("20.0.0.1", 30304, 30303)
+        assert front.published.changes == 3  # published, retracted, published
+
+
 def test_restarted_router_is_asked_for_the_mappings_at_once(front: Front) -> None:
     front.await_published("20.0.0.1", 30304, 30303)
     front.router.restart()
@@ -251,7 +261,8 @@ def test_router_that_pretends_to_restart_with_each_answer_is_not_asked_in_a_loop
         front.pass_time(MIN_PAUSE_S)
         for _ in range(20):
             front.settle()
-        assert 1 <= len(router.requests) - before <= 4
+        # Two mappings and the address, each once for the pause and once for a restart.
+        assert 1 <= len(router.requests) - before <= 6
 
 
 @pytest.mark.parametrize("ip", ["192.168.9.9", "100.64.0.1", "127.0.0.1", "203.0.113.7"])
@@ -400,6 +411,23 @@ def test_stop_interrupts_a_request(router: Router, monkeypatch: pytest.MonkeyPat
         front.clock.advance(CHECK_S)
         eventually(lambda: router.count(0) > asked)
         router.is_silent = False
+    assert router.mappings == {}
+
+
+def test_mapping_that_the_router_made_without_an_answer_is_deleted(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.nat.front.REQUEST_S", 10 * PATIENCE_S)
+
+    def script(request: bytes) -> Any:
+        if len(request) != 12 or request[8:] == bytes(4):
+            return None
+        router._natpmp(request)
+        return ()
+
+    router.script = script
+    with running(Front(router)):
+        eventually(lambda: router.mappings)
     assert router.mappings == {}
 
 
