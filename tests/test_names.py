@@ -18,6 +18,7 @@ import pytest
 import p2p
 import p2p.testing
 from p2p.discover.bootnodes import REFRESH_S
+from p2p.net.lookups import MAX_THREADS
 from tests.kit.names import Names
 from tests.kit.nodes import HOST, Nodes, closed_port
 from tests.kit.threadcalls import Call
@@ -69,6 +70,17 @@ def test_end_of_discovery_during_a_look_up_is_no_failure_of_it(
     front._service._parts.lookups.stop()
     front._service.call(int)
     assert warnings(caplog) == []
+
+
+def test_names_that_wait_are_not_looked_up_after_the_stop(nodes: Nodes, names: Names) -> None:
+    silent = [f"silent{number}.example" for number in range(2 * MAX_THREADS)]
+    names.records |= dict.fromkeys(silent)
+    server = nodes.start(static_nodes=[stranger(name) for name in silent])
+    eventually(lambda: len(names.asked) == MAX_THREADS)
+    server.stop()
+    names.release()
+    eventually(lambda: not lookups())
+    assert len(names.asked) == MAX_THREADS
 
 
 def test_listening_at_a_name_has_an_end(

@@ -175,7 +175,6 @@ class Service:
         with self._lock:
             self._state = _State.STOPPED
         self._loop.stop()
-        self._parts.lookups.stop()
         left = [] if self._loop.join(timeout) else ["p2p-disc"]
         for runner in self._parts.runners:
             runner.events.close()  # no effect if a crash of the loop has closed them

@@ -12,6 +12,7 @@ from p2p.discover.bootnodes import REFRESH_S, RETRY_S, Bootnodes
 from p2p.discover.bootwatch import SILENT_PINGS, SILENT_S
 from p2p.discover.event import BootnodeLeftOut, BootnodeSilent, NameWanted
 from p2p.discover.v4.engine import EngineV4
+from p2p.discover.v4.wire import FindNode
 from p2p.enode.node import Node
 from p2p.inputs import Now
 from p2p.netutil import IPAddress, Netlist
@@ -285,6 +286,14 @@ class NamedLink(Link):
             self.run(1.0)
             self.look_up(engine)
 
+    def run_to_look_up(self, engine: EngineV4) -> None:
+        """Let time pass up to the next look-up."""
+        for _ in range(int(REFRESH_S)):
+            self.run(1.0)
+            if self.look_up(engine):
+                return
+        raise AssertionError("no look-up")
+
 
 @pytest.fixture
 def link() -> NamedLink:
@@ -300,6 +309,29 @@ def test_bootnode_whose_name_appears_late_is_found(link: NamedLink) -> None:
     link.names[NAME] = [boot.address[0]]
     link.run_looking_up(engine, 15)
     assert boot.node.id in engine.table
+
+
+def test_empty_table_is_filled_as_soon_as_there_is_an_address(link: NamedLink) -> None:
+    boot = link.remote(2).answering()
+    link.names[NAME] = [boot.address[0]]
+    engine = link.node(1, bootnodes=[boot.node.with_ip(None).with_hostname(NAME)])
+    boot.to(engine)
+    link.run_to_look_up(engine)
+    link.run(1.0)
+    assert boot.got(FindNode)
+
+
+def test_bootnode_that_is_silent_is_moved_at_the_next_look_up(link: NamedLink) -> None:
+    boot, later = link.remote(2).answering(), link.remote(2, link.remote(3).address)
+    link.names[NAME] = [boot.address[0]]
+    engine = link.node(1, bootnodes=[boot.node.with_ip(None).with_hostname(NAME)])
+    boot.to(engine)
+    link.run_looking_up(engine, 300)
+    boot.answers_pings = False
+    link.names[NAME] = [later.address[0]]
+    link.run_to_look_up(engine)
+    entry = engine.table.entry(boot.node.id)
+    assert entry is not None and entry.node.ip == later.address[0]
 
 
 def test_bootnode_that_moves_is_found_at_its_new_address(link: NamedLink) -> None:

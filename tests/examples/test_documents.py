@@ -198,6 +198,42 @@ def test_node_behind_a_proxy_and_the_onion_service_that_it_dials(
     assert names.asked == []
 
 
+TELLS_WHERE_IT_SENDS = """
+import sys
+
+def tell(event, args):
+    sends = ("connect", "sendto", "sendmsg", "getaddrinfo", "gethostbyname")
+    if event.removeprefix("socket.") in sends:
+        host = args[0] if event.startswith("socket.get") else args[1]
+        print(event, host, flush=True)
+
+sys.addaudithook(tell)
+"""
+
+
+def test_node_behind_a_proxy_talks_to_nothing_but_the_proxy(
+    program: Any, nodes: Nodes
+) -> None:
+    source, listens, _ = sources("howto/tor.md")
+    there = nodes.start()
+    url = there.self.with_ip(None).with_hostname("abc.onion").url
+    with scripted((3, b"\x05\x00"), (16, CONNECTED), target=there.self.tcp) as proxy:
+        names = (
+            "import p2p, time\n"
+            f"sys.path.append({str(DOCS.parent / 'examples')!r})\n"
+            f"URLS = [{url!r}]\nPROTOCOLS = [p2p.Protocol('test', 1, 8)]\n"
+        )
+        options = source.replace("    no_discovery=True,\n", listens.replace("30303", "0"))
+        waits = "with server:\n    server.accept()\n    print('a peer', flush=True)\n"
+        options = given(options).replace("9050", str(proxy.port))
+        node = program(TELLS_WHERE_IT_SENDS + names + options + waits)
+        code, lines, errors = node.end()
+    assert (code, errors, lines[-1]) == (0, "", "a peer")
+    assert set(lines[:-1]) == {
+        "socket.getaddrinfo 127.0.0.1", f"socket.connect ('127.0.0.1', {proxy.port})"
+    }
+
+
 def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_path: Path) -> None:
     server, fixed = sources("howto/lan.md")
     options = server.replace("bootstrap_nodes=[p2p.parse_node(BOOTNODE)],", "")

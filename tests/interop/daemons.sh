@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the daemons of the interoperability tests from Debian's packages, as root: name server,
-# router, STUN server, SOCKS proxy. The tests start them; without them they are skipped.
+# router, STUN server, SOCKS proxy, Tor. The tests start them; without them they are skipped.
 set -eu
 
 policy=/usr/sbin/policy-rc.d
@@ -14,6 +14,7 @@ nft nftables
 ip iproute2
 turnserver coturn
 microsocks microsocks
+tor tor
 '
 
 missing_packages() {
