@@ -68,9 +68,11 @@ class Overlay:
 
     def at_first_place(self, node: Node) -> Node:
         """Return ``node`` at the first endpoint to ask it at; as it is, if there is none."""
-        for ip, udp, tcp in node.endpoints:
+        if node.ip is None or (node.udp and self.reaches(node.ip)):
+            return node  # nearly all
+        for ip, udp, tcp in node.endpoints[1:]:
             if ip is not None and udp and self.reaches(ip):
-                return node if ip == node.ip else node.with_endpoint(ip, tcp, udp)
+                return node.with_endpoint(ip, tcp, udp)
         return node.within(self.net_restrict)
 
     def other_place(self, node: Node) -> Node | None:
