@@ -10,11 +10,12 @@ is for any thread that may wait, the rest for any thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -29,7 +30,7 @@ from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
-from p2p.netutil import IPAddress, is_unspecified
+from p2p.netutil import IPAddress, is_name, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
@@ -40,6 +41,13 @@ OWN_NAME_TIMEOUT_S = 5.0
 GIVE_UP_S = 15.0
 #: Time for a service to end when the deadline has passed.
 LAST_MOMENT_S = 0.1
+
+#: A host to bind to, None for all addresses, and a port.
+_Place: TypeAlias = tuple[str | None, int]
+_T = TypeVar("_T")
+
+# Errors of an address that is not one of this machine.
+_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 
 
 class Service(Protocol):
@@ -62,7 +70,8 @@ class Sockets(Service):
     """The TCP and the UDP socket, each if the options ask for it; on one port if possible.
 
     Code that takes one over sets it to None. The addresses of names are looked up first, within
-    ``OWN_NAME_TIMEOUT_S``; a stop of ``lookups`` ends that.
+    ``OWN_NAME_TIMEOUT_S``; a stop of ``lookups`` ends that. The first address of a name that is one
+    of this machine is bound.
     """
 
     config: Config
@@ -72,15 +81,15 @@ class Sockets(Service):
 
     def start(self) -> None:
         config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
-        tcp = self._with_number(config.listen_endpoint, deadline)
-        udp = self._with_number(config.disc_endpoint, deadline)
-        if tcp is not None and config.discovers and udp is None:
-            self.tcp, self.udp = bind_pair(*tcp)
+        tcp = self._places_of(config.listen_endpoint, deadline)
+        udp = self._places_of(config.disc_endpoint, deadline)
+        if tcp and config.discovers and not udp:
+            self.tcp, self.udp = _bind_first(bind_pair, tcp)
             return
-        if tcp is not None:
-            self.tcp = bind(*tcp)
+        if tcp:
+            self.tcp = _bind_first(bind, tcp)
         if config.discovers:
-            self.udp = bind_udp(*(udp or (None, 0)))
+            self.udp = _bind_first(bind_udp, udp or [(None, 0)])
 
     def stop(self, deadline: Deadline) -> list[str]:
         for sock in (self.tcp, self.udp):
@@ -88,18 +97,15 @@ class Sockets(Service):
                 sock.close()
         return []
 
-    def _with_number(
-        self, endpoint: tuple[str | None, int] | None, deadline: Deadline
-    ) -> tuple[str | None, int] | None:
-        """Return an endpoint to bind to, with the present address of its host name, if any."""
-        host, port = endpoint or (None, 0)
-        if host is None:
-            return endpoint
-        try:
-            ip_address(host)
-        except ValueError:
-            return str(self.lookups.wait(host, deadline.left_at_least(0.0))[0]), port
-        return endpoint
+    def _places_of(self, endpoint: _Place | None, deadline: Deadline) -> list[_Place]:
+        """Return the endpoints to bind to, with the present addresses of a host name, if any."""
+        if endpoint is None:
+            return []
+        host, port = endpoint
+        if host is None or not is_name(host):
+            return [endpoint]
+        found = self.lookups.wait(host, deadline.left_at_least(0.0))
+        return [(str(ip), port) for ip in found]
 
 
 @dataclass
@@ -369,3 +375,19 @@ class Services:
             except NodeNotFound:
                 continue
         return None
+
+
+def _bind_first(bind_at: Callable[[str | None, int], _T], places: list[_Place]) -> _T:
+    """Return what ``bind_at`` returns for the first of ``places`` that is one of this machine.
+
+    Raises OSError for all of them, if none is, or for the first that fails for another reason.
+    """
+    failures: list[str] = []
+    for number, place in enumerate(places, 1):
+        try:
+            return bind_at(*place)
+        except OSError as error:
+            failures.append(error.strerror or str(error))
+            if error.errno not in _NOT_HERE or number == len(places):
+                raise OSError(error.errno, "; ".join(failures)) from error
+    raise AssertionError("unreachable")

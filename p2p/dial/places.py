@@ -7,7 +7,7 @@ the first that has a TCP port and that ``net_restrict`` allows; if that fails, i
 from __future__ import annotations
 
 from p2p.enode.node import Node
-from p2p.netutil import Endpoint, Netlist
+from p2p.netutil import Endpoint, Netlist, is_loopback
 
 
 def at_first_place(node: Node, net_restrict: Netlist | None) -> Node:
@@ -18,6 +18,16 @@ def at_first_place(node: Node, net_restrict: Netlist | None) -> Node:
         if ip is not None and tcp and (net_restrict is None or net_restrict.contains(ip)):
             return node if ip == node.ip else node.with_endpoint(ip, tcp, udp)
     return node
+
+
+def places_of(node: Node) -> list[Endpoint]:
+    """Return the TCP endpoints at which to dial ``node``, in order.
+
+    A loopback address beside another one is left out: it is the node's own guess, and here leads to
+    this machine.
+    """
+    places = node.tcp_endpoints
+    return [at for at in places if not is_loopback(at.ip) or is_loopback(places[0].ip)]
 
 
 def at_place(node: Node, place: Endpoint) -> Node:

@@ -89,11 +89,12 @@ class Discovery:
 
         As with all queries of the network, ``timeout`` is in real seconds and ends the wait with
         Timeout; without one the wait ends when the engine gives up. The name of a node is looked
-        up, and its addresses are asked one after the other until one answers. Raises NoResponse if
-        the node does not answer, NameNotResolved if its name has no address (or none is found
-        within 15 s), NoEndpoint if it has no UDP address, NetRestricted if ``net_restrict``
-        forbids that, ArgumentError for an argument of a wrong type, ServerStateError before the
-        start, ServerStopped after the end, LoopCrashed if an internal error ended discovery.
+        up. The addresses of a name, and those of a record in IPv4 and IPv6, are asked one after the
+        other until one answers. Raises NoResponse if the node does not answer, NameNotResolved if
+        its name has no address (or none is found within 15 s), NoEndpoint if it has no UDP address,
+        NetRestricted if ``net_restrict`` forbids that, ArgumentError for an argument of a wrong
+        type, ServerStateError before the start, ServerStopped after the end, LoopCrashed if an
+        internal error ended discovery.
         """
         seq: int | None = self._ask_node(node, Operations.ping, timeout)
         return seq

@@ -21,7 +21,7 @@ from p2p.discover.transport import Neighbor, Target, Transport
 from p2p.enode.node import Node
 from p2p.errors import P2PError
 from p2p.inputs import Now
-from p2p.netutil import LAN, IPAddress, Netlist, OwnNetworks, check_relay_addr
+from p2p.netutil import LAN, IPAddress, Netlist, OwnNetworks, check_relay_addr, is_loopback
 
 #: UDP ports up to this one are refused: other services listen there, not nodes.
 MAX_LOW_PORT = 1024
@@ -68,10 +68,22 @@ class Overlay:
 
     def at_first_place(self, node: Node) -> Node:
         """Return ``node`` at the first endpoint to ask it at; as it is, if there is none."""
+        if node.ip is None or (node.udp and self.reaches(node.ip)):
+            return node  # nearly all
+        return self.places_of(node)[0]
+
+    def places_of(self, node: Node) -> list[Node]:
+        """Return ``node`` at each endpoint to ask it at, in order; as it is, if there is none.
+
+        A loopback address beside another one is left out: it is the node's own guess.
+        """
+        places = []
         for ip, udp, tcp in node.endpoints:
-            if ip is not None and udp and self.reaches(ip):
-                return node if ip == node.ip else node.with_endpoint(ip, tcp, udp)
-        return node.within(self.net_restrict)
+            if ip is None or not udp or not self.reaches(ip):
+                continue
+            if not is_loopback(ip) or node.ip is None or is_loopback(node.ip):
+                places.append(node if ip == node.ip else node.with_endpoint(ip, tcp, udp))
+        return places or [node.within(self.net_restrict)]
 
     def other_place(self, node: Node) -> Node | None:
         """Return ``node`` at its endpoint of the other IP version, if it may be asked there."""

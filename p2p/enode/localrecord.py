@@ -27,6 +27,7 @@ from p2p.netutil import (
     NodeEndpoint,
     canonical,
     ip_of,
+    is_loopback,
     is_multicast,
     is_unspecified,
 )
@@ -185,6 +186,10 @@ class LocalRecord:
 
     def _address_pairs(self) -> dict[bytes, Raw]:
         (ip4, udp4), (ip6, udp6) = self._address4.choose(), self._address6.choose()
+        if _is_superseded(self._address4, self._address6):
+            ip4 = None
+        if _is_superseded(self._address6, self._address4):
+            ip6 = None
         values: dict[bytes, object] = {}
         if ip4 is not None and not is_unspecified(ip4):
             values[b"ip"] = ip4
@@ -232,6 +237,17 @@ def entry_of(key: str | bytes, value: object) -> tuple[bytes, Raw]:
     name = _byte_key(key)
     _check_key(name)
     return name, encode_entry(name, value)
+
+
+def _is_superseded(guess: OwnAddress, other: OwnAddress) -> bool:
+    """Whether a guess is loopback and the other family's address is known to reach farther.
+
+    Published, it would lead others to themselves when the other address does not answer.
+    """
+    ip, known = guess.choose()[0], other.choose()[0]
+    if ip is None or known is None or guess.is_known or not other.is_known:
+        return False
+    return is_loopback(ip) and not is_loopback(known)
 
 
 def _byte_key(key: str | bytes) -> bytes:

@@ -37,6 +37,11 @@ class OwnAddress:
     fallback_udp: int = 0
     _predicted: Endpoint | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the address is more than the fallback."""
+        return self.static_ip is not None or self._predicted is not None
+
     def choose(self) -> tuple[IPAddress | None, int]:
         """Return the address and UDP port to publish; None and 0 if not known."""
         predicted = self._predicted

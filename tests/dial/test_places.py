@@ -12,7 +12,7 @@ import pytest
 
 import p2p
 from p2p.dial.limits import NETWORK_LIMIT
-from p2p.dial.places import at_first_place, at_place
+from p2p.dial.places import at_first_place, at_place, places_of
 from p2p.dial.scheduler import DialScheduler
 from p2p.errors import CrowdedNetwork, DialRefused, NetRestricted, NoEndpoint
 from p2p.netutil import Endpoint, Netlist, OwnNetworks
@@ -66,6 +66,22 @@ def test_node_at_a_place_has_the_ports_of_that_place() -> None:
     assert (str(other.ip), other.tcp, other.udp) == ("2001:4860::1", 3, 4)
     elsewhere = at_place(node, Endpoint(ip_address("5.6.7.8"), 9))
     assert (str(elsewhere.ip), elsewhere.tcp, elsewhere.udp) == ("5.6.7.8", 9, 2)
+
+
+@pytest.mark.parametrize(
+    ("ip", "ip6", "count"),
+    [
+        ("127.0.0.1", "2001:4860::1", 1),
+        ("1.2.3.4", "::1", 1),
+        ("127.0.0.1", "::1", 2),
+        ("10.0.0.1", "2001:4860::1", 2),
+    ],
+)
+def test_loopback_address_beside_another_is_not_dialed(ip: str, ip6: str, count: int) -> None:
+    node = of_record(**{**BOTH, "ip": ip, "ip6": ip6})
+    places = places_of(node)
+    assert places == list(node.tcp_endpoints)[:count]
+    assert places[0] == node.tcp_endpoint
 
 
 def scheduler(**options: Any) -> DialScheduler:

@@ -508,6 +508,21 @@ def test_node_is_resolved_at_its_second_address(net: Net) -> None:
     assert found.record == b.node.record
 
 
+def test_node_that_is_silent_at_one_address_is_asked_at_the_other(net: Net) -> None:
+    a, b = with_both(net)
+    assert a.ping(b) == b.node.seq
+    assert a.request_enr(b).record == b.node.record
+    assert a.find_node(b, 0) == [b.node]
+    assert {datagram.target for datagram in net.sent} >= {address_of(2), b.address}
+    del net.hosts[b.address]
+    with pytest.raises(errors.NoResponse):
+        a.ping(b)
+    number = a.begin(lambda operations, now: operations.ping(b.node, now))
+    a.engine.operations.cancel(number)
+    net.run(10.0)
+    assert a.done(number) is None
+
+
 def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
     _, b = with_both(net)
     c = net.host(3, net_restrict=Netlist.parse("2001::/16"))
