@@ -230,7 +230,7 @@ class Config:
         return self.max_peers - self.max_dialed_conns
 
     def record_entries(self, time_unix: float) -> dict[str, Any]:
-        """Return the entries of our record besides identity and endpoints, at a time of the start.
+        """Return the entries of our record, without identity and endpoints, at this time.
 
         They are the fork identifier of ``network``, and the attributes of the protocols, which have
         precedence.

@@ -177,7 +177,7 @@ class NatService(Service):
         if spec.kind is NatKind.EXTIP:
             assert spec.ip is not None
             self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
-        searches = finders(spec)
+        searches = finders(spec, config.private_key)
         if searches and ports:
             self.mappings = PortMappings(
                 searches,

@@ -172,6 +172,24 @@ def test_server_starts_and_stops_while_a_router_is_silent(
     assert server.stop(PATIENCE_S) == []
 
 
+def test_server_maps_its_ports_again_after_a_crash(
+    nodes: Nodes, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By PCP, a router lets nobody else change a mapping; the deletion does not arrive."""
+    monkeypatch.setattr("p2p.nat.front.DELETE_S", 0.02)
+    router.speaks = {"pcp"}
+    key = p2p.generate_key()
+    server = nodes.start(nat=f"pmp:{HOST}", private_key=key)
+    eventually(lambda: agreed(server)[0] == "20.0.0.1")
+    port = server.self.tcp
+    router.is_silent = True
+    server.stop(PATIENCE_S)
+    router.is_silent = False
+    again = nodes.start(nat=f"pmp:{HOST}", private_key=key, listen_addr=f"{HOST}:{port}")
+    eventually(lambda: agreed(again) == ("20.0.0.1", 0, port))
+    assert len(router.granted) == 2
+
+
 def test_log_tells_of_the_mapping(
     nodes: Nodes, router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -184,8 +184,8 @@ class Dials:
 
     def candidate_filtered(self, node: Node, reason: str) -> None:
         """Count a node that was found and does not become a candidate."""
-        self._log.debug("candidate %s refused: %s", node.id.short, reason)
         self._search_report.candidate_refused(reason)
+        self._log.debug("candidate %s refused: %s", node.id.short, reason)
 
     def stop(self) -> None:
         """Give up all dials."""

@@ -192,6 +192,8 @@ class PortMappings:
             self._gateway = gateway
             self._leases = Leases(self._ports)
             self._check_at = -math.inf
+        else:  # it was silent for a while, so it may have restarted
+            self._leases.restart(self._loop.now())
 
     # p2p-nat: the mappings
 
@@ -205,6 +207,7 @@ class PortMappings:
         try:
             self._map(gateway)
             self._check_address(gateway)
+            self._map(gateway)  # again if the address is a new one, and before it is published
         except Restarted as error:
             self._log.info("%s", error)
             self._leases.restart(self._loop.now())
@@ -220,7 +223,11 @@ class PortMappings:
             what = f"{mapping.protocol} port {mapping.internal_port}"
             try:
                 mapped = gateway.map(mapping, Deadline(REQUEST_S))
-            except (Interrupted, Restarted):
+            except Interrupted:
+                self._leases.interrupt(mapping)
+                raise
+            except Restarted:
+                self._leases.refuse(mapping, self._loop.now())  # or it would stay due
                 raise
             except NatError as error:
                 self._failures += 1
@@ -233,6 +240,7 @@ class PortMappings:
                 port = mapped.external_port
                 self._log.info("%s is mapped to external port %d by %s", what, port, gateway.name)
             if mapped.external_ip is not None:
+                self._check_at = self._loop.now() + CHECK_S
                 self._learn(mapped.external_ip, gateway)
 
     def _check_address(self, gateway: Gateway) -> None:
@@ -316,7 +324,7 @@ class PortMappings:
         self._must_search = False
         join_threads(self._searches, deadline)
         self._stop.clear()
-        for mapping in [] if self._gateway is None else self._leases.granted:
+        for mapping in self._leases.deletions:
             assert self._gateway is not None
             try:
                 self._gateway.unmap(mapping, deadline)

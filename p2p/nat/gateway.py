@@ -85,6 +85,8 @@ class Stop:
 
         Without ``sock`` it waits for the time only, None: without limit. Raises Interrupted.
         """
+        if self.is_set:
+            raise Interrupted("stopped")
         with _Selector() as selector:
             selector.register(self._wakeup.fd, selectors.EVENT_READ)
             if sock is not None:

@@ -30,6 +30,7 @@ class _Lease:
     granted: Mapped | None = None
     due: float = -math.inf
     ends: float = math.inf  # of the granted mapping
+    is_unsure: bool = False  # the router may have made it without our knowledge
 
 
 class Leases:
@@ -47,8 +48,14 @@ class Leases:
 
     @property
     def granted(self) -> list[Mapping]:
-        """The mappings that the router has granted, as they are to be deleted."""
+        """The mappings that the router has granted."""
         return [_wanted(lease) for lease in self._leases.values() if lease.granted is not None]
+
+    @property
+    def deletions(self) -> list[Mapping]:
+        """The mappings to delete at the end: those granted, and those that may have been."""
+        leases = self._leases.values()
+        return [_wanted(lease) for lease in leases if lease.granted is not None or lease.is_unsure]
 
     def due(self, now: float) -> list[Mapping]:
         """Return the mappings to ask for now."""
@@ -74,15 +81,19 @@ class Leases:
         left_s = RETRY_S if lease.granted is None else (lease.ends - now) / 2
         lease.due = now + max(MIN_PAUSE_S, min(RETRY_S, left_s))
 
+    def interrupt(self, mapping: Mapping) -> None:
+        """Record that the request for a mapping was sent and its answer not waited for."""
+        self._leases[mapping.protocol].is_unsure = True
+
     def restart(self, now: float) -> None:
         """Make all mappings due, since the router has lost them: at once, or after a pause.
 
         The pause is for a router that pretends to restart with each answer.
         """
-        when = max(now, self._restarted + MIN_PAUSE_S)
-        self._restarted = when
+        if now >= self._restarted:  # otherwise it is planned already
+            self._restarted = max(now, self._restarted + MIN_PAUSE_S)
         for lease in self._leases.values():
-            lease.due = min(lease.due, when)
+            lease.due = min(lease.due, self._restarted)
 
     def end_old(self, now: float) -> list[Mapping]:
         """Drop the mappings whose time is over, and return them."""

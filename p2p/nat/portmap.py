@@ -70,13 +70,14 @@ class NatPmp:
 class Pcp:
     """A router at ``endpoint`` that speaks PCP."""
 
-    def __init__(self, endpoint: Endpoint, stop: Stop) -> None:
+    def __init__(self, endpoint: Endpoint, stop: Stop, nonce: bytes | None = None) -> None:
+        """``nonce`` has 12 bytes, as :func:`find` describes it."""
         # fixed after __init__
         self.name = f"PCP {_place(endpoint, pcp.PORT)}"
         self._endpoint = endpoint
         self._stop = stop
         self._epoch = pcp.Epoch()
-        self._nonce = secrets.token_bytes(pcp.NONCE_SIZE)
+        self._nonce = nonce or secrets.token_bytes(pcp.NONCE_SIZE)
         # changed by each call of map
         self._last: Mapping | None = None
 
@@ -118,17 +119,24 @@ class Pcp:
         return ask(self._endpoint, request, deadline, self._stop, pcp.MAX_SIZE)
 
 
-def find(deadline: Deadline, stop: Stop, at: Sequence[Endpoint] | None = None) -> Gateway | None:
+def find(
+    deadline: Deadline,
+    stop: Stop,
+    at: Sequence[Endpoint] | None = None,
+    nonce: bytes | None = None,
+) -> Gateway | None:
     """Return the first router that speaks NAT-PMP or PCP, None if none does before ``deadline``.
 
-    ``at``: the routers to ask; None: those of the default routes. Raises Interrupted.
+    ``at``: the routers to ask; None: those of the default routes. ``nonce``: 12 bytes that others
+    cannot guess, for PCP; a router accepts changes of a mapping with its nonce only. None: random.
+    Raises Interrupted.
     """
     left = [Endpoint(ip, natpmp.PORT) for ip in routers()] if at is None else list(at)
     while left:
         # Each router gets the same time, and each of its protocols.
         endpoint, share = left.pop(0), _part(deadline, 1 / (len(left) + 1))
         gateway = _probe_natpmp(endpoint, _part(share, 1 / 2), stop)
-        gateway = gateway or _probe_pcp(endpoint, share, stop)
+        gateway = gateway or _probe_pcp(endpoint, share, stop, nonce)
         if gateway is not None:
             return gateway
     return None
@@ -146,8 +154,10 @@ def _probe_natpmp(endpoint: Endpoint, deadline: Deadline, stop: Stop) -> Gateway
     return gateway
 
 
-def _probe_pcp(endpoint: Endpoint, deadline: Deadline, stop: Stop) -> Gateway | None:
-    gateway = Pcp(endpoint, stop)
+def _probe_pcp(
+    endpoint: Endpoint, deadline: Deadline, stop: Stop, nonce: bytes | None
+) -> Gateway | None:
+    gateway = Pcp(endpoint, stop, nonce)
     try:
         gateway.announce(deadline)
     except NatError as error:

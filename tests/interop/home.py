@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -211,7 +212,7 @@ class Home:
         )
         pid = self._folder / "miniupnpd.pid"
         command = [DAEMON, "-d", "-4", "-f", str(config), "-P", str(pid), *options]
-        daemon = self._daemon = Process(_command("rt", *command), errors=True)
+        daemon = self._daemon = Process(command_in("rt", *command), errors=True)
         self._stack.callback(daemon.close, terminate=True)
         daemon.wait_for(READY_PMP if pmp else READY)
 
@@ -226,14 +227,25 @@ class Home:
     def run(self, where: str, *words: str) -> Process:
         """Start a program of ours ("in", "out") with these arguments."""
         program = [sys.executable, "-m", "tests.interop.homeprogram", *words]
-        process = Process(_command(where, *program))
-        self._stack.callback(process.close)
+        return self.start(command_in(where, *program))
+
+    def start(self, command: list[str], *, terminate: bool = False) -> Process:
+        """Start any program; it ends with its input, or by a signal if ``terminate``."""
+        process = Process(command)
+        self._stack.callback(process.close, terminate=terminate)
         return process
 
     def mappings(self) -> list[str]:
         """The rules of the router that lead inside, as nft shows them."""
         shown = _in(_name("rt"), "nft", "list", "chain", "inet", "filter", "prerouting_miniupnpd")
         return [line.strip() for line in shown.splitlines() if "dnat" in line]
+
+    def await_mappings(self, count: int) -> None:
+        """Wait until the router has so many mappings."""
+        deadline = time.monotonic() + DEADLINE_S
+        while len(self.mappings()) != count:
+            assert time.monotonic() < deadline, self.mappings()
+            time.sleep(0.05)
 
 
 def _name(role: str) -> str:
@@ -244,7 +256,8 @@ def _ip(words: str) -> None:
     subprocess.run(["ip", *words.split()], check=True, stdout=subprocess.DEVNULL)
 
 
-def _command(role: str, *words: str) -> list[str]:
+def command_in(role: str, *words: str) -> list[str]:
+    """The command that runs ``words`` in the namespace of a role: "in", "rt", "out"."""
     return ["ip", "netns", "exec", _name(role), *words]
 
 

@@ -31,7 +31,7 @@ class Router:
     those that a client has deleted, ``requests`` all datagrams.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST) -> None:
         self.speaks = {"pmp", "pcp"}
         self.external_ip = "20.0.0.1"
         self.is_silent = False
@@ -43,12 +43,14 @@ class Router:
         self.script: Script = lambda request: None
         self.before_answer: Callable[[tuple[str, int]], object] = lambda client: None
         self.mappings: dict[tuple[str, int], int] = {}
+        self.nonces: dict[tuple[str, int], bytes] = {}  # by PCP, of each mapping
         self.granted: list[tuple[str, int]] = []
         self.deleted: list[tuple[str, int]] = []
         self.requests: list[bytes] = []
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind((HOST, 0))
-        self.endpoint = Endpoint(IPv4Address(HOST), self._sock.getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._sock = socket.socket(family, socket.SOCK_DGRAM)
+        self._sock.bind((host, 0))
+        self.endpoint = Endpoint(ip_address(host), self._sock.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, name="router")
         self._thread.start()
 
@@ -61,8 +63,8 @@ class Router:
         return sum(data[0] == 0 and data[1] in opcodes for data in list(self.requests))
 
     def close(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"", (HOST, self.endpoint.port))  # the end
+        with socket.socket(self._sock.family, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", self._sock.getsockname())  # the end
         self._thread.join()
         self._sock.close()
 
@@ -106,7 +108,11 @@ class Router:
         if opcode == 0:
             return struct.pack(">BBBBII12x", 2, 128, 0, 0, 0, self.epoch_s)
         protocol, internal, suggested = struct.unpack_from(">B3xHH", data, 36)
-        external, granted_s = self._map(_PROTOCOLS[protocol], internal, suggested, lifetime_s)
+        key, nonce = (_PROTOCOLS[protocol], internal), data[24:36]
+        if key in self.mappings and self.nonces.setdefault(key, nonce) != nonce:
+            return data[:1] + b"\x81\0\2" + struct.pack(">II12x", 30, self.epoch_s) + data[24:]
+        self.nonces[key] = nonce
+        external, granted_s = self._map(*key, suggested, lifetime_s)
         ip = ip_address(self.external_ip)
         ip6 = ip if isinstance(ip, IPv6Address) else IPv6Address(f"::ffff:{ip}")
         head = struct.pack(">BBBBII12x", 2, 129, 0, self.result, granted_s, self.epoch_s)
@@ -129,8 +135,8 @@ class Router:
 
 
 @contextmanager
-def running_router() -> Iterator[Router]:
-    router = Router()
+def running_router(host: str = HOST) -> Iterator[Router]:
+    router = Router(host)
     try:
         yield router
     finally:

@@ -88,5 +88,14 @@ def test_no_guess_for_the_router_itself_nor_for_other_networks(ours: str) -> Non
     assert guess_routers(IPv4Address(ours)) == []
 
 
+def test_without_a_table_the_router_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.nat.defaultroute._TABLE", "/no/such/table")
+    ours = IPv4Address("192.168.7.50")
+    monkeypatch.setattr("p2p.nat.defaultroute._our_address", lambda: ours)
+    assert routers() == [IPv4Address("192.168.7.1")]
+    monkeypatch.setattr("p2p.nat.defaultroute._our_address", lambda: None)
+    assert routers() == []
+
+
 def test_routers_of_this_machine_are_addresses() -> None:
     assert all(isinstance(ip, IPv4Address) for ip in routers())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from p2p.crypto import PrivateKey
 from p2p.nat.finders import finders
 from p2p.nat.spec import parse_nat
+
+KEY = PrivateKey.from_bytes(bytes([1] * 32))
 
 
 @pytest.mark.parametrize(
@@ -21,4 +24,4 @@ from p2p.nat.spec import parse_nat
     ],
 )
 def test_kinds_of_routers_that_are_looked_for(text: str, kinds: list[str]) -> None:
-    assert list(finders(parse_nat(text))) == kinds
+    assert list(finders(parse_nat(text), KEY)) == kinds

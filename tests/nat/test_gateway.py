@@ -40,8 +40,9 @@ def test_another_thread_ends_a_wait_for_a_silent_socket(stop: Stop) -> None:
         setter.join()
 
 
-def test_set_after_close_does_no_harm(stop: Stop) -> None:
+def test_set_and_wait_after_close_do_no_harm(stop: Stop) -> None:
     stop.close()
     stop.close()
     stop.set()
-    assert stop.is_set
+    with pytest.raises(Interrupted):
+        stop.wait(None, None)

@@ -85,6 +85,15 @@ def test_restart_makes_all_due_at_once_but_not_again_and_again() -> None:
     assert leases.due(10.0 + MIN_PAUSE_S) == [TCP, UDP]
 
 
+def test_mapping_that_was_interrupted_is_deleted_as_those_granted() -> None:
+    leases = both()
+    assert leases.deletions == []
+    leases.interrupt(UDP)
+    assert (leases.granted, leases.deletions) == ([], [UDP])
+    leases.grant(TCP, Mapped(30303, 600), 0.0)
+    assert leases.deletions == [TCP, UDP]
+
+
 @given(
     st.lists(
         st.tuples(

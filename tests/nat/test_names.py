@@ -22,7 +22,7 @@ def patience() -> Deadline:
 
 @pytest.mark.parametrize("host", ["20.0.0.1", "2001:db8::7"])
 def test_address_is_not_looked_up(host: str, stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("p2p.nat.names.look_up")
+    monkeypatch.delattr("p2p.nat.names.NameLookups")
     assert address_of(host, patience(), stop) == ip_of(host)
 
 
@@ -39,7 +39,7 @@ def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.Mon
     def fail(name: str) -> object:
         raise OSError(1, f"cannot look up {name}")
 
-    monkeypatch.setattr("p2p.nat.names.look_up", fail)
+    monkeypatch.setattr("p2p.net.lookups.look_up", fail)
     with pytest.raises(NatError, match="cannot look up host"):
         address_of("host", patience(), stop)
 
@@ -54,7 +54,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         hold.wait(PATIENCE_S)
         return [ip_of("20.0.0.1")]
 
-    monkeypatch.setattr("p2p.nat.names.look_up", hang)
+    monkeypatch.setattr("p2p.net.lookups.look_up", hang)
     yield begun
     hold.set()
 
@@ -84,4 +84,4 @@ def test_wait_for_a_silent_resolver_can_be_interrupted(
         stop.set()
         assert isinstance(outcome.exception(PATIENCE_S), Interrupted)
         thread.join()
-    eventually(lambda: "p2p-nat-dns" not in [thread.name for thread in threading.enumerate()])
+    eventually(lambda: "p2p-names" not in [thread.name for thread in threading.enumerate()])

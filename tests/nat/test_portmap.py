@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -14,11 +14,12 @@ from p2p.nat.exchange import NoAnswer
 from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
 from p2p.nat.portmap import NatPmp, Pcp, find
 from p2p.netutil import Endpoint
-from tests.kit.router import HOST, Router
+from tests.kit.router import HOST, Router, running_router
 from tests.kit.waiting import PATIENCE_S, eventually
 
 TCP = Mapping("tcp", 30303, 30303, 600)
 KINDS = {"pmp": NatPmp, "pcp": Pcp}
+has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 #: Long enough for several requests of NAT-PMP, and for one of PCP.
 SOON_S = 1.0
 
@@ -79,10 +80,27 @@ def test_renewals_and_the_deletion_have_the_nonce_of_the_mapping(
     assert nonces[0] != nonces[3]
 
 
+def test_mapping_of_another_nonce_is_refused(router: Router, stop: Stop) -> None:
+    Pcp(router.endpoint, stop, b"a" * 12).map(TCP, patience())
+    with pytest.raises(NatError, match="not authorized"):
+        Pcp(router.endpoint, stop, b"b" * 12).map(TCP, patience())
+    Pcp(router.endpoint, stop, b"a" * 12).map(TCP, patience())
+
+
 def test_refusal_is_an_error(router: Router, kind: str, stop: Stop) -> None:
     router.result = 2
     with pytest.raises(NatError, match="not authorized"):
         gateway_of(router, kind, stop).map(TCP, patience())
+
+
+@has_ipv6
+def test_ipv6_address_is_mapped_by_pcp(stop: Stop) -> None:
+    with running_router("::1") as router:
+        router.speaks, router.external_ip = {"pcp"}, "2a01:4f8::7"
+        gateway = find(patience(), stop, [router.endpoint])
+        assert gateway is not None
+        assert gateway.map(TCP, patience()).external_ip == IPv6Address("2a01:4f8::7")
+        assert router.requests[-1][8:24] == IPv6Address("::1").packed
 
 
 # silence, strangers, interruptions

@@ -43,6 +43,7 @@ type command struct {
 	Reason   uint8  `json:"reason"`
 	Key      string `json:"key"` // hex of a key, or the name of an entry
 	Value    string `json:"value"`
+	Raw      string `json:"raw"`  // hex of the RLP of a value
 	Node     string `json:"node"` // enode URL or record
 	Seq      uint64 `json:"seq"`
 	Request  string `json:"request"` // hex
@@ -263,8 +264,7 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		}
 		return executeV5(udp, c)
 	case "set_entry":
-		setEntry(server, c.Key, c.Value)
-		return nil
+		return setEntry(server, c)
 	case "self":
 		reportNode("self", server.Self())
 		return nil
