@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .discovery import StartDiscoveryV5
+from .discovery_rules import wait_until
 from .discovery_rules_v5 import DiscoveryRulesV5
 from .ours import StartServer
 from .program import StartProgramV5
@@ -19,7 +20,12 @@ class TestDiscv5Go(DiscoveryRulesV5):
         boot.expect_added(other.node)
         theirs = start_v5(bootnodes=[str(boot.node)])
         unknown = other.node.with_endpoint(None, 0, 0).url
-        assert theirs.ask("resolve", "resolved", enode=unknown)["record"] == str(other.node)
+
+        def is_resolved() -> bool:
+            found = theirs.ask("resolve", "resolved", enode=unknown)
+            return bool(found["record"] == str(other.node))
+
+        wait_until(is_resolved)
 
     def test_our_resolve_finds_their_record(
         self, start_v5: StartProgramV5, start_ours: StartDiscoveryV5
