@@ -42,7 +42,7 @@ from p2p.errors import (
     Unreachable,
 )
 from p2p.net import Connector, Loop, NameLookups, Timer
-from p2p.netutil import Endpoint, IPAddress, is_name, join_host_port
+from p2p.netutil import Endpoint, IPAddress, is_multicast, is_name, is_unspecified, join_host_port
 from p2p.peers.peer import Peer
 from p2p.peers.session import Session
 from p2p.threads import Launcher
@@ -174,7 +174,19 @@ class Dial:
             text = (isinstance(error, OSError) and error.strerror) or str(error)
             self._finish(NameNotResolved(text))
         else:
-            self._open(Endpoint(ip, self.node.tcp) for ip in found.result())
+            self._open_any(found.result())
+
+    def _open_any(self, ips: list[IPAddress]) -> None:
+        """Try the addresses of the name.
+
+        A filter of names answers with the zero address, which would lead to this machine.
+        """
+        places = [Endpoint(ip, self.node.tcp) for ip in ips if _is_of_a_node(ip)]
+        if places:
+            self._open(places)
+        else:
+            text = f"{self.node.hostname} has the address {ips[0]}, which no node can have"
+            self._finish(NameNotResolved(text))
 
     def _cancel_lookup_timer(self) -> None:
         if self._lookup_timer is not None:
@@ -319,6 +331,10 @@ class Dial:
         """Report that no thread could be started. Any thread may call it."""
         refusal = Unreachable(f"cannot start a thread: {error}")
         self._loop.post(self._finish, refusal)
+
+
+def _is_of_a_node(ip: IPAddress) -> bool:
+    return not (is_unspecified(ip) or is_multicast(ip))
 
 
 def _detached(sock: object) -> socket.socket:
