@@ -14,7 +14,7 @@ from p2p.net import NameLookups
 from p2p.netutil import IPAddress, read_ip
 
 
-def address_of(host: str, deadline: Deadline, stop: Stop) -> IPAddress:
+def address_of(host: str, deadline: Deadline, stop: Stop, lookups: NameLookups) -> IPAddress:
     """Return the address of ``host``, an address or a name.
 
     Raises NatError if the name has none or there is no answer before ``deadline``, Interrupted if
@@ -30,13 +30,16 @@ def address_of(host: str, deadline: Deadline, stop: Stop) -> IPAddress:
         ours, theirs = socket.socketpair()
     except OSError as error:
         raise NatError(f"cannot look up {host}: {error}") from error
-    with ours:
+    with ours, theirs:
         for sock in (ours, theirs):
             forks.in_child(sock)
-        future = NameLookups().begin(host)
+        future = lookups.begin(host)
         future.add_done_callback(lambda done: theirs.close())
-        if not stop.wait(ours, deadline.left_s):
-            raise NatError(f"cannot look up {host}: no answer in time")
+        try:
+            if not stop.wait(ours, deadline.left_s):
+                raise NatError(f"cannot look up {host}: no answer in time")
+        finally:
+            future.cancel()  # no effect on an answer
     try:
         return future.result()[0]
     except (OSError, RuntimeError) as error:

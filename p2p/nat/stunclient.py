@@ -17,6 +17,7 @@ from p2p.nat.exchange import ask
 from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Stop
 from p2p.nat.names import address_of
 from p2p.nat.request import Request
+from p2p.net import NameLookups
 from p2p.netutil import Endpoint, IPAddress, join_host_port
 
 #: Servers that are asked at a time, and the time for each in seconds.
@@ -45,6 +46,7 @@ class StunServers:
         self.name = f"STUN {first}" if len(servers) == 1 else "STUN"
         self._servers = servers
         self._stop = stop
+        self._lookups = NameLookups()
         self._needed = min(MIN_AGREEING, len(servers))
 
     def external_ip(self, deadline: Deadline) -> IPAddress:
@@ -86,5 +88,5 @@ class StunServers:
         def request(ours: IPAddress, now: float) -> Request[Endpoint]:
             return stun.binding_request(transaction_id, now)
 
-        to = Endpoint(address_of(host, share, self._stop), port)
+        to = Endpoint(address_of(host, share, self._stop, self._lookups), port)
         return ask(to, request, share, self._stop, stun.MAX_SIZE).ip

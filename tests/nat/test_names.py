@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ import pytest
 from p2p.clock import Deadline
 from p2p.nat.gateway import Interrupted, NatError, Stop
 from p2p.nat.names import address_of
+from p2p.net import NameLookups
 from p2p.netutil import ip_of
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -21,18 +23,19 @@ def patience() -> Deadline:
 
 
 @pytest.mark.parametrize("host", ["20.0.0.1", "2001:db8::7"])
-def test_address_is_not_looked_up(host: str, stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("p2p.nat.names.NameLookups")
-    assert address_of(host, patience(), stop) == ip_of(host)
+def test_address_is_not_looked_up(host: str, stop: Stop) -> None:
+    lookups = NameLookups()
+    lookups.stop()
+    assert address_of(host, patience(), stop, lookups) == ip_of(host)
 
 
 def test_name_is_looked_up(stop: Stop) -> None:
-    assert address_of("localhost", patience(), stop) == ip_of("127.0.0.1")
+    assert address_of("localhost", patience(), stop, NameLookups()) == ip_of("127.0.0.1")
 
 
 def test_text_that_is_no_address_is_an_error(stop: Stop) -> None:
     with pytest.raises(NatError, match=r"127\.0\.0\.256"):
-        address_of("127.0.0.256", patience(), stop)
+        address_of("127.0.0.256", patience(), stop, NameLookups())
 
 
 def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +44,7 @@ def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("p2p.net.lookups.look_up", fail)
     with pytest.raises(NatError, match="cannot look up host"):
-        address_of("host", patience(), stop)
+        address_of("host", patience(), stop, NameLookups())
 
 
 @contextmanager
@@ -63,7 +66,7 @@ def test_silent_resolver_is_an_error_at_the_deadline(
     stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hanging(monkeypatch), pytest.raises(NatError, match="cannot look up host: no answer"):
-        address_of("host", Deadline(0.01), stop)
+        address_of("host", Deadline(0.01), stop, NameLookups())
 
 
 def test_wait_for_a_silent_resolver_can_be_interrupted(
@@ -73,7 +76,7 @@ def test_wait_for_a_silent_resolver_can_be_interrupted(
 
     def run() -> None:
         try:
-            outcome.set_result(address_of("host", Deadline(None), stop))
+            outcome.set_result(address_of("host", Deadline(None), stop, NameLookups()))
         except NatError as error:
             outcome.set_exception(error)
 
@@ -84,4 +87,22 @@ def test_wait_for_a_silent_resolver_can_be_interrupted(
         stop.set()
         assert isinstance(outcome.exception(PATIENCE_S), Interrupted)
         thread.join()
+    eventually(lambda: "p2p-names" not in [thread.name for thread in threading.enumerate()])
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_silent_resolver_costs_no_descriptor_and_one_thread(
+    stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookups, before = NameLookups(), open_descriptors()
+    with hanging(monkeypatch):
+        for _ in range(10):
+            with pytest.raises(NatError, match="no answer"):
+                address_of("host", Deadline(0.0), stop, lookups)
+        assert open_descriptors() == before
+        assert [thread.name for thread in threading.enumerate()].count("p2p-names") == 1
     eventually(lambda: "p2p-names" not in [thread.name for thread in threading.enumerate()])
