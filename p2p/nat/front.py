@@ -34,6 +34,8 @@ CHECK_S = 45.0
 DELETE_S = 2.0
 #: Failed requests in a row after which the router is looked for again.
 MAX_FAILURES = 3
+#: Seconds that the wall clock gains on ours between two looks if the machine has slept.
+SLEEP_S = 60.0
 #: Longest text of a router's error in a log line, in characters.
 _MAX_TEXT = 200
 _NO_ROUTER = (
@@ -88,6 +90,7 @@ class PortMappings:
         self._publisher = publisher
         self._may_publish = may_publish
         self._log = logger.getChild("nat")
+        self._clock = clock
         self._loop = Loop("p2p-nat", clock, self._close, logger)
         # fixed after start()
         self._stop: Stop | None = None
@@ -104,6 +107,7 @@ class PortMappings:
         self._must_search = True
         self._failures = 0
         self._check_at = -math.inf
+        self._ahead_s = math.inf  # the wall clock's time minus ours
         self._ip: IPAddress | None = None
         self._published: _Published | None = None
         self._warned: set[str] = set()  # warnings that are not to be repeated
@@ -214,6 +218,7 @@ class PortMappings:
     def _step(self) -> None:
         """Do what is due, and plan the next step."""
         self._drop_ended()
+        self._notice_sleep()
         gateway = self._gateway
         if self._must_search or gateway is None:
             self._search()
@@ -287,6 +292,14 @@ class PortMappings:
         self._warned.discard("not public")
         if before is not None:
             self._leases.restart(self._loop.now())
+
+    def _notice_sleep(self) -> None:
+        """Make all mappings due after a sleep of the machine: our time stood still meanwhile."""
+        now = self._loop.now()
+        before_s, self._ahead_s = self._ahead_s, self._clock.time_unix() - now
+        if self._ahead_s - before_s > SLEEP_S:
+            self._leases.restart(now)
+            self._check_at = now
 
     def _drop_ended(self) -> None:
         """Drop mappings that were not renewed in time; if the router is lost, its address, too."""

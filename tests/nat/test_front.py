@@ -51,11 +51,23 @@ class Published:
         self.changes += 1
 
 
+class SleepyClock(SimulatedClock):
+    """The clocks of a machine that sleeps: only the wall clock goes on."""
+
+    slept_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+    def time_unix(self) -> float:
+        return super().time_unix() + self.slept_s
+
+
 class Front:
     """Port mappings under test; ``find`` looks for the router of the test."""
 
     def __init__(self, router: Router, **find: Find) -> None:
-        self.clock = SimulatedClock()
+        self.clock = SleepyClock()
         self.published = Published()
         self.router = router
         searches: Any = find or {"pmp": partial(portmap.find, at=[router.endpoint])}
@@ -152,6 +164,20 @@ def test_short_lease_is_renewed_in_time_and_no_more_often_than_the_pause(router:
         eventually(lambda: len(router.granted) == 6)
         front.pass_time(MIN_PAUSE_S - 0.1)
         assert len(router.granted) == 6
+
+
+def test_mappings_are_renewed_after_a_sleep_of_the_machine(front: Front) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    front.pass_time(CHECK_S)
+    assert len(front.router.granted) == 2
+    front.router.mappings.clear()  # their time is over, but ours stood still
+    front.clock.sleep(LIFETIME_S)
+    front.pass_time(CHECK_S)
+    eventually(lambda: len(front.router.mappings) == 2)
+    front.clock.sleep(-2 * LIFETIME_S)  # a wall clock that is set
+    for _ in range(2):
+        front.pass_time(CHECK_S)
+    assert len(front.router.granted) == 4
 
 
 def test_port_that_changes_is_published(front: Front) -> None:
