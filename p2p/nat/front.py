@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from p2p.clock import Clock, Deadline
 from p2p.loglimit import LogLimit
 from p2p.nat.gateway import Gateway, Interrupted, NatError, Restarted, Stop
-from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
+from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
 from p2p.net import Loop, Timer
 from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of
 from p2p.threads import join_threads
@@ -109,6 +109,7 @@ class PortMappings:
         self._check_at = -math.inf
         self._ahead_s = math.inf  # the wall clock's time minus ours
         self._ip: IPAddress | None = None
+        self._ip_until = math.inf
         self._published: _Published | None = None
         self._warned: set[str] = set()  # warnings that are not to be repeated
         self._timer: Timer | None = None
@@ -286,6 +287,7 @@ class PortMappings:
     def _learn(self, ip: IPAddress, gateway: Gateway) -> None:
         """Take an external address; other than the last, it may mean that the mappings are lost."""
         before, self._ip = self._ip, canonical(ip)
+        self._ip_until = self._loop.now() + LIFETIME_S
         if before == self._ip:
             return
         self._tell(f"external address {self._ip}, by {gateway.name}")
@@ -302,15 +304,19 @@ class PortMappings:
             self._check_at = now
 
     def _drop_ended(self) -> None:
-        """Drop mappings that were not renewed in time; if the router is lost, its address, too."""
-        ended = self._leases.end_old(self._loop.now())
+        """Drop mappings that were not renewed in time; if the router is lost, its address, too.
+
+        So is one that was not confirmed for long: statements of other nodes are better.
+        """
+        now = self._loop.now()
+        ended = self._leases.end_old(now)
         for mapping in ended:
             what = f"{mapping.protocol} port {mapping.internal_port}"
             self._log.warning("%s is not mapped any more: the router did not renew it", what)
-        if ended:
-            if self._must_search and not self._leases.granted:
-                self._ip = None
-            self._publish()
+        is_lost = ended and self._must_search and not self._leases.granted
+        if is_lost or now >= self._ip_until:
+            self._ip, self._ip_until = None, math.inf
+        self._publish()
 
     # p2p-nat: the rest
 

@@ -315,6 +315,19 @@ def test_address_of_a_network_of_the_user_is_published(router: Router) -> None:
         front.await_published("10.7.7.7", 30304, 30303)
 
 
+def test_address_that_is_not_confirmed_any_more_is_retracted(front: Front) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    front.router.address_result = 3  # its ports are still mapped
+    front.pass_time(LIFETIME_S - 1)
+    assert front.published.now == ("20.0.0.1", 30304, 30303)
+    for _ in range(3):
+        front.pass_time(CHECK_S)
+    eventually(lambda: front.published.now is None)
+    front.router.address_result = 0
+    front.pass_time(RETRY_S)
+    front.await_published("20.0.0.1", 30304, 30303)
+
+
 def test_router_without_an_address_is_asked_again(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
