@@ -8,14 +8,19 @@ and counted. A protocol without a handler gets the empty response (discv5-wire, 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 from typing import TypeAlias
 
-from p2p.clock import Deadline
+from p2p import forks
+from p2p.arguments import BYTES, bytes_of, check_has_run, check_type
+from p2p.clock import Clock, Deadline
 from p2p.discover.event import TalkReceived
 from p2p.enode.nodeid import NodeID
+from p2p.errors import EncodeError
+from p2p.loglimit import LogLimit
 from p2p.netutil import Endpoint
 from p2p.threads import join_threads
 
@@ -23,6 +28,8 @@ from p2p.threads import join_threads
 THREADS = 4
 #: Requests that wait for one of them; the remote waits for some 0.7 s.
 MAX_QUEUED = 64
+#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
+MAX_TALK_SIZE = 1150
 
 #: A program's handler: gets the ID and the endpoint of the requester and the request, returns the
 #: response.
@@ -34,10 +41,11 @@ Respond: TypeAlias = Callable[[TalkReceived, bytes], None]
 class TalkHandlers:
     """Handlers by protocol."""
 
-    def __init__(self, respond: Respond, logger: logging.Logger) -> None:
+    def __init__(self, respond: Respond, clock: Clock, logger: logging.Logger) -> None:
         # fixed after __init__
         self._respond = respond
         self._log = logger
+        self._limit = LogLimit(clock)  # a remote may ask again and again
         self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -97,17 +105,45 @@ class TalkHandlers:
         except Empty:
             pass
 
-    def _run(self) -> None:
-        while (request := self._queue.get()) is not None:
-            self._respond(request, self._handle(request))
+    # p2p-talk
 
-    def _handle(self, request: TalkReceived) -> bytes:
+    def _run(self) -> None:
+        process = forks.here
+        while (request := self._queue.get()) is not None:
+            response = b""
+            try:
+                response = self._response_to(request)
+            except BaseException:  # raised by the program's log; the thread must go on
+                thread = threading.current_thread()
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+            finally:
+                self._respond(request, response)
+            if not process.is_here:
+                return  # the handler has forked, and this is the child
+
+    def _response_to(self, request: TalkReceived) -> bytes:
         """Return the response of a handler; the empty one if it raises."""
         handler = self._handlers.get(request.protocol)
         if handler is None:
             return b""
         try:
-            return bytes(handler(request.node_id, request.address, request.request))
-        except Exception:  # the top of a thread
-            self._log.exception("handler of talk requests %r raised", request.protocol)
+            return _checked(handler(request.node_id, request.address, request.request))
+        except BaseException as error:  # any error of the program: the thread must go on
+            self._log_error(request, error)
             return b""
+
+    def _log_error(self, request: TalkReceived, error: BaseException) -> None:
+        left_out = self._limit.admit((type(error).__name__, request.protocol), request.node_id)
+        level = logging.DEBUG if left_out is None else logging.ERROR
+        more = f" (and {left_out} more like this)" if left_out else ""
+        text = "handler of talk requests %r raised%s: %s"
+        self._log.log(level, text, request.protocol, more, error, exc_info=error)
+
+
+def _checked(response: object) -> bytes:
+    check_has_run("handler", response)
+    check_type("response", response, BYTES, "bytes")
+    data = bytes_of(response, "response")
+    if len(data) > MAX_TALK_SIZE:
+        raise EncodeError(f"a response of {len(data)} bytes to a talk request does not fit")
+    return data

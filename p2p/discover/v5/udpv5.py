@@ -26,16 +26,13 @@ from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.message import MAX_DISTANCE
-from p2p.discover.v5.talk import TalkHandler, TalkHandlers
+from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
-
-#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
-MAX_TALK_SIZE = 1150
 
 
 class UDPv5(Discovery):
@@ -86,7 +83,8 @@ class UDPv5(Discovery):
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         log = (logger or logging.getLogger("p2p")).getChild("discover")
-        self._talk = TalkHandlers(partial(_respond, self._runner, log), log)
+        respond = partial(_respond, self._runner)
+        self._talk = TalkHandlers(respond, clock or SYSTEM_CLOCK, log)
         self._runner.on_talk = self._talk.receive
         self._runner.on_end = self._talk.close
 
@@ -160,13 +158,8 @@ def _protocol_name(protocol: str | bytes) -> bytes:
     return bytes(protocol)
 
 
-def _respond(
-    runner: Runner, log: logging.Logger, request: TalkReceived, response: bytes
-) -> None:
+def _respond(runner: Runner, request: TalkReceived, response: bytes) -> None:
     """Send a response. Any thread."""
-    if len(response) > MAX_TALK_SIZE:
-        log.error("a response of %d bytes to a talk request does not fit", len(response))
-        response = b""
     runner.post(partial(_give_response, request, response))
 
 
