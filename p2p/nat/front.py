@@ -312,7 +312,8 @@ class PortMappings:
         ended = self._leases.end_old(now)
         for mapping in ended:
             what = f"{mapping.protocol} port {mapping.internal_port}"
-            self._log.warning("%s is not mapped any more: the router did not renew it", what)
+            text = f"{what} is not mapped any more: the router did not renew it"
+            self._tell(text, logging.WARNING)
         is_lost = ended and self._must_search and not self._leases.granted
         if is_lost or now >= self._ip_until:
             self._ip, self._ip_until = None, math.inf
@@ -340,16 +341,18 @@ class PortMappings:
         )
         return False
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, level: int = logging.INFO) -> None:
         """Log a change, at DEBUG if there are many: a router decides how often."""
-        is_rare = self._limit.admit("change", object()) is not None
-        self._log.log(logging.INFO if is_rare else logging.DEBUG, "%s", text)
+        is_rare = self._limit.admit(level, object()) is not None
+        self._log.log(level if is_rare else logging.DEBUG, "%s", text)
 
     def _warn(self, key: str, text: str) -> None:
         """Log a warning, at DEBUG if it is a repeated one."""
-        level = logging.DEBUG if key in self._warned else logging.WARNING
+        if key in self._warned:
+            self._log.debug("%s", text)
+            return
         self._warned.add(key)
-        self._log.log(level, "%s", text)
+        self._tell(text, logging.WARNING)
 
     def _call_at(self, when: float) -> None:
         if self._timer is not None:

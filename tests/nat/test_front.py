@@ -440,6 +440,20 @@ def test_changes_are_told_five_times_a_minute_at_most(
     assert 1 <= len(lines(caplog, logging.INFO)) <= LINES_PER_MINUTE
 
 
+def test_warnings_about_a_router_that_changes_its_mind_are_limited(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    router = front.router
+    router.lifetime_s = 10
+    front.pass_time(LIFETIME_S / 2)
+    for number in range(12):
+        router.result = 2 * (number % 2)
+        front.pass_time(MIN_PAUSE_S)
+    eventually(lambda: len(router.requests) > 20)
+    assert 1 <= len(lines(caplog)) <= LINES_PER_MINUTE
+
+
 def test_reasons_of_a_failed_search_are_told(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
