@@ -126,7 +126,7 @@ class PortMappings:
         self._loop.post(self._step)
         try:
             self._loop.start()
-        except BaseException:
+        except Exception:  # after a Ctrl-C the thread may run; stop() closes it
             self._stop.close()
             raise
 
@@ -141,6 +141,7 @@ class PortMappings:
             self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
         if self._loop.can_start:
             self._loop.stop()
+            self._close(None)
         deadline = Deadline(timeout_s)
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
         return left + join_threads(self._searches, deadline)

@@ -625,3 +625,29 @@ def test_address_of_a_router_with_pcp_that_maps_one_port_only(
         front.pass_time(CHECK_S)
         front.await_published("20.0.0.2", None, 30303)
     assert not any("tells no external address" in line for line in lines(caplog))
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["after", "before"])
+def test_ctrl_c_during_the_start_leaves_nothing_behind(
+    router: Router,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_late: bool,
+) -> None:
+    front = Front(router)
+    begin = front.mappings._loop.start
+
+    def start() -> None:
+        if is_late:
+            begin()
+            front.await_published("20.0.0.1", 30304, 30303)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(front.mappings._loop, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        front.mappings.start()
+    assert front.mappings.stop(PATIENCE_S) == []
+    assert router.mappings == {}
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    stop = front.mappings._stop
+    assert stop is not None and stop._wakeup._writer is None, "it is open"
