@@ -443,8 +443,12 @@ class Server:
             self._log.warning("the node lists of network are not used: dnspython is not installed")
         if self.config.dns_discovery and self.config.no_dial:
             self._log.warning("dns_discovery is ignored: no_dial is set")
-        if self.config._nat_spec.kind is not NatKind.NONE and not self.config._has_port:
-            self._log.warning("nat is ignored: the server neither listens nor runs discovery")
+        if not self.config._has_port:
+            maps = self.config._nat_spec.kind is not NatKind.NONE
+            for option, is_set in (("nat", maps), ("advertise", self.config.advertise)):
+                if is_set:
+                    text = "%s is ignored: the server neither listens nor runs discovery"
+                    self._log.warning(text, option)
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)
