@@ -276,7 +276,8 @@ class Config:
 
     def _fill_in_network(self) -> None:
         if self.network is not None:
-            check_type("network", self.network, Network, "a p2p.networks.Network, or None")
+            wanted = "a network such as p2p.networks.SEPOLIA, or None"
+            check_type("network", self.network, Network, wanted)
             options = _named("network", partial(options_of, given=self), self.network)
             for option, value in options.items():
                 self._set(option, value)

@@ -126,8 +126,8 @@ class Server:
         looked up in the background: again when its node does not answer, and at least every 10
         minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
-        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
-        those of ``network``.
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, if they are None
+        as well, those of ``network``.
     ``dns_discovery``
         Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
@@ -383,12 +383,12 @@ class Server:
 
     @property
     def discovery_v4(self) -> UDPv4 | None:
-        """Discovery v4, for queries of the network; None if it is off."""
+        """Discovery v4, for queries of the network; None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v4
 
     @property
     def discovery_v5(self) -> UDPv5 | None:
-        """Discovery v5: the same, and talk requests. None if it is off."""
+        """Discovery v5: the same, and talk requests. None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v5
 
     @property
