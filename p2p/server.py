@@ -369,9 +369,10 @@ class Server:
     def set_entry(self, key: str, value: object) -> None:
         """Set an entry of our node record (EIP-778), for discovery and the node database, too.
 
-        ``value`` is any value with an RLP encoding. The sequence number of the record grows if it
-        changes. Raises EncodeError for a value without an encoding and for a record of more than
-        300 bytes, ArgumentError for the entries of our identity and addresses.
+        ``value`` is any value with an RLP encoding; that of "eth" is made by
+        :func:`p2p.eth.eth_entry`. The sequence number of the record grows if it changes. Raises
+        EncodeError for a value without an encoding and for a record of more than 300 bytes,
+        ArgumentError for the entries of our identity and addresses.
         """
         self._lifecycle.check_running()
         self._parts.own_node().set(checked_entry_key(key), value)
