@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
-from p2p.config import Config, checked_entry_key
+from p2p.config import Config
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.discover.v4.udpv4 import UDPv4
@@ -26,6 +26,7 @@ from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
 from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
+from p2p.optionchecks import checked_entry_key
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
 from p2p.peers.event import PeerEvent
