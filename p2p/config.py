@@ -26,7 +26,7 @@ from p2p.arguments import check_function, check_int, check_type, of_options
 from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
-from p2p.nat.spec import WANTED_NAT, NatSpec, parse_advertised, parse_nat
+from p2p.nat.spec import WANTED_NAT, NatKind, NatSpec, parse_advertised, parse_nat
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, split_listen_addr
 from p2p.networkoptions import chain_entry, options_of
 from p2p.networks import Network
@@ -165,6 +165,26 @@ class Config:
     def _has_port(self) -> bool:
         """Whether other nodes can reach a port of the server."""
         return self.listen_addr is not None or self.discovers
+
+    @property
+    def _warnings(self) -> list[str]:
+        """Log lines about options without an effect."""
+        lines = {
+            "server is useless: it neither dials nor listens": (
+                self.no_dial and self.listen_addr is None
+            ),
+            "bootstrap_nodes are ignored: discovery is off": (
+                self.bootstrap_nodes and not self.discovers
+            ),
+            "the node lists of network are not used: dnspython is not installed": (
+                self.dns_discovery is None
+            ),
+            "dns_discovery is ignored: no_dial is set": self.dns_discovery and self.no_dial,
+            "nat is ignored: the server neither listens nor runs discovery": (
+                self._nat_spec.kind is not NatKind.NONE and not self._has_port
+            ),
+        }
+        return [line for line, applies in lines.items() if applies]
 
     def _runs(self, wanted: bool | None) -> bool:
         listens = self.listen_addr is not None
