@@ -78,7 +78,7 @@ class Pcp:
         self._stop = stop
         self._epoch = pcp.Epoch()
         self._nonce = nonce or secrets.token_bytes(pcp.NONCE_SIZE)
-        # changed by each call of map
+        # the last that was granted; a router may refuse the other protocol
         self._last: Mapping | None = None
 
     def announce(self, deadline: Deadline) -> None:
@@ -102,8 +102,8 @@ class Pcp:
 
     def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
-        self._last = mapping
         answer = self._ask_for(mapping, deadline)
+        self._last = mapping
         if self._epoch.has_restarted(answer.epoch, time.monotonic()):
             raise Restarted(f"{self.name} has restarted")
         return answer.mapped
