@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
-from p2p.config import Config, checked_entry_key
+from p2p.config import Config
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.discover.v4.udpv4 import UDPv4
@@ -24,8 +24,8 @@ from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
-from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
+from p2p.optionchecks import checked_entry_key
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
 from p2p.peers.event import PeerEvent
@@ -436,20 +436,8 @@ class Server:
 
     def _open(self, services: Services) -> None:
         """Start all parts, in order."""
-        if self.config.no_dial and self.config.listen_addr is None:
-            self._log.warning("server is useless: it neither dials nor listens")
-        if self.config.bootstrap_nodes and not self.config.discovers:
-            self._log.warning("bootstrap_nodes are ignored: discovery is off")
-        if self.config.dns_discovery is None:
-            self._log.warning("the node lists of network are not used: dnspython is not installed")
-        if self.config.dns_discovery and self.config.no_dial:
-            self._log.warning("dns_discovery is ignored: no_dial is set")
-        if not self.config._has_port:
-            maps = self.config._nat_spec.kind is not NatKind.NONE
-            for option, is_set in (("nat", maps), ("advertise", self.config.advertise)):
-                if is_set:
-                    text = "%s is ignored: the server neither listens nor runs discovery"
-                    self._log.warning(text, option)
+        for text in self.config._warnings:
+            self._log.warning(text)
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)

@@ -34,8 +34,8 @@ LAYERS: list[set[str]] = [
     {"message", "mailbox", "pipe", "protocol"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("networkoptions", "config", "options", "lifecycle", "peers", "dial", "services"),
-        *("parts", "server", "client"),
+        *("networkoptions", "optionchecks", "config", "options", "lifecycle", "peers", "dial"),
+        *("services", "parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -63,13 +63,15 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "config": {"networkoptions"},
+    "config": {"networkoptions", "optionchecks"},
     "options": {"config"},
     "peers": {"config"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
-    "server": {"config", "dial", "lifecycle", "options", "parts", "peers", "services"},
+    "server": {
+        *("config", "dial", "lifecycle", "optionchecks", "options", "parts", "peers", "services"),
+    },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
 }

@@ -221,8 +221,7 @@ class Service:
         ``deadline``, and as :meth:`call`.
         """
         self._check_started()
-        left_s = deadline.left_s
-        timeout_s = NAME_TIMEOUT_S if left_s is None else min(left_s, NAME_TIMEOUT_S)
+        timeout_s = deadline.left_at_most(NAME_TIMEOUT_S)
         try:
             found = self._parts.lookups.wait(node.hostname, timeout_s)
         except ServerStopped:

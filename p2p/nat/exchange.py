@@ -69,6 +69,5 @@ def _exchange(
 
 
 def _wait_s(request: Request[_T], deadline: Deadline) -> float:
-    left_s = deadline.left_s
     wait_s = max(0.0, request.deadline - time.monotonic())
-    return min(wait_s, _MAX_WAIT_S if left_s is None else left_s)
+    return min(wait_s, deadline.left_at_most(_MAX_WAIT_S))

@@ -92,6 +92,9 @@ class PortMappings:
         # fixed after start()
         self._stop: Stop | None = None
         self._limit = LogLimit(clock)
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._is_ending = False
         # owned by p2p-nat
         self._leases = Leases(self._ports)
         self._gateway: Gateway | None = None
@@ -128,7 +131,7 @@ class PortMappings:
         A router that does not answer is waited for :data:`DELETE_S` at most. Returns the names of
         threads that still run after ``timeout_s``.
         """
-        if self._stop is not None and not self._stop.is_set:
+        if self._stop is not None and self._begin_end():
             self._stop.set()
             self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
         if self._loop.can_start:
@@ -136,6 +139,12 @@ class PortMappings:
         deadline = Deadline(timeout_s)
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
         return left + join_threads(self._searches, deadline)
+
+    def _begin_end(self) -> bool:
+        """Return whether this is the first call: a second one must not interrupt the deletions."""
+        with self._lock:
+            is_first, self._is_ending = not self._is_ending, True
+            return is_first
 
     # p2p-nat: the search
 
@@ -171,7 +180,8 @@ class PortMappings:
             outcome = f"{kind}: {_text(error)}"
         except Exception as error:  # the top of the thread
             self._log.error("search for %s failed", kind, exc_info=error)
-        self._loop.post(self._end_search, found, outcome)
+        finally:  # even if the program's log fails
+            self._loop.post(self._end_search, found, outcome)
 
     def _end_search(self, found: Gateway | None, outcome: str) -> None:
         self._searching -= 1

@@ -78,7 +78,7 @@ class Pcp:
         self._stop = stop
         self._epoch = pcp.Epoch()
         self._nonce = nonce or secrets.token_bytes(pcp.NONCE_SIZE)
-        # changed by each call of map
+        # the last that was granted; a router may refuse the other protocol
         self._last: Mapping | None = None
 
     def announce(self, deadline: Deadline) -> None:
@@ -102,8 +102,8 @@ class Pcp:
 
     def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
-        self._last = mapping
         answer = self._ask_for(mapping, deadline)
+        self._last = mapping
         if self._epoch.has_restarted(answer.epoch, time.monotonic()):
             raise Restarted(f"{self.name} has restarted")
         return answer.mapped
@@ -134,8 +134,8 @@ def find(
     left = [Endpoint(ip, natpmp.PORT) for ip in routers()] if at is None else list(at)
     while left:
         # Each router gets the same time, and each of its protocols.
-        endpoint, share = left.pop(0), _part(deadline, 1 / (len(left) + 1))
-        gateway = _probe_natpmp(endpoint, _part(share, 1 / 2), stop)
+        endpoint, share = left.pop(0), deadline.part(1 / (len(left) + 1))
+        gateway = _probe_natpmp(endpoint, share.part(1 / 2), stop)
         gateway = gateway or _probe_pcp(endpoint, share, stop, nonce)
         if gateway is not None:
             return gateway
@@ -169,12 +169,6 @@ def _probe_pcp(
 def _raise_if_interrupted(error: NatError) -> None:
     if isinstance(error, Interrupted):
         raise error
-
-
-def _part(deadline: Deadline, part: float) -> Deadline:
-    """Return a deadline after a part of the time that is left."""
-    left_s = deadline.left_s
-    return Deadline(None if left_s is None else left_s * part)
 
 
 def _deletion(mapping: Mapping) -> Mapping:

@@ -81,8 +81,7 @@ class StunServers:
         raise NatError(f"{self.name} maps no ports")
 
     def _ask(self, host: str, port: int, deadline: Deadline) -> IPAddress:
-        left_s = deadline.left_s
-        share = Deadline(TRY_S if left_s is None else min(TRY_S, left_s))
+        share = Deadline(deadline.left_at_most(TRY_S))
         transaction_id = secrets.token_bytes(stun.ID_SIZE)
 
         def request(ours: IPAddress, now: float) -> Request[Endpoint]:

@@ -30,12 +30,6 @@ _OK = 200
 _FAULT = 500
 
 
-def shorter(deadline: Deadline, timeout_s: float) -> Deadline:
-    """Return the earlier of a deadline and the end of ``timeout_s`` seconds from now."""
-    left_s = deadline.left_s
-    return Deadline(timeout_s if left_s is None else min(left_s, timeout_s))
-
-
 def fetch(url: HttpURL, deadline: Deadline, stop: Stop) -> bytes:
     """Return the document at ``url``. Raises NatError, Interrupted."""
     with Exchange(url, deadline, stop) as exchange:
@@ -51,7 +45,7 @@ class Exchange:
     def __init__(self, url: HttpURL, deadline: Deadline, stop: Stop) -> None:
         """Connect. Raises NatError, Interrupted."""
         self._url = url
-        self._deadline = shorter(deadline, REQUEST_TIMEOUT_S)
+        self._deadline = Deadline(deadline.left_at_most(REQUEST_TIMEOUT_S))
         self._stop = stop
         with self._as_nat_errors():
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -20,7 +20,7 @@ from ipaddress import IPv4Address
 from p2p import forks
 from p2p.clock import Deadline
 from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
-from p2p.nat.upnp.client import fetch, shorter
+from p2p.nat.upnp.client import fetch
 from p2p.nat.upnp.description import parse_description
 from p2p.nat.upnp.igd import InternetGateway
 from p2p.nat.upnp.invalid import InvalidAnswer
@@ -139,7 +139,7 @@ class _Search:
                 del sends[0]
                 self._send()
             next_time = sends[0] if sends else end
-            timeout_s = shorter(self._deadline, next_time.left_at_least(0.0)).left_s
+            timeout_s = self._deadline.left_at_most(next_time.left_at_least(0.0))
             if self._stop.wait(self._socket, timeout_s):
                 received += 1
                 yield from self._receive()
@@ -188,7 +188,7 @@ class _Search:
     def _host_deadline(self, host: IPv4Address) -> Deadline:
         """The end of the time for a host, counted from its first answer."""
         if host not in self._host_deadlines:
-            self._host_deadlines[host] = shorter(self._deadline, HOST_TIMEOUT_S)
+            self._host_deadlines[host] = Deadline(self._deadline.left_at_most(HOST_TIMEOUT_S))
         return self._host_deadlines[host]
 
     @contextmanager
