@@ -104,8 +104,9 @@ PURE = (
     *("dial.attempts", "dial.limits", "dial.places", "dial.scheduler"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
-    *("nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp", "nat.request", "nat.spec", "nat.stun"),
-    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.invalid", "nat.upnp.soap"),
+    *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
+    *("nat.request", "nat.spec", "nat.stun"),
+    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 
 from p2p.clock import Clock, Deadline
 from p2p.loglimit import LogLimit
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Restarted, Stop
+from p2p.nat.errors import Interrupted, NatError, Restarted
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
 from p2p.net import Loop, Timer
 from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of

@@ -9,7 +9,8 @@ import socket
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import NatError, Stop
+from p2p.nat.errors import NatError
+from p2p.nat.gateway import Stop
 from p2p.net import NameLookups
 from p2p.netutil import IPAddress, read_ip
 

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 
 from p2p.clock import Deadline
 from p2p.nat import stun
+from p2p.nat.errors import Interrupted, NatError
 from p2p.nat.exchange import ask
-from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Stop
+from p2p.nat.gateway import Stop
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.names import address_of
 from p2p.nat.request import Request
 from p2p.netutil import Endpoint, IPAddress, join_host_port
@@ -70,11 +72,11 @@ class StunServers:
         answers = [f"{ip} by {count}" for ip, count in stated.items()]
         raise NatError("STUN servers do not agree: " + ", ".join(answers + failures))
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Raise NatError: a STUN server maps no ports."""
         raise NatError(f"{self.name} maps no ports")
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
         """Raise NatError: a STUN server maps no ports."""
         raise NatError(f"{self.name} maps no ports")
 

@@ -14,6 +14,7 @@ import pytest
 from p2p.clock import Deadline, SimulatedClock
 from p2p.loglimit import LINES_PER_MINUTE
 from p2p.nat import portmap
+from p2p.nat.errors import NatError
 from p2p.nat.front import (
     CHECK_S,
     DELETE_S,
@@ -23,7 +24,7 @@ from p2p.nat.front import (
     Find,
     PortMappings,
 )
-from p2p.nat.gateway import Gateway, NatError, Stop
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S
 from p2p.netutil import IPAddress
 from tests.kit.router import Router

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, NatError, Stop
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
 from p2p.nat.names import address_of
 from p2p.netutil import ip_of
 from tests.kit.waiting import PATIENCE_S, eventually

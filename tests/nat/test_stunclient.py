@@ -11,13 +11,15 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, Mapping, NatError, Stop
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
+from p2p.nat.mapping import PortMapping
 from p2p.nat.stunclient import MAX_TRIES, MIN_AGREEING, SERVERS, StunServers
 from p2p.netutil import Scope, scope_of
 from tests.kit.router import HOST, Router, running_router
 from tests.kit.waiting import PATIENCE_S
 
-MAPPING = Mapping("tcp", 1, 1, 1)
+MAPPING = PortMapping("tcp", 1, 1, 1)
 
 
 class StunServer:

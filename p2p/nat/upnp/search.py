@@ -19,11 +19,11 @@ from ipaddress import IPv4Address
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
+from p2p.nat.errors import Interrupted, InvalidAnswer, NatError
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.upnp.client import fetch
 from p2p.nat.upnp.description import parse_description
 from p2p.nat.upnp.igd import InternetGateway
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.ssdp import (
     GROUP,
     MAX_ANSWER_BYTES,
