@@ -11,7 +11,7 @@
 `stun`           packets of STUN (pure)
 `gateway`        the interface of a router that maps ports, and the end of a wait for it
 `exchange`       a request with a real socket
-`names`          the address of a host name
+`names`          the addresses of a host name
 `defaultroute`   the addresses of routers
 `portmap`        routers with NAT-PMP or PCP
 `upnp/`          routers with UPnP

@@ -74,6 +74,15 @@ def test_server_may_have_a_name(servers: list[StunServer], stop: Stop) -> None:
     assert str(StunServers([("localhost", port)], stop).external_ip(patience())) == "20.0.0.1"
 
 
+def test_server_is_asked_at_each_address_of_its_name(
+    servers: list[StunServer], stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, answering = ip_address("127.0.0.2"), ip_address(HOST)
+    monkeypatch.setattr("p2p.net.lookups.look_up", {"host": [silent, answering]}.__getitem__)
+    ((_, port),) = state(servers, "20.0.0.1")
+    assert str(StunServers([("host", port)], stop).external_ip(patience())) == "20.0.0.1"
+
+
 def test_one_of_several_servers_does_not_decide(servers: list[StunServer], stop: Stop) -> None:
     stun = StunServers(state(servers, "20.0.0.1", "20.6.6.6", "20.0.0.1"), stop)
     for _ in range(5):
