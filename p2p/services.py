@@ -43,7 +43,7 @@ GIVE_UP_S = 15.0
 LAST_MOMENT_S = 0.1
 
 #: A host to bind to, None for all addresses, and a port.
-_Place: TypeAlias = tuple[str | None, int]
+_BindAddress: TypeAlias = tuple[str | None, int]
 _T = TypeVar("_T")
 
 # Errors of an address that is not one of this machine.
@@ -81,8 +81,8 @@ class Sockets(Service):
 
     def start(self) -> None:
         config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
-        tcp = self._places_of(config.listen_endpoint, deadline)
-        udp = self._places_of(config.disc_endpoint, deadline)
+        tcp = self._addresses_of(config.listen_endpoint, deadline)
+        udp = self._addresses_of(config.disc_endpoint, deadline)
         if tcp and config.discovers and not udp:
             self.tcp, self.udp = _bind_first(bind_pair, tcp)
             return
@@ -97,7 +97,9 @@ class Sockets(Service):
                 sock.close()
         return []
 
-    def _places_of(self, endpoint: _Place | None, deadline: Deadline) -> list[_Place]:
+    def _addresses_of(
+        self, endpoint: _BindAddress | None, deadline: Deadline
+    ) -> list[_BindAddress]:
         """Return the endpoints to bind to, with the present addresses of a host name, if any."""
         if endpoint is None:
             return []
@@ -377,17 +379,17 @@ class Services:
         return None
 
 
-def _bind_first(bind_at: Callable[[str | None, int], _T], places: list[_Place]) -> _T:
-    """Return what ``bind_at`` returns for the first of ``places`` that is one of this machine.
+def _bind_first(bind_at: Callable[[str | None, int], _T], addresses: list[_BindAddress]) -> _T:
+    """Return what ``bind_at`` returns for the first of ``addresses`` that is one of this machine.
 
     Raises OSError for all of them, if none is, or for the first that fails for another reason.
     """
     failures: list[str] = []
-    for number, place in enumerate(places, 1):
+    for number, address in enumerate(addresses, 1):
         try:
-            return bind_at(*place)
+            return bind_at(*address)
         except OSError as error:
             failures.append(error.strerror or str(error))
-            if error.errno not in _NOT_HERE or number == len(places):
+            if error.errno not in _NOT_HERE or number == len(addresses):
                 raise OSError(error.errno, "; ".join(failures)) from error
     raise AssertionError("unreachable")
