@@ -101,7 +101,7 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.url"),
     *("eth", "networks"),
-    *("dial.attempts", "dial.limits", "dial.endpoints", "dial.scheduler"),
+    *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
