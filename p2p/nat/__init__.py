@@ -17,6 +17,7 @@
 `upnp/`          routers with UPnP
 `stunclient`     STUN servers
 `finders`        the searches of each kind of `nat`
+`routersearch`   the search for a router, on a thread for each kind
 `front`          the thread `p2p-nat`, which keeps the mappings and the address up to date
 ===============  ===================================================================
 """

@@ -7,8 +7,8 @@ from functools import partial
 from p2p.clock import Deadline
 from p2p.crypto import PrivateKey, keccak256
 from p2p.nat import natpmp, pcp, portmap, upnp
-from p2p.nat.front import Find
 from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind, NatSpec
 from p2p.nat.stunclient import SERVERS, StunServers
 from p2p.netutil import Endpoint
