@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -28,6 +28,7 @@ from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
+from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.netutil import IPAddress, is_name, is_unspecified
@@ -187,15 +188,22 @@ class NatService(Service):
             self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
         searches = finders(spec, config.private_key)
         if searches and ports:
-            self.mappings = PortMappings(
-                searches,
-                () if spec.kind is NatKind.STUN else ports.items(),
-                self,
-                may_publish=config._own.is_named,
-                clock=config.clock,
-                logger=self.logger,
-            )
+            mapped = () if spec.kind is NatKind.STUN else ports.items()
+            self.mappings = self._make_mappings(searches, mapped)
             self.mappings.start()
+
+    def _make_mappings(
+        self, searches: dict[str, Find], ports: Iterable[tuple[str, int]]
+    ) -> PortMappings:
+        config = self.config
+        return PortMappings(
+            searches,
+            ports,
+            self,
+            may_publish=config._own.is_named,
+            clock=config.clock,
+            logger=self.logger,
+        )
 
     def stop(self, deadline: Deadline) -> list[str]:
         mappings = self.mappings
@@ -239,41 +247,49 @@ class DiscoveryService(Service):
     v5: UDPv5 | None = None
 
     def start(self) -> None:
-        config, sock = self.config, self.sockets.udp
+        sock = self.sockets.udp
         if sock is None:
             return
         self.sockets.udp = None
-        shared: dict[str, Any] = {
-            "local": self.own_node.local,
-            "store": self.database.db,
-            "net_restrict": config.netlist,
-            "own_networks": config._own.named,
-            "clock": config.clock,
-        }
-        key, known = config.private_key, config.bootstrap_nodes or ()
-        on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
-        if config.runs_v5:
-            given = config.bootstrap_nodes_v5
-            bootnodes = known if given is None else given
-            # Nodes that are given for both may speak one of them only: v4 alone warns of them.
-            watched = () if given is None and config.runs_v4 else bootnodes
-            self.v5 = UDPv5(
-                key, on, bootnodes=bootnodes, watched=watched, logger=self.logger, **shared
-            )
-            on = self.v5
-        if config.runs_v4:
-            self.v4 = UDPv4(
-                key,
-                on,
-                bootnodes=known,
-                ping_version=config.discovery_version,
-                logger=self.logger,
-                **shared,
-            )
+        if self.config.runs_v5:
+            self.v5 = self._make_v5(sock)
+        if self.config.runs_v4:
+            self.v4 = self._make_v4(self.v5 or sock)
         first = self.v5 or self.v4
         assert first is not None
         first.start()
+
+    def _make_v5(self, sock: socket.socket) -> UDPv5:
+        config = self.config
+        given = config.bootstrap_nodes_v5
+        bootnodes = (config.bootstrap_nodes or ()) if given is None else given
+        # Nodes that are given for both may speak one of them only: v4 alone warns of them.
+        watched = () if given is None and config.runs_v4 else bootnodes
+        return UDPv5(
+            config.private_key, sock, bootnodes=bootnodes, watched=watched, **self._shared()
+        )
+
+    def _make_v4(self, on: socket.socket | Discovery) -> UDPv4:
+        config = self.config
+        return UDPv4(
+            config.private_key,
+            on,
+            bootnodes=config.bootstrap_nodes or (),
+            ping_version=config.discovery_version,
+            **self._shared(),
+        )
+
+    def _shared(self) -> dict[str, Any]:
+        """The arguments of both."""
+        return {
+            "local": self.own_node.local,
+            "store": self.database.db,
+            "net_restrict": self.config.netlist,
+            "own_networks": self.config._own.named,
+            "clock": self.config.clock,
+            "logger": self.logger,
+        }
 
     def stop(self, deadline: Deadline) -> list[str]:
         left: dict[str, None] = {}
