@@ -10,12 +10,11 @@ is for any thread that may wait, the rest for any thread.
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -31,6 +30,7 @@ from p2p.nat.front import PortMappings
 from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
+from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
@@ -42,13 +42,6 @@ OWN_NAME_TIMEOUT_S = 5.0
 GIVE_UP_S = 15.0
 #: Time for a service to end when the deadline has passed.
 LAST_MOMENT_S = 0.1
-
-#: A host to bind to, None for all addresses, and a port.
-_BindAddress: TypeAlias = tuple[str | None, int]
-_T = TypeVar("_T")
-
-# Errors of an address that is not one of this machine.
-_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 
 
 class Service(Protocol):
@@ -85,12 +78,12 @@ class Sockets(Service):
         tcp = self._addresses_of(config.listen_endpoint, deadline)
         udp = self._addresses_of(config.disc_endpoint, deadline)
         if tcp and config.discovers and not udp:
-            self.tcp, self.udp = _bind_first(bind_pair, tcp)
+            self.tcp, self.udp = bind_first(bind_pair, tcp)
             return
         if tcp:
-            self.tcp = _bind_first(bind, tcp)
+            self.tcp = bind_first(bind, tcp)
         if config.discovers:
-            self.udp = _bind_first(bind_udp, udp or [(None, 0)])
+            self.udp = bind_first(bind_udp, udp or [(None, 0)])
 
     def stop(self, deadline: Deadline) -> list[str]:
         for sock in (self.tcp, self.udp):
@@ -99,8 +92,8 @@ class Sockets(Service):
         return []
 
     def _addresses_of(
-        self, endpoint: _BindAddress | None, deadline: Deadline
-    ) -> list[_BindAddress]:
+        self, endpoint: BindAddress | None, deadline: Deadline
+    ) -> list[BindAddress]:
         """Return the endpoints to bind to, with the present addresses of a host name, if any."""
         if endpoint is None:
             return []
@@ -393,19 +386,3 @@ class Services:
             except NodeNotFound:
                 continue
         return None
-
-
-def _bind_first(bind_at: Callable[[str | None, int], _T], addresses: list[_BindAddress]) -> _T:
-    """Return what ``bind_at`` returns for the first of ``addresses`` that is one of this machine.
-
-    Raises OSError for all of them, if none is, or for the first that fails for another reason.
-    """
-    failures: list[str] = []
-    for number, address in enumerate(addresses, 1):
-        try:
-            return bind_at(*address)
-        except OSError as error:
-            failures.append(error.strerror or str(error))
-            if error.errno not in _NOT_HERE or number == len(addresses):
-                raise OSError(error.errno, "; ".join(failures)) from error
-    raise AssertionError("unreachable")

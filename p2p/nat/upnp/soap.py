@@ -26,7 +26,6 @@ from p2p.netutil import printable
 MAX_LEASE_S = 604_800
 
 #: Codes of errors that we act on (WANIPConnection:2, sections 2.5.16 to 2.5.21).
-INVALID_ACTION = 401
 NO_SUCH_ENTRY = 714
 CONFLICT_IN_MAPPING = 718
 SAME_PORTS_REQUIRED = 724
