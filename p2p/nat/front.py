@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -80,6 +81,9 @@ class PortMappings:
         # fixed after start()
         self._stop: Stop | None = None
         self._limit = LogLimit(clock)
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._is_ending = False
         # owned by p2p-nat
         self._leases = Leases(self._ports)
         self._gateway: Gateway | None = None
@@ -113,7 +117,7 @@ class PortMappings:
         A router that does not answer is waited for :data:`DELETE_S` at most. Returns the names of
         threads that still run after ``timeout_s``.
         """
-        if self._stop is not None and not self._stop.is_set:
+        if self._stop is not None and self._begin_end():
             self._stop.set()
             self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
         if self._loop.can_start:
@@ -121,6 +125,12 @@ class PortMappings:
         deadline = Deadline(timeout_s)
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
         return left + self._search.join(deadline)
+
+    def _begin_end(self) -> bool:
+        """Return whether this is the first call: a second one must not interrupt the deletions."""
+        with self._lock:
+            is_first, self._is_ending = not self._is_ending, True
+            return is_first
 
     # p2p-nat: the search
 

@@ -71,7 +71,8 @@ class Leases:
         lease = self._leases[mapping.protocol]
         before, lease.granted = lease.granted, mapped
         lifetime_s = min(mapped.lifetime_s, MAX_LIFETIME_S)
-        lease.ends = now + lifetime_s
+        # A shorter one is renewed no more often, and does not come and go in our record.
+        lease.ends = now + max(2 * MIN_PAUSE_S, lifetime_s)
         lease.due = now + max(MIN_PAUSE_S, lifetime_s / 2)
         return before is None or before.external_port != mapped.external_port
 

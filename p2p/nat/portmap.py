@@ -81,7 +81,7 @@ class Pcp:
         self._stop = stop
         self._restarts = RestartDetector(pcp.is_restart)
         self._nonce = nonce or secrets.token_bytes(pcp.NONCE_SIZE)
-        # changed by each call of map
+        # the last that was granted; a router may refuse the other protocol
         self._last: PortMapping | None = None
 
     def announce(self, deadline: Deadline) -> None:
@@ -105,8 +105,8 @@ class Pcp:
 
     def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
-        self._last = mapping
         answer = self._ask_for(mapping, deadline)
+        self._last = mapping
         if self._restarts.has_restarted(answer.epoch, time.monotonic()):
             raise Restarted(f"{self.name} has restarted")
         return answer.mapped

@@ -105,7 +105,8 @@ class RouterSearch:
             outcome = f"{kind}: {error_text(error)}"
         except Exception as error:  # the top of the thread
             self._log.error("search for %s failed", kind, exc_info=error)
-        self._loop.post(self._end, found, outcome)
+        finally:  # even if the program's log fails
+            self._loop.post(self._end, found, outcome)
 
 
 def error_text(error: Exception) -> str:

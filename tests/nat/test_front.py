@@ -32,6 +32,7 @@ from tests.kit.waiting import PATIENCE_S, eventually
 
 PORTS = (("tcp", 30303), ("udp", 30304))
 LOG = logging.getLogger("p2p")
+UDP = 17
 
 
 class Published:
@@ -501,3 +502,78 @@ def test_search_that_does_not_end_is_named(router: Router) -> None:
     assert "p2p-nat-upnp" in front.mappings.stop(0.01)
     hold.set()
     assert front.mappings.stop(PATIENCE_S) == []
+
+
+def test_second_stop_does_not_interrupt_the_deletions(router: Router) -> None:
+    lost: list[bytes] = []
+    deleting = threading.Event()
+
+    def script(request: bytes) -> Any:
+        if len(request) != 12 or request[8:] != bytes(4) or request in lost:
+            return None
+        lost.append(request)  # so that it must be repeated
+        deleting.set()
+        return ()
+
+    router.script = script
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", 30304, 30303)
+        first = threading.Thread(target=front.mappings.stop, args=(PATIENCE_S,))
+        first.start()
+        assert deleting.wait(PATIENCE_S)
+        front.mappings.stop(0)
+        first.join()
+    assert router.mappings == {}
+
+
+class FailingLog(logging.Handler):
+    """A log of the program that raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ValueError("the disk is full")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_search_that_breaks_ends_even_if_the_log_fails(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(deadline: Deadline, stop: Stop) -> Gateway | None:
+        LOG.getChild("nat").addHandler(handler)
+        raise ValueError("broken")
+
+    handler = FailingLog(logging.ERROR)
+    try:
+        with running(Front(router, upnp=fail)) as front:
+            front.await_end_of_search()
+    finally:
+        LOG.getChild("nat").removeHandler(handler)
+
+
+def test_leases_shorter_than_the_pause_change_nothing_that_is_published(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    router.lifetime_s, router.port_shift = 1, 100
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", 30404, 30403)
+        for _ in range(3 * int(MIN_PAUSE_S)):
+            front.pass_time(1)
+        eventually(lambda: len(router.granted) >= 8)
+        assert front.published.changes == 1
+    assert lines(caplog) == []
+
+
+def test_address_of_a_router_with_pcp_that_maps_one_port_only(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    def script(request: bytes) -> Any:
+        if len(request) < 60 or request[36] != UDP:
+            return None
+        return [request[:1] + b"\x81\0\2" + bytes(20) + request[24:]]  # not authorized
+
+    router.speaks, router.script = {"pcp"}, script
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", None, 30303)
+        router.external_ip = "20.0.0.2"
+        front.pass_time(CHECK_S)
+        front.await_published("20.0.0.2", None, 30303)
+    assert not any("tells no external address" in line for line in lines(caplog))

@@ -26,16 +26,13 @@ from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.message import MAX_DISTANCE
-from p2p.discover.v5.talk import TalkHandler, TalkHandlers
+from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
-
-#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
-MAX_TALK_SIZE = 1150
 
 
 class UDPv5(Discovery):
@@ -86,7 +83,8 @@ class UDPv5(Discovery):
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         log = (logger or logging.getLogger("p2p")).getChild("discover")
-        self._talk = TalkHandlers(partial(_respond, self._runner, log), log)
+        respond = partial(_respond, self._runner)
+        self._talk = TalkHandlers(respond, clock or SYSTEM_CLOCK, log)
         self._runner.on_talk = self._talk.receive
         self._runner.on_end = self._talk.close
 
@@ -108,9 +106,11 @@ class UDPv5(Discovery):
         record. Raises as :meth:`ping`.
         """
         check_node(node)
+        text = f"numbers from 0 to {MAX_DISTANCE}"
+        check_type("distances", distances, Iterable, text)
         wanted = tuple(distances)
         for distance in wanted:
-            check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
+            check_int("distances", distance, 0, MAX_DISTANCE, text)
         nodes: list[Node] = self._ask_node(
             node, lambda operations, at, now: operations.find_node(at, wanted, now), timeout
         )
@@ -142,9 +142,9 @@ class UDPv5(Discovery):
 
         It returns the response, at most 1,150 bytes, within half a second or so. It runs on one of
         four threads ``p2p-talk``; when all are busy and 64 requests wait, more are dropped and
-        counted (``counters().dropped["talk"]``). One that raises is logged, and gets the empty
-        response, as an unknown protocol does. None ends it. Raises RuntimeError if the system has
-        no more threads.
+        counted (``counters().dropped["talk"]``). One that raises, or returns anything else, is
+        logged and gets the empty response, as an unknown protocol does. None ends it. Raises
+        RuntimeError if the system has no more threads.
         """
         name = _protocol_name(protocol)
         if handler is not None:
@@ -160,13 +160,8 @@ def _protocol_name(protocol: str | bytes) -> bytes:
     return bytes(protocol)
 
 
-def _respond(
-    runner: Runner, log: logging.Logger, request: TalkReceived, response: bytes
-) -> None:
+def _respond(runner: Runner, request: TalkReceived, response: bytes) -> None:
     """Send a response. Any thread."""
-    if len(response) > MAX_TALK_SIZE:
-        log.error("a response of %d bytes to a talk request does not fit", len(response))
-        response = b""
     runner.post(partial(_give_response, request, response))
 
 
