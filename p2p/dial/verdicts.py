@@ -1,4 +1,7 @@
-"""The verdicts of the option ``candidate_filter``, kept for a while. Pure."""
+"""The verdicts of the option ``candidate_filter``, kept for a while.
+
+Pure. :mod:`p2p.dial.candidatefilter` asks for them before it has a node checked again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The searches that the option ``nat`` stands for, by the names of their threads."""
+"""The searches of each value of the option ``nat``, by the names of their threads.
+
+Nothing is searched here: :class:`p2p.nat.routersearch.RouterSearch` runs them. Any thread.
+"""
 
 from __future__ import annotations
 

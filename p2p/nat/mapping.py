@@ -1,4 +1,7 @@
-"""A port mapping as it is asked for and as it is granted. Pure."""
+"""Port mappings: the wanted one, the granted one, the answer of a router.
+
+Pure. The protocols make them of their packets; :mod:`p2p.nat.leases` has the times.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A router that maps ports by UPnP, as a gateway.
+"""A router that maps ports by UPnP, as a gateway. Used by the thread of port mappings.
 
 Follows WANIPConnection:1 and :2 (sections "Actions" and "Error codes"); WANPPPConnection:1 has the
 same actions. A mapping is always to the address that our requests come from.
@@ -113,7 +113,7 @@ class InternetGateway:
         raise error
 
     def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
-        """Delete a mapping. That there is none is no error.
+        """Delete a mapping; it is no error if there is none.
 
         A mapping that the router has not confirmed is deleted only if it leads to us: the port may
         be that of another host.

@@ -7,6 +7,8 @@ there is no better one when the search ends: a mapping may be right behind a sec
 
 Any host of the network may answer. The number of datagrams, of descriptions in all and of one
 host, and the time that one host takes are limited, so that a host cannot hide the router from us.
+
+Runs on the thread of the search, ``p2p-nat-upnp``.
 """
 
 from __future__ import annotations
