@@ -101,11 +101,12 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.url"),
     *("eth", "networks"),
-    *("dial.attempts", "dial.limits", "dial.places", "dial.scheduler"),
+    *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
-    *("nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp", "nat.request", "nat.spec", "nat.stun"),
-    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.invalid", "nat.upnp.soap"),
+    *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
+    *("nat.request", "nat.spec", "nat.stun"),
+    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.

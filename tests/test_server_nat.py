@@ -171,7 +171,7 @@ def test_ports_are_mapped_also_if_another_address_is_advertised(
 def test_server_starts_and_stops_while_a_router_is_silent(
     nodes: Nodes, router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 10 * PATIENCE_S)
     router.is_silent = True
     server = nodes.start(nat=f"pmp:{HOST}")
     eventually(lambda: router.requests)

@@ -190,8 +190,8 @@ class Discovery:
             return self._service.ask(self._runner, partial(_begin_at, begin, node), timeout)
         deadline = Deadline(checked_timeout(timeout))
         failure: P2PError | None = None
-        for place in self._service.places_of(node, deadline):
-            start = partial(_begin_at, begin, place)
+        for at in self._service.at_each_address(node, deadline):
+            start = partial(_begin_at, begin, at)
             try:
                 return self._service.ask(self._runner, start, deadline.left_s)
             except (NoResponse, NodeNotFound) as error:
@@ -212,9 +212,9 @@ class Discovery:
 
 
 def _begin_at(
-    begin: Callable[[Any, Node, Now], int], place: Node, operations: Operations, now: Now
+    begin: Callable[[Any, Node, Now], int], at: Node, operations: Operations, now: Now
 ) -> int:
-    return begin(operations, place, now)
+    return begin(operations, at, now)
 
 
 def service_on(

@@ -214,7 +214,7 @@ class Service:
             raise waiter.error
         return waiter.result
 
-    def places_of(self, node: Node, deadline: Deadline) -> list[Node]:
+    def at_each_address(self, node: Node, deadline: Deadline) -> list[Node]:
         """Return ``node``, which has a name, at each address of that. Waits.
 
         Raises NameNotResolved without an address or after ``NAME_TIMEOUT_S``, Timeout at

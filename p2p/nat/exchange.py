@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import NatError, Stop
+from p2p.nat.errors import NoAnswer
+from p2p.nat.gateway import Stop
 from p2p.nat.request import Request
 from p2p.net import endpoint_of, family_of, sockaddr_of
 from p2p.netutil import Endpoint, IPAddress
@@ -22,10 +23,6 @@ _T = TypeVar("_T")
 
 #: Longest wait for a socket in one piece, in seconds.
 _MAX_WAIT_S = 60.0
-
-
-class NoAnswer(NatError):
-    """Nothing answers."""
 
 
 def ask(

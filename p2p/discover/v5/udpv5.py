@@ -1,7 +1,7 @@
 """Discovery v5 for programs: the front whose engine speaks v5.
 
-What all protocols can do stands in :class:`p2p.discover.front.Discovery`; here are the requests
-that only v5 has. What discovery v5 *is* stands in :mod:`p2p.discover.v5.engine`. Any thread.
+The requests of all protocols are in :class:`p2p.discover.front.Discovery`, those of v5 only are
+here, the rules of discovery v5 in :mod:`p2p.discover.v5.engine`. Any thread.
 """
 
 from __future__ import annotations

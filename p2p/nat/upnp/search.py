@@ -7,6 +7,8 @@ there is no better one when the search ends: a mapping may be right behind a sec
 
 Any host of the network may answer. The number of datagrams, of descriptions in all and of one
 host, and the time that one host takes are limited, so that a host cannot hide the router from us.
+
+Runs on the thread of the search, ``p2p-nat-upnp``.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from ipaddress import IPv4Address
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
+from p2p.nat.errors import Interrupted, InvalidAnswer, NatError
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.upnp.client import fetch
 from p2p.nat.upnp.description import parse_description
 from p2p.nat.upnp.igd import InternetGateway
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.ssdp import (
     GROUP,
     MAX_ANSWER_BYTES,
