@@ -14,6 +14,7 @@ import pytest
 from p2p.clock import Deadline, SimulatedClock
 from p2p.loglimit import LINES_PER_MINUTE
 from p2p.nat import portmap
+from p2p.nat.errors import NatError
 from p2p.nat.front import (
     CHECK_S,
     DELETE_S,
@@ -23,7 +24,7 @@ from p2p.nat.front import (
     Find,
     PortMappings,
 )
-from p2p.nat.gateway import Gateway, NatError, Stop
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S
 from p2p.netutil import IPAddress
 from tests.kit.router import Router
@@ -80,6 +81,10 @@ class Front:
             logger=LOG,
         )
 
+    def await_end_of_search(self) -> None:
+        search = self.mappings._search
+        eventually(lambda: not self.mappings._loop.call(lambda: search.is_under_way))
+
     def await_published(self, ip: str, udp: int | None, tcp: int | None) -> None:
         eventually(lambda: self.published.now == (ip, udp, tcp), f"{ip} is not published")
 
@@ -113,7 +118,7 @@ def front(router: Router) -> Iterator[Front]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.nat.front.REQUEST_S", 0.02)
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 0.1)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 0.1)
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
@@ -353,7 +358,7 @@ def test_router_that_is_not_there_is_told_once_and_looked_for_again(
         asked = len(router.requests)
         front.pass_time(FIND_AGAIN_S)
         eventually(lambda: len(router.requests) > asked)
-        eventually(lambda: front.mappings._loop.call(lambda: front.mappings._searching == 0))
+        front.await_end_of_search()
         assert len(lines(caplog)) == 1
         router.is_silent = False
         front.pass_time(FIND_AGAIN_S)
@@ -369,7 +374,7 @@ def test_router_that_falls_silent_is_looked_for_again(
     for _ in range(MAX_FAILURES):
         front.pass_time(CHECK_S)
     assert front.published.now == ("20.0.0.1", 30304, 30303)
-    eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+    front.await_end_of_search()
     front.router.mappings.clear()  # it has restarted, which its times do not tell
     front.router.is_silent = False
     front.pass_time(RETRY_S)
@@ -420,7 +425,7 @@ def test_search_that_breaks_is_an_error_and_leaves_the_other(
     with running(Front(router, upnp=fail, pmp=partial(portmap.find, at=at))) as front:
         front.await_published("20.0.0.1", 30304, 30303)
         eventually(lambda: "search for upnp failed" in lines(caplog, logging.ERROR))
-        eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+        front.await_end_of_search()
 
 
 def test_changes_are_told_five_times_a_minute_at_most(
@@ -480,7 +485,7 @@ def test_start_does_not_wait_for_a_router(router: Router) -> None:
 def test_stop_does_not_wait_for_a_silent_router(
     router: Router, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 10 * PATIENCE_S)
     router.is_silent = True
     with running(Front(router)):
         eventually(lambda: router.requests)
@@ -592,7 +597,7 @@ def test_search_that_breaks_ends_even_if_the_log_fails(
     handler = FailingLog(logging.ERROR)
     try:
         with running(Front(router, upnp=fail)) as front:
-            eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+            front.await_end_of_search()
     finally:
         LOG.getChild("nat").removeHandler(handler)
 

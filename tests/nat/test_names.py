@@ -1,4 +1,4 @@
-"""The address of a host name, whatever the resolver of the system does."""
+"""The addresses of a host name, whatever the resolver of the system does."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, NatError, Stop
-from p2p.nat.names import address_of
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
+from p2p.nat.names import addresses_of
 from p2p.net import NameLookups
 from p2p.netutil import ip_of
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -26,16 +27,22 @@ def patience() -> Deadline:
 def test_address_is_not_looked_up(host: str, stop: Stop) -> None:
     lookups = NameLookups()
     lookups.stop()
-    assert address_of(host, patience(), stop, lookups) == ip_of(host)
+    assert addresses_of(host, patience(), stop, lookups) == [ip_of(host)]
 
 
-def test_name_is_looked_up(stop: Stop) -> None:
-    assert address_of("localhost", patience(), stop, NameLookups()) == ip_of("127.0.0.1")
+def test_all_addresses_of_a_name_are_found(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [ip_of("20.0.0.1"), ip_of("2001:db8::7")]
+    monkeypatch.setattr("p2p.net.lookups.look_up", {"host": found}.__getitem__)
+    assert addresses_of("host", patience(), stop, NameLookups()) == found
+
+
+def test_resolver_of_the_system_is_asked(stop: Stop) -> None:
+    assert ip_of("127.0.0.1") in addresses_of("localhost", patience(), stop, NameLookups())
 
 
 def test_text_that_is_no_address_is_an_error(stop: Stop) -> None:
     with pytest.raises(NatError, match=r"127\.0\.0\.256"):
-        address_of("127.0.0.256", patience(), stop, NameLookups())
+        addresses_of("127.0.0.256", patience(), stop, NameLookups())
 
 
 def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +51,7 @@ def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("p2p.net.lookups.look_up", fail)
     with pytest.raises(NatError, match="cannot look up host"):
-        address_of("host", patience(), stop, NameLookups())
+        addresses_of("host", patience(), stop, NameLookups())
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def test_silent_resolver_is_an_error_at_the_deadline(
     stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hanging(monkeypatch), pytest.raises(NatError, match="cannot look up host: no answer"):
-        address_of("host", Deadline(0.01), stop, NameLookups())
+        addresses_of("host", Deadline(0.01), stop, NameLookups())
 
 
 def test_wait_for_a_silent_resolver_can_be_interrupted(
@@ -76,7 +83,7 @@ def test_wait_for_a_silent_resolver_can_be_interrupted(
 
     def run() -> None:
         try:
-            outcome.set_result(address_of("host", Deadline(None), stop, NameLookups()))
+            outcome.set_result(addresses_of("host", Deadline(None), stop, NameLookups()))
         except NatError as error:
             outcome.set_exception(error)
 
@@ -102,7 +109,7 @@ def test_silent_resolver_costs_no_descriptor_and_one_thread(
     with hanging(monkeypatch):
         for _ in range(10):
             with pytest.raises(NatError, match="no answer"):
-                address_of("host", Deadline(0.0), stop, lookups)
+                addresses_of("host", Deadline(0.0), stop, lookups)
         assert open_descriptors() == before
         assert [thread.name for thread in threading.enumerate()].count("p2p-names") == 1
     eventually(lambda: "p2p-names" not in [thread.name for thread in threading.enumerate()])

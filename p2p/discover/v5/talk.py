@@ -2,7 +2,9 @@
 
 A handler may take its time, so it does not run on ``p2p-disc`` but on one of a few threads. A
 request for which no thread is free waits in a short queue; beyond that a flood is met with silence,
-and counted. A protocol without a handler gets the empty response (discv5-wire, "TALKREQ").
+and counted. A protocol without a handler gets the empty response (discv5-wire, "TALKREQ"), and so
+does a request whose handler fails. A remote decides how often that is, so the log lines about it
+are limited.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ from queue import Empty, Full, Queue
 from typing import TypeAlias
 
 from p2p import forks
-from p2p.arguments import BYTES, bytes_of, check_has_run, check_type
+from p2p.arguments import BYTES, check_has_run
 from p2p.clock import Clock, Deadline
 from p2p.discover.event import TalkReceived
 from p2p.enode.nodeid import NodeID
-from p2p.errors import EncodeError
 from p2p.loglimit import LogLimit
 from p2p.netutil import Endpoint
 from p2p.threads import join_threads
@@ -45,7 +46,7 @@ class TalkHandlers:
         # fixed after __init__
         self._respond = respond
         self._log = logger
-        self._limit = LogLimit(clock)  # a remote may ask again and again
+        self._limit = LogLimit(clock)
         self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -112,7 +113,7 @@ class TalkHandlers:
         while (request := self._queue.get()) is not None:
             response = b""
             try:
-                response = self._response_to(request)
+                response = self._handle(request)
             except BaseException:  # raised by the program's log; the thread must go on
                 thread = threading.current_thread()
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
@@ -121,29 +122,33 @@ class TalkHandlers:
             if not process.is_here:
                 return  # the handler has forked, and this is the child
 
-    def _response_to(self, request: TalkReceived) -> bytes:
-        """Return the response of a handler; the empty one if it raises."""
-        handler = self._handlers.get(request.protocol)
+    def _handle(self, request: TalkReceived) -> bytes:
+        """Return the response of a handler; the empty one if it fails."""
+        handler, protocol = self._handlers.get(request.protocol), request.protocol
         if handler is None:
             return b""
         try:
-            return _checked(handler(request.node_id, request.address, request.request))
+            response: object = handler(request.node_id, request.address, request.request)
+            check_has_run("handler", response)
         except BaseException as error:  # any error of the program: the thread must go on
-            self._log_error(request, error)
+            self._report(request, type(error), "the handler of %r raised", protocol, exc_info=True)
             return b""
+        if not isinstance(response, BYTES):
+            kind = type(response)
+            text = "the handler of %r returned %s, not bytes"
+            self._report(request, kind, text, protocol, kind.__name__)
+            return b""
+        data = bytes(response)
+        if len(data) > MAX_TALK_SIZE:
+            text = "the handler of %r returned %d bytes, more than %d"
+            self._report(request, bytes, text, protocol, len(data), MAX_TALK_SIZE)
+            return b""
+        return data
 
-    def _log_error(self, request: TalkReceived, error: BaseException) -> None:
-        left_out = self._limit.admit((type(error).__name__, request.protocol), request.node_id)
-        level = logging.DEBUG if left_out is None else logging.ERROR
-        more = f" (and {left_out} more like this)" if left_out else ""
-        text = "handler of talk requests %r raised%s: %s"
-        self._log.log(level, text, request.protocol, more, error, exc_info=error)
-
-
-def _checked(response: object) -> bytes:
-    check_has_run("handler", response)
-    check_type("response", response, BYTES, "bytes")
-    data = bytes_of(response, "response")
-    if len(data) > MAX_TALK_SIZE:
-        raise EncodeError(f"a response of {len(data)} bytes to a talk request does not fit")
-    return data
+    def _report(
+        self, request: TalkReceived, kind: type, text: str, *args: object, exc_info: bool = False
+    ) -> None:
+        """Log a failure of a handler, at DEBUG if there were many of that kind."""
+        is_rare = self._limit.admit((request.protocol, kind), object()) is not None
+        level = logging.ERROR if is_rare else logging.DEBUG
+        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=exc_info)

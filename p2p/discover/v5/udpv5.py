@@ -1,7 +1,7 @@
 """Discovery v5 for programs: the front whose engine speaks v5.
 
-What all protocols can do stands in :class:`p2p.discover.front.Discovery`; here are the requests
-that only v5 has. What discovery v5 *is* stands in :mod:`p2p.discover.v5.engine`. Any thread.
+The requests of all protocols are in :class:`p2p.discover.front.Discovery`, those of v5 only are
+here, the rules of discovery v5 in :mod:`p2p.discover.v5.engine`. Any thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
-from p2p.crypto import PrivateKey
+from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
@@ -24,12 +24,14 @@ from p2p.discover.local import LocalView
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
+from p2p.discover.transport import Target
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.message import MAX_DISTANCE
 from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
+from p2p.enode.nodeid import NodeID
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
@@ -97,6 +99,16 @@ class UDPv5(Discovery):
 
     # questions to the network; any thread but p2p-disc
 
+    def lookup(self, target: PublicKey | bytes, timeout: float | None = None) -> list[Node]:
+        """Look up the nodes closest to ``target``: a NodeID, a public key or any 64 bytes.
+
+        Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
+        Discovery v4 has no lookup of a NodeID, since its packets have the public key.
+        """
+        if isinstance(target, NodeID):
+            return self._lookup(Target(target), timeout)
+        return super().lookup(target, timeout)
+
     def find_node(
         self, node: Node, distances: Iterable[int], timeout: float | None = None
     ) -> list[Node]:
@@ -106,9 +118,11 @@ class UDPv5(Discovery):
         record. Raises as :meth:`ping`.
         """
         check_node(node)
+        text = f"numbers from 0 to {MAX_DISTANCE}"
+        check_type("distances", distances, Iterable, text)
         wanted = tuple(distances)
         for distance in wanted:
-            check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
+            check_int("distances", distance, 0, MAX_DISTANCE, text)
         nodes: list[Node] = self._ask_node(
             node, lambda operations, at, now: operations.find_node(at, wanted, now), timeout
         )
@@ -140,9 +154,9 @@ class UDPv5(Discovery):
 
         It returns the response, at most 1,150 bytes, within half a second or so. It runs on one of
         four threads ``p2p-talk``; when all are busy and 64 requests wait, more are dropped and
-        counted (``counters().dropped["talk"]``). One that raises is logged, and gets the empty
-        response, as an unknown protocol does. None ends it. Raises RuntimeError if the system has
-        no more threads.
+        counted (``counters().dropped["talk"]``). One that raises, or returns anything else, is
+        logged and gets the empty response, as an unknown protocol does. None ends it. Raises
+        RuntimeError if the system has no more threads.
         """
         name = _protocol_name(protocol)
         if handler is not None:
