@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -162,6 +165,29 @@ def test_node_that_is_found_again_is_not_checked_again(check: Callable[..., Chec
     checking.found(without, node)
     assert checking.refused == [(node, REFUSED)] * 3
     assert judged == [node]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_child_of_a_filter_that_forks_ends(check: Callable[..., Checking]) -> None:
+    pids: SimpleQueue[int] = SimpleQueue()
+
+    def keep(node: p2p.Node) -> bool:
+        pid = os.fork()
+        if pid:
+            pids.put(pid)
+        return True
+
+    checking, node = check(keep), described()
+    checking.ask()
+    checking.found(node)
+    pid = pids.get(timeout=PATIENCE_S)
+    try:
+        eventually(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    eventually(lambda: checking.passed == [node])
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("planned"), SystemExit(3)], ids=repr)
