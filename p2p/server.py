@@ -25,6 +25,7 @@ from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
 from p2p.netutil import Endpoint
+from p2p.nodeinfo import node_info
 from p2p.optionchecks import checked_entry_key
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
@@ -403,22 +404,7 @@ class Server:
 
     def node_info(self) -> dict[str, Any]:
         """Return information about this node, under the keys of go-ethereum's ``NodeInfo``."""
-        node = self.self
-        protocols: dict[str, Any] = {}
-        for protocol in self.config.protocols:
-            if protocol.name not in protocols:
-                info = protocol.node_info
-                protocols[protocol.name] = "unknown" if info is None else info()
-        return {
-            "id": str(node.id),
-            "name": self.config.name,
-            "enode": node.url,
-            "enr": str(node),
-            "ip": str(node.ip),
-            "ports": {"discovery": node.udp, "listener": node.tcp},
-            "listenAddr": "" if self.listen_addr is None else str(self.listen_addr),
-            "protocols": protocols,
-        }
+        return node_info(self.config, self.self, self.listen_addr)
 
     def peers_info(self) -> list[dict[str, Any]]:
         """Return ``Peer.info()`` of all peers, sorted by id."""
