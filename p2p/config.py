@@ -169,6 +169,7 @@ class Config:
     @property
     def _warnings(self) -> list[str]:
         """Log lines about options without an effect."""
+        without_port = "is ignored: the server neither listens nor runs discovery"
         lines = {
             "server is useless: it neither dials nor listens": (
                 self.no_dial and self.listen_addr is None
@@ -180,9 +181,10 @@ class Config:
                 self.dns_discovery is None
             ),
             "dns_discovery is ignored: no_dial is set": self.dns_discovery and self.no_dial,
-            "nat is ignored: the server neither listens nor runs discovery": (
+            f"nat {without_port}": (
                 self._nat_spec.kind is not NatKind.NONE and not self._has_port
             ),
+            f"advertise {without_port}": self.advertise and not self._has_port,
         }
         return [line for line, applies in lines.items() if applies]
 
@@ -245,7 +247,8 @@ class Config:
 
     def _fill_in_network(self) -> None:
         if self.network is not None:
-            check_type("network", self.network, Network, "a p2p.networks.Network, or None")
+            wanted = "a network such as p2p.networks.SEPOLIA, or None"
+            check_type("network", self.network, Network, wanted)
             options = checks.named("network", partial(options_of, given=self), self.network)
             for option, value in options.items():
                 self._set(option, value)

@@ -127,8 +127,8 @@ class Server:
         looked up in the background: again when its node does not answer, and at least every 10
         minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
-        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
-        those of ``network``.
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, if they are None
+        as well, those of ``network``.
     ``dns_discovery``
         Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
@@ -370,9 +370,10 @@ class Server:
     def set_entry(self, key: str, value: object) -> None:
         """Set an entry of our node record (EIP-778), for discovery and the node database, too.
 
-        ``value`` is any value with an RLP encoding. The sequence number of the record grows if it
-        changes. Raises EncodeError for a value without an encoding and for a record of more than
-        300 bytes, ArgumentError for the entries of our identity and addresses.
+        ``value`` is any value with an RLP encoding; that of "eth" is made by
+        :func:`p2p.eth.eth_entry`. The sequence number of the record grows if it changes. Raises
+        EncodeError for a value without an encoding and for a record of more than 300 bytes,
+        ArgumentError for the entries of our identity and addresses.
         """
         self._lifecycle.check_running()
         self._parts.own_node().set(checked_entry_key(key), value)
@@ -384,12 +385,12 @@ class Server:
 
     @property
     def discovery_v4(self) -> UDPv4 | None:
-        """Discovery v4, for queries of the network; None if it is off."""
+        """Discovery v4, for queries of the network; None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v4
 
     @property
     def discovery_v5(self) -> UDPv5 | None:
-        """Discovery v5: the same, and talk requests. None if it is off."""
+        """Discovery v5: the same, and talk requests. None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v5
 
     @property

@@ -172,6 +172,8 @@ class NatService(Service):
         for protocol, sock in (("tcp", self.sockets.tcp), ("udp", self.sockets.udp)):
             if sock is not None:
                 self._ports[protocol] = endpoint_of(sock.getsockname()).port
+        if not self._ports:
+            return
         config, ports = self.config, self._ports
         for ip, port in config._advertised:
             self._publish(ip, port or ports.get("udp", 0), port or ports.get("tcp", 0))
@@ -180,7 +182,7 @@ class NatService(Service):
             assert spec.ip is not None
             self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
         searches = finders(spec, config.private_key)
-        if searches and ports:
+        if searches:
             mapped = () if spec.kind is NatKind.STUN else ports.items()
             self.mappings = self._make_mappings(searches, mapped)
             self.mappings.start()

@@ -108,6 +108,11 @@ def test_wrong_node_list_is_refused_by_name(urls: Sequence[str], words: str) -> 
     assert refusal(dns_discovery=urls).startswith(words)
 
 
+def test_wrong_node_list_among_several_is_shown() -> None:
+    text = refusal(dns_discovery=[*MAINNET.dns_trees, "enrtree://example.org"])
+    assert text == "dns_discovery: invalid link: no public key; got 'enrtree://example.org'"
+
+
 def test_config_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         config().max_peers = 11  # type: ignore[misc]

@@ -104,11 +104,7 @@ class Discovery:
 
         Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
         """
-        goal = _target_of(target)
-        nodes: list[Node] = self._service.ask(
-            self._runner, lambda operations, now: operations.lookup(goal, now), timeout
-        )
-        return nodes
+        return self._lookup(_target_of(target), timeout)
 
     def resolve(self, node: Node, timeout: float | None = None) -> Node:
         """Return the newest version of ``node``: from the node itself, or from a lookup.
@@ -204,6 +200,12 @@ class Discovery:
                 failure = failure or error
         assert failure is not None
         raise failure
+
+    def _lookup(self, goal: Target, timeout: float | None) -> list[Node]:
+        nodes: list[Node] = self._service.ask(
+            self._runner, lambda operations, now: operations.lookup(goal, now), timeout
+        )
+        return nodes
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {self._service.state}, {self.address}>"

@@ -46,7 +46,7 @@ def ask(
             request = make_request(ours, time.monotonic())
             return _exchange(sock, request, deadline, stop, max_size_bytes)
     except OSError as error:
-        raise NoAnswer(f"{to}: {error.strerror or error}") from error
+        raise NoAnswer(error.strerror or str(error)) from error
 
 
 def _exchange(

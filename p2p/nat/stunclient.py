@@ -70,7 +70,9 @@ class StunServers:
         if self._needed == 1:
             raise NatError(", ".join(failures))
         answers = [f"{ip} by {count}" for ip, count in stated.items()]
-        raise NatError("STUN servers do not agree: " + ", ".join(answers + failures))
+        few = f"fewer than {self._needed} STUN servers answer"
+        problem = "STUN servers do not agree" if len(stated) > 1 else few
+        raise NatError(f"{problem}: " + ", ".join(answers + failures))
 
     def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Raise NatError: a STUN server maps no ports."""

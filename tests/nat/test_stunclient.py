@@ -107,6 +107,14 @@ def test_error_of_the_only_server_is_its_own(servers: list[StunServer], stop: St
         StunServers(state(servers, None), stop).external_ip(patience())
 
 
+@pytest.mark.parametrize("answers", [(None, None), ("20.0.0.1", None)])
+def test_silence_is_not_told_as_a_contradiction(
+    servers: list[StunServer], stop: Stop, answers: tuple[str | None, ...]
+) -> None:
+    with pytest.raises(NatError, match="^fewer than 2 STUN servers answer: .*no answer"):
+        StunServers(state(servers, *answers), stop).external_ip(patience())
+
+
 def test_error_names_the_servers_that_failed(servers: list[StunServer], stop: Stop) -> None:
     given = [*state(servers, None), ("127.0.0.256", 1)]
     with pytest.raises(NatError, match=r"no answer|127\.0\.0\.256:1: .*looks like an IPv4"):

@@ -15,7 +15,7 @@ from functools import partial
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
-from p2p.crypto import PrivateKey
+from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
@@ -24,12 +24,14 @@ from p2p.discover.local import LocalView
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
+from p2p.discover.transport import Target
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.message import MAX_DISTANCE
 from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
+from p2p.enode.nodeid import NodeID
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
@@ -96,6 +98,16 @@ class UDPv5(Discovery):
         return left + self._talk.join(deadline)
 
     # questions to the network; any thread but p2p-disc
+
+    def lookup(self, target: PublicKey | bytes, timeout: float | None = None) -> list[Node]:
+        """Look up the nodes closest to ``target``: a NodeID, a public key or any 64 bytes.
+
+        Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
+        Discovery v4 has no lookup of a NodeID, since its packets have the public key.
+        """
+        if isinstance(target, NodeID):
+            return self._lookup(Target(target), timeout)
+        return super().lookup(target, timeout)
 
     def find_node(
         self, node: Node, distances: Iterable[int], timeout: float | None = None

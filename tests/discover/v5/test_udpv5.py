@@ -75,6 +75,9 @@ def test_network_of_five(fleet: Fleet) -> None:
         while len(found) < 4:
             found.add(next(nodes).id)
     assert found == {node.self.id for node in (boot, *others[1:])}
+    last = others[3].self
+    for target in (last.id, last.public_key, last.public_key.to_bytes()):
+        assert others[0].lookup(target, PATIENCE_S)[0] == last
     assert others[0].resolve(others[3].self.with_ip(None), PATIENCE_S) == others[3].self
 
 
