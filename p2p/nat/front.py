@@ -18,6 +18,7 @@ from p2p.loglimit import LogLimit
 from p2p.nat.errors import Interrupted, NatError, Restarted
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.routersearch import Find, RouterSearch, error_text
 from p2p.net import Loop, Timer
 from p2p.netutil import IPAddress, Scope, canonical, scope_of
@@ -192,28 +193,36 @@ class PortMappings:
     def _map(self, gateway: Gateway) -> None:
         """Ask for the mappings that are due."""
         for mapping in self._leases.due(self._loop.now()):
-            what = f"{mapping.protocol} port {mapping.internal_port}"
-            try:
-                mapped = gateway.map(mapping, Deadline(REQUEST_S))
-            except Interrupted:
-                self._leases.interrupt(mapping)
-                raise
-            except Restarted:
-                self._leases.refuse(mapping, self._loop.now())  # or it would stay due
-                raise
-            except NatError as error:
-                self._failures += 1
-                self._leases.refuse(mapping, self._loop.now())
-                self._warn(what, f"{gateway.name} does not map {what}: {error_text(error)}")
-                continue
-            self._failures = 0
-            self._warned.discard(what)
-            if self._leases.grant(mapping, mapped, self._loop.now()):
-                port = mapped.external_port
-                self._tell(f"{what} is mapped to external port {port} by {gateway.name}")
-            if mapped.external_ip is not None:
-                self._check_at = self._loop.now() + CHECK_S
-                self._learn(mapped.external_ip, gateway)
+            mapped = self._ask_for(mapping, gateway)
+            if mapped is not None:
+                self._grant(mapping, mapped, gateway)
+
+    def _ask_for(self, mapping: PortMapping, gateway: Gateway) -> Mapped | None:
+        """Ask for a mapping; None for a refusal."""
+        try:
+            return gateway.map(mapping, Deadline(REQUEST_S))
+        except Interrupted:
+            self._leases.interrupt(mapping)
+            raise
+        except Restarted:
+            self._leases.refuse(mapping, self._loop.now())  # or it would stay due
+            raise
+        except NatError as error:
+            self._failures += 1
+            self._leases.refuse(mapping, self._loop.now())
+            text = f"{gateway.name} does not map {mapping}: {error_text(error)}"
+            self._warn(str(mapping), text)
+            return None
+
+    def _grant(self, mapping: PortMapping, mapped: Mapped, gateway: Gateway) -> None:
+        self._failures = 0
+        self._warned.discard(str(mapping))
+        if self._leases.grant(mapping, mapped, self._loop.now()):
+            port = mapped.external_port
+            self._tell(f"{mapping} is mapped to external port {port} by {gateway.name}")
+        if mapped.external_ip is not None:
+            self._check_at = self._loop.now() + CHECK_S
+            self._learn(mapped.external_ip, gateway)
 
     def _check_address(self, gateway: Gateway) -> None:
         """Ask for the external address, if that is due."""
@@ -263,8 +272,7 @@ class PortMappings:
         now = self._loop.now()
         ended = self._leases.end_old(now)
         for mapping in ended:
-            what = f"{mapping.protocol} port {mapping.internal_port}"
-            text = f"{what} is not mapped any more: the router did not renew it"
+            text = f"{mapping} is not mapped any more: the router did not renew it"
             self._tell(text, logging.WARNING)
         is_lost = ended and self._must_search and not self._leases.granted
         if is_lost or now >= self._ip_until:
@@ -322,7 +330,7 @@ class PortMappings:
             try:
                 self._gateway.unmap(mapping, deadline)
             except NatError as error:
-                self._log.debug("%s port %d: %s", mapping.protocol, mapping.internal_port, error)
+                self._log.debug("%s: %s", mapping, error)
         self._loop.stop()
 
     def _close(self, error: BaseException | None) -> None:

@@ -7,7 +7,6 @@ any thread that may block.
 from __future__ import annotations
 
 import socket
-from concurrent.futures import Future
 
 from p2p import forks
 from p2p.clock import Deadline
@@ -27,24 +26,21 @@ def addresses_of(
     """
     try:
         ip = read_ip(host)
-        if ip is not None:
-            return [ip]
-        future = lookups.begin(host)
-        try:
-            if not _is_done(future, deadline, stop):
-                raise NatError(f"cannot look up {host}: no answer in time")
-        finally:
-            future.cancel()  # no effect on an answer
-        return future.result()
+        return [ip] if ip is not None else _look_up(host, deadline, stop, lookups)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no more threads
         raise NatError(getattr(error, "strerror", None) or str(error)) from error
 
 
-def _is_done(future: Future[list[IPAddress]], deadline: Deadline, stop: Stop) -> bool:
-    """Wait for the future. Returns whether it is done in time."""
+def _look_up(name: str, deadline: Deadline, stop: Stop, lookups: NameLookups) -> list[IPAddress]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for sock in (ours, theirs):
             forks.in_child(sock)
+        future = lookups.begin(name)
         future.add_done_callback(lambda done: theirs.close())  # ours can be read then
-        return stop.wait(ours, deadline.left_s)
+        try:
+            if not stop.wait(ours, deadline.left_s):
+                raise NatError(f"cannot look up {name}: no answer in time")
+        finally:
+            future.cancel()  # no effect on an answer
+    return future.result()

@@ -46,7 +46,7 @@ class TalkHandlers:
         # fixed after __init__
         self._respond = respond
         self._log = logger
-        self._limit = LogLimit(clock)
+        self._limit = LogLimit(clock)  # a remote may ask again and again
         self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -113,7 +113,7 @@ class TalkHandlers:
         while (request := self._queue.get()) is not None:
             response = b""
             try:
-                response = self._handle(request)
+                response = self._response_to(request)
             except BaseException:  # raised by the program's log; the thread must go on
                 thread = threading.current_thread()
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
@@ -122,7 +122,7 @@ class TalkHandlers:
             if not process.is_here:
                 return  # the handler has forked, and this is the child
 
-    def _handle(self, request: TalkReceived) -> bytes:
+    def _response_to(self, request: TalkReceived) -> bytes:
         """Return the response of a handler; the empty one if it fails."""
         handler, protocol = self._handlers.get(request.protocol), request.protocol
         if handler is None:
@@ -131,7 +131,7 @@ class TalkHandlers:
             response: object = handler(request.node_id, request.address, request.request)
             check_has_run("handler", response)
         except BaseException as error:  # any error of the program: the thread must go on
-            self._report(request, type(error), "the handler of %r raised", protocol, exc_info=True)
+            self._report(request, type(error), "the handler of %r raised", protocol, error=error)
             return b""
         if not isinstance(response, BYTES):
             kind = type(response)
@@ -146,9 +146,14 @@ class TalkHandlers:
         return data
 
     def _report(
-        self, request: TalkReceived, kind: type, text: str, *args: object, exc_info: bool = False
+        self,
+        request: TalkReceived,
+        kind: type,
+        text: str,
+        *args: object,
+        error: BaseException | None = None,
     ) -> None:
         """Log a failure of a handler, at DEBUG if there were many of that kind."""
-        is_rare = self._limit.admit((request.protocol, kind), object()) is not None
-        level = logging.ERROR if is_rare else logging.DEBUG
-        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=exc_info)
+        left_out = self._limit.admit((request.protocol, kind), request.node_id)
+        level = logging.DEBUG if left_out is None else logging.ERROR
+        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=error)
