@@ -111,8 +111,12 @@ class Parts:
         return False
 
     def is_current(self) -> bool:
-        """Whether the calling thread is one of the server: ``p2p-io`` or that of a handler."""
-        return self.loop.is_current() or self.launcher.is_current()
+        """Whether the calling thread is one that a stop waits for, such as that of a handler."""
+        if self.loop.is_current() or self.launcher.is_current():
+            return True
+        waited_for = [] if self.sources is None else self.sources.threads
+        waited_for += [] if self.services is None else self.services.handler_threads
+        return threading.current_thread() in waited_for
 
     def remove_static(self, node_id: NodeID) -> list[Peer]:
         """Dial a node no more, disconnect it, and return its peers. Called on ``p2p-io``."""

@@ -89,9 +89,13 @@ class TalkHandlers:
 
     def join(self, deadline: Deadline) -> list[str]:
         """Wait for the threads after :meth:`close`; returns the names of those that run on."""
+        return join_threads(self.threads, deadline)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that run handlers."""
         with self._lock:
-            threads = tuple(self._threads)
-        return join_threads(threads, deadline)
+            return list(self._threads)
 
     def _start_threads_locked(self) -> None:
         while len(self._threads) < THREADS and not self._stopped:
