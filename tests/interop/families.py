@@ -125,9 +125,10 @@ def separated(stack: ExitStack) -> None:
 @case
 def without_ipv6(stack: ExitStack) -> None:
     set_ipv6("conf/all/disable_ipv6", 1)
+    add("10.1.0.1/24")
     there = server(stack)
     reach(stack, there, ["127.0.0.1", "127.0.0.2"])
-    find(stack, there, ip="127.0.0.1", ip6="fd00::1")
+    find(stack, there, ip="10.1.0.1", ip6="2600::1")
 
 
 @case
