@@ -263,7 +263,12 @@ class DiscoveryService(Service):
         # Nodes that are given for both may speak one of them only: v4 alone warns of them.
         watched = () if given is None and config.runs_v4 else bootnodes
         return UDPv5(
-            config.private_key, sock, bootnodes=bootnodes, watched=watched, **self._shared()
+            config.private_key,
+            sock,
+            bootnodes=bootnodes,
+            watched=watched,
+            logger=self.logger,
+            **self._shared(),
         )
 
     def _make_v4(self, on: socket.socket | Discovery) -> UDPv4:
@@ -273,6 +278,7 @@ class DiscoveryService(Service):
             on,
             bootnodes=config.bootstrap_nodes or (),
             ping_version=config.discovery_version,
+            logger=self.logger,
             **self._shared(),
         )
 
@@ -284,7 +290,6 @@ class DiscoveryService(Service):
             "net_restrict": self.config.netlist,
             "own_networks": self.config._own.named,
             "clock": self.config.clock,
-            "logger": self.logger,
         }
 
     def stop(self, deadline: Deadline) -> list[str]:
