@@ -3,6 +3,7 @@
 ===============  ===================================================================
 `packet`         the layout of a datagram, with its masked header
 `message`        messages as values, and their encoding
+`fields`         the fields of messages, and their bounds
 `keys`           key agreement and signature of the handshake
 `sessions`       keys shared with nodes, and the messages under them
 `handshakes`     challenges, and the answers to them

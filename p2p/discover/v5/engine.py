@@ -40,9 +40,9 @@ from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
 from p2p.discover.transport import Target
 from p2p.discover.v5 import packet as packets
+from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.handshakes import Handshakes
 from p2p.discover.v5.message import (
-    MAX_DISTANCE,
     FindNode,
     Message,
     Nodes,

@@ -13,8 +13,8 @@ from typing import TypeAlias, TypeVar, cast
 from p2p.discover.local import LocalView
 from p2p.discover.records import read_record
 from p2p.discover.transport import FindDone, Neighbor, PingDone, RecordDone, Target
+from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.message import (
-    MAX_DISTANCE,
     FindNode,
     Message,
     Nodes,

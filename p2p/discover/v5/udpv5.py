@@ -26,7 +26,7 @@ from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
 from p2p.discover.v5.engine import EngineV5
-from p2p.discover.v5.message import MAX_DISTANCE
+from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.operations import OperationsV5
 from p2p.discover.v5.talk import TalkHandler, TalkHandlers
 from p2p.enode import Node
