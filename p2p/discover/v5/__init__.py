@@ -9,8 +9,9 @@
 `handshakes`     challenges, and the answers to them
 `requests`       requests, and the responses that belong to them
 `transport`      requests of the shared parts
-`operations`     commands: those of all protocols, find_node and talk
+`operations`     commands: those of all protocols, find_node, talk and find_topic
 `engine`         the engine: rules for received packets
+`topics`         topics: nodes of a service find each other
 `talk`           handlers of talk requests, and their threads
 `udpv5`          the front for programs
 ===============  ===================================================================

@@ -25,6 +25,9 @@ MAX_TICKET_SIZE = 256
 MAX_TOPIC_DISTANCES = 32
 MAX_UINT64 = 2**64 - 1
 MAX_PORT = 0xFFFF
+#: Bytes of records in one message: 1,280 less the head (71), the tag (16) and the rest of the list
+#: (20).
+MAX_RECORD_BYTES = 1170
 #: Bound for splitting a list; a datagram has no room for more items.
 _MAX_ITEMS = 1280
 
@@ -125,3 +128,16 @@ def read_distances(data: bytes) -> tuple[int, ...]:
     """Read topic distances. They are a hint: a longer list is cut, not refused."""
     items = raw_items(data, _MAX_ITEMS)
     return tuple(decode_rlp(item, int) for item in items[:MAX_TOPIC_DISTANCES])
+
+
+def pack_records(records: Sequence[bytes], max_parts: int) -> list[list[bytes]]:
+    """Divide records into lists that fit a message each: at least one, at most ``max_parts``."""
+    parts: list[list[bytes]] = [[]]
+    room = MAX_RECORD_BYTES
+    for record in records:
+        if len(record) > room:
+            parts.append([])
+            room = MAX_RECORD_BYTES
+        parts[-1].append(record)
+        room -= len(record)
+    return parts[:max_parts]

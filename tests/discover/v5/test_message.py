@@ -25,7 +25,8 @@ from p2p.discover.v5.message import (
     decode,
     encode,
 )
-from p2p.enr import Record
+from p2p.discover.v5.packet import MAX_PACKET_SIZE, handshake_head
+from p2p.enr import SIZE_LIMIT, Record
 from p2p.errors import DecodeError, EncodeError
 from p2p.netutil import Endpoint
 from tests.discover.v5.vectors import VECTORS, unhex
@@ -62,6 +63,8 @@ messages: st.SearchStrategy[Message] = st.one_of(
 
 TOPIC = bytes(range(32))
 RECORD = rlp([b"record"])
+#: Bytes that the encryption of a message adds.
+TAG_SIZE = 16
 
 
 def test_no_vector_is_left_out() -> None:
@@ -208,3 +211,12 @@ def test_distances_beyond_the_bound_are_not_read() -> None:
     message = decode(data)
     assert isinstance(message, TopicQuery)
     assert message.distances == tuple(range(1, MAX_TOPIC_DISTANCES + 1))
+
+
+def test_largest_registration_fits_a_handshake_packet() -> None:
+    record = rlp([bytes(294)])
+    assert len(record) == SIZE_LIMIT
+    distances = (256,) * MAX_TOPIC_DISTANCES
+    request = RegTopic(bytes(8), TOPIC, record, bytes(MAX_TICKET_SIZE), distances)
+    head = handshake_head(bytes(16), bytes(12), bytes(32), bytes(64), bytes(33), record)
+    assert len(head) + len(encode(request)) + TAG_SIZE <= MAX_PACKET_SIZE
