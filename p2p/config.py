@@ -5,21 +5,21 @@ gets a wrong option later. Options with several forms are normalized: sequences 
 ``net_restrict`` a ``Netlist``, a 0 that means the default that default. The text of an error never
 contains the private key, in any form.
 
-The options are documented in :class:`p2p.Server`, which takes them by :func:`takes_options`. This
-module opens and resolves nothing. Any thread may read a configuration.
+The options are documented in :class:`p2p.Server`, which takes them by
+:func:`p2p.options.takes_options`. This module opens and resolves nothing. Any thread may read a
+configuration.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 from p2p.arguments import (
@@ -40,6 +40,8 @@ from p2p.enode import Node
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
 from p2p.netutil import IPNetwork, Netlist, OwnNetworks, split_listen_addr
+from p2p.networkoptions import chain_entry, options_of
+from p2p.networks import Network
 from p2p.protocol import Protocol
 from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
 
@@ -73,6 +75,10 @@ _CLOCK_METHODS: dict[str, tuple[str, ...]] = {
 }
 
 
+_G = TypeVar("_G")
+_R = TypeVar("_R")
+
+
 class Dialer(Interface):
     """Connector for outbound connections, in place of the server's own."""
 
@@ -102,18 +108,20 @@ class Config:
     own_networks: Netlist | str | None = None
     redial_pause_s: float = DEFAULT_REDIAL_PAUSE_S
     protocols: Sequence[Protocol] = ()
+    network: Network | None = None
     listen_addr: str | None = None
     discovery_v4: bool | None = None
     discovery_v5: bool | None = None
     no_discovery: bool = False
-    bootstrap_nodes: Sequence[Node] = ()
+    bootstrap_nodes: Sequence[Node] | None = None
     bootstrap_nodes_v5: Sequence[Node] | None = None
-    dns_discovery: Sequence[str] = ()
+    dns_discovery: Sequence[str] | None = None
     node_database: str | os.PathLike[str] | None = None
     disc_addr: str | None = None
     discovery_version: int = 4
     dialer: Dialer | None = None
     no_dial: bool = False
+    candidate_filter: Callable[[Node], bool] | None = None
     enable_msg_events: bool = False
     logger: logging.Logger | None = None
     clock: Clock = SYSTEM_CLOCK
@@ -124,8 +132,9 @@ class Config:
         _check_private_key(self.private_key)
         self._check_name()
         self._check_numbers()
+        self._fill_in_network()
         self._check_nodes()
-        self._check_network()
+        self._check_networks()
         self._check_protocols()
         self._check_discovery()
         self._check_dns()
@@ -134,6 +143,8 @@ class Config:
         if self.logger is not None:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         self._check_clock()
+        if self.candidate_filter is not None:
+            check_function("candidate_filter", self.candidate_filter, "node")
 
     @property
     def netlist(self) -> Netlist | None:
@@ -198,6 +209,19 @@ class Config:
             return 1
         return self.max_peers - self.max_dialed_conns
 
+    def record_entries(self, time_unix: float) -> dict[str, Any]:
+        """Return the entries of our record besides identity and endpoints, at a time of the start.
+
+        They are the fork identifier of ``network``, and the attributes of the protocols, which have
+        precedence.
+        """
+        entries: dict[str, Any] = {}
+        if self.network is not None:
+            entries["eth"] = chain_entry(self.network, time_unix)
+        for protocol in self.protocols:
+            entries.update(protocol.attributes)
+        return entries
+
     def _set(self, option: str, value: object) -> None:
         object.__setattr__(self, option, value)  # bypasses frozen, during construction only
 
@@ -220,6 +244,8 @@ class Config:
 
     def _check_nodes(self) -> None:
         options = ["static_nodes", "trusted_nodes", "bootstrap_nodes"]
+        if self.bootstrap_nodes is None:
+            self._set("bootstrap_nodes", ())
         if self.bootstrap_nodes_v5 is not None:
             options.append("bootstrap_nodes_v5")
         for option in options:
@@ -228,7 +254,16 @@ class Config:
                 _check_node(option, node)
             self._set(option, nodes)
 
-    def _check_network(self) -> None:
+    def _fill_in_network(self) -> None:
+        if self.network is not None:
+            check_type("network", self.network, Network, "a p2p.networks.Network, or None")
+            options = _named("network", partial(options_of, given=self), self.network)
+            for option, value in options.items():
+                self._set(option, value)
+        elif self.dns_discovery is None:
+            self._set("dns_discovery", ())
+
+    def _check_networks(self) -> None:
         self._check_netlist("net_restrict", "at least one network, or None for all")
         self._check_netlist("own_networks", "at least one network, or None")
         if isinstance(self.own_networks, Netlist):
@@ -287,6 +322,8 @@ class Config:
 
     def _check_dns(self) -> None:
         wanted = 'a list of URLs such as "enrtree://<key>@<domain>"'
+        if self.dns_discovery is None:
+            return
         urls = _as_tuple("dns_discovery", self.dns_discovery, wanted)
         for url in urls:
             check_type("dns_discovery", url, str, wanted)
@@ -304,44 +341,7 @@ class Config:
         self._set("protocols", protocols)
         _check_duplicates(protocols)
         _check_hello(self.name, protocols)
-        _check_record(self.private_key, protocols)
-
-
-_P = ParamSpec("_P")
-_S = TypeVar("_S")
-
-
-def takes_options(
-    config: Callable[_P, Config],
-) -> Callable[[Callable[[_S, Config], None]], Callable[Concatenate[_S, _P], None]]:
-    """Make an ``__init__`` with a Config parameter take the arguments of ``config`` instead.
-
-    Editors, type checkers, ``help`` and ``inspect.signature`` see these arguments with their types,
-    without a second list of them.
-    """
-    options = inspect.signature(config)
-
-    def decorate(init: Callable[[_S, Config], None]) -> Callable[Concatenate[_S, _P], None]:
-        own = next(iter(inspect.signature(init).parameters.values()))
-        signature = inspect.Signature(
-            [own, *options.parameters.values()], return_annotation=options.return_annotation
-        )
-
-        @wraps(init)
-        def init_with_options(self: _S, /, *args: _P.args, **given: _P.kwargs) -> None:
-            try:
-                signature.bind(self, *args, **given)
-            except TypeError as error:  # an error of config would name another function
-                raise TypeError(f"{init.__qualname__}() {error}") from None
-            init(self, config(*args, **given))
-
-        hints = {name: option.annotation for name, option in options.parameters.items()}
-        init_with_options.__annotations__ = {**hints, "return": None}
-        init_with_options.__signature__ = signature  # type: ignore[attr-defined]
-        del init_with_options.__wrapped__  # its module does not have the names in the annotations
-        return init_with_options
-
-    return decorate
+        _check_record(self.private_key, protocols, self.record_entries(0))
 
 
 def checked_entry_key(key: str) -> str:
@@ -406,10 +406,12 @@ def _check_hello(name: str, protocols: Iterable[Protocol]) -> None:
         )
 
 
-def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> None:
+def _check_record(
+    private_key: PrivateKey, protocols: Iterable[Protocol], entries: Mapping[str, Any]
+) -> None:
     """Check the size of our largest record by signing it: EIP-778 allows 300 bytes."""
     ports = dict.fromkeys(("tcp", "udp", "udp6"), 0xFFFF)
-    entries: dict[str, Any] = {"ip": "127.0.0.1", "ip6": "::1", **ports}
+    largest = {"ip": "127.0.0.1", "ip6": "::1", **ports, **entries}
     for protocol in protocols:
         own = sorted(_OWN_ENTRIES.intersection(protocol.attributes))
         if own:
@@ -417,9 +419,8 @@ def _check_record(private_key: PrivateKey, protocols: Iterable[Protocol]) -> Non
                 f"protocols: attributes of {protocol.name}: {own[0]!r} is an entry of our node "
                 "record that the server itself makes"
             )
-        entries.update(protocol.attributes)
     try:
-        Record.sign(private_key, MAX_SEQ, entries)
+        Record.sign(private_key, MAX_SEQ, largest)
     except (ArgumentError, TypeError) as error:
         raise ConfigError(f"protocols: attributes for our node record: {error}") from error
 
@@ -431,8 +432,8 @@ def _as_tuple(option: str, value: object, wanted: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _named(option: str, parse: Callable[[str], object], text: str) -> object:
+def _named(option: str, parse: Callable[[_G], _R], given: _G) -> _R:
     try:
-        return parse(text)
+        return parse(given)
     except ArgumentError as error:
         raise ConfigError(f"{option}: {error}") from error

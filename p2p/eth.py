@@ -144,6 +144,18 @@ class Chain:
         passed = self._count_passed(head_block, head_time)
         return ForkID(self._hashes[passed], (*self.fork_blocks, *self.fork_times, 0)[passed])
 
+    def fork_id_at(self, time: int) -> ForkID:
+        """Return the fork identifier of a node that is in sync at ``time``, in seconds since 1970.
+
+        For a node that has no blocks. Block numbers say nothing about the time: before the first of
+        ``fork_times``, and for a chain without any, it is that of the genesis block. Raises
+        ArgumentError as :meth:`fork_id` does.
+        """
+        _check_head(0, time)
+        if bisect_right(self.fork_times, time) == 0:
+            return self.fork_id(0, 0)
+        return self.fork_id(max(self.fork_blocks, default=0), time)
+
     def check(self, remote: ForkID, head_block: int, head_time: int) -> Compatibility:
         """Compare a remote's identifier with this chain, of which we have the head.
 

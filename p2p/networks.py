@@ -1,15 +1,15 @@
 """The public Ethereum networks: the facts that a node needs to find the others of its chain.
 
 :data:`MAINNET`, :data:`SEPOLIA` and :data:`HOODI` are :class:`Network` values: identity, forks,
-bootstrap nodes and node lists in DNS. A server of the main network, and the condition for the nodes
-that it finds::
+bootstrap nodes and node lists in DNS. A server of the main network, which dials its nodes only, and
+one of a network of the program::
 
-    server = p2p.Server(
-        ...,
-        bootstrap_nodes=MAINNET.bootstrap_nodes,
-        bootstrap_nodes_v5=MAINNET.bootstrap_nodes_v5,
+    server = p2p.Server(..., network=p2p.networks.MAINNET)
+
+    own = p2p.networks.Network(
+        "devnet", 1337, p2p.eth.Chain(genesis_hash, fork_times=[1_790_000_000]), ["enode://..."]
     )
-    is_of_mainnet = p2p.eth.node_filter(MAINNET.chain)
+    server = p2p.Server(..., network=own)
 
 The facts are those of go-ethereum at commit 02b73d4ea718 of 2026-08-20: ``params/config.go`` (forks
 and genesis hashes, as of 2026-08-11), ``core/genesis.go`` (times of genesis blocks),
@@ -42,9 +42,11 @@ class Network:
 
     ``network_id`` is the number in the handshake of ``eth``, ``chain`` the genesis block and the
     forks. ``bootstrap_urls`` are enode URLs for discovery v4, ``bootstrap_records`` are records
-    (``enr:...``) for discovery v5, ``dns_trees`` the URLs of node lists (``enrtree://...``,
-    EIP-1459); they are kept as tuples. ``source`` is the origin of these facts, with its date.
-    Raises ArgumentError for values of other types or out of range.
+    (``enr:...``) for discovery v5 (none: v5 has those of v4), ``dns_trees`` the URLs of node lists
+    (``enrtree://...``, EIP-1459); they are kept as tuples. ``dataclasses.replace`` makes a network
+    with other lists or forks, for instance after a fork that these here do not have yet.
+    ``source`` is the origin of these facts, with its date. Raises ArgumentError for values of other
+    types or out of range.
     """
 
     name: str

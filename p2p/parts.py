@@ -75,7 +75,7 @@ class Parts:
 
         If it raises, call :meth:`abandon`.
         """
-        sources = Sources(self._config, self.loop, self._logger)
+        sources = Sources(self._config, self.loop, self._logger, self.dials.candidate_filtered)
         services.start()
         self.loop.start()
         # before the sources are read: they may ask discovery

@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
-from p2p.config import Config, checked_entry_key, takes_options
+from p2p.config import Config, checked_entry_key
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.discover.v4.udpv4 import UDPv4
@@ -25,6 +25,7 @@ from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
 from p2p.netutil import Endpoint
+from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
@@ -68,6 +69,14 @@ class Server:
 
     **Network**
 
+    ``network``
+        A :class:`p2p.networks.Network`: ``p2p.networks.SEPOLIA``, another one, or your own. It sets
+        options that are not given: ``bootstrap_nodes`` and ``bootstrap_nodes_v5`` if discovery
+        runs, ``dns_discovery`` if the server dials and dnspython is installed (if not,
+        :meth:`start` logs a warning), ``candidate_filter`` for nodes of its chain. It adds the
+        entry ``eth`` to our record, the fork identifier of a node in sync at the start, unless
+        ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
+        no network.
     ``listen_addr``
         TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
         looks up a host name, and raises OSError if the address cannot be used. None, the default:
@@ -84,6 +93,14 @@ class Server:
 
     ``no_dial``
         Dial no node except by :meth:`connect`. Default: False.
+    ``candidate_filter``
+        Function ``(node) -> bool`` that chooses among the nodes of discovery and ``dns_discovery``,
+        such as :func:`p2p.eth.node_filter` for those of one chain. Each has its record: a node that
+        discovery v4 finds is asked for it, and not dialed without an answer. The calls come one at
+        a time on the thread ``p2p-filter``, which may block; a verdict counts for a minute or until
+        the node has a newer record. An error is logged and refuses the node. Not asked about
+        ``static_nodes``, ``connect``, ``dial_candidates`` and inbound connections. None, the
+        default: nodes of the chain of ``network``, or, without it, all.
     ``redial_pause_s``
         Seconds before a node is dialed again, from 0.1 to 1e9, plus up to 10 % at random. Nodes
         close a second connection from one address within 30 s, except on a LAN or in their own
@@ -102,14 +119,15 @@ class Server:
         Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
     ``bootstrap_nodes``
         Entry points to the network, nodes with a UDP port and an address or a host name, which
-        :meth:`start` looks up. Default: none.
+        :meth:`start` looks up. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
-        Entry points for discovery v5. None, the default: ``bootstrap_nodes``.
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
+        those of ``network``.
     ``dns_discovery``
         Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
         resolver is asked only when a node is wanted. As discovery, it is not used for dials if a
-        protocol has ``dial_candidates``. Default: none.
+        protocol has ``dial_candidates``. None, the default: those of ``network``.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
     ``discovery_version``
@@ -406,6 +424,8 @@ class Server:
             self._log.warning("server is useless: it neither dials nor listens")
         if self.config.bootstrap_nodes and not self.config.discovers:
             self._log.warning("bootstrap_nodes are ignored: discovery is off")
+        if self.config.dns_discovery is None:
+            self._log.warning("the node lists of network are not used: dnspython is not installed")
         if self.config.dns_discovery and self.config.no_dial:
             self._log.warning("dns_discovery is ignored: no_dial is set")
         self._parts.open(services)

@@ -117,9 +117,8 @@ class OwnNode(Service):
             clock=self.config.clock,
             logger=self.logger,
         )
-        for protocol in self.config.protocols:
-            for key, value in protocol.attributes.items():
-                local.set(key, value)
+        for key, value in self.config.record_entries(self.config.clock.time_unix()).items():
+            local.set(key, value)
         # The address that we listen on is the best guess until other nodes state our address.
         fallback = FALLBACK_IP
         if self.sockets.udp is not None:
@@ -158,7 +157,7 @@ class DiscoveryService(Service):
             "own_networks": config._own.named,
             "clock": config.clock,
         }
-        known = [self._with_address(node) for node in config.bootstrap_nodes]
+        known = [self._with_address(node) for node in config.bootstrap_nodes or ()]
         key = config.private_key
         on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
@@ -196,6 +195,7 @@ class DiscoveryService(Service):
         try:
             if node.hostname:
                 node = node.with_ip(look_up(node.hostname)).with_hostname("")
+            node = node.within(netlist)
             if netlist is not None and node.ip is not None and not netlist.contains(node.ip):
                 raise OSError(f"{node.ip} is outside net_restrict")
         except OSError as error:

@@ -52,6 +52,34 @@ def fork_id(digits: str, following: int) -> ForkID:
     return ForkID(bytes.fromhex(digits), following)
 
 
+@pytest.mark.parametrize(
+    ("name", "time", "block"),
+    [
+        ("mainnet", 0, 0),
+        ("mainnet", 1_681_338_454, 0),  # the block is not known
+        ("mainnet", 1_681_338_455, 15_050_000),
+        ("mainnet", NEWEST, 15_050_000),
+        ("blocks", NEWEST, 0),
+        ("sepolia", 1_706_655_072, 1_735_371),
+        ("hoodi", 1_742_999_831, 0),
+        ("hoodi", 1_742_999_832, 0),
+    ],
+)
+def test_fork_id_at_a_time_is_that_of_a_node_in_sync(name: str, time: int, block: int) -> None:
+    chain = CHAINS[name]
+    is_known = time >= min(chain.fork_times, default=MAX)
+    assert chain.fork_id_at(time) == chain.fork_id(block, time if is_known else 0)
+
+
+@pytest.mark.parametrize("head", range(len(SEPOLIA.chain.fork_times) + 1))
+def test_fork_id_at_a_time_suits_nodes_at_any_head(head: int) -> None:
+    chain, now = SEPOLIA.chain, SEPOLIA.chain.fork_times[2]
+    block, time = 0, 0
+    if head:
+        block, time = max(chain.fork_blocks), chain.fork_times[head - 1]
+    assert chain.check(chain.fork_id_at(now), block, time).is_compatible
+
+
 @pytest.mark.parametrize("name", DATA["creation"])
 def test_fork_id_at_each_head_is_that_of_go_ethereum(name: str) -> None:
     cases = DATA["creation"][name]

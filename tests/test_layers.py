@@ -33,7 +33,10 @@ LAYERS: list[set[str]] = [
     {"rlpx"},
     {"message", "mailbox", "pipe", "protocol"},
     {"discover", "dnsdisc", "nat"},
-    {"config", "lifecycle", "peers", "dial", "services", "parts", "server", "client"},
+    {
+        *("networkoptions", "config", "options", "lifecycle", "peers", "dial", "services"),
+        *("parts", "server", "client"),
+    },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
 ]
@@ -60,11 +63,13 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
+    "config": {"networkoptions"},
+    "options": {"config"},
     "peers": {"config"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
-    "server": {"config", "dial", "lifecycle", "parts", "peers", "services"},
+    "server": {"config", "dial", "lifecycle", "options", "parts", "peers", "services"},
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
 }
@@ -80,8 +85,8 @@ SHOWCASES = {"p2p.discover"}
 UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
-#: and a peer runs a protocol.
-FOR_TYPES = {"protocol": {"peers"}}
+#: and a peer runs a protocol; the options that a network sets are options of a configuration.
+FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.

@@ -3,7 +3,7 @@
 #
 #   benchmarks/peers/build.sh          both
 #   benchmarks/peers/build.sh go       go-ethereum's only; needs Go 1.25 or later
-#   benchmarks/peers/build.sh node     @ethereumjs/devp2p's only; needs Node 18 or later and npm
+#   benchmarks/peers/build.sh node     @ethereumjs/devp2p's only; needs Node 20 or later and npm
 set -eu
 here=$(dirname "$0")
-exec "$here/../../tests/interop/foreign.sh" "$here" bench go-bench bench.mjs "$@"
+exec "$here/../../tests/interop/foreign.sh" "$here" bench go-bench "$@"

@@ -8,6 +8,8 @@
 `failures`      the error of each kind of failure
 `attempts`      the log of attempts, for ``Server.dial_attempts``
 `candidates`    sources of nodes to dial: discovery, and those of protocols
+`candidatefilter`
+                the program's choice among those that discovery finds
 `searchreport`  the log line "looking for peers"
 ==============  ====================================================================
 """

@@ -1,9 +1,10 @@
 """Sources of candidates: nodes that are dialed while there are free slots.
 
 They are the ``dial_candidates`` of the protocols, or, if no protocol has any, the nodes that
-discovery and node lists in DNS find. The dials ask for one at a time, on ``p2p-io``. Discovery and
-the lists deliver it from their own threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may
-be the program's own code: each is read by a thread of its own (``p2p-source-<n>``), its nodes are
+discovery and node lists in DNS find, of which the program chooses by its ``candidate_filter``
+(:mod:`p2p.dial.candidatefilter`). The dials ask for one at a time, on ``p2p-io``. Discovery and the
+lists deliver it from their own threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may be
+the program's own code: each is read by a thread of its own (``p2p-source-<n>``), its nodes are
 checked there, and it can delay neither another source nor the end of the server.
 
 The threads that start and stop the server start and close the sources.
@@ -14,13 +15,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TypeAlias
 
 from p2p.arguments import of_options
 from p2p.clock import Deadline
 from p2p.config import Config
+from p2p.dial.candidatefilter import Ask, CandidateFilter, OnRefused, RequestRecord
 from p2p.discover.front import Discovery
 from p2p.dnsdisc.front import NodeLists
 from p2p.enode import Node, cycle_nodes
@@ -36,9 +37,6 @@ from p2p.threads import join_threads
 SOURCE_TIMEOUT_S = 5.0
 #: Time for the sources to end after the deadline has passed.
 LAST_MOMENT_S = 0.1
-
-#: Request for one node; does not wait for it.
-Ask: TypeAlias = Callable[[OnNode], object]
 
 
 class Candidates(ClosableNodes):
@@ -109,21 +107,27 @@ class FirstAnswer:
 class Sources:
     """All sources of candidates of a server.
 
-    The constructor runs ``iter(dial_candidates)`` and lets its exceptions through.
+    The constructor runs ``iter(dial_candidates)`` and lets its exceptions through. Nodes that the
+    ``candidate_filter`` refuses are reported to ``on_refused``, on ``p2p-io``.
     """
 
-    def __init__(self, config: Config, loop: Loop, logger: logging.Logger) -> None:
+    def __init__(
+        self, config: Config, loop: Loop, logger: logging.Logger, on_refused: OnRefused
+    ) -> None:
         # fixed after __init__
         self._config = config
         self._loop = loop
         self._logger = logger
+        self._on_refused = on_refused
         self._own = _make_candidates(config, logger)
         # fixed after start()
         #: Request for a candidate; None if there is no source.
         self.ask: Ask | None = None
         self._mix: PolledMix | None = None
+        self._filter: CandidateFilter | None = None
         # fixed after close()
         self._closing: threading.Thread | None = None
+        self._filtering: threading.Thread | None = None
         # owned by p2p-io
         self._turn: Turn | None = None  # while a request to the mix is pending
         self._on_node: OnNode
@@ -141,7 +145,9 @@ class Sources:
         elif not self._config.no_dial and (discoveries or lists is not None):
             asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
             asks += [] if lists is None else [lists.ask]
-            self.ask = FirstAnswer(asks, self._loop).ask
+            # v4 is the last, and its nodes alone come without a record
+            request = discoveries[-1]._request_enr if discoveries else None
+            self.ask = self._filtered(FirstAnswer(asks, self._loop).ask, request)
 
     def close(self, deadline: Deadline) -> None:
         """Close the sources, which ends their readers; :meth:`join` waits for that.
@@ -151,6 +157,8 @@ class Sources:
         waiting for the readers shortly before ``deadline``, so it is late only if a source's
         ``close`` does not return.
         """
+        if self._filter is not None:
+            self._filtering = self._filter.stop()
         if self._mix is None:
             return
         patience_s = deadline.left_at_least(LAST_MOMENT_S) - LAST_MOMENT_S / 2
@@ -166,10 +174,26 @@ class Sources:
 
     def join(self, deadline: Deadline) -> list[str]:
         """Wait for all threads. Return the names of those still running at ``deadline``."""
-        closing = [] if self._closing is None else [self._closing]
-        left = join_threads(closing, Deadline(deadline.left_at_least(LAST_MOMENT_S)))
+        ending = [t for t in (self._closing, self._filtering) if t is not None]
+        left = join_threads(ending, Deadline(deadline.left_at_least(LAST_MOMENT_S)))
         readers = [source.reader for source in self._own if source.reader is not None]
         return left + join_threads(readers, deadline)
+
+    def _filtered(self, ask: Ask, request_record: RequestRecord | None) -> Ask:
+        """Return ``ask``, for the nodes that the program's filter passes, if it has one."""
+        if self._config.candidate_filter is None:
+            return ask
+        self._filter = CandidateFilter(
+            self._config.candidate_filter,
+            ask,
+            request_record,
+            self._on_refused,
+            self._loop,
+            self._config.clock,
+            self._logger.getChild("server"),
+        )
+        self._filter.start()
+        return self._filter.ask
 
     def _start_mix(self) -> None:
         self.ask = self._ask_mix

@@ -17,7 +17,7 @@ from functools import partial
 
 from p2p.config import Config
 from p2p.dial.attempts import AttemptLog, DialAttempt
-from p2p.dial.candidates import Ask
+from p2p.dial.candidatefilter import Ask
 from p2p.dial.dial import Dial, Resolve, address_text, answer, fail
 from p2p.dial.failures import timeout_error
 from p2p.dial.limits import ResolveBackoff
@@ -178,6 +178,11 @@ class Dials:
         timer = self._loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
         self._waiter_timers[waiter] = timer
 
+    def candidate_filtered(self, node: Node, reason: str) -> None:
+        """Count a node that was found and does not become a candidate."""
+        self._log.debug("candidate %s refused: %s", node.id.short, reason)
+        self._search_report.candidate_refused(reason)
+
     def stop(self) -> None:
         """Give up all dials."""
         self._stopped = True
@@ -237,7 +242,7 @@ class Dials:
             self._begin(node, static=False)
             return
         self._log.debug("candidate %s refused: %s", node.id.short, error)
-        self._search_report.candidate_refused(error)
+        self._search_report.candidate_refused(type(error).__name__)
         self._refused_in_a_row += 1
         if self._refused_in_a_row > REFUSALS_IN_A_ROW:
             self._pause = self._loop.call_later(REFUSAL_PAUSE_S, self._end_pause)

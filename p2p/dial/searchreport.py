@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 
 from p2p.dial.scheduler import DialScheduler
-from p2p.errors import ConnectError
 from p2p.net import Loop, Timer
 from p2p.peers.peerset import PeerSet
 
@@ -49,9 +48,9 @@ class SearchReport:
         """Count a dial that has ended."""
         self._tried += 1
 
-    def candidate_refused(self, error: ConnectError) -> None:
-        """Count a candidate that is not dialed because of ``error``."""
-        self.refused[type(error).__name__] += 1
+    def candidate_refused(self, reason: str) -> None:
+        """Count a candidate that is not dialed; ``reason`` has a short name, that of an error."""
+        self.refused[reason] += 1
 
     def _report(self) -> None:
         self.start()

@@ -1,6 +1,7 @@
 """Bootnodes that do not answer, for a warning to the user.
 
-Pure. A bootnode is silent when several pings in a row to its address were lost, over half a minute.
+Pure. A bootnode is silent when several pings in a row were lost, over half a minute, at any of its
+addresses.
 It is reported once, and again after a day; sooner only if it has answered in between. An expired
 answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.v4.skew`).
 """
@@ -41,7 +42,10 @@ class BootnodeWatch:
     """Counts the lost pings to each of ``bootnodes``."""
 
     def __init__(self, bootnodes: Sequence[Node]) -> None:
-        self._silences = {(node.id, node.ip): _Silence(node) for node in bootnodes}
+        self._silences: dict[tuple[NodeID, IPAddress | None], _Silence] = {}
+        for node in bootnodes:
+            silence = _Silence(node)
+            self._silences.update(((node.id, each.ip), silence) for each in node.endpoints)
         self._reports: list[BootnodeSilent] = []
 
     def poll_reports(self) -> list[BootnodeSilent]:

@@ -20,7 +20,7 @@ from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.counters import Counters
 from p2p.discover.iterator import RandomNodes
 from p2p.discover.local import LocalView
-from p2p.discover.runner import MakeEngine, TableEvent
+from p2p.discover.runner import MakeEngine, OnDone, TableEvent
 from p2p.discover.service import STOP_TIMEOUT_S, Service
 from p2p.discover.table.snapshot import TableView
 from p2p.discover.transport import KEY_SIZE, Target
@@ -128,6 +128,14 @@ class Discovery:
             self._runner, lambda operations, now: operations.request_enr(node, now), timeout
         )
         return found
+
+    def _request_enr(self, node: Node, on_done: OnDone) -> None:
+        """Do the same without waiting: ``on_done`` gets the node, or None and the error.
+
+        It is called on ``p2p-disc``, must neither block nor raise, and is not called if discovery
+        has ended before.
+        """
+        self._runner.request_record(node, on_done)
 
     def random_nodes(self) -> RandomNodes:
         """Return an endless iterator over nodes of the whole network; close it after use.

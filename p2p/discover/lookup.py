@@ -60,6 +60,15 @@ class Overlay:
         """Whether ``net_restrict`` allows the address."""
         return self.net_restrict is None or self.net_restrict.contains(ip)
 
+    def other_place(self, node: Node) -> Node | None:
+        """Return ``node`` at its endpoint of the other IP version, if it may be asked there."""
+        for ip, udp, tcp in node.endpoints[1:]:
+            if ip is None or node.ip is None or udp <= MAX_LOW_PORT or not self.allows(ip):
+                continue
+            if relay_problem(node.ip, ip, self.own) is None:
+                return node.with_endpoint(ip, tcp, udp)
+        return None
+
 
 class Lookup:
     """One lookup for ``target``; ``done`` gets the result.
@@ -148,12 +157,15 @@ class Lookup:
                 yield found
 
     def _check(self, sender_ip: IPAddress, neighbor: Neighbor) -> LookupEntry | None:
-        ip = neighbor.ip
-        if ip is None or neighbor.udp <= MAX_LOW_PORT or not self._overlay.allows(ip):
+        ip, udp, tcp, node = neighbor.ip, neighbor.udp, neighbor.tcp, neighbor.node
+        if node is not None:
+            node = node.within(self._overlay.net_restrict)
+            ip, udp, tcp = node.ip, node.udp, node.tcp
+        if ip is None or udp <= MAX_LOW_PORT or not self._overlay.allows(ip):
             return None
         if relay_problem(sender_ip, ip, self._overlay.own) is not None:
             return None
-        return LookupEntry(neighbor.id, ip, neighbor.udp, neighbor.tcp, neighbor.key, neighbor.node)
+        return LookupEntry(neighbor.id, ip, udp, tcp, neighbor.key, node)
 
     def _offer(self, found: LookupEntry, now: Now) -> None:
         if self._overlay.table.has_room(found.id):

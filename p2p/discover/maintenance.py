@@ -2,9 +2,10 @@
 
 Pure. At the start, and every 15 to 30 minutes, nodes of the store and the bootnodes are offered to
 the table, and lookups for ourselves and for three random targets fill it. In between, nodes of the
-table are checked one by one, each with a ping and, if that is lost, another; a node that names a
-newer record is asked for it. An empty table is filled again after ten seconds, then after pauses
-that double.
+table are checked one by one, each with a ping and, if that is lost, another (by the transport, if
+it repeats lost packets itself). A node that is to be dropped is tried at the address of the other
+IP version first, if its record has one; a node that names a newer record is asked for it. An empty
+table is filled again after ten seconds, then after pauses that double.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Maintenance:
         random: RandomSource,
         own_target: Target,
         now: Now,
+        ping_tries: int = PING_TRIES,
     ) -> None:
         #: Whether the first refresh is over. Before that, nodes that ping us get no place in the
         #: table, so that the first nodes to ping us do not fill it.
@@ -71,10 +73,11 @@ class Maintenance:
         self._overlay = overlay
         self._timers = timers
         self._clock = clock
-        self._bootnodes = tuple(bootnodes)
+        self._bootnodes = tuple(node.within(overlay.net_restrict) for node in bootnodes)
         self._entropy = entropy
         self._random = random
         self._own_target = own_target
+        self._ping_tries = ping_tries
         self._retry_s = RETRY_S
         self._refreshing = False
         self._next_refresh_at = now.monotonic
@@ -144,7 +147,7 @@ class Maintenance:
     def revalidate(self, now: Now) -> None:
         """Ping the nodes of the table that are due."""
         for entry in self._table.revalidation.take_due(now.monotonic):
-            self._ping(entry, PING_TRIES, now)
+            self._ping(entry, self._ping_tries, now)
 
     def _ping(self, entry: Entry, tries: int, now: Now) -> None:
         done = partial(self._pinged, entry, tries - 1)
@@ -196,6 +199,10 @@ class Maintenance:
 
     def _failed(self, entry: Entry, now: Now) -> None:
         if not self._table.revalidation.failed(entry, now.monotonic):
+            return
+        elsewhere = None if entry.has_moved else self._overlay.other_place(entry.node)
+        if elsewhere is not None and self._table.update(entry, elsewhere, now.monotonic):
+            entry.has_moved = True
             return
         self._table.remove(entry.node.id, now.monotonic)
         due_late = self._next_refresh_at > now.monotonic + self._retry_s

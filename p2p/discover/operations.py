@@ -62,6 +62,7 @@ class Operations:
     def ping(self, node: Node, now: Now) -> int:
         """Ping a node. The result is the sequence number of its record, None if it names none."""
         self._observe("ping", node, now)
+        node = node.within(self._overlay.net_restrict)
         return self._ask(node, lambda done: self._transport.ping(node, done, now))
 
     def lookup(self, target: Target, now: Now) -> int:
@@ -77,20 +78,22 @@ class Operations:
     def request_enr(self, node: Node, now: Now) -> int:
         """Ask a node for its record. The result is the node as its record describes it."""
         self._observe("request_enr", node, now)
+        node = node.within(self._overlay.net_restrict)
         return self._ask(node, lambda done: self._transport.request_record(node, done, now))
 
     def resolve(self, node: Node, now: Now) -> int:
         """Find the current endpoint of a node. The result is the node as its record describes it.
 
-        The node is asked at its given address, then at its address in the table, and at last looked
-        up. If it answers without a record, the result is the node as others describe it. If it does
-        not answer, the error is NodeNotFound, even if others or the table have an address of it.
+        The node is asked at its given addresses, then at its address in the table, and at last
+        looked up. If it answers without a record, the result is the node as others describe it. If
+        it does not answer, the error is NodeNotFound, even if others or the table have an address
+        of it.
         """
         self._observe("resolve", node, now)
         number = self._begin()
-        places = [node]
+        places = [node.with_endpoint(ip, tcp, udp) for ip, udp, tcp in node.endpoints]
         known = self._overlay.table.get(node.id)
-        if known is not None and known.udp_endpoint != node.udp_endpoint:
+        if known is not None and known.udp_endpoint not in node.udp_endpoints:
             places.append(known)
         self._ask_places(number, node, [at for at in places if self._check(at) is None], now)
         return number

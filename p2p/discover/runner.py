@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from p2p.clock import Clock
@@ -31,6 +32,7 @@ from p2p.discover.iterator import OnLookup, RandomNodes
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.table.snapshot import TableView, view_of
+from p2p.enode import Node
 from p2p.errors import P2PError, ServerStateError
 from p2p.feed import Feed
 from p2p.inputs import Now
@@ -120,6 +122,13 @@ class Runner:
     def post(self, fn: Callable[[Engine, Now], object]) -> None:
         """Have ``fn`` give the engine an input, soon. Any thread; nothing happens after the end."""
         self._loop.post(self._give, fn)
+
+    def request_record(self, node: Node, on_done: OnDone) -> None:
+        """Ask ``node`` for its record, without waiting. Any thread.
+
+        ``on_done`` must neither block nor raise; it is not called if discovery has ended before.
+        """
+        self._loop.post(self.begin, partial(_begin_request, node), on_done)
 
     def random_nodes(self) -> RandomNodes:
         """Return a new iterator over nodes of the network."""
@@ -217,14 +226,13 @@ class Runner:
             self._table_changed(event)
 
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
-        endpoint = event.node.udp_endpoint
-        assert endpoint is not None
+        places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)
         self._log.warning(
             "bootnode %s at %s does not answer, %d pings were lost: it may be down, have another "
             "address, port or key, be behind a firewall that drops UDP, or speak another version "
             "of discovery only; or our own clock is behind",
             event.node.id.short,
-            join_host_port(*endpoint),
+            places,
             event.pings,
         )
 
@@ -234,6 +242,10 @@ class Runner:
         if isinstance(event, NodeAdded):
             for walk in tuple(self._walking):
                 walk._table_changed()
+
+
+def _begin_request(node: Node, operations: Operations, now: Now) -> int:
+    return operations.request_enr(node, now)
 
 
 def _no_talk(request: TalkReceived) -> bool:

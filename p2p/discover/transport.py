@@ -77,7 +77,7 @@ class Transport(Protocol):
     """Requests to other nodes, in one protocol."""
 
     def ping(self, node: Node, done: PingDone, now: Now) -> None:
-        """Ping a node, once."""
+        """Ping a node. Whether a lost ping is repeated is the transport's affair."""
 
     def find_nodes(self, node: Node, target: Target, done: FindDone, now: Now) -> None:
         """Ask a node for the nodes near ``target`` that it knows."""

@@ -26,6 +26,15 @@ def check_installed() -> None:
     _dns_resolver()
 
 
+def is_installed() -> bool:
+    """Return whether dnspython is installed."""
+    try:
+        check_installed()
+    except ConfigError:
+        return False
+    return True
+
+
 class TextResolver:
     """Look-ups of TXT records by ``resolver``; None is dnspython's default resolver.
 

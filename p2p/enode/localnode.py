@@ -131,7 +131,7 @@ class LocalNode:
     def set_static_ip(self, ip: IPAddress | str) -> None:
         """Always publish this address, regardless of statements of others.
 
-        Raises ArgumentError if ``ip`` is not an IP address or is multicast.
+        Raises ArgumentError if ``ip`` is not an IP address, is multicast or has a zone.
         """
         with self._lock:
             self._local.set_static_ip(ip)
@@ -144,7 +144,7 @@ class LocalNode:
     def set_fallback_ip(self, ip: IPAddress | str) -> None:
         """Publish this address as long as no other is known.
 
-        Raises ArgumentError if ``ip`` is not an IP address or is multicast.
+        Raises ArgumentError if ``ip`` is not an IP address, is multicast or has a zone.
         """
         with self._lock:
             self._local.set_fallback_ip(ip)

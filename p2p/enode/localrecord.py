@@ -112,7 +112,7 @@ class LocalRecord:
     def set_static_ip(self, ip: IPAddress | str) -> None:
         """Always publish this address, regardless of statements of others.
 
-        Raises ArgumentError if ``ip`` is not an IP address or is multicast.
+        Raises ArgumentError if ``ip`` is not an IP address, is multicast or has a zone.
         """
         address = _own_ip(ip)
         self._address_of(address).static_ip = address
@@ -126,7 +126,7 @@ class LocalRecord:
     def set_fallback_ip(self, ip: IPAddress | str) -> None:
         """Publish this address as long as no other is known.
 
-        Raises ArgumentError if ``ip`` is not an IP address or is multicast.
+        Raises ArgumentError if ``ip`` is not an IP address, is multicast or has a zone.
         """
         address = _own_ip(ip)
         self._address_of(address).fallback_ip = address
@@ -225,7 +225,10 @@ def _without_scheme(record: Record) -> dict[bytes, Raw]:
 
 
 def _own_ip(ip: IPAddress | str) -> IPAddress:
-    address = canonical(ip_of(ip))
+    given = ip_of(ip)
+    if isinstance(given, IPv6Address) and given.scope_id is not None:
+        raise wrong("ip", str(given), "an address without a zone, which only this machine knows")
+    address = canonical(given)
     if is_multicast(address):
         raise wrong("ip", str(address), "an address of one node, not of many (multicast)")
     return address

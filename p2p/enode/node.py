@@ -1,9 +1,9 @@
 """A node: its identity, its endpoint, and its two text forms.
 
 Pure. A :class:`Node` is made from a record (:mod:`p2p.enr`), from an enode URL, or from a key and
-an endpoint. Of a record with both an IPv4 and an IPv6 address the one of wider scope is used, IPv4
-if the scopes are equal; multicast addresses count as absent, and an IPv4-mapped IPv6 address as
-IPv4.
+an endpoint. Of a record with both an IPv4 and an IPv6 address the one of wider scope is preferred,
+IPv4 if the scopes are equal; :attr:`Node.endpoints` has both. Multicast addresses count as absent,
+and an IPv4-mapped IPv6 address as IPv4.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from p2p.errors import InvalidNode
 from p2p.netutil import (
     Endpoint,
     IPAddress,
+    Netlist,
+    NodeEndpoint,
     Scope,
     canonical,
     ip_of,
     is_multicast,
     is_unspecified,
     read_ip,
+    read_zoned_ip,
     scope_of,
 )
 
@@ -52,16 +55,21 @@ class Node:
     def from_parts(
         cls, public_key: PublicKey, ip: IPAddress | str | None = None, tcp: int = 0, udp: int = 0
     ) -> Node:
-        """Make a node without a record. Raises ArgumentError for a wrong key, address or port."""
+        """Make a node without a record. Raises ArgumentError for a wrong key, address or port.
+
+        An address with a zone (``fe80::1%eth0``) is the host name, too: nodes on other hosts must
+        not get the zone.
+        """
         node_id = NodeID.from_public_key(public_key)
-        return cls(node_id, public_key=public_key).with_endpoint(ip, tcp, udp)
+        node = cls(node_id, public_key=public_key).with_endpoint(ip, tcp, udp)
+        return node.with_hostname(str(ip)) if "%" in str(ip) else node
 
     @classmethod
     def from_record(cls, record: Record) -> Node:
         """Make the node that signed ``record``. Raises ArgumentTypeError for other types."""
         check_type("record", record, Record, "a Record (parse_node reads text)")
         node_id = NodeID.from_public_key(record.public_key)
-        ip, tcp, udp = _choose_endpoint(record)
+        ip, udp, tcp = _choose_endpoint(record)
         return cls(node_id, ip, tcp, udp, record=record, public_key=record.public_key)
 
     @classmethod
@@ -87,6 +95,29 @@ class Node:
         return self._endpoint(self.udp)
 
     @property
+    def endpoints(self) -> tuple[NodeEndpoint, ...]:
+        """The endpoints, at most one for each IP version: ``ip`` with its ports comes first.
+
+        The second is that of the record. Without an ``ip`` there is none.
+        """
+        if self.ip is None or is_unspecified(self.ip):
+            return ()
+        first = NodeEndpoint(self.ip, self.udp, self.tcp)
+        others = () if self.record is None else _endpoints_of(self.record)
+        version = self.ip.version
+        return first, *(other for other in others if other.ip and other.ip.version != version)
+
+    @property
+    def tcp_endpoints(self) -> tuple[Endpoint, ...]:
+        """The :attr:`endpoints` for RLPx connections, without those that have no port."""
+        return tuple(Endpoint(ip, tcp) for ip, _, tcp in self.endpoints if ip and tcp)
+
+    @property
+    def udp_endpoints(self) -> tuple[Endpoint, ...]:
+        """The :attr:`endpoints` for discovery packets, without those that have no port."""
+        return tuple(Endpoint(ip, udp) for ip, udp, _ in self.endpoints if ip and udp)
+
+    @property
     def quic_endpoint(self) -> Endpoint | None:
         """Endpoint for QUIC connections; None without a record that has one."""
         if self.record is None:
@@ -103,6 +134,7 @@ class Node:
     def with_hostname(self, hostname: str) -> Node:
         """Return the same node with a DNS name to reach it by; "" for none.
 
+        A link-local address with a zone (``fe80::1%eth0``) is a name, too, and becomes the ``ip``.
         Raises InvalidNode for a text that looks like an IPv4 address but is not one.
         """
         hostname = text_of(hostname, "host name")
@@ -110,18 +142,31 @@ class Node:
             read_ip(hostname)
         except ValueError as error:
             raise InvalidNode(f"host name {error}") from None
-        return replace(self, hostname=hostname)
+        zoned = read_zoned_ip(hostname)
+        return replace(self, hostname=hostname, ip=self.ip if zoned is None else canonical(zoned))
 
     def with_ip(self, ip: IPAddress | str | None) -> Node:
         """Return the same node at another address, None for none.
 
-        Raises ArgumentError for a text that is not an address.
+        A zone is left out. Raises ArgumentError for a text that is not an address.
         """
         return replace(self, ip=_usable(ip))
 
     def with_endpoint(self, ip: IPAddress | str | None, tcp: int, udp: int) -> Node:
         """Return the same node at another endpoint. Raises ArgumentError as from_parts does."""
         return replace(self, ip=_usable(ip), tcp=_port("TCP", tcp), udp=_port("UDP", udp))
+
+    def within(self, networks: Netlist | None) -> Node:
+        """Return the same node at the first of its :attr:`endpoints` in ``networks``.
+
+        Without such an endpoint, or without ``networks``, it is unchanged.
+        """
+        if networks is None or self.ip is None or networks.contains(self.ip):
+            return self
+        for ip, udp, tcp in self.endpoints:
+            if ip is not None and networks.contains(ip):
+                return replace(self, ip=ip, udp=udp, tcp=tcp)
+        return self
 
     def _endpoint(self, port: int) -> Endpoint | None:
         if self.ip is None or is_unspecified(self.ip) or port == 0:
@@ -172,16 +217,28 @@ def _usable(ip: IPAddress | str | None) -> IPAddress | None:
     return None if is_multicast(ip) else ip
 
 
-def _choose_endpoint(record: Record) -> tuple[IPAddress | None, int, int]:
-    """Return the address to use, with its TCP and UDP port, as go-ethereum chooses them."""
-    ip4, ip6 = _usable(record.ip), _usable(record.ip6)
+def _choose_endpoint(record: Record) -> NodeEndpoint:
+    """Return the endpoint to use, as go-ethereum chooses it; without an address, the ports."""
+    endpoints = _endpoints_of(record)
+    return endpoints[0] if endpoints else NodeEndpoint(None, record.udp or 0, record.tcp or 0)
+
+
+def _endpoints_of(record: Record) -> list[NodeEndpoint]:
+    """Return the endpoints of a record, that of the address of wider scope first."""
     tcp, udp = record.tcp or 0, record.udp or 0
-    if ip6 is None or (ip4 is not None and _globality(ip4) >= _globality(ip6)):
-        return ip4, tcp, udp
-    if isinstance(ip6, IPv4Address):
-        return ip6, tcp, udp
-    tcp6, udp6 = record.tcp6, record.udp6
-    return ip6, tcp if tcp6 is None else tcp6, udp if udp6 is None else udp6
+    found = [NodeEndpoint(_usable(record.ip), udp, tcp)]
+    ip6 = _usable(record.ip6)
+    if not isinstance(ip6, IPv4Address):  # else it is IPv4-mapped, and the ports are those of IPv4
+        udp = udp if record.udp6 is None else record.udp6
+        tcp = tcp if record.tcp6 is None else record.tcp6
+    found.append(NodeEndpoint(ip6, udp, tcp))
+    return sorted((one for one in found if one.ip is not None), key=_by_scope)
+
+
+def _by_scope(endpoint: NodeEndpoint) -> int:
+    """Rank an endpoint by the scope of its address. The order of equal ones is kept: IPv4 first."""
+    assert endpoint.ip is not None
+    return -_globality(endpoint.ip)
 
 
 def _globality(ip: IPAddress) -> int:

@@ -114,7 +114,10 @@ def _ip4(value: IPv4Address | str) -> bytes:
 
 
 def _ip6(value: IPv6Address | str) -> bytes:
-    return IPv6Address(value).packed
+    ip = IPv6Address(value)
+    if ip.scope_id is not None:
+        raise EncodeError(f"{ip} has a zone, which only this machine knows")
+    return ip.packed
 
 
 def _same(value: object) -> object:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeAlias
 
 from p2p import forks
-from p2p.net.sockaddr import endpoint_of
+from p2p.net.sockaddr import Sockaddr, endpoint_of, family_of, sockaddr_of
+from p2p.netutil import IPAddress, is_link_local, join_host_port, unmap
 
 # Number of connections accepted in a third of a second. A remote that finds the queue full tries
 # again after a second, or believes to be connected and is never accepted. The kernel may allow
@@ -21,20 +24,31 @@ _BACKLOG = 1024
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 #: Number of TCP ports to try while the kernel chooses ones whose UDP port is taken.
 PORT_TRIES = 20
-# Errors of a machine without IPv6 when it is asked for an IPv6 socket.
-_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+# Errors of a machine that is asked for a socket of both families: it has no IPv6, or no such socket
+# (EINVAL and ENOPROTOOPT, for the option; OpenBSD).
+_NO_IPV6 = frozenset(
+    (
+        *(errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT),
+        *(errno.EINVAL, errno.ENOPROTOOPT),
+    )
+)
+
+_ALL_IPV4: IPAddress = IPv4Address(0)
+_ALL_IPV6: IPAddress = IPv6Address(0)
+
+#: Binds a socket to an address.
+_Bind: TypeAlias = Callable[[socket.socket, Sockaddr], None]
 
 
 def bind(host: str | None, port: int, backlog: int = _BACKLOG) -> socket.socket:
     """Return a listening, non-blocking TCP socket.
 
-    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
-    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. ``backlog`` is
-    the number of connections that may wait to be accepted. Raises ``OSError`` with the address in
-    its text, also for names, which are never resolved. Any thread.
+    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. ``backlog`` is the number
+    of connections that may wait to be accepted. Raises ``OSError`` with the address in its text,
+    also for names, which are never resolved. Any thread.
     """
 
-    def listen(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+    def listen(sock: socket.socket, sockaddr: Sockaddr) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(sockaddr)
         sock.listen(backlog)
@@ -47,13 +61,12 @@ def bind_udp(
 ) -> socket.socket:
     """Return a bound, non-blocking UDP socket.
 
-    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
-    both families, or of IPv4 where there is no IPv6. ``port`` 0 takes a free one. The kernel is
-    asked for a receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError``
-    with the address in its text, also for names, which are never resolved. Any thread.
+    ``host`` is as for :func:`bound_socket`. ``port`` 0 takes a free one. The kernel is asked for a
+    receive buffer of ``receive_buffer_bytes``; it may give less. Raises ``OSError`` with the
+    address in its text, also for names, which are never resolved. Any thread.
     """
 
-    def bind(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+    def bind(sock: socket.socket, sockaddr: Sockaddr) -> None:
         _enlarge(sock, receive_buffer_bytes)
         sock.bind(sockaddr)
 
@@ -85,30 +98,28 @@ def bound_socket(
     kind: socket.SocketKind,
     host: str | None,
     port: int,
-    bind: Callable[[socket.socket, tuple[str, int]], None],
+    bind: _Bind,
     purpose: str,
 ) -> socket.socket:
     """Return a non-blocking socket of a ``kind`` that ``bind(sock, sockaddr)`` has bound.
 
-    ``host`` is a numeric IPv4 or IPv6 address; ``None``, ``""`` and ``"::"`` mean all addresses of
-    both families, or of IPv4 where there is no IPv6. Raises ``OSError``, also for names; its text
-    has the ``purpose`` ("listen") that failed, the address and the reason. Any thread.
+    ``host`` is a numeric IPv4 or IPv6 address, with a zone if it is link-local; ``None``, ``""``
+    and ``"::"`` mean all addresses of both families, whatever the default of the system for
+    IPV6_V6ONLY, or of IPv4 where there is no IPv6. Raises ``OSError``, also for names; its text has
+    the ``purpose`` ("listen") that failed, the address and the reason. Any thread.
     """
     if not host or host == "::":
         try:
-            return _bound(kind, socket.AF_INET6, "::", port, bind, purpose)
+            return _bound(kind, _ALL_IPV6, port, bind, purpose)
         except OSError as error:
             if error.errno not in _NO_IPV6:
                 raise
-        return _bound(kind, socket.AF_INET, "0.0.0.0", port, bind, purpose)
+        return _bound(kind, _ALL_IPV4, port, bind, purpose)
     try:
-        ip, _ = endpoint_of((host, port))
+        ip = ip_address(host)
     except ValueError:
         raise _error(errno.EINVAL, purpose, host, port, "not a numeric IP address") from None
-    if ip.version == 4:
-        return _bound(kind, socket.AF_INET, str(ip), port, bind, purpose)
-    # The scope of a link-local address matters here, so the text is used unchanged.
-    return _bound(kind, socket.AF_INET6, host, port, bind, purpose)
+    return _bound(kind, unmap(ip), port, bind, purpose)
 
 
 def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
@@ -122,31 +133,32 @@ def _enlarge(sock: socket.socket, receive_buffer_bytes: int) -> None:
 
 
 def _bound(
-    kind: socket.SocketKind,
-    family: socket.AddressFamily,
-    host: str,
-    port: int,
-    bind: Callable[[socket.socket, tuple[str, int]], None],
-    purpose: str,
+    kind: socket.SocketKind, ip: IPAddress, port: int, bind: _Bind, purpose: str
 ) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise _error(errno.EINVAL, purpose, host, port, "no such port")
+        raise _error(errno.EINVAL, purpose, ip, port, "no such port")
+    if is_link_local(ip) and isinstance(ip, IPv6Address) and ip.scope_id is None:
+        text = f"its interface is needed, as in [{ip}%eth0]:{port}"
+        raise _error(errno.EINVAL, purpose, ip, port, text)
+    family = family_of((ip, port))
     try:
         sock = socket.socket(family, kind)
     except OSError as error:
-        raise _error(error.errno, purpose, host, port, error.strerror) from error
+        raise _error(error.errno, purpose, ip, port, error.strerror) from error
     forks.in_child(sock)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        bind(sock, (host, port))
+        bind(sock, sockaddr_of((ip, port)))
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise _error(error.errno, purpose, host, port, error.strerror) from error
+        raise _error(error.errno, purpose, ip, port, error.strerror) from error
     return sock
 
 
-def _error(code: int | None, purpose: str, host: str, port: int, text: str | None) -> OSError:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _error(
+    code: int | None, purpose: str, host: IPAddress | str, port: int, text: str | None
+) -> OSError:
+    shown = join_host_port(host, port)
     return OSError(code or errno.EINVAL, f"cannot {purpose} on {shown}: {text}")

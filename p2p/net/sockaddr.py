@@ -1,23 +1,28 @@
 """Conversion of endpoints to and from the tuples of ``bind``, ``accept`` and ``recvfrom``.
 
 An IPv4 peer of a dual-stack socket, which the kernel calls ``::ffff:192.0.2.1``, has its IPv4
-address in our endpoints: one host, one address. Scope ids (``fe80::1%eth0``) are left out: they are
-local to this machine.
+address in our endpoints: one host, one address. The zones of addresses from the kernel
+(``fe80::1%eth0``) are left out: they are local to this machine. A zone in an address to bind or to
+connect to names the interface (RFC 4007, section 11).
 
-Any thread; nothing here does I/O. No names are resolved.
+Any thread; nothing here does I/O. No names of hosts are resolved.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 from functools import lru_cache
-from ipaddress import IPv4Address, ip_address
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, TypeAlias
 
 from p2p.netutil import Endpoint, IPAddress, canonical, unmap
 
 #: Placeholder for an endpoint that the kernel no longer has, as after a reset.
 UNKNOWN_ENDPOINT = Endpoint(IPv4Address(0), 0)
+
+#: The tuple of an ``AF_INET`` or ``AF_INET6`` socket; the long form has the flow and the scope id.
+Sockaddr: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 #: Size of the cache of parsed addresses, in texts: a connection asks for its two ends three times,
 #: and the same nodes send datagrams again and again. A flood from new addresses evicts the others,
@@ -44,6 +49,23 @@ def family_of(endpoint: tuple[IPAddress, int]) -> socket.AddressFamily:
     return socket.AF_INET if unmap(endpoint[0]).version == 4 else socket.AF_INET6
 
 
-def sockaddr_of(endpoint: tuple[IPAddress, int]) -> tuple[str, int]:
-    """Return the tuple for ``bind``, ``connect``, ``sendto`` of a :func:`family_of` socket."""
-    return str(unmap(endpoint[0])), endpoint[1]
+def sockaddr_of(endpoint: tuple[IPAddress, int]) -> Sockaddr:
+    """Return the tuple for ``bind``, ``connect``, ``sendto`` of a :func:`family_of` socket.
+
+    Raises OSError for a zone that is no interface of this machine.
+    """
+    ip, port = unmap(endpoint[0]), endpoint[1]
+    zone = ip.scope_id if isinstance(ip, IPv6Address) else None
+    if zone is None:
+        return str(ip), port
+    return str(IPv6Address(int(ip))), port, 0, _interface_of(zone)
+
+
+def _interface_of(zone: str) -> int:
+    """Return the number of an interface, by its name or by its number as text."""
+    if zone.isascii() and zone.isdigit():
+        return int(zone)
+    try:
+        return socket.if_nametoindex(zone)
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise OSError(errno.ENODEV, f"no network interface {zone!r}") from error

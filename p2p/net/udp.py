@@ -15,12 +15,14 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import Any
 
+from p2p.net import pktinfo
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ
 from p2p.net.sockaddr import endpoint_of
 from p2p.net.timer import Timer
-from p2p.netutil import Endpoint, IPAddress
+from p2p.netutil import Endpoint, IPAddress, is_unspecified
 
 #: Datagrams read in a pass.
 READ_BUDGET = 64
@@ -38,6 +40,12 @@ _ABOUT_SENT = frozenset(
         *("ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOPROTOOPT", "EPERM", "EACCES"),
     )
     if hasattr(errno, name)
+)
+
+# Errors of a datagram that is to leave from an address that the machine no longer has, or that no
+# host can have, such as the broadcast address.
+_NOT_OUR_ADDRESS = frozenset(
+    (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENETUNREACH, errno.EHOSTUNREACH)
 )
 
 #: A datagram: its bytes, and the endpoint of its sender.
@@ -71,6 +79,8 @@ class Datagrams:
         self._loop = loop
         self._sock = sock
         self._is_ipv6 = sock.family == socket.AF_INET6
+        is_for_all = is_unspecified(self.address.ip)
+        self._local_addresses = pktinfo.watch(sock) if is_for_all else None
         self._on_datagrams = on_datagrams
         self._read_bytes = max_size_bytes + 1
         self._budget = budget
@@ -91,7 +101,7 @@ class Datagrams:
         else:
             return self._lose(errno.EAFNOSUPPORT)
         try:
-            self._sock.sendto(data, (host, port))
+            self._send(data, (host, port))
         except OSError as error:
             # ENOBUFS, EAGAIN: the kernel is full. EPERM: a firewall. ENETUNREACH, EHOSTUNREACH: no
             # route. EMSGSIZE: too long. ECONNREFUSED: an answer to an earlier one. EINVAL, EACCES:
@@ -111,6 +121,20 @@ class Datagrams:
         self._loop.unregister(self._sock)
         self._sock.close()
 
+    def _send(self, data: bytes, remote: tuple[str, int]) -> None:
+        known = self._local_addresses
+        option = None if known is None else known.option(remote)
+        if known is None or option is None:
+            self._sock.sendto(data, remote)
+            return
+        try:
+            self._sock.sendmsg((data,), option, 0, remote)
+        except OSError as error:
+            if error.errno not in _NOT_OUR_ADDRESS:
+                raise
+            known.drop(remote)
+            self._sock.sendto(data, remote)
+
     def _lose(self, code: int | None) -> bool:
         _count(self.lost, code)
         return False
@@ -129,10 +153,11 @@ class Datagrams:
 
     def _read(self) -> list[Datagram]:
         batch: list[Datagram] = []
-        recvfrom, size_bytes = self._sock.recvfrom, self._read_bytes
+        receive = self._sock.recvfrom if self._local_addresses is None else self._receive
+        size_bytes = self._read_bytes
         for _ in range(self._budget):
             try:
-                data, sockaddr = recvfrom(size_bytes)
+                data, sockaddr = receive(size_bytes)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -141,6 +166,14 @@ class Datagrams:
                 continue
             batch.append((data, endpoint_of(sockaddr)))
         return batch
+
+    def _receive(self, size_bytes: int) -> tuple[bytes, Any]:
+        """Do as ``recvfrom``, and note the local address that the datagram came to."""
+        known = self._local_addresses
+        assert known is not None
+        data, ancillary, _, sockaddr = self._sock.recvmsg(size_bytes, known.buffer_bytes)
+        known.note(ancillary, sockaddr)
+        return data, sockaddr
 
     def _may_go_on(self, error: OSError) -> bool:
         """Whether to go on reading after ``error``; if not, reading resumes after a pause."""

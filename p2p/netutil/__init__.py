@@ -12,6 +12,7 @@ from p2p.netutil.address import (
     IPNetwork,
     canonical,
     is_lan,
+    is_link_local,
     is_loopback,
     is_multicast,
     is_special_network,
@@ -20,7 +21,7 @@ from p2p.netutil.address import (
     unmap,
 )
 from p2p.netutil.endpoint import Endpoint, NodeEndpoint
-from p2p.netutil.host import ip_of, read_ip
+from p2p.netutil.host import ip_of, read_ip, read_zoned_ip
 from p2p.netutil.hostport import join_host_port, split_listen_addr
 from p2p.netutil.iptracker import IPTracker
 from p2p.netutil.netlist import Netlist
@@ -47,6 +48,7 @@ __all__ = [
     "host_of",
     "ip_of",
     "is_lan",
+    "is_link_local",
     "is_loopback",
     "is_multicast",
     "is_special_network",
@@ -55,6 +57,7 @@ __all__ = [
     "network_of",
     "printable",
     "read_ip",
+    "read_zoned_ip",
     "scope_of",
     "split_listen_addr",
     "unmap",

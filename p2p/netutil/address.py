@@ -15,6 +15,7 @@ from p2p.netutil.registry import SCOPES, Scope
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
+_LINK_LOCAL = {4: ip_network("169.254.0.0/16"), 6: ip_network("fe80::/10")}
 _MULTICAST = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
 
 
@@ -53,6 +54,12 @@ def is_special_network(ip: IPAddress) -> bool:
 def is_loopback(ip: IPAddress) -> bool:
     """Whether ``ip`` is a loopback address, of this host."""
     return scope_of(ip) is Scope.HOST
+
+
+def is_link_local(ip: IPAddress) -> bool:
+    """Whether ``ip`` is an address of one link only; that of IPv6 needs a zone to be used."""
+    ip = unmap(ip)
+    return ip in _LINK_LOCAL[ip.version]
 
 
 def is_multicast(ip: IPAddress) -> bool:

@@ -35,6 +35,16 @@ def read_ip(host: str) -> IPAddress | None:
         return None
 
 
+def read_zoned_ip(host: str) -> IPv6Address | None:
+    """Return the IPv6 address with a zone in the text ``host`` (``fe80::1%eth0``), else None."""
+    if "%" not in host:
+        return None
+    try:
+        return IPv6Address(host)
+    except AddressValueError:
+        return None
+
+
 def ip_of(value: object) -> IPAddress:
     """Return ``value`` if it is an address, or the address in its text.
 

@@ -370,6 +370,16 @@ def test_address_of_a_name_outside_net_restrict_is_not_dialed(owner: Owner) -> N
     assert type(owner.error()) is p2p.errors.NetRestricted
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_zone_of_an_address_is_kept_to_the_socket(owner: Owner) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        owner.dial(stranger("::1%1", port))
+        assert owner.session().sock.getpeername()[:2] == ("::1", port)
+    owner.dial(stranger("fe80::1%4294967295", port))
+    assert f"[fe80::1%4294967295]:{port}" in str(owner.error())
+
+
 # what nobody has thought of
 
 

@@ -6,10 +6,19 @@ import logging
 
 import pytest
 
-from p2p.discover.bootwatch import REPEAT_AFTER_ANSWER_S, REPEAT_S, SILENT_PINGS, SILENT_S
+from p2p.discover.bootwatch import (
+    REPEAT_AFTER_ANSWER_S,
+    REPEAT_S,
+    SILENT_PINGS,
+    SILENT_S,
+    BootnodeWatch,
+)
 from p2p.discover.event import BootnodeSilent
 from p2p.discover.v4.engine import EngineV4
-from tests.kit.link import Link, Remote
+from p2p.enode.node import Node
+from p2p.enr import Record
+from p2p.inputs import Now
+from tests.kit.link import Link, Remote, key_of
 from tests.kit.services import Services
 
 MINUTE_S = 60.0
@@ -105,3 +114,17 @@ def test_warning_names_the_bootnode_and_says_what_it_may_be(
     (line,) = caplog.messages
     assert line.startswith(f"bootnode {gone.id.short} at 127.0.0.1:{gone.udp} does not answer")
     assert all(word in line for word in ("down", "port", "UDP", "another version of discovery"))
+
+
+def test_bootnode_is_silent_if_it_answers_at_none_of_its_addresses() -> None:
+    key = key_of(2)
+    entries = {"ip": "1.2.3.4", "udp": 30303, "ip6": "2001::1"}
+    node = Node.from_record(Record.sign(key, 1, entries))
+    watch = BootnodeWatch([node])
+    ip4, ip6 = (each.ip for each in node.udp_endpoints)
+    for second in range(SILENT_PINGS):
+        watch.lose_ping(node.id, ip4, Now(SILENT_S * second, 0.0))
+    watch.receive_pong(node.id, ip6)
+    assert [report.node for report in watch.poll_reports()] == [node]
+    watch.lose_ping(node.id, ip4, Now(REPEAT_S, 0.0))
+    assert watch.poll_reports() == []

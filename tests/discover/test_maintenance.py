@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 import pytest
 
 from p2p.crypto import keccak256
@@ -9,6 +11,7 @@ from p2p.discover.event import NodeAdded, NodeRemoved
 from p2p.discover.v4.wire import FindNode, Ping
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import Node
+from p2p.enr import Record
 from p2p.netutil import Netlist
 from tests.kit.link import Link, Remote, key_of, true_closest
 
@@ -115,6 +118,69 @@ def test_a_bootnode_without_address_is_passed_over(link: Link) -> None:
     engine = link.node(1, bootnodes=[Node.from_parts(key_of(2).public_key)])
     link.run(10.0)
     assert engine.is_initialized and len(engine.table) == 0
+
+
+# Two families.
+
+
+def with_both(number: int, link: Link, ip6: str = "2001:4860::1") -> tuple[Node, Remote, Remote]:
+    """A node whose record has two addresses, and the remotes there."""
+    at4, at6 = link.remote(number), link.remote(number, (IPv6Address(ip6), 30301))
+    entries = {"ip": at4.address[0], "udp": at4.address[1], "ip6": ip6, "udp6": 30301}
+    return Node.from_record(Record.sign(key_of(number), 1, entries)), at4, at6
+
+
+def test_bootnode_that_is_silent_at_one_address_is_found_at_the_other(link: Link) -> None:
+    node, at4, at6 = with_both(2, link)
+    at4.answers_pings = False
+    at6.answering()
+    engine = link.node(1, bootnodes=[node])
+    at6.to(engine)
+    link.run(30.0)
+    (found,) = engine.table.nodes()
+    assert found.udp_endpoint == at6.address
+    assert found.record == node.record
+    assert engine.table.live_count == 1
+    assert at4.got(Ping)
+
+
+def test_bootnode_that_answers_at_no_address_is_tried_at_both_again(link: Link) -> None:
+    node, at4, at6 = with_both(2, link)
+    at4.answers_pings = at6.answers_pings = False
+    engine = link.node(1, bootnodes=[node])
+    link.run(60.0)
+    before = len(at4.got(Ping)), len(at6.got(Ping))
+    link.run(600.0)
+    assert len(at4.got(Ping)) > before[0] > 0
+    assert len(at6.got(Ping)) > before[1] > 0
+    at6.answering()
+    at6.answers_pings = True
+    at6.to(engine)
+    link.run(600.0)
+    assert [each.udp_endpoint for each in engine.table.nodes()] == [at6.address]
+
+
+def test_bootnode_is_asked_at_the_address_that_net_restrict_allows(link: Link) -> None:
+    node, at4, at6 = with_both(2, link)
+    engine = link.node(1, bootnodes=[node], net_restrict=Netlist.parse("2001::/16"))
+    at6.to(engine)
+    link.run(10.0)
+    assert at6.got(Ping) and not at4.received
+    assert [each.udp_endpoint for each in engine.table.nodes()] == [at6.address]
+
+
+@pytest.mark.parametrize(
+    ("ip6", "net_restrict"), [("fd00::1", None), ("::1", None), ("2001:4860::1", "0.0.0.0/0")]
+)
+def test_other_address_must_be_one_that_the_node_may_name(
+    link: Link, ip6: str, net_restrict: str | None
+) -> None:
+    node, at4, at6 = with_both(2, link, ip6)
+    at4.answers_pings = False
+    netlist = None if net_restrict is None else Netlist.parse(net_restrict)
+    link.node(1, bootnodes=[node], net_restrict=netlist)
+    link.run(60.0)
+    assert at4.got(Ping) and not at6.received
 
 
 # Revalidation.

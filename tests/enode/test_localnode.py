@@ -255,7 +255,7 @@ def test_unspecified_address_is_not_published(local: LocalNode) -> None:
     assert local.record.udp == 30303
 
 
-@pytest.mark.parametrize("ip", ["224.0.0.1", "ff02::1", "not an address"])
+@pytest.mark.parametrize("ip", ["224.0.0.1", "ff02::1", "not an address", "fe80::1%eth0"])
 def test_address_where_no_node_can_be_is_refused(local: LocalNode, ip: str) -> None:
     with pytest.raises(ArgumentError):
         local.set_static_ip(ip)

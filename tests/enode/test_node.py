@@ -12,6 +12,7 @@ from p2p.crypto import PrivateKey
 from p2p.enode import Node, NodeID, parse_node
 from p2p.enr import Record
 from p2p.errors import ArgumentError
+from p2p.netutil import Netlist
 
 VECTORS: dict[str, Any] = json.loads(
     (pathlib.Path(__file__).parent.parent / "testdata" / "enr.json").read_text()
@@ -75,6 +76,56 @@ def test_endpoints_are_address_and_port() -> None:
     assert node.quic_endpoint is None
 
 
+BOTH = {"ip": "1.2.3.4", "tcp": 1, "udp": 2, "ip6": "2001::1", "udp6": 3}
+
+
+def test_endpoints_of_a_record_are_those_of_both_families_the_better_one_first() -> None:
+    v4, v6 = (IPv4Address("1.2.3.4"), 2, 1), (IPv6Address("2001::1"), 3, 1)
+    assert of_record(**BOTH).endpoints == (v4, v6)
+    of_lan = of_record(**{**BOTH, "ip": "10.0.0.1"})
+    assert of_lan.endpoints == (v6, (IPv4Address("10.0.0.1"), 2, 1))
+    node = of_record(**BOTH)
+    assert node.tcp_endpoints == ((v4[0], 1), (v6[0], 1))
+    assert node.udp_endpoints == ((v4[0], 2), (v6[0], 3))
+
+
+def test_endpoints_follow_the_node_and_leave_out_what_cannot_be_used() -> None:
+    node = of_record(**BOTH)
+    moved = node.with_endpoint("5.6.7.8", 5, 6)
+    assert moved.endpoints == ((IPv4Address("5.6.7.8"), 6, 5), (IPv6Address("2001::1"), 3, 1))
+    assert node.with_endpoint("::1", 5, 6).endpoints[1] == (IPv4Address("1.2.3.4"), 2, 1)
+    assert node.with_ip(None).endpoints == node.with_ip("0.0.0.0").endpoints == ()
+    assert of_record(**{**BOTH, "ip6": "ff02::1"}).endpoints == (node.endpoints[0],)
+    assert of_record(**{**BOTH, "ip6": "::ffff:1.2.3.5"}).endpoints == (node.endpoints[0],)
+    assert of_record(**{**BOTH, "tcp6": 0}).tcp_endpoints == ((IPv4Address("1.2.3.4"), 1),)
+    assert of_record(**{**BOTH, "udp": 0}).udp_endpoints == ((IPv6Address("2001::1"), 3),)
+    plain = Node.from_parts(KEY.public_key, "1.2.3.4", 1, 2)
+    assert plain.endpoints == (node.endpoints[0],)
+
+
+@pytest.mark.parametrize(
+    ("networks", "ip", "udp"),
+    [
+        (None, "1.2.3.4", 2),
+        ("1.0.0.0/8, 2001::/16", "1.2.3.4", 2),
+        ("2001::/16", "2001::1", 3),
+        ("10.0.0.0/8", "1.2.3.4", 2),
+    ],
+)
+def test_node_within_networks_is_at_its_first_endpoint_there(
+    networks: str | None, ip: str, udp: int
+) -> None:
+    netlist = None if networks is None else Netlist.parse(networks)
+    node = of_record(**BOTH).within(netlist)
+    assert (node.ip, node.udp, node.tcp) == (ip_address(ip), udp, 1)
+    assert node.record == of_record(**BOTH).record
+
+
+def test_node_without_an_address_is_in_no_network() -> None:
+    node = Node.from_parts(KEY.public_key)
+    assert node.within(Netlist.parse("10.0.0.0/8")) is node
+
+
 @pytest.mark.parametrize(("ip", "port"), [(None, 1), ("0.0.0.0", 1), ("::", 1), ("1.2.3.4", 0)])
 def test_endpoint_without_usable_address_or_port_is_none(ip: str | None, port: int) -> None:
     node = Node.from_parts(KEY.public_key, ip, port, port)
@@ -107,7 +158,25 @@ def test_wrong_parts_are_named(ip: str, tcp: int, udp: int, why: str) -> None:
 
 def test_mapped_address_and_zone_are_taken_off() -> None:
     assert Node.from_parts(KEY.public_key, "::ffff:1.2.3.4").ip == IPv4Address("1.2.3.4")
-    assert Node.from_parts(KEY.public_key, "fe80::1%eth0").ip == IPv6Address("fe80::1")
+    node = Node.from_parts(KEY.public_key).with_ip("fe80::1%eth0")
+    assert (node.ip, node.hostname) == (IPv6Address("fe80::1"), "")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node.from_parts(KEY.public_key, "fe80::1%eth0", 5, 6),
+        Node.from_parts(KEY.public_key, IPv6Address("fe80::1%eth0"), 5, 6),
+        Node.from_parts(KEY.public_key, None, 5, 6).with_hostname("fe80::1%eth0"),
+        Node.from_url(
+            f"enode://{KEY.public_key.to_bytes().hex()}@[fe80::1%25eth0]:5?discport=6"
+        ),
+    ],
+)
+def test_address_with_a_zone_is_address_and_name(node: Node) -> None:
+    assert (node.ip, node.hostname) == (IPv6Address("fe80::1"), "fe80::1%eth0")
+    assert Node.from_url(node.url) == node
+    assert node.udp_endpoint == (IPv6Address("fe80::1"), 6)
 
 
 def test_changed_copy_leaves_the_node_as_it_is() -> None:

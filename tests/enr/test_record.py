@@ -231,6 +231,12 @@ def test_sequence_number_that_does_not_fit_is_not_written(seq: int) -> None:
         Record.sign(KEY, seq)
 
 
+@pytest.mark.parametrize("ip", ["fe80::1%eth0", IPv6Address("fe80::1%eth0")])
+def test_zone_of_an_address_is_not_written(ip: object) -> None:
+    with pytest.raises(EncodeError, match=r"fe80::1%eth0 has a zone"):
+        Record.sign(KEY, 1, ip6=ip)
+
+
 def test_record_of_300_bytes_is_written_and_one_more_is_not() -> None:
     room = SIZE_LIMIT - len(Record.sign(KEY, 1, z=b"x" * 150).to_rlp())
     assert len(Record.sign(KEY, 1, z=b"x" * (150 + room)).to_rlp()) == SIZE_LIMIT

@@ -3,7 +3,7 @@
 #
 #   tests/interop/build.sh          both
 #   tests/interop/build.sh go       the go-ethereum peer and devp2p only; needs Go 1.25 or later
-#   tests/interop/build.sh node     the @ethereumjs/devp2p peer only; needs Node 18 or later and npm
+#   tests/interop/build.sh node     the JavaScript peers only; needs Node 20 or later and npm
 set -eu
 here=$(dirname "$0")
-exec "$here/foreign.sh" "$here" interop go-peer peer.mjs "$@"
+exec "$here/foreign.sh" "$here" interop go-peer "$@"

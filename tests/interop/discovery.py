@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import p2p
 import p2p.testing
@@ -21,12 +22,23 @@ from .program import DEADLINE_S
 
 
 class OurDiscovery:
-    """Discovery of ours on a free UDP port of 127.0.0.1."""
+    """Discovery of ours on a UDP port of 127.0.0.1, by default a free one.
 
-    def __init__(self, bootnodes: Iterable[str] = (), protocol: str = "v4") -> None:
-        key = p2p.generate_key()
-        sock = bind_udp("127.0.0.1", 0)
-        port: int = sock.getsockname()[1]
+    With ``key`` and ``port`` it is a node that ran before. ``told_port`` is the port in its record.
+    """
+
+    def __init__(
+        self,
+        bootnodes: Iterable[str] = (),
+        protocol: str = "v4",
+        *,
+        key: p2p.PrivateKey | None = None,
+        port: int = 0,
+        told_port: int | None = None,
+    ) -> None:
+        self.key = key = key or p2p.generate_key()
+        sock = bind_udp("127.0.0.1", port)
+        port = told_port or sock.getsockname()[1]
         self._db = NodeDB()
         self.local = LocalNode(key, self._db, clock=p2p.testing.SystemClock())
         self.local.set_fallback_ip("127.0.0.1")
@@ -81,5 +93,16 @@ class OurDiscovery:
         return {node_id: found[node_id] for node_id in wanted}
 
 
+class OurDiscoveryV5(OurDiscovery):
+    """Discovery v5 of ours, with the options of :class:`OurDiscovery`."""
+
+    udp: UDPv5
+
+    def __init__(self, *bootnodes: str, **options: Any) -> None:
+        super().__init__(bootnodes, "v5", **options)
+
+
+#: A fixture: starts discovery v5 of ours that knows the bootnodes with these records.
+StartDiscoveryV5 = Callable[..., OurDiscoveryV5]
 #: A fixture: starts discovery of ours that knows the bootnodes with these URLs.
 StartDiscovery = Callable[..., OurDiscovery]

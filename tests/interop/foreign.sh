@@ -1,16 +1,16 @@
 #!/bin/sh
 # Builds a Go and a Node program, for the peers of the interoperability tests and of the benchmarks.
 #
-#   foreign.sh SOURCES NAME GO NODE [go|node]
+#   foreign.sh SOURCES NAME GO [go|node]
 #
 # SOURCES has the folders go/ and node/; what is built of them goes into build/NAME/ of the project:
 # the Go program as GO, the tools that go.mod names under their own names, and the packages of the
-# Node program beside the file NODE. What is missing is named, and the status is then not zero.
+# Node programs beside their files. What is missing is named, and the status is then not zero.
 # Packages that are up to date are left alone.
 set -eu
 
 sources=$(cd "$1" && pwd)
-name=$2 go=$3 node=$4
+name=$2 go=$3
 build=$(cd "$(dirname "$0")/../.." && pwd)/build/$name
 missing=0
 
@@ -33,8 +33,8 @@ build_go() {
 
 build_node() {
     have=1
-    need node "Node 18 or later runs the @ethereumjs/devp2p peer" || have=0
-    need npm "npm installs the packages of the @ethereumjs/devp2p peer" || have=0
+    need node "Node 20 or later runs the JavaScript peers" || have=0
+    need npm "npm installs the packages of the JavaScript peers" || have=0
     [ $have = 1 ] || return 0
     mkdir -p "$build/node"
     lock=$sources/node/package-lock.json
@@ -43,12 +43,12 @@ build_node() {
         (cd "$build/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
         cp "$lock" "$build/node/installed-lock.json"
     fi
-    cp "$sources/node/$node" "$build/node/"
+    cp "$sources/node/"*.mjs "$build/node/"
     echo "built build/$name/node"
 }
 
 mkdir -p "$build"
-case ${5:-all} in
+case ${4:-all} in
     go) build_go ;;
     node) build_node ;;
     all) build_go; build_node ;;

@@ -22,6 +22,7 @@ BUILD = Path(__file__).parents[2] / "build" / "interop"
 COMMANDS = {
     "go": [str(BUILD / "go-peer")],
     "node": ["node", str(BUILD / "node" / "peer.mjs")],
+    "node-v5": ["node", str(BUILD / "node" / "peer-v5.mjs")],
 }
 
 #: How long a program may take for anything; 16 MiB through Node take 4 s.
@@ -50,13 +51,15 @@ class Program:
         dial: bool = False,
     ) -> None:
         """With ``bootnodes``, even none, it runs discovery; ``dial``: it dials what it finds."""
-        discovery: list[str] = []
+        arguments = ["--name", name, "--protocols", protocols, "--max-peers", str(max_peers)]
         if bootnodes is not None:
-            discovery = ["--discovery", "--bootnodes", ",".join(bootnodes)]
-        # fixed after __init__
+            arguments += ["--discovery", "--bootnodes", ",".join(bootnodes)]
+        self._start(kind, [*arguments, "--dial"] if dial else arguments)
+
+    def _start(self, kind: str, arguments: list[str]) -> None:
+        # fixed after the start
         self._process = subprocess.Popen(
-            [*COMMANDS[kind], "--name", name, "--protocols", protocols]
-            + ["--max-peers", str(max_peers), *discovery, *(["--dial"] if dial else [])],
+            [*COMMANDS[kind], *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -68,7 +71,9 @@ class Program:
         self._ended = False
 
         self._reader.start()
-        self.enode: str = self.expect("listening")["enode"]
+        listening = self.expect("listening")
+        self.record: str = listening.get("record") or ""
+        self.enode: str = listening.get("enode") or self.record
         self.node = p2p.parse_node(self.enode)
 
     def _collect(self) -> None:
@@ -153,5 +158,32 @@ class Program:
         self._process.stdout.close()
 
 
+class ProgramV5(Program):
+    """A program that runs discovery v5, with the same methods; ``node`` has its record.
+
+    With ``key`` and ``port`` it is a program that ran before.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        bootnodes: Iterable[str] = (),
+        key: p2p.PrivateKey | None = None,
+        port: int = 0,
+        dial: bool = False,
+    ) -> None:
+        """With ``dial`` it looks for nodes all the time."""
+        self.key = key or p2p.generate_key()
+        arguments = ["--key", self.key.to_bytes().hex(), "--discovery-addr", f"127.0.0.1:{port}"]
+        arguments += ["--bootnodes", ",".join(bootnodes)]
+        if kind == "go":
+            arguments += ["--discv5", "--protocols", "", *(["--dial"] if dial else [])]
+        self._start(kind, arguments)
+        self.node = p2p.parse_node(self.record)
+
+
+#: A fixture: starts a program with discovery v5; the options of :class:`ProgramV5` may be given.
+StartProgramV5 = Callable[..., ProgramV5]
 #: A fixture: starts a program; the options of :class:`Program` may be given.
 StartProgram = Callable[..., Program]

@@ -39,10 +39,11 @@ def test_error_keeps_its_number_and_tells_purpose_and_address(host: str) -> None
     assert [sock.fileno() for sock in made] == [-1]
 
 
-def test_machine_without_ipv6_gets_a_socket_for_ipv4() -> None:
+@pytest.mark.parametrize("code", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EINVAL])
+def test_machine_without_ipv6_gets_a_socket_for_ipv4(code: int) -> None:
     def only_ipv4(sock: socket.socket, sockaddr: tuple[str, int]) -> None:
         if sock.family == socket.AF_INET6:
-            raise OSError(errno.EADDRNOTAVAIL, "no such address")
+            raise OSError(code, "no IPv6, or not with IPv4 on one socket")
         sock.bind(sockaddr)
 
     with bound_socket(socket.SOCK_STREAM, None, 0, only_ipv4, "test") as sock:
@@ -58,6 +59,25 @@ def test_other_errors_are_no_reason_to_fall_back() -> None:
     with pytest.raises(OSError, match="taken"):
         bound_socket(socket.SOCK_STREAM, None, 0, taken, "test")
     assert families == [socket.AF_INET6]
+
+
+def test_link_local_address_needs_its_interface() -> None:
+    with pytest.raises(OSError, match=r"on \[fe80::1\]:7: its interface .* \[fe80::1%eth0\]:7"):
+        bound_socket(socket.SOCK_STREAM, "fe80::1", 7, bind, "listen")
+
+
+def test_interface_that_is_none_is_named() -> None:
+    with pytest.raises(OSError, match=r"on \[fe80::1%none\]:7: no network interface 'none'"):
+        bound_socket(socket.SOCK_STREAM, "fe80::1%none", 7, bind, "listen")
+
+
+def test_zone_of_an_address_is_kept_to_the_socket() -> None:
+    def keep(sock: socket.socket, sockaddr: object) -> None:
+        kept.append(sockaddr)
+
+    kept: list[object] = []
+    bound_socket(socket.SOCK_DGRAM, "fe80::1%1", 7, keep, "test").close()
+    assert kept == [("fe80::1", 7, 0, 1)]
 
 
 def test_another_free_port_is_taken_when_udp_has_that_of_tcp() -> None:

@@ -115,7 +115,13 @@ def test_closed_port_is_refused_with_the_address_in_the_text(loop: Loop, outcome
 
 
 @pytest.mark.parametrize(
-    ("ip", "port"), [("255.255.255.255", 30303), ("127.0.0.1", 65536), ("ff02::1", 1)]
+    ("ip", "port"),
+    [
+        ("255.255.255.255", 30303),
+        ("127.0.0.1", 65536),
+        ("ff02::1", 1),
+        ("fe80::1%none such", 1),
+    ],
 )
 def test_connect_that_fails_at_once_is_told_later(
     loop: Loop, outcome: Outcome, ip: str, port: int

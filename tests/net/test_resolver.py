@@ -16,10 +16,10 @@ def test_ipv4_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert look_up("a.example") == ip_address("127.0.0.9")
 
 
-def test_zone_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(socket.AF_INET6, 1, 6, "", ("fe80::1%eth0", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
-    assert look_up("a.example") == ip_address("fe80::1")
+    assert look_up("a.example") == ip_address("fe80::1%eth0")
 
 
 def test_localhost_is_found() -> None:
@@ -31,3 +31,8 @@ def test_error_names_the_host(name: str) -> None:
     with pytest.raises(OSError, match="^.*cannot look up ") as raised:
         look_up(name)
     assert name in str(raised.value.strerror)
+
+
+def test_address_with_a_zone_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "getaddrinfo")
+    assert look_up("fe80::1%no such") == ip_address("fe80::1%no such")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import sys
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -36,3 +38,20 @@ def test_mapped_address_is_connected_to_as_ipv4() -> None:
     address = (IPv6Address("::ffff:192.0.2.1"), 5)
     assert family_of(address) is socket.AF_INET
     assert sockaddr_of(address) == ("192.0.2.1", 5)
+
+
+LO = "lo" if sys.platform == "linux" else "lo0"
+
+
+@pytest.mark.parametrize("zone", [LO, str(socket.if_nametoindex(LO))])
+def test_zone_of_an_address_becomes_the_scope_id(zone: str) -> None:
+    address = (IPv6Address(f"fe80::1%{zone}"), 5)
+    assert family_of(address) is socket.AF_INET6
+    assert sockaddr_of(address) == ("fe80::1", 5, 0, socket.if_nametoindex(LO))
+
+
+@pytest.mark.parametrize("zone", ["none such", "\0", "x" * 200, "\u0664"])
+def test_zone_that_is_no_interface_is_named(zone: str) -> None:
+    with pytest.raises(OSError, match="no network interface") as caught:
+        sockaddr_of((IPv6Address(f"fe80::1%{zone}"), 5))
+    assert caught.value.errno == errno.ENODEV

@@ -53,6 +53,8 @@ class Entry:
     given_seq: int = 0
     #: Whether it has proven its endpoint.
     live: bool = False
+    #: Whether its other endpoint was tried since its last answer.
+    has_moved: bool = False
     #: Whether it is being pinged.
     being_checked: bool = False
     #: Whether it has left the table.

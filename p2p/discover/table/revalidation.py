@@ -100,6 +100,7 @@ class Revalidation:
     def passed(self, entry: Entry, now: float) -> None:
         """Note that a node has answered."""
         entry.being_checked = False
+        entry.has_moved = False
         entry.checks += 1
         self._set_live(entry, True)
         self._move(entry, self._fast, self._slow, now)

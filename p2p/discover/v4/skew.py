@@ -55,7 +55,7 @@ class SkewWatch:
     """Collects the votes; ``bootnodes`` are those that the user named."""
 
     def __init__(self, bootnodes: Sequence[Node]) -> None:
-        self._bootnodes = {(node.id, node.ip) for node in bootnodes}
+        self._bootnodes = {(node.id, at.ip) for node in bootnodes for at in node.endpoints}
         # the latest last
         self._votes: OrderedDict[_Voter, _Vote] = OrderedDict()
         self._quiet_until = -math.inf

@@ -123,6 +123,7 @@ class EngineV5(Engine):
         )
         self._local = local
         self._store = store
+        self._random = random
         self._limits = SourceLimits(limits or Limits(), own_networks)
         self._sessions = Sessions(self.id, entropy)
         self._handshakes = Handshakes(private_key, local, entropy)
@@ -140,7 +141,15 @@ class EngineV5(Engine):
         self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
-            self._overlay, self._timers, self._clock, bootnodes, entropy, random, own_target, now
+            self._overlay,
+            self._timers,
+            self._clock,
+            bootnodes,
+            entropy,
+            random,
+            own_target,
+            now,
+            ping_tries=1,  # requests repeat a lost packet
         )
         self._topics: Topics | None = None
         if topics:
@@ -317,12 +326,16 @@ class EngineV5(Engine):
             self._reply(remote, Nodes(request.request_id, len(parts), part), now)
 
     def _records_at(self, distances: Sequence[int], remote: Remote) -> Iterator[bytes]:
-        """The records of nodes at some distances that ``remote`` may be sent."""
+        """The records of nodes at some distances that ``remote`` may be sent.
+
+        Those of one distance come in random order, so that all of them are found in time.
+        """
         for distance in dict.fromkeys(distances):
             if distance == 0:
                 yield self._local.record.to_rlp()
             elif distance <= MAX_DISTANCE:
-                for node in self.table.live_at(distance):
+                live = self.table.live_at(distance)
+                for node in self._random.sample(live, len(live)):
                     problem = relay_problem(remote[1].ip, node.ip, self._overlay.own)
                     if node.record is not None and node.id != remote[0] and problem is None:
                         yield node.record.to_rlp()
@@ -341,7 +354,7 @@ class EngineV5(Engine):
 
     def _reply(self, remote: Remote, message: Message, now: Now) -> None:
         """Send a response, if there still is a session."""
-        session = self._sessions.get(remote)
+        session = self._sessions.reply_session(remote)
         if session is None:
             return
         datagram = self._sessions.encrypt(remote, session, encode(message)).datagram

@@ -37,6 +37,7 @@ class OperationsV5(Operations):
     def find_node(self, node: Node, distances: Sequence[int], now: Now) -> int:
         """Ask a node for nodes at some distances from it. The result is a list of them."""
         self._observe("find_node", node, distances, now)
+        node = node.within(self._overlay.net_restrict)
         return self._ask(
             node, lambda done: self._v5.find_at(node, distances, partial(_found, done), now)
         )
@@ -44,6 +45,7 @@ class OperationsV5(Operations):
     def talk(self, node: Node, protocol: bytes, request: bytes, now: Now) -> int:
         """Send a request of an application's protocol. The result is the response, bytes."""
         self._observe("talk", node, protocol, request, now)
+        node = node.within(self._overlay.net_restrict)
         return self._ask(node, lambda done: self._v5.talk(node, protocol, request, done, now))
 
     def find_topic(self, topic: bytes, search: int, now: Now) -> int:

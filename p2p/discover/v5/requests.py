@@ -10,8 +10,8 @@ request makes no handshake: it may be too large for that packet, and its respons
 a ping goes in its place. The response to some requests is several messages, of more than one type;
 each of them names the total.
 
-A request without a response is sent again once. The function of the requester is called once, with
-the responses, or with None.
+A request without a response is sent again once, except in lookups. The function of the requester is
+called once, with the responses, or with None.
 """
 
 from __future__ import annotations
@@ -53,10 +53,13 @@ from p2p.netutil import Endpoint
 #: Time in which a response must come, in seconds; each packet of a handshake has as much. The
 #: specification says 0.5, go-ethereum takes 0.7.
 REPLY_TIMEOUT_S = 0.7
-#: Number of packets of a request until it counts as unanswered.
+#: Number of packets of a request until it counts as unanswered. A lookup sends one, as in
+#: go-ethereum: it asks many nodes, and waits long enough for those that are gone.
 TRIES = 2
-#: Messages that are read of a response, whatever its total says; as in go-ethereum.
-MAX_RESPONSES = 5
+LOOKUP_TRIES = 1
+#: Messages that are read of a response, whatever its total says. Sixteen records of 300 bytes need
+#: as many; @chainsafe/discv5 puts three records into each, however short they are.
+MAX_RESPONSES = 6
 #: The same for a response about topics: one message, or four with ten ads, and auxiliary records.
 MAX_TOPIC_RESPONSES = 10
 #: Requests that may wait for a session with one remote.
@@ -81,6 +84,7 @@ class _Call:
     remote: Remote
     request: Request
     done: Done
+    most_tries: int = TRIES
     tries: int = 0
     answered_try: int = 0  # at which a WHOAREYOU was last answered
     nonces: list[bytes] = field(default_factory=list)  # of the packets it was sent in
@@ -125,17 +129,27 @@ class Requests:
 
     # Asking.
 
-    def ask(self, node: Node, to: Endpoint, request: Request, done: Done, now: Now) -> None:
+    def ask(
+        self,
+        node: Node,
+        to: Endpoint,
+        request: Request,
+        done: Done,
+        now: Now,
+        most_tries: int = TRIES,
+    ) -> None:
         """Send a request, which gets an ID of its own, to ``node`` at ``to``."""
-        request = replace(request, request_id=self._entropy(MAX_REQUEST_ID_SIZE))
-        call = _Call(node, (node.id, to), request, done)
+        request = replace(request, request_id=new_request_id(self._entropy))
+        self._begin(_Call(node, (node.id, to), request, done, most_tries), now)
+
+    def _begin(self, call: _Call, now: Now) -> None:
         queue = self._queues.setdefault(call.remote, _Queue())
         if queue.handshake is None or self._sessions.get(call.remote) is not None:
             self._transmit(queue, call, now)
         elif len(queue.waiting) < MAX_WAITING:
             queue.waiting.append(call)
         else:
-            done(None, now)
+            call.done(None, now)
 
     def awaits(self, remote: Remote) -> bool:
         """Whether a response may come from there."""
@@ -227,7 +241,7 @@ class Requests:
         self._restart_timer(call, now)
 
     def _ping_in_place_of(self, call: _Call, queue: _Queue) -> _Call:
-        ping = Ping(self._entropy(MAX_REQUEST_ID_SIZE), self._local.record.seq)
+        ping = Ping(new_request_id(self._entropy), self._local.record.seq)
         leading = _Call(call.node, call.remote, ping, _ignore, tries=1)
         queue.sent[ping.request_id] = leading
         return leading
@@ -245,16 +259,19 @@ class Requests:
         if isinstance(call.request, Ping):
             self._bootnode_watch.lose_ping(call.remote[0], call.remote[1].ip, now)
         queue = self._queues[call.remote]
-        if call.tries < TRIES:
+        if call.tries < call.most_tries:
             self._transmit(queue, call, now)
             return
         waiting: Sequence[_Call] = ()
         if queue.handshake is call:
-            # A remote that answers no handshake answers the others neither.
             queue.handshake, waiting, queue.waiting = None, tuple(queue.waiting), deque()
         self._end(call, now)
         for other in waiting:
-            other.done(None, now)
+            # A remote that answers no handshake answers the others neither, if it had the chance.
+            if other.most_tries > call.most_tries:
+                self._begin(other, now)
+            else:
+                other.done(None, now)
 
     def _end(self, call: _Call, now: Now) -> None:
         if call.timer is not None:
@@ -266,6 +283,12 @@ class Requests:
         if not queue.sent and not queue.waiting:
             del self._queues[call.remote]
         call.done(call.responses or None, now)
+
+
+def new_request_id(entropy: Entropy) -> bytes:
+    """Return a random request ID. It does not begin with 0: some take it for a number."""
+    request_id = entropy(MAX_REQUEST_ID_SIZE)
+    return request_id if request_id[0] else b"\x01" + request_id[1:]
 
 
 def _total_of(call: _Call) -> int:

@@ -4,7 +4,8 @@ Pure. A session belongs to a node ID *and* an endpoint, so that a node at a forg
 (discv5-theory, "Session Cache"). The cache is bounded; the session used least recently goes.
 
 When both ends begin a handshake at the same time, there are two sessions, and each end may hold the
-other one for the newer. So the last but one is kept to read with; to write, the newest is used.
+other one for the newer. So the last but one is kept to read with. A request is written with the
+newest, a response with the session of its request: the remote may have kept that one alone.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Session:
 class _Entry(NamedTuple):
     newest: Session
     previous: Session | None
+    last_read: Session  # one of the two
 
 
 class Sessions:
@@ -86,16 +88,19 @@ class Sessions:
         self._entries: OrderedDict[Remote, _Entry] = OrderedDict()
 
     def get(self, remote: Remote) -> Session | None:
-        """Return the session to write with, if there is one."""
+        """Return the session to write a request with, if there is one."""
         entry = self._entries.get(remote)
-        if entry is None or entry.newest.is_used_up:
-            return None
-        return entry.newest
+        return None if entry is None else _usable(entry.newest)
+
+    def reply_session(self, remote: Remote) -> Session | None:
+        """Return the session of the last message that came, if there is one."""
+        entry = self._entries.get(remote)
+        return None if entry is None else _usable(entry.last_read)
 
     def add(self, remote: Remote, session: Session) -> None:
         """Use a new session from now on."""
         last = self._entries.get(remote)
-        self._entries[remote] = _Entry(session, None if last is None else last.newest)
+        self._entries[remote] = _Entry(session, None if last is None else last.newest, session)
         self._entries.move_to_end(remote)
         if len(self._entries) > self._max:
             self._entries.popitem(last=False)
@@ -113,14 +118,20 @@ class Sessions:
         entry = self._entries.get(remote)
         if entry is None:
             return None
-        for session in entry:
+        for session in (entry.newest, entry.previous):
             if session is None:
                 continue
             plaintext = session.decrypt(packet.nonce, packet.ciphertext, packet.head)
             if plaintext is not None:
+                if session is not entry.last_read:
+                    self._entries[remote] = entry._replace(last_read=session)
                 self._entries.move_to_end(remote)
                 return plaintext
         return None
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _usable(session: Session) -> Session | None:
+    return None if session.is_used_up else session

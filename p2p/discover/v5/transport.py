@@ -28,7 +28,7 @@ from p2p.discover.v5.message import (
     TopicNodes,
     TopicQuery,
 )
-from p2p.discover.v5.requests import Request, Requests
+from p2p.discover.v5.requests import LOOKUP_TRIES, TRIES, Request, Requests
 from p2p.enode.distance import log_distance
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
@@ -82,13 +82,20 @@ class TransportV5:
         self._ask(node, Ping(b"", self._local.record.seq), _seq_of, done, now)
 
     def find_nodes(self, node: Node, target: Target, done: FindDone, now: Now) -> None:
-        """Send a findnode with the distances that are next to that of the target."""
-        self.find_at(node, distances_to(target.id, node.id), done, now)
+        """Send a findnode with the distances that are next to that of the target, once."""
+        self.find_at(node, distances_to(target.id, node.id), done, now, LOOKUP_TRIES)
 
-    def find_at(self, node: Node, distances: Sequence[int], done: FindDone, now: Now) -> None:
+    def find_at(
+        self,
+        node: Node,
+        distances: Sequence[int],
+        done: FindDone,
+        now: Now,
+        most_tries: int = TRIES,
+    ) -> None:
         """Send a findnode; ``done`` gets the nodes that are where they should be."""
         read = partial(_neighbors_at, node.id, frozenset(distances))
-        self._ask(node, FindNode(b"", distances), read, done, now)
+        self._ask(node, FindNode(b"", distances), read, done, now, most_tries)
 
     def request_record(self, node: Node, done: RecordDone, now: Now) -> None:
         """Ask a node for itself."""
@@ -128,6 +135,7 @@ class TransportV5:
         read: Callable[[Sequence[Message]], T],
         done: Callable[[T | None, P2PError | None, Now], None],
         now: Now,
+        most_tries: int = TRIES,
     ) -> None:
         """Send a request; ``read`` makes the result of its responses, or raises PacketError."""
         to = node.udp_endpoint
@@ -146,7 +154,7 @@ class TransportV5:
             else:
                 done(result, None, now)
 
-        self._requests.ask(node, to, request, answered, now)
+        self._requests.ask(node, to, request, answered, now, most_tries)
 
     def _read_confirmation(
         self, node: Node, request: RegTopic, responses: Sequence[Message]

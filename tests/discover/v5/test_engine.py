@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 
 import pytest
 
 import p2p.errors as errors
 from p2p.discover.ratelimit import Limits
+from p2p.discover.transport import Target
 from p2p.discover.v5 import packet as packets
 from p2p.discover.v5.handshakes import CHALLENGE_TIMEOUT_S
 from p2p.discover.v5.message import Nodes
-from p2p.discover.v5.requests import REPLY_TIMEOUT_S, TRIES
+from p2p.discover.v5.requests import LOOKUP_TRIES, REPLY_TIMEOUT_S, TRIES
 from p2p.enode.distance import log_distance
-from p2p.netutil import Endpoint
-from tests.discover.v5.net import DELAY_S, Datagram, Host, Net, address_of
+from p2p.netutil import Endpoint, Netlist
+from tests.discover.v5.net import DELAY_S, PORT, Datagram, Host, Net, address_of
+
+IP6 = IPv6Address("2001:4860::1")
 
 
 @pytest.fixture
@@ -125,6 +129,38 @@ def test_node_that_is_not_there(net: Net) -> None:
     assert len(a.engine._requests) == 0
 
 
+def test_lookup_asks_a_node_once(net: Net) -> None:
+    a, gone = net.host(1), net.host(2)
+    net.start(a)
+    del net.hosts[gone.address]
+    a.engine.table.add_found(gone.node, net.time)
+    begun = net.time
+    assert a.lookup(gone) == []
+    assert net.time - begun == pytest.approx(LOOKUP_TRIES * REPLY_TIMEOUT_S)
+
+
+def test_ping_that_waits_for_a_lookup_is_not_lost_with_it(net: Net) -> None:
+    a, b = net.host(1), net.host(2)
+    net.start()
+    a.ping(b)
+    a.restart()
+    lost: list[Datagram] = []
+
+    def lose_first(datagram: Datagram) -> list[float]:
+        if not lost:
+            lost.append(datagram)
+            return []
+        return [DELAY_S]
+
+    a.engine.table.add_found(b.node, net.time)
+    net.fault = lose_first
+    goal = Target.of_key(b.key.public_key.to_bytes())
+    lookup = a.begin(lambda operations, now: operations.lookup(goal, now))
+    ping = a.begin(lambda operations, now: operations.ping(b.node, now))
+    assert a.outcome(lookup) == []
+    assert a.outcome(ping) == b.node.seq
+
+
 def test_node_without_an_endpoint(net: Net) -> None:
     a, b = net.host(1), net.host(2)
     with pytest.raises(errors.NoEndpoint):
@@ -172,6 +208,32 @@ def test_many_records_come_in_several_packets(net: Net) -> None:
     answers = [datagram for datagram in net.sent if datagram.source == boot.address]
     assert 1 < len([d for d in answers if d.target == asker.address]) <= 5
     assert max(len(datagram.data) for datagram in net.sent) <= packets.MAX_PACKET_SIZE
+
+
+@pytest.mark.slow
+def test_each_node_is_found_in_time_though_a_response_has_sixteen(net: Net) -> None:
+    boot, asker = bootnode_of_many(net)
+    distances = (255, 256)
+    live = {node.id for d in distances for node in boot.engine.table.live_at(d)}
+    assert len(live - {asker.node.id}) > 16
+    answers = [asker.find_node(boot, *distances) for _ in range(40)]
+    assert max(len(nodes) for nodes in answers) == 16
+    assert {node.id for nodes in answers for node in nodes} == live - {asker.node.id}
+
+
+def test_silent_node_of_the_table_is_pinged_twice_and_dropped(net: Net) -> None:
+    a = net.host(1)
+    b = net.host(2, a)
+    net.start()
+    net.run(60)
+    entry = a.engine.table.entry(b.node.id)
+    assert entry is not None and entry.live
+    del net.hosts[b.address]
+    entry.checks = 1
+    net.sent.clear()
+    while not entry.removed:
+        net.step()
+    assert [datagram.target for datagram in net.sent] == [b.address] * 2
 
 
 def test_nodes_of_other_distances_are_passed_over(
@@ -399,3 +461,57 @@ def test_total_that_lies(net: Net, monkeypatch: pytest.MonkeyPatch, total: int) 
     begun = net.time
     assert a.find_node(b, 0) == [b.node]
     assert net.time - begun < 1.0 and len(a.engine._requests) == 0
+
+
+# two families
+
+
+def with_both(net: Net) -> tuple[Host, Host]:
+    """Two hosts: the second has a record with two addresses, and is at that of IPv6 only."""
+    a, b = net.host(1), net.host(2)
+    net.hosts[Endpoint(IP6, PORT)] = net.hosts.pop(b.address)
+    b.address = Endpoint(IP6, PORT)
+    b.local.set_static_ip(IP6)
+    assert [each.ip for each in b.node.endpoints] == [address_of(2).ip, IP6]
+    return a, b
+
+
+def test_bootnode_that_is_silent_at_one_address_is_found_at_the_other(net: Net) -> None:
+    a, b = with_both(net)
+    a.bootnodes = [b.node]
+    a.restart()
+    net.start(a)
+    net.run(30.0)
+    (found,) = a.engine.table.nodes()
+    assert found.udp_endpoint == b.address
+    assert a.engine.table.live_count == 1
+
+
+def test_node_is_resolved_at_its_second_address(net: Net) -> None:
+    a, b = with_both(net)
+    found = a.do(lambda operations, now: operations.resolve(b.node, now))
+    assert found.record == b.node.record
+
+
+def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, net_restrict=Netlist.parse("2001::/16"))
+    assert c.ping(b) == b.node.seq
+    assert c.request_enr(b).record == b.node.record
+    assert c.find_node(b, 0) == [b.node]
+    with pytest.raises(errors.NoResponse):  # the request comes, and no program answers it
+        c.talk(b, b"none", b"")
+    assert b.talks
+
+
+def test_neighbor_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
+    _, b = with_both(net)
+    middle = net.host(3)
+    middle.engine.table.add_found(b.node.within(Netlist.parse("2001::/16")), net.time)
+    assert middle.engine.table.mark_live(b.node.id, IP6)
+    networks = Netlist.parse(f"2001::/16, {middle.address.ip}/32")
+    c = net.host(4, middle, net_restrict=networks)
+    net.start(c)
+    net.run(5.0)
+    known = c.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address

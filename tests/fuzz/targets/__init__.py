@@ -15,12 +15,13 @@ from tests.fuzz.targets import (
     packetv5,
     records,
     snappy,
+    topics,
     values,
 )
 
 MODULES = (
     *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists),
-    *(connection, discovery, discoveryv5),
+    *(connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

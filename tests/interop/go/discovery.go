@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,22 +32,22 @@ func parseNodes(list string) (nodes []*enode.Node, err error) {
 	return nodes, nil
 }
 
-// tableNodes returns what is in the table now.
-func tableNodes(udp *discover.UDPv4) (nodes []discover.BucketNode) {
-	for _, bucket := range udp.TableBuckets() {
-		nodes = append(nodes, bucket...)
-	}
-	return nodes
+// buckets returns what is in a node table now.
+type buckets func() [][]discover.BucketNode
+
+// tableNodes returns the nodes of all buckets.
+func tableNodes(table buckets) []discover.BucketNode {
+	return slices.Concat(table()...)
 }
 
 // reportTable tells of the nodes that come into the table and leave it, and of records of theirs
 // that have been fetched, until the program ends.
-func reportTable(udp *discover.UDPv4) {
+func reportTable(table buckets) {
 	known := make(map[enode.ID]uint64) // the sequence of the record, 0 without one
 	for range time.Tick(tableInterval) {
 		before := known
 		known = make(map[enode.ID]uint64)
-		for _, n := range tableNodes(udp) {
+		for _, n := range tableNodes(table) {
 			id, seq := n.Node.ID(), n.Node.Seq()
 			known[id] = seq
 			old, wasKnown := before[id]
@@ -72,7 +73,7 @@ func executeDiscovery(server *p2p.Server, c command) error {
 	}
 	switch c.Cmd {
 	case "table":
-		return reportTableOnce(udp)
+		return reportTableOnce(udp.TableBuckets)
 	case "lookup":
 		return lookup(udp, c.Key)
 	}
@@ -99,9 +100,9 @@ func executeDiscovery(server *p2p.Server, c command) error {
 	return nil
 }
 
-func reportTableOnce(udp *discover.UDPv4) error {
+func reportTableOnce(table buckets) error {
 	nodes := []event{}
-	for _, n := range tableNodes(udp) {
+	for _, n := range tableNodes(table) {
 		nodes = append(nodes, event{"peer": n.Node.ID().String(), "enode": n.Node.URLv4(),
 			"seq": n.Node.Seq(), "live": n.Live})
 	}
@@ -114,12 +115,17 @@ func lookup(udp *discover.UDPv4, key string) error {
 	if err != nil {
 		return err
 	}
+	reportFound(udp.LookupPubkey(public))
+	return nil
+}
+
+// reportFound tells the IDs of nodes.
+func reportFound(nodes []*enode.Node) {
 	found := []string{}
-	for _, node := range udp.LookupPubkey(public) {
+	for _, node := range nodes {
 		found = append(found, node.ID().String())
 	}
 	report(event{"event": "found", "nodes": found})
-	return nil
 }
 
 // parsePublicKey reads the 128 hex digits of a public key.

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -41,6 +42,11 @@ type command struct {
 	Value    string `json:"value"`
 	Node     string `json:"node"` // enode URL or record
 	Seq      uint64 `json:"seq"`
+	Request  string `json:"request"` // hex
+	// Logarithmic distances.
+	Distances []uint `json:"distances"`
+	// Records, or enode URLs.
+	Nodes []string `json:"nodes"`
 	// The entries of a record, by name.
 	Entries map[string]json.RawMessage `json:"entries"`
 }
@@ -48,8 +54,9 @@ type command struct {
 // options are those of the command line.
 type options struct {
 	name, protocols, bootnodes string
+	key, discAddr              string
 	maxPeers                   int
-	discovery, dial            bool
+	discovery, discv5, dial    bool
 }
 
 var (
@@ -69,6 +76,9 @@ func main() {
 	flag.StringVar(&o.protocols, "protocols", "foo/1/5", "comma-separated name/version/length")
 	flag.IntVar(&o.maxPeers, "max-peers", 50, "how many peers are accepted")
 	flag.BoolVar(&o.discovery, "discovery", false, "run discovery v4, on a free UDP port")
+	flag.BoolVar(&o.discv5, "discv5", false, "run discovery v5, on a free UDP port")
+	flag.StringVar(&o.key, "key", "", "64 hex digits of the private key; a new one without")
+	flag.StringVar(&o.discAddr, "discovery-addr", "127.0.0.1:0", "UDP address of discovery")
 	flag.StringVar(&o.bootnodes, "bootnodes", "", "comma-separated nodes to ask first")
 	flag.BoolVar(&o.dial, "dial", false, "dial the nodes that discovery finds")
 	flag.Parse()
@@ -92,7 +102,9 @@ func run(o options) error {
 	server.SubscribeEvents(added)
 	go reportAdded(server, added)
 	if udp := server.DiscoveryV4(); udp != nil {
-		go reportTable(udp)
+		go reportTable(udp.TableBuckets)
+	} else if udp := server.DiscoveryV5(); udp != nil {
+		go reportTable(udp.Nodes)
 	}
 
 	report(event{"event": "listening", "enode": server.Self().URLv4(),
@@ -104,7 +116,7 @@ func run(o options) error {
 }
 
 func configure(o options, links *linkTable) (config p2p.Config, err error) {
-	key, err := crypto.GenerateKey()
+	key, err := ownKey(o.key)
 	if err != nil {
 		return config, err
 	}
@@ -116,7 +128,7 @@ func configure(o options, links *linkTable) (config p2p.Config, err error) {
 	if err != nil {
 		return config, err
 	}
-	if o.discovery && !o.dial {
+	if (o.discovery || o.discv5) && !o.dial {
 		// The server dials what its protocols name. A source of its own keeps it from dialing all
 		// that discovery finds, and this one is empty; nodes that a command names are dialed.
 		for i := range protocols {
@@ -124,17 +136,28 @@ func configure(o options, links *linkTable) (config p2p.Config, err error) {
 		}
 	}
 	return p2p.Config{
-		PrivateKey:     key,
-		Name:           o.name,
-		MaxPeers:       o.maxPeers,
-		NoDiscovery:    !o.discovery,
-		DiscoveryV4:    o.discovery,
-		DiscAddr:       "127.0.0.1:0",
-		BootstrapNodes: bootnodes,
-		ListenAddr:     "127.0.0.1:0",
-		Protocols:      protocols,
-		Logger:         log.NewLogger(&logWatcher{}),
+		PrivateKey:       key,
+		Name:             o.name,
+		MaxPeers:         o.maxPeers,
+		NoDiscovery:      !o.discovery && !o.discv5,
+		DiscoveryV4:      o.discovery,
+		DiscoveryV5:      o.discv5,
+		DiscAddr:         o.discAddr,
+		BootstrapNodes:   bootnodes,
+		BootstrapNodesV5: bootnodes,
+		ListenAddr:       "127.0.0.1:0",
+		NoDial:           o.discv5 && !o.dial, // otherwise it looks for nodes all the time
+		Protocols:        protocols,
+		Logger:           log.NewLogger(&logWatcher{}),
 	}, nil
+}
+
+// ownKey reads a private key, or makes one of an empty string.
+func ownKey(digits string) (*ecdsa.PrivateKey, error) {
+	if digits == "" {
+		return crypto.GenerateKey()
+	}
+	return crypto.HexToECDSA(digits)
 }
 
 // parseProtocols reads "foo/1/5,bar/2/3"; nothing at all is a node without protocols.
@@ -220,7 +243,16 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		peer.Disconnect(p2p.DiscReason(c.Reason))
 		return nil
 	case "table", "lookup", "ping", "request_enr", "resolve":
+		if udp := server.DiscoveryV5(); udp != nil {
+			return executeV5(udp, c)
+		}
 		return executeDiscovery(server, c)
+	case "add_nodes", "find_node", "talk", "on_talk":
+		udp := server.DiscoveryV5()
+		if udp == nil {
+			return errNoDiscovery
+		}
+		return executeV5(udp, c)
 	case "set_entry":
 		setEntry(server, c.Key, c.Value)
 		return nil

@@ -114,16 +114,7 @@ class Registrar:
             return self._refuse("address")
         digest = ad_digest(topic, node.record)
         first = self._first_request(ticket, digest, ip, now.monotonic)
-        renewed = self._cache.get(topic, node.id)
-        quote = self._waiting.quote(topic, ip, renewed, now.monotonic)
-        remaining_s = quote.wait_s - (now.monotonic - first)
-        if remaining_s <= 0.0:
-            return self._admit(Ad(topic, node, ip, self._expiry(now)), renewed)
-        self._waiting.issued(topic, quote, now.monotonic)
-        wait_ms = ceil(min(remaining_s, self._config.ad_lifetime_s) * 1000)
-        sealed = self._tickets.seal(Ticket(first, now.monotonic, wait_ms), digest, ip)
-        self.counters["waiting"] += 1
-        return Wait(sealed, wait_ms)
+        return self._decide(Ad(topic, node, ip, self._expiry(now)), digest, first, now.monotonic)
 
     def query(
         self, topic: bytes, random: RandomSource, now: Now, limit: int = MAX_RETURNED
@@ -165,6 +156,8 @@ class Registrar:
         """
         source, record = canonical(source_ip), node.record
         assert record is not None
+        if source == node.ip:
+            return source
         stated = [canonical(ip) for ip in (record.ip, record.ip6) if ip is not None]
         if source in stated:
             return source
@@ -179,6 +172,18 @@ class Registrar:
             self.counters[ticket.value] += 1
             return now
         return ticket.first
+
+    def _decide(self, ad: Ad, digest: bytes, first: float, now: float) -> Decision:
+        """Admit an ad that has waited since ``first``, or issue a ticket."""
+        renewed = self._cache.get(ad.topic, ad.node.id)
+        quote = self._waiting.quote(ad.topic, ad.ip, renewed, now)
+        remaining_s = quote.wait_s - (now - first)
+        if remaining_s <= 0.0:
+            return self._admit(ad, renewed)
+        self._waiting.issued(ad.topic, quote, now)
+        wait_ms = ceil(min(remaining_s, self._config.ad_lifetime_s) * 1000)
+        self.counters["waiting"] += 1
+        return Wait(self._tickets.seal(Ticket(first, now, wait_ms), digest, ad.ip), wait_ms)
 
     def _expiry(self, now: Now) -> float:
         return now.monotonic + self._config.ad_lifetime_s
