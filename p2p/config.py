@@ -33,10 +33,12 @@ from p2p.arguments import (
 )
 from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.crypto import PrivateKey
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.dnsdisc.client import MAX_TREES
 from p2p.dnsdisc.entry import parse_link
 from p2p.dnsdisc.resolver import check_installed
 from p2p.enode import Node
+from p2p.enode.topic import topic_id
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
 from p2p.netutil import IPNetwork, Netlist, OwnNetworks, split_listen_addr
@@ -112,6 +114,7 @@ class Config:
     listen_addr: str | None = None
     discovery_v4: bool | None = None
     discovery_v5: bool | None = None
+    discovery_topics: bool = False
     no_discovery: bool = False
     bootstrap_nodes: Sequence[Node] | None = None
     bootstrap_nodes_v5: Sequence[Node] | None = None
@@ -136,6 +139,7 @@ class Config:
         self._check_nodes()
         self._check_networks()
         self._check_protocols()
+        check_type("discovery_topics", self.discovery_topics, bool, "True or False")
         self._check_discovery()
         self._check_dns()
         for option in ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"):
@@ -212,15 +216,25 @@ class Config:
     def record_entries(self, time_unix: float) -> dict[str, Any]:
         """Return the entries of our record besides identity and endpoints, at a time of the start.
 
-        They are the fork identifier of ``network``, and the attributes of the protocols, which have
-        precedence.
+        They are the fork identifier of ``network``, the attributes of the protocols, which have
+        precedence, and the entry for topics.
         """
         entries: dict[str, Any] = {}
         if self.network is not None:
             entries["eth"] = chain_entry(self.network, time_unix)
         for protocol in self.protocols:
             entries.update(protocol.attributes)
+        if self.discovery_topics:
+            entries[TOPICS_ENTRY] = TOPICS_VERSION
         return entries
+
+    @property
+    def topics(self) -> list[bytes]:
+        """The topics of the protocols, each once, if topics are on."""
+        if not self.discovery_topics or not self.runs_v5:
+            return []
+        given = (protocol.topic for protocol in self.protocols if protocol.topic is not None)
+        return list(dict.fromkeys(map(topic_id, given)))
 
     def _set(self, option: str, value: object) -> None:
         object.__setattr__(self, option, value)  # bypasses frozen, during construction only
@@ -303,6 +317,11 @@ class Config:
     def _check_discovery(self) -> None:
         for option in ("discovery_v4", "discovery_v5"):
             check_type(option, getattr(self, option), (bool, type(None)), "True, False or None")
+        if self.discovery_topics and not (self.runs_v5 or self.no_discovery):
+            raise ConfigError(
+                "discovery_topics: topics need discovery v5, which does not run: give "
+                "discovery_v5=True, or listen_addr"
+            )
         if self.disc_addr is not None:
             wanted = 'text such as ":30303" or "127.0.0.1:0", or None'
             check_type("disc_addr", self.disc_addr, str, wanted)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.discover.front import Discovery
+from p2p.discover.iterator import TopicNodes
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5.udpv5 import UDPv5
 from p2p.dnsdisc.front import NodeLists
@@ -166,9 +167,9 @@ class DiscoveryService(Service):
             # Nodes that are given for both may speak one of them only: no warning about silence.
             watched = () if given is None else [self._with_address(node) for node in given]
             bootnodes = known if given is None else watched
-            self.v5 = UDPv5(
-                key, on, bootnodes=bootnodes, watched=watched, logger=self.logger, **shared
-            )
+            topics = config.discovery_topics
+            options = {"watched": watched, "topics": topics, "logger": self.logger, **shared}
+            self.v5 = UDPv5(key, on, bootnodes=bootnodes, **options)
             on = self.v5
         if config.runs_v4:
             version = config.discovery_version
@@ -178,6 +179,9 @@ class DiscoveryService(Service):
         first = self.v5 or self.v4
         assert first is not None
         first.start()
+        if self.v5 is not None and config.listen_addr is not None:
+            for topic in config.topics:
+                self.v5.advertise(topic)
 
     def stop(self, deadline: Deadline) -> list[str]:
         left: dict[str, None] = {}
@@ -282,6 +286,11 @@ class Services:
     def discoveries(self) -> list[Discovery]:
         """The protocols of discovery that run or have run."""
         return [front for front in (self.discovery_v5, self.discovery_v4) if front is not None]
+
+    def find_topics(self) -> list[TopicNodes]:
+        """Return iterators over the nodes of the protocols' topics, to be dialed."""
+        v5, config = self.discovery_v5, self._discovery.config
+        return [] if v5 is None or config.no_dial else [v5.find(each) for each in config.topics]
 
     @property
     def node_lists(self) -> NodeLists | None:

@@ -105,7 +105,7 @@ NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
-        *("v4.udpv4", "v5.talk", "v5.udpv5"),
+        *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
 ) + ("dnsdisc.front", "dnsdisc.resolver")
 

@@ -280,6 +280,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
         [p2p.Node.from_parts(KEY.public_key)],
     ),
     "dns_discovery": (["none", "list", "mapping", "iterator", "pipe"], ["enrtree://x"]),
+    "discovery_topics": ([], None),
     "no_discovery": (["true"], None),
     "node_database": (["none", "text"], None),
     "discovery_version": (["number"], -1),
@@ -304,11 +305,12 @@ PROTOCOL_OPTIONS: dict[str, tuple[Collection[str], object]] = {
         ["none", "text", "bytes", "tuple", "list", "mapping", "nodes", "iterator", "pipe"],
         None,
     ),
+    "topic": (["none", "text"], ""),
 }
 OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
-HELD["own_networks"] = ["text"]
+HELD |= {"own_networks": ["text"], "discovery_topics": ["true"], "topic": ["bytes"]}
 
 
 def new_server(**options: Any) -> object:

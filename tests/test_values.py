@@ -84,7 +84,7 @@ LIVE = {
     *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
     *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeStore", "Peer"),
     *("ProtocolReadWriter", "RandomNodes", "RandomSource", "Server", "SimulatedClock"),
-    *("Subscription", "SystemClock", "UDPv4", "UDPv5", *KIT),
+    *("Advertisement", "TopicNodes", "Subscription", "SystemClock", "UDPv4", "UDPv5", *KIT),
 }
 
 

@@ -14,5 +14,6 @@
 `topics`         topics: nodes of a service find each other
 `talk`           handlers of talk requests, and their threads
 `udpv5`          the front for programs
+`advertisement`  a topic that a program advertises
 ===============  ===================================================================
 """

@@ -153,7 +153,9 @@ class EngineV5(Engine):
         )
         self._topics: Topics | None = None
         if topics:
-            self._topics = Topics(self._overlay, transport, self._timers, entropy, random)
+            self._topics = Topics(
+                self._overlay, transport, self._timers, local, entropy, random
+            )
             self.counters.topics = self._topics.registrar.counters
         self.operations = OperationsV5(
             self._overlay, self._maintenance, entropy, transport, self._topics, observer

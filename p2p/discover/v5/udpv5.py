@@ -12,6 +12,8 @@ import random
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import count
+from typing import TypeVar
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
@@ -20,22 +22,27 @@ from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
 from p2p.discover.front import Discovery, checked_networks, own_node, service_on
+from p2p.discover.iterator import TopicNodes
 from p2p.discover.local import LocalView
 from p2p.discover.operations import Operations
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
+from p2p.discover.v5.advertisement import Advertisement
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.operations import OperationsV5
 from p2p.discover.v5.talk import TalkHandler, TalkHandlers
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
+from p2p.enode.topic import topic_id
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
 
+_T = TypeVar("_T")
 #: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
 MAX_TALK_SIZE = 1150
 
@@ -50,6 +57,10 @@ class UDPv5(Discovery):
     The arguments are those of :class:`~p2p.discover.UDPv4`, as far as they are here, and so are the
     errors. ``watched`` are the bootnodes about whose silence a warning is logged (None: all).
     Communication is encrypted, and a node tells others of nodes by their records.
+
+    ``topics`` turns topics on, as ``discovery_topics`` of a server does: :meth:`advertise` and
+    :meth:`find`, and the ads of others are kept and given out. The record of ``local`` then needs
+    the entry "topic-discovery" with the value 1; without ``local`` it has it.
     """
 
     def __init__(
@@ -67,12 +78,16 @@ class UDPv5(Discovery):
         logger: logging.Logger | None = None,
         ntp_server: tuple[str, int] | None = NTP_SERVER,
         seed: int | None = None,
+        topics: bool = False,
     ) -> None:
+        check_type("topics", topics, bool, "True or False")
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
         net_restrict, own = checked_networks(net_restrict, own_networks)
         service = service_on(sock, clock=clock, logger=logger, ntp_server=ntp_server)
         if local is None:
             local = own_node(private_key, service.address, clock or SYSTEM_CLOCK, logger)
+            if topics:
+                local.set(TOPICS_ENTRY, TOPICS_VERSION)
         make = partial(
             EngineV5,
             private_key,
@@ -84,12 +99,14 @@ class UDPv5(Discovery):
             own_networks=own,
             entropy=os.urandom,
             random=random.Random(seed),
+            topics=topics,
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         log = (logger or logging.getLogger("p2p")).getChild("discover")
         self._talk = TalkHandlers(partial(_respond, self._runner, log), log)
         self._runner.on_talk = self._talk.receive
         self._runner.on_end = self._talk.close
+        self._searches = count(1)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """As :meth:`Discovery.stop`; waits for handlers of talk requests, too."""
@@ -134,6 +151,50 @@ class UDPv5(Discovery):
         response: bytes = self._service.ask(self._runner, start, timeout)
         return response
 
+    # topics; any thread
+
+    def advertise(self, topic: str | bytes) -> Advertisement:
+        """Advertise our node under a topic, so that :meth:`find` of other nodes finds it::
+
+            with discovery.advertise("my service"):
+                ...
+
+        ``topic`` is a name, or an identifier of 32 bytes; that of a name is its SHA-256. The ads
+        are placed in the background, at some nodes in each part of the network, and renewed
+        (discv5-theory, "Advertiser Behaviour"). It takes seconds, or minutes where many nodes
+        advertise. At most 64 topics at once. Raises ServerStateError before the start, for more
+        topics and while topics are off; ServerStopped or LoopCrashed after the end.
+        """
+        identifier = topic_id(topic)
+        self._give(lambda engine, now: engine.advertise(identifier, now))
+        return Advertisement(
+            identifier,
+            partial(self._withdraw, identifier),
+            partial(self._give, lambda engine, now: engine.topics.registrars(identifier, now)),
+        )
+
+    def find(self, topic: str | bytes) -> TopicNodes:
+        """Return an endless iterator over nodes that advertise a topic; close it after use.
+
+        ``topic`` as for :meth:`advertise`. No ad is verified: the nodes may be gone, or
+        not speak the protocol. Raises as :meth:`advertise`.
+        """
+        identifier, number = topic_id(topic), next(self._searches)
+        self._give(lambda engine, now: engine.topics)
+        step = _v5(lambda operations, now: operations.find_topic(identifier, number, now))
+        return self._runner.topic_nodes(step)
+
+    def _give(self, fn: Callable[[EngineV5, Now], _T]) -> _T:
+        def give(engine: Engine, now: Now) -> _T:
+            assert isinstance(engine, EngineV5)
+            return fn(engine, now)
+
+        return self._service.call(partial(self._runner.give, give))
+
+    def _withdraw(self, topic: bytes) -> None:
+        if self._service.is_here:
+            self._runner.post(partial(_withdraw, topic))
+
     # answers to the network; any thread
 
     def on_talk(self, protocol: str | bytes, handler: TalkHandler | None) -> None:
@@ -158,6 +219,11 @@ def _v5(start: Callable[[OperationsV5, Now], int]) -> Callable[[Operations, Now]
         return start(operations, now)
 
     return begin
+
+
+def _withdraw(topic: bytes, engine: Engine, now: Now) -> None:
+    assert isinstance(engine, EngineV5)
+    engine.withdraw(topic, now)
 
 
 def _protocol_name(protocol: str | bytes) -> bytes:

@@ -17,7 +17,7 @@ has a number of attempts and a time, and one that goes beyond them leaves its pl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from heapq import nsmallest
@@ -48,12 +48,15 @@ RETRY_DELAY = 1e-3
 #: renewed earlier.
 MIN_LIFETIME_S = 30.0
 MAX_LIFETIME_S = 3600.0
-#: Part of the lifetime after which an ad is renewed.
-RENEWAL = 0.8
+#: Shortest and longest part of its lifetime that is left to an ad when its renewal begins. Between
+#: them it is as long as the last registration took: where many advertise, each waits long.
+MIN_RENEWAL = 0.2
+MAX_RENEWAL = 0.95
 #: Pause before a node that refused or failed is asked again, in seconds.
 REST_S = 300.0
-#: Interval at which empty places are looked at, in seconds.
+#: Interval at which empty places are looked at, in seconds, and while all places are empty.
 FILL_INTERVAL_S = 30.0
+FIRST_FILL_INTERVAL_S = 2.0
 
 
 class Phase(Enum):
@@ -85,6 +88,10 @@ class RegisterRequest(NamedTuple):
 
     node: Node
     ticket: bytes
+
+
+def _any_node(node: Node) -> bool:
+    return True
 
 
 class Advertiser:
@@ -121,14 +128,18 @@ class Advertiser:
 
     # Inputs; each may be followed by requests().
 
-    def requests(self, now: float) -> list[RegisterRequest]:
-        """Return the requests that are to be sent now."""
-        self._next_fill = now + FILL_INTERVAL_S
+    def requests(
+        self, now: float, may_ask: Callable[[Node], bool] = _any_node
+    ) -> list[RegisterRequest]:
+        """Return the requests that are to be sent now. New ones go to nodes that ``may_ask``."""
         due = [each for each in self._registrations.values() if each.due <= now]
         chosen = nsmallest(self._free_requests, due, key=lambda each: each.due)
-        for registration in islice(self._new(now), self._free_requests - len(chosen)):
+        new = self._new(now, may_ask)
+        for registration in islice(new, self._free_requests - len(chosen)):
             self._registrations[registration.node.id] = registration
             chosen.append(registration)
+        interval_s = FILL_INTERVAL_S if self._registrations else FIRST_FILL_INTERVAL_S
+        self._next_fill = now + interval_s
         return [self._ask(registration) for registration in chosen]
 
     def confirmed(self, node_id: NodeID, ticket: bytes, wait_s: float, now: float) -> None:
@@ -168,10 +179,12 @@ class Advertiser:
             self._drop(registration, now)
             return
         lifetime_s = min(lifetime_s, MAX_LIFETIME_S)
+        took_s = now - registration.began
+        left_s = min(max(took_s, lifetime_s * MIN_RENEWAL), lifetime_s * MAX_RENEWAL)
         registration.phase = Phase.ADMITTED
         registration.ticket, registration.requests = b"", 0
         registration.expires = now + lifetime_s
-        registration.due = registration.began = now + lifetime_s * RENEWAL
+        registration.due = registration.began = registration.expires - left_s
 
     def _is_too_long(self, registration: Registration, wait_s: float, now: float) -> bool:
         return (
@@ -184,12 +197,13 @@ class Advertiser:
         del self._registrations[registration.node.id]
         self._resting[registration.node.id] = now + REST_S
 
-    def _new(self, now: float) -> Iterator[Registration]:
+    def _new(self, now: float, may_ask: Callable[[Node], bool]) -> Iterator[Registration]:
         """Choose nodes for the free places, from the farthest bucket to the nearest."""
         self._resting = {node_id: end for node_id, end in self._resting.items() if end > now}
         for distance in self.table.distances:
             held = sum(each.distance == distance for each in self._registrations.values())
-            nodes = [node for node in self.table.at(distance) if self._is_free(node, now)]
+            free = [node for node in self.table.at(distance) if self._is_free(node, now)]
+            nodes = list(filter(may_ask, free))
             count = min(len(nodes), max(0, K_REGISTER - held))
             for node in self._random.sample(nodes, count):
                 yield Registration(node, distance, now)

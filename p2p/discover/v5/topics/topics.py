@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeAlias
 
 from p2p.crypto import Entropy
+from p2p.discover.local import LocalView
 from p2p.discover.lookup import Overlay, relay_problem
 from p2p.discover.timers import Timer, Timers
 from p2p.discover.v5.fields import pack_records
@@ -49,6 +50,10 @@ MAX_TABLES = 64
 MAX_SEARCHES = 256
 #: Topics that a node may advertise at once.
 MAX_ADVERTISED = 64
+#: Interval at which a search looks for registrars while none is known, in seconds, and number of
+#: times. After the start of a node it takes some seconds until the first is known to be alive.
+NO_REGISTRAR_PAUSE_S = 2.0
+MAX_PAUSES = 10
 #: Age at which the list of nodes that support topics is made again, in seconds.
 SUPPORTERS_AGE_S = 5.0
 
@@ -64,6 +69,7 @@ class _Search:
     discoverer: Discoverer | None = None
     found: list[Node] = field(default_factory=list)
     done: Found | None = None  # set while the owner waits
+    pauses: int = 0  # in a row, without a registrar
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +88,7 @@ class Topics:
         overlay: Overlay,
         transport: TransportV5,
         timers: Timers,
+        local: LocalView,
         entropy: Entropy,
         random: RandomSource,
     ) -> None:
@@ -89,6 +96,7 @@ class Topics:
         self._overlay = overlay
         self._transport = transport
         self._timers = timers
+        self._local = local
         self._random = random
         self._own_id = overlay.table.self_id
         self._usability = Usability()
@@ -208,11 +216,21 @@ class Topics:
             return
         advertiser = ads.advertiser
         self._fill(advertiser.table, now)
-        for node, ticket in advertiser.requests(now.monotonic):
+        for node, ticket in advertiser.requests(now.monotonic, self._knows_our_address):
             done = partial(self._registered, topic, advertiser, node)
             distances = advertiser.table.free_distances()
             self._transport.register_topic(node, topic, ticket, distances, done, now)
         self._schedule(advertiser.deadline)
+
+    def _knows_our_address(self, registrar: Node) -> bool:
+        """Whether our record names an address that a registrar may see us at.
+
+        Others refuse us without an answer (:mod:`.registrar`). After the start we do not know our
+        address yet, and a registrar is not to count as silent for that.
+        """
+        own = Node.from_record(self._local.record).ip
+        assert registrar.ip is not None
+        return relay_problem(registrar.ip, own, self._overlay.own) is None
 
     def _registered(
         self,
@@ -243,12 +261,22 @@ class Topics:
         self._searches[number] = search
         if len(self._searches) > MAX_SEARCHES:
             self._searches.popitem(last=False)
+        search.done, search.pauses = done, 0
+        self._resume(search, now)
+
+    def _resume(self, search: _Search, now: Now) -> None:
         if search.discoverer is None:
-            table = self._table(search.topic)
-            self._fill(table, now)
-            search.discoverer = Discoverer(table, self._usability, self._random, self._own_id)
-        search.done = done
+            search.discoverer = self._begin_pass(search, now)
         self._proceed(search, now)
+
+    def _begin_pass(self, search: _Search, now: Now) -> Discoverer:
+        table = self._table(search.topic)
+        self._fill(table, now)
+        discoverer = Discoverer(table, self._usability, self._random, self._own_id)
+        # In a small network the ad of another may be here and nowhere else.
+        own = self.registrar.query(search.topic, self._random, now)
+        search.found += discoverer.answered(self._own_id, own)
+        return discoverer
 
     def _proceed(self, search: _Search, now: Now) -> None:
         discoverer = search.discoverer
@@ -260,6 +288,11 @@ class Topics:
                 answered = partial(self._answered, search, discoverer, node)
                 self._transport.query_topic(node, search.topic, distances, answered, now)
         if search.done is not None and (search.found or discoverer.is_finished):
+            if not search.found and not discoverer.query_count and search.pauses < MAX_PAUSES:
+                search.discoverer, search.pauses = None, search.pauses + 1
+                wake_at = now.monotonic + NO_REGISTRAR_PAUSE_S
+                self._timers.at(wake_at, partial(self._resume, search))
+                return
             done, search.done = search.done, None
             found, search.found = search.found, []
             if not found:

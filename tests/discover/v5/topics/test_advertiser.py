@@ -6,14 +6,16 @@ import pytest
 
 from p2p.discover.v5.topics.advertiser import (
     FILL_INTERVAL_S,
+    FIRST_FILL_INTERVAL_S,
     K_REGISTER,
     MAX_ASKING,
     MAX_LIFETIME_S,
     MAX_REGISTRATION_S,
+    MAX_RENEWAL,
     MAX_REQUESTS,
     MAX_WAIT_S,
     MIN_LIFETIME_S,
-    RENEWAL,
+    MIN_RENEWAL,
     REST_S,
     Advertiser,
     RegisterRequest,
@@ -105,13 +107,54 @@ def test_ad_is_renewed_before_it_expires_and_counts_meanwhile() -> None:
     ads = one_node()
     ads.requests()
     ads.confirm(node_of(1))
-    ads.now += LIFETIME_S * RENEWAL - 1
+    ads.now += LIFETIME_S * (1 - MIN_RENEWAL) - 1
     assert ads.requests() == []
     ads.now += 1
     assert ads.requests() == [RegisterRequest(node_of(1), b"")]
     ads.confirm(node_of(1), b"ticket", 500.0)
     assert ads.advertiser.registrars(ads.now) == [node_of(1)]
     assert ads.advertiser.registrars(1000.0 + LIFETIME_S) == []
+
+
+def test_renewal_begins_as_early_as_the_last_registration_took() -> None:
+    ads = one_node()
+    ads.requests()
+    ads.confirm(node_of(1), b"ticket", 600.0)
+    ads.now += 601.0
+    ads.requests()
+    ads.confirm(node_of(1))
+    assert ads.advertiser.deadline == min(ads.now + 30.0, ads.now + LIFETIME_S - 601.0)
+    ads.now += LIFETIME_S - 602.0
+    assert ads.requests() == []
+    ads.now += 1.0
+    assert ads.requests() == [RegisterRequest(node_of(1), b"")]
+
+
+def test_renewal_does_not_begin_at_once_however_long_it_took() -> None:
+    ads = one_node()
+    for _ in range(3):
+        ads.requests()
+        ads.confirm(node_of(1), b"ticket", 900.0)
+        ads.now += 902.0
+    ads.requests()
+    ads.confirm(node_of(1))
+    ads.now += LIFETIME_S * (1 - MAX_RENEWAL) - 1
+    assert ads.requests() == []
+    ads.now += 1
+    assert len(ads.requests()) == 1
+
+
+def test_places_are_looked_at_often_while_all_are_empty() -> None:
+    ads = Ads()
+    assert ads.requests() == []
+    assert ads.advertiser.deadline == ads.now + FIRST_FILL_INTERVAL_S
+
+
+def test_new_registrations_are_at_nodes_that_may_be_asked() -> None:
+    ads = Ads(*nodes_at(256, 4))
+    chosen = nodes_at(256, 4)[2]
+    requests = ads.advertiser.requests(ads.now, lambda node: node == chosen)
+    assert [request.node for request in requests] == [chosen]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +192,7 @@ def test_long_lifetime_is_cut() -> None:
     ads.requests()
     ads.confirm(node_of(1), b"", 1e9)
     assert ads.advertiser.registrars(ads.now + MAX_LIFETIME_S) == []
-    ads.now += MAX_LIFETIME_S * RENEWAL
+    ads.now += MAX_LIFETIME_S * (1 - MIN_RENEWAL)
     assert len(ads.requests()) == 1
 
 

@@ -176,6 +176,15 @@ def test_two_advertisers_of_a_small_network_are_both_found(net: Net) -> None:
     assert found == {host.node for host in hosts[:2]}
 
 
+def test_own_registrar_is_asked_first(net: Net) -> None:
+    one, other = network(net, 2)
+    advertise(one)
+    net.run(5.0)
+    sent = len(net.sent)
+    assert find(other) == [one.node]
+    assert len(net.sent) == sent
+
+
 def test_nodes_without_topics_are_not_asked(net: Net) -> None:
     boot = topic_host(net, 1)
     plain = net.host(2, boot)
@@ -186,7 +195,7 @@ def test_nodes_without_topics_are_not_asked(net: Net) -> None:
     net.run(60.0)
     assert advertiser.engine.topics.registrars(TOPIC, net.now) == [boot.node]
     assert plain.engine.counters.packets_in["regtopic"] == 0
-    assert find(boot) == []  # it keeps ads, and does not ask itself
+    assert find(boot) == [advertiser.node]  # the ad is at boot
 
 
 def test_request_without_topics_gets_no_answer(net: Net) -> None:
