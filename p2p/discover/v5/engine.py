@@ -27,7 +27,8 @@ The order of calls is that of every engine (:mod:`p2p.discover.engine`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from p2p.crypto import Entropy, PrivateKey
 from p2p.discover.engine import Engine
@@ -67,6 +68,9 @@ from p2p.enode.nodeid import NodeID
 from p2p.errors import DecodeError, EncodeError, PacketError
 from p2p.inputs import Now, RandomSource
 from p2p.netutil import LAN, Endpoint, Netlist, OwnNetworks, unmap
+
+#: Makes the response to a request; raises PacketError for one that gets none.
+AnswerTopic: TypeAlias = Callable[[RegTopic | TopicQuery, Remote, Now], Sequence[Message]]
 
 
 class EngineV5(Engine):
@@ -152,11 +156,15 @@ class EngineV5(Engine):
             ping_tries=1,  # requests repeat a lost packet
         )
         self._topics: Topics | None = None
+        #: Makes the response to a request about topics. A simulation may replace it, by that of a
+        #: registrar that lies.
+        self.answer_topic: AnswerTopic = _no_topics
         if topics:
             self._topics = Topics(
                 self._overlay, transport, self._timers, local, entropy, random
             )
             self.counters.topics = self._topics.registrar.counters
+            self.answer_topic = self._topics.receive
         self.operations = OperationsV5(
             self._overlay, self._maintenance, entropy, transport, self._topics, observer
         )
@@ -316,9 +324,7 @@ class EngineV5(Engine):
             self._local.endpoint_statement(ip, pong.recipient, now)
 
     def _on_topic(self, request: RegTopic | TopicQuery, remote: Remote, now: Now) -> None:
-        if self._topics is None:
-            raise PacketError("topics", "topics are off")
-        for response in self._topics.receive(request, remote, now):
+        for response in self.answer_topic(request, remote, now):
             self._reply(remote, response, now)
 
     def _on_findnode(self, request: FindNode, remote: Remote, now: Now) -> None:
@@ -363,6 +369,10 @@ class EngineV5(Engine):
         if len(datagram) > packets.MAX_PACKET_SIZE:
             raise EncodeError(f"a packet of {len(datagram)} bytes")
         self._traffic.send(str(message.kind), message, datagram, remote[1], now)
+
+
+def _no_topics(request: RegTopic | TopicQuery, remote: Remote, now: Now) -> Sequence[Message]:
+    raise PacketError("topics", "topics are off")
 
 
 def _talk_fields(message: TalkRequest) -> tuple[bytes, bytes, bytes]:

@@ -7,7 +7,7 @@ nodes are described by their records, and the record of a node is what it has at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from p2p.discover.local import LocalView
@@ -234,8 +234,9 @@ def _neighbors_at(
     return list(neighbors.values())
 
 
+@lru_cache(maxsize=1024)
 def _neighbor(rlp: bytes) -> Neighbor | None:
-    """Verify a record."""
+    """Verify a record. Cached, since many nodes name the same one; None for an invalid record."""
     try:
         node = Node.from_record(Record.from_rlp(rlp))
     except InvalidNode:

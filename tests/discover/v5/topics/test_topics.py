@@ -108,20 +108,13 @@ class Full(Registrar):
         return self._advertisers[:limit]
 
 
-class Lying:
-    """Topics of a hostile registrar: answers as it likes."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    def receive(
-        self, request: RegTopic | TopicQuery, remote: Remote, now: Now
-    ) -> Sequence[Message]:
-        return self._answer(request)
-
-
 def lie(host: Host, answer: Answer) -> None:
-    host.engine._topics = Lying(answer)  # type: ignore[assignment]
+    """Make a hostile registrar of a host."""
+
+    def receive(request: RegTopic | TopicQuery, remote: Remote, now: Now) -> Sequence[Message]:
+        return answer(request)
+
+    host.engine.answer_topic = receive
 
 
 def records(*nodes: Node) -> tuple[bytes, ...]:
