@@ -38,9 +38,10 @@ from typing import Any
 
 import p2p
 from benchmarks import codec
+from benchmarks.asker_v5 import AskerV5
 from benchmarks.memory import STATM
 from benchmarks.pinger import Pinger
-from benchmarks.services import Network, Service
+from benchmarks.services import Network, NetworkV5, Service, ServiceV5
 
 BEGIN, READY, DATA, DONE = range(4)
 LENGTH = 4
@@ -373,6 +374,9 @@ ROLES: dict[str, Callable[..., Any]] = {
     "discover": Service,
     "network": Network,
     "ping": Pinger,
+    "discover-v5": ServiceV5,
+    "network-v5": NetworkV5,
+    "ask-v5": AskerV5,
 }
 
 

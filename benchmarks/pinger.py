@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, Protocol
 
 import p2p
 from p2p.crypto import PrivateKey
@@ -45,6 +45,18 @@ PROOF_TRIES = 5
 #: Shortest validity of the pings, in seconds; each has an expiration of its own beyond it.
 VALID_S = 3600
 
+
+
+class Pinging(Protocol):
+    """An endpoint that pings a node."""
+
+    socket: socket.socket
+
+    def sign(self, count: int, /) -> list[bytes]:
+        """Return ``count`` pings, all different."""
+
+    def receive(self) -> tuple[int, int]:
+        """Read all datagrams. Return the numbers of pongs, and of pings that were answered."""
 
 
 class Asker:
@@ -132,7 +144,7 @@ class Pinger:
         return flood.stop()
 
 
-def ping(askers: Sequence[Asker], each: int) -> dict[str, Any]:
+def ping(askers: Sequence[Pinging], each: int) -> dict[str, Any]:
     """Let each endpoint send its pings, a share of WINDOW at a time."""
     waiting = {asker.socket.fileno(): (asker, deque(asker.sign(each))) for asker in askers}
     share = max(1, WINDOW // len(askers))
@@ -160,7 +172,7 @@ def ping(askers: Sequence[Asker], each: int) -> dict[str, Any]:
     return {"seconds": seconds, "pongs": pongs}
 
 
-def send(asker: Asker, datagrams: deque[bytes], count: int) -> int:
+def send(asker: Pinging, datagrams: deque[bytes], count: int) -> int:
     """Send at most ``count`` datagrams. Return their number."""
     count = min(count, len(datagrams))
     for _ in range(count):

@@ -16,17 +16,20 @@ from typing import Any
 import p2p
 from p2p.clock import SystemClock
 from p2p.crypto import PrivateKey
+from p2p.discover.front import Discovery
 from p2p.discover.v4.udpv4 import UDPv4
+from p2p.discover.v5.udpv5 import UDPv5
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.net import bind_udp
 
 HOST = "127.0.0.1"
+FRONTS: dict[str, type[UDPv4] | type[UDPv5]] = {"v4": UDPv4, "v5": UDPv5}
 TARGET_SIZE = 64
 #: Lookups until most nodes are known and proven to each other.
 WARM_UP_LOOKUPS = 1
 
 
-def start_service(stack: ExitStack, *bootnodes: Node) -> UDPv4:
+def start_service(stack: ExitStack, *bootnodes: Node, protocol: str = "v4") -> Discovery:
     """Start a node on a free port; ``stack`` stops it."""
     key = PrivateKey.generate(os.urandom)
     database = stack.enter_context(NodeDB())
@@ -34,20 +37,22 @@ def start_service(stack: ExitStack, *bootnodes: Node) -> UDPv4:
     sock = bind_udp(HOST, 0)
     local.set_fallback_ip(HOST)
     local.set_fallback_udp(sock.getsockname()[1])
-    service = UDPv4(
+    service = FRONTS[protocol](
         key, sock, local=local, store=database, bootnodes=bootnodes, ntp_server=None
     )
     return stack.enter_context(service)
 
 
 class Service:
-    """One node; ``bootnode`` is the URL of its bootnode, if it has one."""
+    """One node; ``bootnode`` is the URL or the record of its bootnode, if it has one."""
+
+    protocol = "v4"
 
     def __init__(self, *bootnode: str) -> None:
         self._stack = ExitStack()
         nodes = [p2p.parse_node(url) for url in bootnode]
-        self._service = start_service(self._stack, *nodes)
-        self.greeting = {"url": self._service.self.url}
+        self._service = start_service(self._stack, *nodes, protocol=self.protocol)
+        self.greeting = {"url": url_of(self._service)}
         for _ in range(WARM_UP_LOOKUPS if nodes else 0):
             self._service.lookup(os.urandom(TARGET_SIZE))
 
@@ -64,19 +69,34 @@ class Service:
         received, sent = (now - then for now, then in zip(self._packets(), before, strict=True))
         return {"cpu_s": seconds, "received": received, "sent": sent}
 
+    def cpu(self) -> dict[str, Any]:
+        """Return the seconds of CPU of this process until now."""
+        return {"cpu_s": time.process_time()}
+
     def _packets(self) -> tuple[int, int]:
         counters = self._service.counters()
         return counters.packets_in.total(), counters.packets_out.total()
 
 
+class ServiceV5(Service):
+    """One node of discovery v5."""
+
+    protocol = "v5"
+
+
 class Network:
     """Many nodes that know each other."""
 
+    protocol = "v4"
+
     def __init__(self, count: str) -> None:
         self._stack = ExitStack()
-        first = start_service(self._stack)
-        self.greeting = {"url": first.self.url}
-        rest = [start_service(self._stack, first.self) for _ in range(int(count) - 1)]
+        first = start_service(self._stack, protocol=self.protocol)
+        self.greeting = {"url": url_of(first)}
+        rest = [
+            start_service(self._stack, first.self, protocol=self.protocol)
+            for _ in range(int(count) - 1)
+        ]
         with ThreadPoolExecutor(len(rest)) as pool:
             list(pool.map(lambda service: service.lookup(os.urandom(TARGET_SIZE)), rest))
 
@@ -86,3 +106,14 @@ class Network:
     def cpu(self) -> dict[str, Any]:
         """Return the seconds of CPU of this process until now."""
         return {"cpu_s": time.process_time()}
+
+
+class NetworkV5(Network):
+    """Many nodes of discovery v5."""
+
+    protocol = "v5"
+
+
+def url_of(service: Discovery) -> str:
+    """Return what others need to know of a node: its URL, for v5 its record."""
+    return str(service.self) if isinstance(service, UDPv5) else service.self.url

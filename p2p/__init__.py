@@ -10,6 +10,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.errors`      every exception, in one tree
 `p2p.enode`       nodes: iterators and mixes of them, distances, our own node
 `p2p.discover`    discovery: types of ``Server.discovery_v4``
+`p2p.dnsdisc`     node lists in DNS: their nodes, and trees to publish
 `p2p.rlp`         encode and decode RLP
 `p2p.eth`         fork identifiers: nodes of the same Ethereum chain
 `p2p.networks`    the public Ethereum networks: forks, bootstrap nodes, node lists
@@ -21,6 +22,7 @@ The public names are those in ``__all__`` here and in these modules:
 from __future__ import annotations
 
 from p2p import discover as discover
+from p2p import dnsdisc as dnsdisc
 from p2p import enode as enode
 from p2p import errors as errors
 from p2p import eth as eth

@@ -112,6 +112,7 @@ def connect(
     check_type("node", node, (Node, str), "a Node, or the text of an enode URL or of a record")
     if isinstance(node, str):
         node = parse_node(node)
+    options.setdefault("dns_discovery", ())  # network must not find others for the one slot
     server = Server(
         private_key=generate_key() if private_key is None else private_key,
         name=node_name,

@@ -41,7 +41,8 @@ from p2p.enode import Node
 from p2p.enode.topic import topic_id
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
-from p2p.netutil import IPNetwork, Netlist, OwnNetworks, split_listen_addr
+from p2p.nat.spec import WANTED_NAT, NatSpec, parse_advertised, parse_nat
+from p2p.netutil import Endpoint, IPNetwork, Netlist, OwnNetworks, split_listen_addr
 from p2p.networkoptions import chain_entry, options_of
 from p2p.networks import Network
 from p2p.protocol import Protocol
@@ -87,7 +88,8 @@ class Dialer(Interface):
     def dial(self, node: Node, timeout_s: float) -> socket.socket:
         """Return a connected stream socket to ``node``, or raise OSError.
 
-        It may block for up to ``timeout_s`` seconds. Each call runs in its own thread.
+        If the node has a ``hostname``, that was not looked up, and ``ip`` need not be known. It may
+        block for up to ``timeout_s`` seconds. Each call runs in its own thread.
         """
 
 
@@ -121,6 +123,8 @@ class Config:
     dns_discovery: Sequence[str] | None = None
     node_database: str | os.PathLike[str] | None = None
     disc_addr: str | None = None
+    nat: str = "none"
+    advertise: str | Sequence[str] = ()
     discovery_version: int = 4
     dialer: Dialer | None = None
     no_dial: bool = False
@@ -142,6 +146,7 @@ class Config:
         check_type("discovery_topics", self.discovery_topics, bool, "True or False")
         self._check_discovery()
         self._check_dns()
+        self._check_reachable()
         for option in ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"):
             check_type(option, getattr(self, option), bool, "True or False")
         if self.logger is not None:
@@ -162,6 +167,16 @@ class Config:
             return OwnNetworks(self.own_networks)
         restricted = self.netlist or Netlist()
         return OwnNetworks(Netlist(tuple(filter(_is_of_one_owner, restricted.networks))))
+
+    @property
+    def _nat_spec(self) -> NatSpec:
+        """``nat`` in its parts."""
+        return parse_nat(self.nat)
+
+    @property
+    def _advertised(self) -> list[Endpoint]:
+        """``advertise`` as endpoints, with port 0 for that of the server; one for each family."""
+        return [parse_advertised(text) for text in self.advertise]
 
     @property
     def listen_endpoint(self) -> tuple[str | None, int] | None:
@@ -187,6 +202,11 @@ class Config:
     def discovers(self) -> bool:
         """Whether any discovery runs."""
         return self.runs_v4 or self.runs_v5
+
+    @property
+    def _has_port(self) -> bool:
+        """Whether other nodes can reach a port of the server."""
+        return self.listen_addr is not None or self.discovers
 
     def _runs(self, wanted: bool | None) -> bool:
         listens = self.listen_addr is not None
@@ -214,7 +234,7 @@ class Config:
         return self.max_peers - self.max_dialed_conns
 
     def record_entries(self, time_unix: float) -> dict[str, Any]:
-        """Return the entries of our record besides identity and endpoints, at a time of the start.
+        """Return the entries of our record, without identity and endpoints, at this time.
 
         They are the fork identifier of ``network``, the attributes of the protocols, which have
         precedence, and the entry for topics.
@@ -353,6 +373,19 @@ class Config:
             check_installed()
         self._set("dns_discovery", urls)
 
+    def _check_reachable(self) -> None:
+        check_type("nat", self.nat, str, WANTED_NAT)
+        parse_nat(self.nat)
+        wanted = 'text such as "203.0.113.7:30303", or a list of them, one for each IP version'
+        given = (self.advertise,) if isinstance(self.advertise, str) else self.advertise
+        texts = _as_tuple("advertise", given, wanted)
+        for text in texts:
+            check_type("advertise", text, str, wanted)
+        versions = [parse_advertised(text).ip.version for text in texts]
+        if len(set(versions)) < len(versions):
+            raise wrong("advertise", list(texts), wanted)
+        self._set("advertise", texts)
+
     def _check_protocols(self) -> None:
         protocols = _as_tuple("protocols", self.protocols, "a list of p2p.Protocol")
         for protocol in protocols:
@@ -429,7 +462,7 @@ def _check_record(
     private_key: PrivateKey, protocols: Iterable[Protocol], entries: Mapping[str, Any]
 ) -> None:
     """Check the size of our largest record by signing it: EIP-778 allows 300 bytes."""
-    ports = dict.fromkeys(("tcp", "udp", "udp6"), 0xFFFF)
+    ports = dict.fromkeys(("tcp", "udp", "tcp6", "udp6"), 0xFFFF)
     largest = {"ip": "127.0.0.1", "ip6": "::1", **ports, **entries}
     for protocol in protocols:
         own = sorted(_OWN_ENTRIES.intersection(protocol.attributes))

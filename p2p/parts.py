@@ -32,7 +32,7 @@ from p2p.dial.dials import Dials
 from p2p.enode import LocalNode
 from p2p.errors import ServerStateError
 from p2p.feed import Feed
-from p2p.net import Listener, Loop
+from p2p.net import Listener, Loop, NameLookups
 from p2p.peers.event import PeerEvent
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import LINGER_S
@@ -57,9 +57,12 @@ class Parts:
         # fixed after __init__
         self.loop = Loop("p2p-io", config.clock, self._loop_ended, logger)
         self.launcher = Launcher()
+        self.lookups = NameLookups()
         self.events: Feed[PeerEvent] = Feed()
         self.peer_set = PeerSet(config, self.loop, self.launcher, self.events, logger)
-        self.dials = Dials(config, self.loop, self.peer_set, self.launcher, logger)
+        self.dials = Dials(
+            config, self.loop, self.peer_set, self.launcher, self.lookups, logger
+        )
         self.stopped = threading.Event()
         self._config = config
         self._logger = logger
@@ -164,7 +167,7 @@ class Parts:
         """
         steps: list[Callable[[], object]] = [partial(self.peer_set.crash, cause)]
         steps += [partial(self.events.close, cause), self.stopped.set]
-        steps += [self.dials.stop, self.launcher.stop]
+        steps += [self.dials.stop, self.launcher.stop, self.lookups.stop]
         if self.listener is not None:
             steps.append(self.listener.close)
         with ExitStack() as last_to_first:
@@ -182,6 +185,7 @@ class Parts:
         if not self.loop.can_start and self.loop.post(self._begin_end, deadline):
             self._peers_ended.wait(deadline.left_at_least(0.0) / 2)
         self.launcher.stop()
+        self.lookups.stop()
         if self.sources is not None:
             self.sources.close(deadline)
         left = [] if self.services is None else self.services.stop(deadline)

@@ -24,6 +24,7 @@ from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
+from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
@@ -63,7 +64,7 @@ class Server:
         One of this many peers is dialed, the others are inbound. Default, and meaning of 0: 3.
     ``static_nodes``
         Nodes to keep connected: each is dialed until it is a peer, and again after it has left.
-        Default: none.
+        A host name is looked up at each dial, and its addresses are tried in turn. Default: none.
     ``trusted_nodes``
         Nodes that may connect beyond ``max_peers``. Default: none.
 
@@ -78,9 +79,10 @@ class Server:
         ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
         no network.
     ``listen_addr``
-        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. :meth:`start`
-        looks up a host name, and raises OSError if the address cannot be used. None, the default:
-        do not listen.
+        TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
+        addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".
+        :meth:`start` looks up a host name, for at most 5 s, and raises OSError if the address
+        cannot be used. None, the default: do not listen.
     ``net_restrict``
         Networks to talk to: a :class:`Netlist`, or text such as "10.0.0.0/8, fd00::/8". None, the
         default: all.
@@ -106,8 +108,10 @@ class Server:
         close a second connection from one address within 30 s, except on a LAN or in their own
         networks. Default: 35.
     ``dialer``
-        A :class:`Dialer` that opens the outbound TCP connections. None, the default: the server
-        opens them.
+        A :class:`Dialer` that opens the outbound TCP connections, such as through a SOCKS proxy. A
+        node with a host name is passed on as it is: the name is not looked up, and with
+        ``net_restrict`` the dial is refused, as no address can be checked. Discovery, with the
+        names of its bootnodes, does not use it. None, the default: the server opens them.
 
     **Discovery**
 
@@ -123,8 +127,9 @@ class Server:
     ``no_discovery``
         Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
     ``bootstrap_nodes``
-        Entry points to the network, nodes with a UDP port and an address or a host name, which
-        :meth:`start` looks up. None, the default: those of ``network``.
+        Entry points to the network, nodes with a UDP port and an address or a host name. A name is
+        looked up in the background: again when its node does not answer, and at least every 10
+        minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
         Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
         those of ``network``.
@@ -135,6 +140,15 @@ class Server:
         protocol has ``dial_candidates``. None, the default: those of ``network``.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
+    ``nat``
+        Way through a router, in go-ethereum's spelling: "upnp", "pmp" (NAT-PMP, then PCP), or
+        "any" of them map the ports while the server runs; "pmp:ADDRESS" asks that router. "stun",
+        or "stun:host:port", only asks a server for our address, "extip:ADDRESS" states it.
+        :meth:`start` waits for none of them. Default: "none".
+    ``advertise``
+        Address to publish, such as "203.0.113.7", or "203.0.113.7:31303" with the port, TCP and
+        UDP, if it is not ours; text, or a list of one for each IP version ("[2001:db8::7]:30303").
+        It has precedence over everything learned. Default: none.
     ``discovery_version``
         Version in discovery pings, from 0 up; some networks have their own number. Default: 4.
 
@@ -181,16 +195,16 @@ class Server:
     def start(self) -> None:
         """Begin to listen and to dial.
 
-        Looks up host names, which may take seconds. Raises ServerStateError if the server was
-        started before; OSError if it cannot listen on an address or the process has no descriptors
-        left, NodeDBError if the node database cannot be used, and any error of a protocol's
-        ``dial_candidates`` (the server can then be started again); RuntimeError if the system has
-        no threads left, and ServerStopped if another thread has called ``stop`` (it is stopped
-        then).
+        Waits for no look-up of a name, except that of ``listen_addr`` and ``disc_addr``: 5 s at
+        most. Raises ServerStateError if the server was started before; OSError if it cannot listen
+        on an address or the process has no descriptors left, NodeDBError if the node database
+        cannot be used, and any error of a protocol's ``dial_candidates`` (the server can then be
+        started again); RuntimeError if the system has no threads left, and ServerStopped if another
+        thread has called ``stop`` (it is stopped then).
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(self.config, self._logger)
+        services = Services(self.config, self._logger, self._parts.lookups)
         try:
             self._open(services)
         except BaseException:
@@ -214,6 +228,7 @@ class Server:
         if self._is_own_thread():
             return []
         # Another thread stops it, or is in start(), which then stops it.
+        self._parts.lookups.stop()
         self._parts.stopped.wait(deadline.left_at_least(0.0))
         return self._parts.join(deadline)
 
@@ -290,8 +305,8 @@ class Server:
         connections stays open, and the peer may be inbound. The call waits for handlers of the
         node's previous connection to return, and closes the new connection at the timeout.
 
-        ``timeout`` is in seconds from 0 up, for all steps together. Raises the ConnectError for the
-        cause of a failure, ServerStopped, or LoopCrashed.
+        ``timeout`` is in seconds from 0 up, for all steps and addresses together. Raises the
+        ConnectError for the cause of a failure, ServerStopped, or LoopCrashed.
         """
         self._check_node(node)
         timeout = nonnegative_timeout(timeout)
@@ -433,6 +448,8 @@ class Server:
             self._log.warning("the node lists of network are not used: dnspython is not installed")
         if self.config.dns_discovery and self.config.no_dial:
             self._log.warning("dns_discovery is ignored: no_dial is set")
+        if self.config._nat_spec.kind is not NatKind.NONE and not self.config._has_port:
+            self._log.warning("nat is ignored: the server neither listens nor runs discovery")
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)

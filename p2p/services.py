@@ -10,11 +10,12 @@ is for any thread that may wait, the rest for any thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -26,15 +27,28 @@ from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
-from p2p.net import bind, bind_pair, bind_udp, endpoint_of, look_up
-from p2p.netutil import is_unspecified
+from p2p.nat.finders import finders
+from p2p.nat.front import PortMappings
+from p2p.nat.spec import NatKind
+from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
+from p2p.netutil import IPAddress, is_name, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
+#: Limit on the look-ups of the names in ``listen_addr`` and ``disc_addr``: those of our own host,
+#: which the system mostly knows without a name server.
+OWN_NAME_TIMEOUT_S = 5.0
 #: Time for the started services to end when another one has failed to start.
 GIVE_UP_S = 15.0
 #: Time for a service to end when the deadline has passed.
 LAST_MOMENT_S = 0.1
+
+#: A host to bind to, None for all addresses, and a port.
+_Place: TypeAlias = tuple[str | None, int]
+_T = TypeVar("_T")
+
+# Errors of an address that is not one of this machine.
+_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 
 
 class Service(Protocol):
@@ -56,29 +70,43 @@ class Service(Protocol):
 class Sockets(Service):
     """The TCP and the UDP socket, each if the options ask for it; on one port if possible.
 
-    Code that takes one over sets it to None.
+    Code that takes one over sets it to None. The addresses of names are looked up first, within
+    ``OWN_NAME_TIMEOUT_S``; a stop of ``lookups`` ends that. The first address of a name that is one
+    of this machine is bound.
     """
 
     config: Config
+    lookups: NameLookups
     tcp: socket.socket | None = None
     udp: socket.socket | None = None
 
     def start(self) -> None:
-        config = self.config
-        tcp, udp = _with_number(config.listen_endpoint), _with_number(config.disc_endpoint)
-        if tcp is not None and config.discovers and udp is None:
-            self.tcp, self.udp = bind_pair(*tcp)
+        config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
+        tcp = self._places_of(config.listen_endpoint, deadline)
+        udp = self._places_of(config.disc_endpoint, deadline)
+        if tcp and config.discovers and not udp:
+            self.tcp, self.udp = _bind_first(bind_pair, tcp)
             return
-        if tcp is not None:
-            self.tcp = bind(*tcp)
+        if tcp:
+            self.tcp = _bind_first(bind, tcp)
         if config.discovers:
-            self.udp = bind_udp(*(udp or (None, 0)))
+            self.udp = _bind_first(bind_udp, udp or [(None, 0)])
 
     def stop(self, deadline: Deadline) -> list[str]:
         for sock in (self.tcp, self.udp):
             if sock is not None:
                 sock.close()
         return []
+
+    def _places_of(self, endpoint: _Place | None, deadline: Deadline) -> list[_Place]:
+        """Return the endpoints to bind to, with the present addresses of a host name, if any."""
+        if endpoint is None:
+            return []
+        host, port = endpoint
+        if host is None or not is_name(host):
+            return [endpoint]
+        found = self.lookups.wait(host, deadline.left_at_least(0.0))
+        return [(str(ip), port) for ip in found]
 
 
 @dataclass
@@ -135,6 +163,69 @@ class OwnNode(Service):
 
 
 @dataclass
+class NatService(Service):
+    """Our address and ports outside: those advertised, or else those that a router tells."""
+
+    config: Config
+    logger: logging.Logger
+    sockets: Sockets
+    own_node: OwnNode
+    mappings: PortMappings | None = None
+    _ports: dict[str, int] = field(default_factory=dict)  # our ports, by their protocol
+
+    def start(self) -> None:
+        for protocol, sock in (("tcp", self.sockets.tcp), ("udp", self.sockets.udp)):
+            if sock is not None:
+                self._ports[protocol] = endpoint_of(sock.getsockname()).port
+        config, ports = self.config, self._ports
+        for ip, port in config._advertised:
+            self._publish(ip, port or ports.get("udp", 0), port or ports.get("tcp", 0))
+        spec = config._nat_spec
+        if spec.kind is NatKind.EXTIP:
+            assert spec.ip is not None
+            self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
+        searches = finders(spec, config.private_key)
+        if searches and ports:
+            self.mappings = PortMappings(
+                searches,
+                () if spec.kind is NatKind.STUN else ports.items(),
+                self,
+                may_publish=config._own.is_named,
+                clock=config.clock,
+                logger=self.logger,
+            )
+            self.mappings.start()
+
+    def stop(self, deadline: Deadline) -> list[str]:
+        mappings = self.mappings
+        return [] if mappings is None else mappings.stop(deadline.left_at_least(LAST_MOMENT_S))
+
+    def publish(self, ip: IPAddress, udp: int | None, tcp: int | None) -> None:
+        """Publish an address with its ports, unless another one is advertised."""
+        if not self._is_advertised(ip.version):
+            self._publish(ip, udp or 0, tcp or 0)
+
+    def retract(self, version: int) -> None:
+        """Stop publishing the address of this IP version, unless it is advertised."""
+        if not self._is_advertised(version):
+            self._local.clear_static_ip(version)
+
+    def _publish(self, ip: IPAddress, udp: int, tcp: int) -> None:
+        ports = self._ports
+        self._local.set_static_endpoint(
+            ip, udp if "udp" in ports else 0, tcp if "tcp" in ports else 0
+        )
+
+    @property
+    def _local(self) -> LocalNode:
+        assert self.own_node.local is not None
+        return self.own_node.local
+
+    def _is_advertised(self, version: int) -> bool:
+        return any(endpoint.ip.version == version for endpoint in self.config._advertised)
+
+
+@dataclass
 class DiscoveryService(Service):
     """Discovery v5 and v4 on the UDP socket, if there is one."""
 
@@ -158,23 +249,26 @@ class DiscoveryService(Service):
             "own_networks": config._own.named,
             "clock": config.clock,
         }
-        known = [self._with_address(node) for node in config.bootstrap_nodes or ()]
-        key = config.private_key
+        key, known = config.private_key, config.bootstrap_nodes or ()
         on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
         if config.runs_v5:
             given = config.bootstrap_nodes_v5
-            # Nodes that are given for both may speak one of them only: no warning about silence.
-            watched = () if given is None else [self._with_address(node) for node in given]
-            bootnodes = known if given is None else watched
+            bootnodes = known if given is None else given
+            # Nodes that are given for both may speak one of them only: v4 alone warns of them.
+            watched = () if given is None and config.runs_v4 else bootnodes
             topics = config.discovery_topics
             options = {"watched": watched, "topics": topics, "logger": self.logger, **shared}
             self.v5 = UDPv5(key, on, bootnodes=bootnodes, **options)
             on = self.v5
         if config.runs_v4:
-            version = config.discovery_version
             self.v4 = UDPv4(
-                key, on, bootnodes=known, ping_version=version, logger=self.logger, **shared
+                key,
+                on,
+                bootnodes=known,
+                ping_version=config.discovery_version,
+                logger=self.logger,
+                **shared,
             )
         first = self.v5 or self.v4
         assert first is not None
@@ -190,24 +284,6 @@ class DiscoveryService(Service):
                 left |= dict.fromkeys(front.stop(deadline.left_at_least(LAST_MOMENT_S)))
         return list(left)
 
-    def _with_address(self, node: Node) -> Node:
-        """Return a bootnode with the present address of its host name, if it has one.
-
-        Logs a warning about a bootnode that discovery will not ask.
-        """
-        netlist = self.config.netlist
-        try:
-            if node.hostname:
-                node = node.with_ip(look_up(node.hostname)).with_hostname("")
-            node = node.within(netlist)
-            if netlist is not None and node.ip is not None and not netlist.contains(node.ip):
-                raise OSError(f"{node.ip} is outside net_restrict")
-        except OSError as error:
-            self.logger.getChild("server").warning(
-                "bootnode %s is left out: %s", node.id.short, error
-            )
-        return node
-
 
 @dataclass
 class NodeListService(Service):
@@ -220,7 +296,7 @@ class NodeListService(Service):
     def start(self) -> None:
         config = self.config
         if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, config.clock, self.logger)
+            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
             self.lists.start()
 
     def stop(self, deadline: Deadline) -> list[str]:
@@ -231,14 +307,15 @@ class NodeListService(Service):
 class Services:
     """All services of a server, and the access of other parts to them."""
 
-    def __init__(self, config: Config, logger: logging.Logger) -> None:
+    def __init__(self, config: Config, logger: logging.Logger, lookups: NameLookups) -> None:
         # fixed after __init__
-        self.sockets = Sockets(config)
+        self.sockets = Sockets(config, lookups)
         self.database = Database(config, logger)
         self.own_node = OwnNode(config, logger, self.sockets, self.database)
         self._discovery = DiscoveryService(
             config, logger, self.sockets, self.database, self.own_node
         )
+        self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
         # The lists stop last: a look-up may hang, and all others end at once.
         self._in_order: tuple[Service, ...] = (
@@ -246,14 +323,15 @@ class Services:
             self.sockets,
             self.database,
             self.own_node,
+            self._nat,
             self._discovery,
         )
 
     def start(self) -> None:
-        """Start all services. Resolves host names, which may take seconds.
+        """Start all services. Waits for the look-up of a name in an address to bind, and no other.
 
-        Raises OSError if an address cannot be bound, and NodeDBError if the database cannot be
-        opened; nothing is left open then.
+        Raises OSError if an address cannot be bound, NodeDBError if the database cannot be opened,
+        and ServerStopped after a stop of ``lookups``; nothing is left open then.
         """
         try:
             for service in self._in_order:
@@ -308,13 +386,17 @@ class Services:
         return None
 
 
-def _with_number(endpoint: tuple[str | None, int] | None) -> tuple[str | None, int] | None:
-    """Return an endpoint to bind to, with the present address of its host name, if it has one."""
-    host, port = endpoint or (None, 0)
-    if host is None:
-        return endpoint
-    try:
-        ip_address(host)
-    except ValueError:
-        return str(look_up(host)), port
-    return endpoint
+def _bind_first(bind_at: Callable[[str | None, int], _T], places: list[_Place]) -> _T:
+    """Return what ``bind_at`` returns for the first of ``places`` that is one of this machine.
+
+    Raises OSError for all of them, if none is, or for the first that fails for another reason.
+    """
+    failures: list[str] = []
+    for number, place in enumerate(places, 1):
+        try:
+            return bind_at(*place)
+        except OSError as error:
+            failures.append(error.strerror or str(error))
+            if error.errno not in _NOT_HERE or number == len(places):
+                raise OSError(error.errno, "; ".join(failures)) from error
+    raise AssertionError("unreachable")

@@ -27,6 +27,7 @@ from hypothesis import settings
 from p2p import parts
 from p2p.peers import session
 from p2p.threads import IDLE_NAME, IDLE_S
+from tests.kit.names import Names
 from tests.kit.nodes import Nodes, free_closed_ports
 from tests.kit.services import Services
 
@@ -115,6 +116,15 @@ def nodes() -> Iterator[Nodes]:
     nodes = Nodes()
     yield nodes
     nodes.close()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """The resolver of the system, with names of the test."""
+    names = Names()
+    monkeypatch.setattr("socket.getaddrinfo", names.getaddrinfo)
+    yield names
+    names.release()
 
 
 @pytest.fixture

@@ -375,6 +375,10 @@ def test_bootnode_may_have_a_name_instead_of_an_address() -> None:
     assert config(bootstrap_nodes=[named]).bootstrap_nodes == (named,)
 
 
+#: The ports of our other address.
+SIX = {"tcp6": 65534, "udp6": 65534}
+
+
 def described(name: str = "foo", **attributes: object) -> Protocol:
     return Protocol(name=name, version=1, length=1, run=run, attributes=attributes)
 
@@ -393,7 +397,7 @@ def test_attributes_fit_into_the_record_with_both_our_addresses() -> None:
         KEY,
         2**64 - 1,
         {
-            **{"ip": "127.0.0.1", "ip6": "::1", "tcp": 65535, "udp": 65535, "udp6": 65535},
+            **{"ip": "127.0.0.1", "ip6": "::1", "tcp": 65535, "udp": 65535, **SIX},
             "foo": bytes(sizes[-1]),
         },
     )

@@ -43,6 +43,15 @@ def io_threads() -> int:
     return sum(thread.name == "p2p-io" for thread in threading.enumerate())
 
 
+def test_network_lets_the_connection_look_for_no_other_node(
+    there: p2p.Server, talks: Talks
+) -> None:
+    with connect(there.self, network=p2p.networks.SEPOLIA) as rw:
+        assert rw._server.config.dns_discovery == ()
+        assert rw._server.config.bootstrap_nodes == ()
+        assert "p2p-dns" not in {thread.name for thread in threading.enumerate()}
+
+
 # the talk
 
 

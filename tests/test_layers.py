@@ -75,10 +75,13 @@ WITHIN: dict[str, set[str]] = {
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
-PUBLIC = {"p2p.discover", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks", "p2p.rlp"}
+PUBLIC = {
+    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks"),
+    "p2p.rlp",
+}
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
-SHOWCASES = {"p2p.discover"}
+SHOWCASES = {"p2p.discover", "p2p.dnsdisc"}
 
 #: Rooms upstairs: they use what lies beside them in their unit, and nothing of that knows them.
 #: Only the face and the users of the unit do.
@@ -97,8 +100,12 @@ PURE = (
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
     *("enode.url",),
     *("eth", "networks"),
-    *("dial.attempts", "dial.limits", "dial.scheduler", "peers.admission", "peers.collision"),
+    *("dial.attempts", "dial.limits", "dial.places", "dial.scheduler"),
+    *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
+    *("nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp", "nat.request", "nat.spec", "nat.stun"),
+    *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.invalid", "nat.upnp.soap"),
+    *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
 #: The thin services around discovery's pure engine, and around the client of node lists.
 NOT_PURE = tuple(
@@ -144,6 +151,7 @@ HIDING_MODULES = {"builtins", "importlib", "importlib.util", "sys"}
 #: (module, library): what is allowed against the rules above, each with its reason.
 EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
+    ("p2p.nat.upnp.url", "urllib"),  # the same
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 

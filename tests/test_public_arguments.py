@@ -273,6 +273,8 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "protocols": (["list", "mapping", "iterator", "pipe"], 2 * [p2p.Protocol("test", 1, 1)]),
     "listen_addr": (["none"], "x"),
     "disc_addr": (["none"], "x"),
+    "nat": ([], "x"),
+    "advertise": (["list", "mapping", "iterator", "pipe"], "x"),
     "discovery_v4": (["none", "true"], None),
     "discovery_v5": (["none", "true"], None),
     "bootstrap_nodes_v5": (
@@ -310,7 +312,8 @@ PROTOCOL_OPTIONS: dict[str, tuple[Collection[str], object]] = {
 OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
-HELD |= {"own_networks": ["text"], "discovery_topics": ["true"], "topic": ["bytes"]}
+HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
+HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}
 
 
 def new_server(**options: Any) -> object:

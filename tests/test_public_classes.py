@@ -23,6 +23,7 @@ from tests.kit.waiting import PATIENCE_S
 
 KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
+TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -42,7 +43,7 @@ ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Excep
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
-    *("RandomSource", "ScriptedReadWriter"),
+    *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
 
 
@@ -96,11 +97,13 @@ class World:
             "Network": p2p.networks.MAINNET,
             "Netlist": p2p.Netlist.parse("10.0.0.0/8"),
             "Node": NODE,
+            "Link": p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"),
             "LocalNode": LocalNode(KEY, NodeDB()),
             "NodeAdded": p2p.discover.NodeAdded(NODE),
             "NodeDB": NodeDB(),
             "NodeEndpoint": NodeEndpoint(None, 0, 0),
             "NodeID": NODE.id,
+            "NodeLists": p2p.dnsdisc.NodeLists([TREE.url]),
             "NodeRemoved": p2p.discover.NodeRemoved(NODE),
             "Now": Now(1.0, 2.0),
             "Peer": talk.peer,
@@ -114,11 +117,13 @@ class World:
             "Raw": Raw(b"\x01"),
             "Record": self.server.self.record,
             "Server": self.server,
+            "SignedTree": TREE,
             "SimulatedClock": p2p.testing.SimulatedClock(),
             "Subscription": self.server.subscribe_events(),
             "SystemClock": p2p.testing.SystemClock(),
             "TableNode": p2p.discover.TableNode(NODE, 1.5, 2, True),
             "TableView": discovery.table(),
+            "Tree": p2p.dnsdisc.Tree(1, []),
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             # what public functions return

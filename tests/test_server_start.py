@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -9,6 +11,7 @@ from queue import SimpleQueue
 import pytest
 
 import p2p
+from tests.kit.names import Names
 from tests.kit.nodes import HOST, Nodes, unused_port
 from tests.kit.swarm import stay
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -167,6 +170,33 @@ def test_discovery_on_a_host_name(nodes: Nodes) -> None:
     server = nodes.start(disc_addr="localhost:0", no_discovery=False)
     assert server.discovery_v4 is not None
     assert str(server.discovery_v4.address[0]) == HOST
+
+
+NAME = "host.example"
+
+
+def test_first_address_of_a_host_name_on_this_machine_is_bound(nodes: Nodes, names: Names) -> None:
+    names.records[NAME] = ["203.0.113.1", "127.0.0.2", "127.0.0.3"]
+    server = nodes.start(listen_addr=f"{NAME}:0", no_discovery=False)
+    assert server.listen_addr is not None and server.discovery_v4 is not None
+    assert server.discovery_v4.address == server.listen_addr
+    assert str(server.listen_addr.ip) == "127.0.0.2"
+
+
+def test_error_names_each_address_of_a_host_name(nodes: Nodes, names: Names) -> None:
+    names.records[NAME] = ["203.0.113.1", "203.0.113.2"]
+    with pytest.raises(OSError, match=r"on 203\.0\.113\.1:7: .*on 203\.0\.113\.2:7: ") as caught:
+        nodes.new(listen_addr=f"{NAME}:7").start()
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_address_in_use_is_no_reason_to_take_the_next(nodes: Nodes, names: Names) -> None:
+    names.records[NAME] = [HOST, "127.0.0.2"]
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"on {HOST}:{port}: ") as caught:
+            nodes.new(listen_addr=f"{NAME}:{port}").start()
+    assert caught.value.errno == errno.EADDRINUSE
 
 
 def test_host_name_without_an_address_is_told_and_leaves_nothing(nodes: Nodes) -> None:

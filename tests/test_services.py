@@ -17,7 +17,7 @@ import p2p
 import p2p.testing
 from p2p.clock import Deadline
 from p2p.discover.v4.wire import ENRRequest, FindNode, Packet, Ping, Pong, decode, encode
-from p2p.net import bind_pair
+from p2p.net import NameLookups, bind_pair
 from p2p.netutil import NodeEndpoint
 from p2p.server import STOP_TIMEOUT_S
 from p2p.services import Service, Services
@@ -122,7 +122,7 @@ class Noting(Service):
 
 
 def services_of(nodes: Nodes, *services: Service) -> Services:
-    made = Services(nodes.new().config, logging.getLogger("p2p"))
+    made = Services(nodes.new().config, logging.getLogger("p2p"), NameLookups())
     made._in_order = services  # type: ignore[assignment]
     return made
 
@@ -401,16 +401,6 @@ def test_bootnode_may_have_a_name(swarm: Swarm) -> None:
     named = boot.self.with_ip(None).with_hostname("localhost")
     here = swarm.start(bootstrap_nodes=[named])
     swarm.until(lambda: knows(here, boot))
-
-
-def test_bootnode_whose_name_nobody_knows_is_left_out_with_a_warning(
-    nodes: Nodes, caplog: pytest.LogCaptureFixture
-) -> None:
-    lost = p2p.Node.from_parts(p2p.generate_key().public_key, None, 1, 1).with_hostname("a..b")
-    server = nodes.start(no_discovery=False, bootstrap_nodes=[lost])
-    (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert lost.id.short in line and "a..b" in line
-    assert server.discovery_v4 is not None and server.discovery_v4.nodes() == []
 
 
 def test_bootnode_outside_net_restrict_is_not_asked(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import p2p
+import p2p.dnsdisc
 import p2p.testing
 from p2p.discover import BucketView, Counters, TableNode
 from p2p.enode import NodeEndpoint, Now, Raw
@@ -23,6 +24,8 @@ NAMED = p2p.Node.from_parts(KEY.public_key, None, 1, 2).with_hostname("node.exam
 ADDRESS = NODE.tcp_endpoint
 COUNTERS = Counters(timeouts=3)
 COUNTERS.packets_in["ping"] += 5
+LINK = p2p.dnsdisc.Link(KEY.public_key, "nodes.example")
+TREE = p2p.dnsdisc.Tree(3, [NODE], [LINK])
 CAP_COUNTERS = p2p.CapCounters(1, 2, 3, 4)
 
 
@@ -55,6 +58,7 @@ VALUES: dict[str, list[Any]] = {
     "DiscReason": [*p2p.DiscReason, p2p.DiscReason(0x42)],
     "Endpoint": [NODE.tcp_endpoint],
     "ForkID": [p2p.eth.ForkID(b"\x01\x02\x03\x04", 5)],
+    "Link": [LINK],
     "Msg": [p2p.Msg(3, b"abc", 1.5), p2p.Msg(0)],
     "Netlist": [p2p.Netlist.parse("10.0.0.0/8, fd00::/8"), p2p.Netlist()],
     "Network": [p2p.networks.MAINNET, p2p.networks.Network("own", 5, p2p.eth.Chain(bytes(32)))],
@@ -71,7 +75,9 @@ VALUES: dict[str, list[Any]] = {
     "PublicKey": [KEY.public_key],
     "Raw": [Raw(b"\x01")],
     "Record": [RECORD],
+    "SignedTree": [TREE.sign(KEY, "nodes.example")],
     "TableNode": [TableNode(NODE, 1.5, 2, True)],
+    "Tree": [TREE],
     "TableView": [p2p.discover.TableView(NODE.id, 2.5, ())],
 }
 #: Tools for tests.
@@ -82,9 +88,10 @@ KIT = {
 #: Public classes that are no values: what they stand for is in this process alone, or is nothing.
 LIVE = {
     *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
-    *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeStore", "Peer"),
-    *("ProtocolReadWriter", "RandomNodes", "RandomSource", "Server", "SimulatedClock"),
-    *("Advertisement", "TopicNodes", "Subscription", "SystemClock", "UDPv4", "UDPv5", *KIT),
+    *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeLists", "NodeStore"),
+    *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
+    *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
+    *("UDPv5", *KIT),
 }
 
 

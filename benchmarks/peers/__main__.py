@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.peers import crowds, handshakes, messages, report
-from benchmarks.peers.discovery import Pings
+from benchmarks.peers.discovery import DiscoveryV5, Pings
 from benchmarks.peers.document import document
 from benchmarks.peers.process import KINDS, Ends, Pair, is_built
 from benchmarks.peers.scale import FULL, QUICK, Scale
@@ -30,7 +30,8 @@ WORKLOADS: dict[str, Callable[[Ends, Pair, Scale], messages.Figures]] = {
     "spread": crowds.spread,
 }
 PINGS = "pings"
-NAMES = (*WORKLOADS, PINGS)
+DISCV5 = "discv5"
+NAMES = (*WORKLOADS, PINGS, DISCV5)
 ONE_END = {"bare-handshakes", "idle", "spread"}
 CROWDS = {"idle", "spread"}
 BY_GO = {"bare-handshakes", "idle", "spread"}
@@ -56,13 +57,20 @@ class Run:
                 for name in names:
                     if name in WORKLOADS and self._has_turn(name, number):
                         self._go_round(name, ends, number)
+        kinds = [str(pair) for pair in self._pairs if pair.is_alike]
         if PINGS in names:
             with ExitStack() as processes:
-                pings = Pings(processes, [str(pair) for pair in self._pairs if pair.is_alike])
-                for number in range(self._scale.rounds):
-                    self._say(number, PINGS)
-                    for (key, kind), value in pings.measure(self._scale).items():
-                        self._keep(key, kind, value)
+                self._go_rounds(PINGS, Pings(processes, kinds))
+        if DISCV5 in names:
+            with ExitStack() as processes:
+                with_v5 = [kind for kind in kinds if kind != "node"]
+                self._go_rounds(DISCV5, DiscoveryV5(processes, with_v5, self._scale))
+
+    def _go_rounds(self, name: str, workload: Pings | DiscoveryV5) -> None:
+        for number in range(self._scale.rounds):
+            self._say(number, name)
+            for (key, kind), value in workload.measure(self._scale).items():
+                self._keep(key, kind, value)
 
     def _has_turn(self, name: str, number: int) -> bool:
         return name not in CROWDS or number < self._scale.crowd_rounds

@@ -118,6 +118,11 @@ def discovery_rows() -> Iterable[Row]:
     for count in (1, 50):
         text = "one endpoint" if count == 1 else f"{count} endpoints"
         yield Row(f"pings answered, {text}", f"pings {count}", "pings/s", Aim(0.8), FIVE_TIMES)
+    yield Row("v5: pings answered", "v5 pongs", "pings/s", Aim(0.8))
+    yield Row("  CPU of the node", "v5 ping CPU", "us each", Aim(1.25, False))
+    yield Row("v5: handshakes", "v5 handshakes", "a second", Aim(0.8))
+    yield Row("  CPU of the node", "v5 shake CPU", "us each", Aim(1.25, False))
+    yield Row("v5: lookup, CPU of the asking node", "v5 lookup CPU", "ms", Aim(1.25, False))
 
 
 def crowd_rows(scale: Scale) -> Iterable[Row]:

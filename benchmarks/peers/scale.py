@@ -33,6 +33,8 @@ class Scale:
     connected: int
     peers: tuple[int, ...]
     spread: int
+    nodes: int = 50
+    lookups: int = 40
     node_share: float = 0.1
     node_crowd: int = 1000
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 Bytes = bytes | bytearray | memoryview
@@ -99,6 +100,7 @@ class _Library(NamedTuple):
     """The functions below, made with one library or two."""
 
     ctr_stream: Callable[[bytes, bytes], Cipher]
+    ctr_streams: Callable[[bytes], Callable[[bytes], Cipher]]
     feedback_mask: Callable[[bytes], Cipher]
     gcm: Callable[[bytes], AEAD]
     keccak_hasher: Callable[[Bytes], Hasher]
@@ -115,6 +117,16 @@ def _with_cryptography() -> _Library:
     def ctr_stream(key: bytes, iv: bytes = ZERO_IV) -> Cipher:
         return AnyCipher(algorithms.AES(key), modes.CTR(iv)).encryptor().update
 
+    def ctr_streams(key: bytes) -> Callable[[bytes], Cipher]:
+        context = AnyCipher(algorithms.AES(key), modes.CTR(ZERO_IV)).encryptor()
+        reset, update = context.reset_nonce, context.update
+
+        def begin(iv: bytes) -> Cipher:
+            reset(iv)
+            return update
+
+        return begin
+
     def feedback_mask(key: bytes) -> Cipher:
         return AnyCipher(algorithms.AES(key), CFB(ZERO_IV)).decryptor().update
 
@@ -129,7 +141,7 @@ def _with_cryptography() -> _Library:
             except InvalidTag:
                 raise ValueError("wrong tag") from None
 
-    return _Library(ctr_stream, feedback_mask, GCM, sha3.keccak_256)
+    return _Library(ctr_stream, ctr_streams, feedback_mask, GCM, sha3.keccak_256)
 
 
 def _with_pycryptodome() -> _Library:
@@ -139,6 +151,9 @@ def _with_pycryptodome() -> _Library:
 
     def ctr_stream(key: bytes, iv: bytes = ZERO_IV) -> Cipher:
         return AES.new(key, AES.MODE_CTR, nonce=b"", initial_value=iv).encrypt
+
+    def ctr_streams(key: bytes) -> Callable[[bytes], Cipher]:
+        return partial(ctr_stream, key)
 
     def feedback_mask(key: bytes) -> Cipher:
         return AES.new(key, AES.MODE_CFB, iv=ZERO_IV, segment_size=128).decrypt
@@ -163,7 +178,7 @@ def _with_pycryptodome() -> _Library:
         def _new(self, nonce: bytes, associated: Bytes) -> GcmMode:
             return AES.new(self._key, AES.MODE_GCM, nonce=nonce).update(associated)
 
-    return _Library(ctr_stream, feedback_mask, GCM, keccak_hasher)
+    return _Library(ctr_stream, ctr_streams, feedback_mask, GCM, keccak_hasher)
 
 
 def _with_coincurve() -> Secp256k1:
@@ -185,7 +200,7 @@ else:
         BACKEND, _library = "cryptography", _with_cryptography()
     except ImportError:
         BACKEND, _library = "pycryptodome", _with_pycryptodome()
-_ctr_stream, _feedback_mask, _gcm, _keccak_hasher = _library
+_ctr_stream, _ctr_streams, _feedback_mask, _gcm, _keccak_hasher = _library
 
 if os.environ.get("P2P_SECP256K1_BACKEND") == "btclib":
     SECP256K1_BACKEND, secp256k1 = "btclib", _with_btclib()
@@ -202,6 +217,14 @@ def ctr_stream(key: bytes, iv: bytes = ZERO_IV) -> Cipher:
     Encryption and decryption are the same; each call continues where the previous one ended.
     """
     return _ctr_stream(key, iv)
+
+
+def ctr_streams(key: bytes) -> Callable[[bytes], Cipher]:
+    """Return a function of an IV that begins a stream as :func:`ctr_stream` does, in less time.
+
+    The stream that was begun before ends with it. For one thread at a time.
+    """
+    return _ctr_streams(key)
 
 
 def feedback_mask(key: bytes) -> Cipher:

@@ -1,15 +1,14 @@
 """Dials: the choice of nodes and times, each dial, and its outcome.
 
-==============  ====================================================================
-`scheduler`     the choice of nodes to dial, and the time of each dial
-`limits`        limits: time, backoff, nodes per network
-`dials`         all dials under way, and the callers of ``Server.connect``
-`dial`          one dial, from the host name to the peer
-`failures`      the error of each kind of failure
-`attempts`      the log of attempts, for ``Server.dial_attempts``
-`candidates`    sources of nodes to dial: discovery, and those of protocols
-`candidatefilter`
-                the program's choice among those that discovery finds
-`searchreport`  the log line "looking for peers"
-==============  ====================================================================
+=================  =================================================================
+`scheduler`        the choice of nodes to dial, and the time of each dial
+`limits`           limits: time, backoff, nodes per network
+`dials`            all dials under way, and the callers of ``Server.connect``
+`dial`             one dial, from the host name to the peer
+`failures`         the error of each kind of failure
+`attempts`         the log of attempts, for ``Server.dial_attempts``
+`candidates`       sources of nodes to dial: discovery, and those of protocols
+`candidatefilter`  the program's choice among nodes that were found
+`searchreport`     the log line "looking for peers"
+=================  =================================================================
 """

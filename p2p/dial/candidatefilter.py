@@ -18,6 +18,7 @@ and delays nothing but the dials of found nodes. :class:`Verdicts` is pure.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -129,7 +130,13 @@ class FilterThread:
 
     def _run(self) -> None:
         while (node := self._queue.get()) is not None and not self._stopped:
-            self._on_judged(node, self._judge(node))
+            passes = False
+            try:
+                passes = self._judge(node)
+            except BaseException:  # raised by the program's log; the thread must go on
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
+            finally:
+                self._on_judged(node, passes)
 
     def _judge(self, node: Node) -> bool:
         try:

@@ -150,7 +150,7 @@ class Sources:
             self._start_mix()
         elif not self._config.no_dial and (discoveries or lists is not None):
             asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
-            asks += [] if lists is None else [lists.ask]
+            asks += [] if lists is None else [lists._ask]
             asks += [nodes._ask for nodes in topics]
             # v4 is the last, and its nodes alone come without a record
             request = discoveries[-1]._request_enr if discoveries else None

@@ -1,14 +1,17 @@
 """One dial: from the host name, or the search for an address, to the peer.
 
 Owned by ``p2p-io``. Code that may block runs in a thread of its own and posts its result: the
-look-up of a name (``p2p-dns-<id>``), the search through discovery (``p2p-resolve-<id>``), the
-user's dialer (``p2p-dial-<id>``).
+look-up of a name (``p2p-names``), the search through discovery (``p2p-resolve-<id>``), the user's
+dialer (``p2p-dial-<id>``).
 
 ::
 
     RESOLVE   a host name is looked up, or a node without an address is searched for
-    TCP       the connection is made; for a static node whose address fails, one search, one retry
+    TCP       the connection is made, to one address of the node or of its name after the other;
+              for a static node whose addresses fail, one search, one retry
     AUTH ...  the session shakes hands (p2p.peers.session)
+
+The user's dialer gets a host name as it is: nothing is looked up here.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
 from p2p.config import Config, Dialer
-from p2p.dial.failures import session_error, step_of, tcp_error
+from p2p.dial.failures import error_of_all, session_error, step_of, tcp_error
 from p2p.dial.limits import DIAL_TIMEOUT_S
+from p2p.dial.places import at_place, places_of
 from p2p.enode import Node, NodeID
 from p2p.errors import (
     ConnectError,
@@ -36,8 +41,8 @@ from p2p.errors import (
     P2PError,
     Unreachable,
 )
-from p2p.net import Connector, Loop, look_up
-from p2p.netutil import Endpoint, IPAddress, join_host_port
+from p2p.net import Connector, Loop, NameLookups, Timer
+from p2p.netutil import Endpoint, IPAddress, is_name, join_host_port
 from p2p.peers.peer import Peer
 from p2p.peers.session import Session
 from p2p.threads import Launcher
@@ -50,7 +55,8 @@ class Dial:
     """One dial. ``waiters`` are the callers of ``connect`` that want its outcome.
 
     ``resolve`` searches for the node through discovery, on a thread of its own; None if discovery
-    must not be asked. All other functions are called on ``p2p-io``:
+    must not be asked. ``wanted_s`` is the time in seconds that its first caller waits: of several
+    endpoints all but the last share that. All other functions are called on ``p2p-io``:
 
     - ``admit_found`` with the ID of the node, its address and the time: returns the reason why that
       address must not be dialed, or None
@@ -65,10 +71,12 @@ class Dial:
         node: Node,
         static: bool,
         resolve: Resolve | None,
+        wanted_s: float = DIAL_TIMEOUT_S,
         *,
         config: Config,
         loop: Loop,
         launcher: Launcher,
+        lookups: NameLookups,
         log: logging.Logger,
         admit_found: Callable[[NodeID, IPAddress, float], ConnectError | None],
         open_session: Callable[[socket.socket, Node, bool, Callable[[Session], None]], Session],
@@ -77,10 +85,12 @@ class Dial:
     ) -> None:
         # fixed after __init__
         self.static = static
+        self._wanted_until = loop.now() + wanted_s
         self._resolve = resolve
         self._config = config
         self._loop = loop
         self._launcher = launcher
+        self._lookups = lookups
         self._log = log
         self._check_found = admit_found
         self._open_session = open_session
@@ -90,6 +100,11 @@ class Dial:
         self.node = node
         self.waiters: list[Future[Peer]] = []
         self._step = DialStep.TCP
+        self._lookup_timer: Timer | None = None
+        self._untried: deque[Endpoint] = deque()
+        self._tried: set[Endpoint] = set()
+        self._failures: list[ConnectError] = []
+        self._connect_until = 0.0
         self._connecting: Connector | None = None
         self._session: Session | None = None
         self._searched = False
@@ -109,17 +124,20 @@ class Dial:
 
     def start(self) -> None:
         """Begin. The outcome is always reported later, never during this call."""
-        if self.node.hostname:
-            self._step = DialStep.RESOLVE
-            self._run_blocking("dns", self._look_up)
-        elif self.node.ip is None:
+        dialer = self._config.dialer
+        if dialer is not None and is_name(self.node.hostname):
+            self._run_blocking("dial", partial(self._ask_dialer, dialer))
+        elif self.node.hostname:
+            self._look_up()
+        elif not self.node.tcp_endpoints:
             self._search(NoEndpoint("the node has no known address"))
         else:
-            self._open(self.node.ip)
+            self._open(places_of(self.node))
 
     def cancel(self, error: Exception, reason: DiscReason) -> None:
         """Give up without calling ``on_done``; waiters get ``error``, the remote ``reason``."""
         self._over = True
+        self._cancel_lookup_timer()
         if self._connecting is not None:
             self._connecting.cancel()
         if self._session is not None:
@@ -135,19 +153,32 @@ class Dial:
     # the address
 
     def _look_up(self) -> None:
-        """Look up the host name, in a thread: it may take seconds. Each dial does it again."""
-        try:
-            ip = look_up(self.node.hostname)
-        except Exception as error:  # the top of a thread
-            text = (isinstance(error, OSError) and error.strerror) or str(error)
-            self._loop.post(self._finish, NameNotResolved(text))
-            return
-        self._loop.post(self._looked_up, ip)
+        """Look up the host name. Each dial does it again."""
+        self._step = DialStep.RESOLVE
+        self._lookup_timer = self._loop.call_later(DIAL_TIMEOUT_S, self._not_looked_up)
+        found = self._lookups.begin(self.node.hostname)
+        found.add_done_callback(partial(self._loop.post, self._looked_up))
 
-    def _looked_up(self, ip: IPAddress) -> None:
-        if not self._over:
-            self.node = self.node.with_ip(ip)
-            self._open(ip)
+    def _not_looked_up(self) -> None:
+        text = f"cannot look up {self.node.hostname}: no answer within {DIAL_TIMEOUT_S:g} s"
+        self._finish(NameNotResolved(text))
+
+    def _looked_up(self, found: Future[list[IPAddress]]) -> None:
+        self._cancel_lookup_timer()
+        error = found.exception()
+        if self._over:
+            return
+        if isinstance(error, RuntimeError):
+            self._has_no_thread(error)
+        elif error is not None:
+            text = (isinstance(error, OSError) and error.strerror) or str(error)
+            self._finish(NameNotResolved(text))
+        else:
+            self._open(Endpoint(ip, self.node.tcp) for ip in found.result())
+
+    def _cancel_lookup_timer(self) -> None:
+        if self._lookup_timer is not None:
+            self._lookup_timer.cancel()
 
     def _search(self, error: ConnectError) -> None:
         """Search for the node through discovery; ``error`` is the outcome if that fails."""
@@ -175,30 +206,62 @@ class Dial:
         if self._over:
             return
         self._on_searched(self.node, found)
-        endpoint = None if found is None else found.tcp_endpoint
-        if found is None or endpoint is None or endpoint == self.node.tcp_endpoint:
+        places = [] if found is None else places_of(found)
+        untried = [place for place in places if place not in self._tried]
+        if found is None or not untried:
             if isinstance(error, NoEndpoint):
                 text = "discovery did not find it" if found is None else "it takes no connections"
                 error = NoEndpoint(f"{error}, and {text}", DialStep.RESOLVE)
             self._finish(error)
             return
         self.node = found
-        self._open(endpoint.ip)
+        self._open(untried)
 
     # the TCP connection
 
-    def _open(self, ip: IPAddress) -> None:
+    def _open(self, endpoints: Iterable[Endpoint]) -> None:
+        """Try the endpoints one after the other, all of them within ``DIAL_TIMEOUT_S``."""
         self._step = DialStep.TCP
-        dialer = self._config.dialer
-        refusal = self._check_found(self.node.id, ip, self._loop.now())
-        if refusal is not None:
-            self._loop.post(self._finish, refusal)
-        elif dialer is not None:
-            self._run_blocking("dial", partial(self._ask_dialer, dialer))
+        self._untried = deque(endpoints)
+        self._failures = []
+        self._connect_until = self._loop.now() + DIAL_TIMEOUT_S
+        self._open_next()
+
+    def _open_next(self) -> None:
+        while self._untried:
+            endpoint = self._untried.popleft()
+            refusal = self._check_found(self.node.id, endpoint.ip, self._loop.now())
+            if refusal is None:
+                self._connect(endpoint)
+                return
+            self._failures.append(refusal)
+        self._loop.post(self._end_attempts)
+
+    def _end_attempts(self) -> None:
+        if self._over:
+            return
+        error = error_of_all(self._failures)
+        was_tried = error.step is DialStep.TCP
+        if was_tried and self.static and not self._searched and not self.node.hostname:
+            self._search(error)
         else:
-            self._connecting = Connector(
-                self._loop, Endpoint(ip, self.node.tcp), DIAL_TIMEOUT_S, self._connected
-            )
+            self._finish(error)
+
+    def _connect(self, endpoint: Endpoint) -> None:
+        self.node = at_place(self.node, endpoint)
+        self._tried.add(endpoint)
+        dialer = self._config.dialer
+        if dialer is not None:
+            self._run_blocking("dial", partial(self._ask_dialer, dialer))
+            return
+        self._connecting = Connector(self._loop, endpoint, self._share_s(), self._connected)
+
+    def _share_s(self) -> float:
+        """Return the time for one endpoint: the last one has all that is left."""
+        until = self._connect_until
+        if self._untried:
+            until = min(until, self._wanted_until)
+        return max(0.0, until - self._loop.now()) / (len(self._untried) + 1)
 
     def _ask_dialer(self, dialer: Dialer) -> None:
         """Call the user's dialer, in a thread: it may block."""
@@ -233,10 +296,9 @@ class Dial:
             self._shake_hands(sock)
 
     def _not_connected(self, error: ConnectError) -> None:
-        if self.static and not self._searched and not self._over and not self.node.hostname:
-            self._search(error)
-        else:
-            self._finish(error)
+        if not self._over:
+            self._failures.append(error)
+            self._open_next()
 
     # the handshake
 

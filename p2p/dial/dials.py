@@ -20,7 +20,8 @@ from p2p.dial.attempts import AttemptLog, DialAttempt
 from p2p.dial.candidatefilter import Ask
 from p2p.dial.dial import Dial, Resolve, address_text, answer, fail
 from p2p.dial.failures import timeout_error
-from p2p.dial.limits import ResolveBackoff
+from p2p.dial.limits import DIAL_TIMEOUT_S, ResolveBackoff
+from p2p.dial.places import at_first_place
 from p2p.dial.scheduler import DialScheduler
 from p2p.dial.searchreport import SearchReport
 from p2p.enode import Node, NodeID
@@ -32,7 +33,7 @@ from p2p.errors import (
     RecentlyDialed,
     ServerStopped,
 )
-from p2p.net import Loop, Timer
+from p2p.net import Loop, NameLookups, Timer
 from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import Session
@@ -53,6 +54,7 @@ class Dials:
         loop: Loop,
         peer_set: PeerSet,
         launcher: Launcher,
+        lookups: NameLookups,
         logger: logging.Logger,
     ) -> None:
         scheduler = _make_scheduler(config)
@@ -67,6 +69,7 @@ class Dials:
             config=config,
             loop=loop,
             launcher=launcher,
+            lookups=lookups,
             log=self._log,
             admit_found=scheduler.admit_found,
             open_session=self._open_session,
@@ -122,7 +125,7 @@ class Dials:
         for node in self._config.trusted_nodes:
             self._scheduler.set_trusted(node.id, True)
         for node in self._config.static_nodes:
-            self._scheduler.add_static(node)
+            self._scheduler.add_static(self._at_first_place(node))
         if ask is not None:
             self._search_report.start()
         self.schedule()
@@ -149,7 +152,7 @@ class Dials:
     def add_static(self, node: Node) -> None:
         """Keep ``node`` connected from now on."""
         self._backoff.drop(node.id)
-        self._scheduler.add_static(node)
+        self._scheduler.add_static(self._at_first_place(node))
         self.schedule()
 
     def remove_static(self, node_id: bytes) -> None:
@@ -167,21 +170,22 @@ class Dials:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
         dial = self._dials.get(node.id)
         if dial is None:
+            node = self._at_first_place(node)
             error = self._check(node)
             if error is not None:
                 self.attempts.add(node.id, self._attempt(node, error.step, error))
                 fail(waiter, error)
                 return
             self._scheduler.begin(node, self._loop.now())
-            dial = self._begin(node, static=self._scheduler.is_static(node.id))
+            dial = self._begin(node, self._scheduler.is_static(node.id), timeout_s)
         dial.waiters.append(waiter)
         timer = self._loop.call_later(timeout_s, self._give_up, dial, waiter, timeout_s)
         self._waiter_timers[waiter] = timer
 
     def candidate_filtered(self, node: Node, reason: str) -> None:
         """Count a node that was found and does not become a candidate."""
-        self._log.debug("candidate %s refused: %s", node.id.short, reason)
         self._search_report.candidate_refused(reason)
+        self._log.debug("candidate %s refused: %s", node.id.short, reason)
 
     def stop(self) -> None:
         """Give up all dials."""
@@ -235,6 +239,7 @@ class Dials:
 
     def _dial_candidate(self, node: Node) -> None:
         now = self._loop.now()
+        node = self._at_first_place(node)
         error = self._scheduler.check_candidate(node, now)
         if error is None:
             self._refused_in_a_row = 0
@@ -251,14 +256,18 @@ class Dials:
         self._pause = None
         self.schedule()
 
-    def _begin(self, node: Node, static: bool) -> Dial:
-        dial = self._make_dial(node, static, self._resolve if self._may_resolve(node) else None)
+    def _begin(self, node: Node, static: bool, wanted_s: float = DIAL_TIMEOUT_S) -> Dial:
+        resolve = self._resolve if self._may_resolve(node) else None
+        dial = self._make_dial(node, static, resolve, wanted_s)
         self._dials[node.id] = dial
         dial.start()
         # Log last: a logging handler that raises must not leave the dial half started.
         if self._log.isEnabledFor(logging.DEBUG):
             self._log.debug("dialing %s at %s", node.id.short, address_text(node))
         return dial
+
+    def _at_first_place(self, node: Node) -> Node:
+        return at_first_place(node, self._config.netlist)
 
     def _may_resolve(self, node: Node) -> bool:
         """Whether discovery may be asked for a node now; for static nodes the backoff decides."""
@@ -337,6 +346,7 @@ class Dials:
             return
         self._backoff.asked(node.id, found is not None, self._loop.now())
         # If it cannot or must not be dialed there, the address that the user gave is better.
+        found = None if found is None else self._at_first_place(found)
         endpoint = None if found is None else found.tcp_endpoint
         if found is None or endpoint is None:
             return
@@ -370,6 +380,7 @@ def _make_scheduler(config: Config) -> DialScheduler:
         config.netlist,
         own=config._own,
         redial_pause_s=config.redial_pause_s,
+        looks_up_names=config.dialer is None,
         random=random.Random(),
     )
     scheduler.set_full(config.max_peers == 0)  # full before the first peer comes

@@ -6,6 +6,8 @@ error that they return.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from p2p.config import Config
 from p2p.errors import (
     AlreadyConnected,
@@ -43,6 +45,9 @@ _STEPS = {
     State.OPEN: DialStep.CONNECTED,
 }
 
+#: The errors of an attempt to connect.
+_OF_TCP = (DialRefused, DialTimeout, Unreachable)
+
 #: The event that a dial waits for at each step, for the text of a timeout.
 _AWAITED = {
     DialStep.CHECK: "start of the dial",
@@ -76,6 +81,19 @@ def tcp_error(error: OSError) -> ConnectError:
         made = Unreachable(str(error))
     made.__cause__ = error
     return made
+
+
+def error_of_all(errors: Sequence[ConnectError]) -> ConnectError:
+    """Return the error of a dial that has tried one address or more: the text names all.
+
+    Its class is that of the last attempt to connect; if no address may be dialed, that of the last
+    refusal.
+    """
+    tried = [error for error in errors if isinstance(error, _OF_TCP)]
+    error = (tried or errors)[-1]
+    if len(errors) > 1:
+        error.args = ("; ".join(str(each) for each in errors),)
+    return error
 
 
 def session_error(session: Session, config: Config) -> ConnectError:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, NamedTuple, TypeVar
 
 from p2p.dial.limits import NetworkLimit
@@ -36,7 +35,16 @@ from p2p.errors import (
     TooManyPeers,
 )
 from p2p.inputs import RandomSource
-from p2p.netutil import LAN, Netlist, OwnNetworks, is_special_network, is_unspecified
+from p2p.netutil import (
+    LAN,
+    IPAddress,
+    Netlist,
+    OwnNetworks,
+    check_relay_addr,
+    is_name,
+    is_special_network,
+    is_unspecified,
+)
 from p2p.peers.admission import INBOUND_WINDOW_S, is_allowed_address
 
 #: Seconds in which a remote may refuse another connection: its inbound throttle, and some more.
@@ -68,8 +76,9 @@ class DialScheduler:
     ``max_dialed`` is the largest number of dialed peers (it bounds :meth:`free_slots` only),
     ``max_active`` the largest number of dials under way for :meth:`poll`, ``net_restrict`` the
     addresses that may be dialed (None: all), ``own`` the networks without limits,
-    ``redial_pause_s`` the pause in seconds before a node is dialed again. ``random`` picks the
-    order of static nodes.
+    ``redial_pause_s`` the pause in seconds before a node is dialed again. ``looks_up_names`` says
+    whether the address of a name is known before it is dialed. ``random`` picks the order of static
+    nodes.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class DialScheduler:
         *,
         own: OwnNetworks = LAN,
         redial_pause_s: float = REMOTE_WINDOW_S,
+        looks_up_names: bool = True,
         random: RandomSource,
     ) -> None:
         # fixed after __init__
@@ -90,6 +100,7 @@ class DialScheduler:
         self._net_restrict = net_restrict
         self._own = own
         self._redial_pause_s = redial_pause_s
+        self._looks_up_names = looks_up_names
         self._random = random
         # set by the server
         self._static: dict[bytes, Node] = {}
@@ -103,7 +114,8 @@ class DialScheduler:
         self._dialing: set[bytes] = set()
         self._history: OrderedDict[bytes, _Dialed] = OrderedDict()  # by ID, ordered by free_at
         self._network_limit = NetworkLimit(own)
-        self._unresolved: set[bytes] = set()  # candidates whose address is being looked up
+        # candidates, each with its address; None while that is being looked up
+        self._candidates: dict[bytes, IPAddress | None] = {}
         # Static nodes that may have become ready to dial. poll() takes a node out. If something
         # prevents its dial, the end of that puts it back, so that no call looks at all static
         # nodes. Those that may be dialed even while the server is full are kept apart.
@@ -168,12 +180,12 @@ class DialScheduler:
     def begin_candidate(self, node: Node, now: float) -> None:
         """Do :meth:`begin` for a node that has passed :meth:`check_candidate`."""
         self.begin(node, now)
-        if node.hostname or node.ip is None:
-            self._unresolved.add(node.id)
-        else:
-            self._network_limit.add(node.ip, now)
+        ip = None if node.hostname else node.ip
+        self._candidates[node.id] = ip
+        if ip is not None:
+            self._network_limit.add(ip, now)
 
-    def connection_opened(self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float) -> None:
+    def connection_opened(self, node_id: bytes, ip: IPAddress, now: float) -> None:
         """Note that a dial has opened a connection: the remote's throttle counts from now."""
         window_s = min(self._redial_pause_s, REMOTE_WINDOW_S)
         throttled_until = 0.0 if self._own.contains(ip) else now + window_s
@@ -185,7 +197,7 @@ class DialScheduler:
     def dial_done(self, node_id: bytes) -> None:
         """Note the end of a dial: it failed, or the node is a peer (call ``peer_added`` first)."""
         self._dialing.discard(node_id)
-        self._unresolved.discard(node_id)
+        self._candidates.pop(node_id, None)
         self._reconsider(node_id)
 
     # Output.
@@ -205,6 +217,7 @@ class DialScheduler:
             self._check_identity(node)
             or self._check_endpoint(node, resolvable)
             or self._check_state(node.id)
+            or self._check_name(node.hostname)
             or (self.check_address(node.ip) if node.ip is not None else None)
             or self._check_history(node.id, now)
             or self.check_room(node.id)
@@ -221,26 +234,25 @@ class DialScheduler:
             return error
         return self._check_network(node.ip, now)
 
-    def admit_found(
-        self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float
-    ) -> ConnectError | None:
-        """Check an address that a dial under way has found by its host name or a search.
+    def admit_found(self, node_id: bytes, ip: IPAddress, now: float) -> ConnectError | None:
+        """Check an address that a dial under way has found: by name, by search, or a second one.
 
-        Return the reason why it must not be dialed, or None. A candidate's address that passes
-        counts for the limit of its network.
+        Return the reason why it must not be dialed, or None. Each address of a candidate that
+        passes counts for the limit of its network. A second one must be an address that a host at
+        the first may name: a record must not lead into our own network.
         """
         error = self.check_address(ip) or self.check_throttle(node_id, ip, now)
-        if error is not None or node_id not in self._unresolved:
+        if error is not None or node_id not in self._candidates:
             return error
-        self._unresolved.discard(node_id)
-        error = self._check_network(ip, now)
+        first = self._candidates[node_id]
+        if ip == first:
+            return None  # checked and counted at the begin
+        error = self._check_named(first, ip) or self._check_network(ip, now)
         if error is None:
             self._network_limit.add(ip, now)
         return error
 
-    def check_throttle(
-        self, node_id: bytes, ip: IPv4Address | IPv6Address, now: float
-    ) -> Throttled | None:
+    def check_throttle(self, node_id: bytes, ip: IPAddress, now: float) -> Throttled | None:
         """Return :class:`Throttled` if the node would close a connection to ``ip``, else None.
 
         Nodes take one connection in 30 s from an address outside their own networks. A dial that
@@ -253,7 +265,7 @@ class DialScheduler:
         text = f"{_recently(retry_in_s)}: nodes close a second connection from one address"
         return Throttled(f"{text} within {INBOUND_WINDOW_S:.0f} s", retry_in_s)
 
-    def check_address(self, ip: IPv4Address | IPv6Address) -> ConnectError | None:
+    def check_address(self, ip: IPAddress) -> ConnectError | None:
         """Return :class:`NetRestricted` if ``net_restrict`` forbids the address, else None."""
         if is_allowed_address(ip, self._net_restrict):
             return None
@@ -360,7 +372,18 @@ class DialScheduler:
         retry_in_s = known.free_at - now
         return RecentlyDialed(_recently(retry_in_s), retry_in_s)
 
-    def _check_network(self, ip: IPv4Address | IPv6Address, now: float) -> ConnectError | None:
+    def _check_name(self, hostname: str) -> ConnectError | None:
+        """Return NetRestricted for a name whose address only the program's dialer will know."""
+        if self._looks_up_names or self._net_restrict is None or not is_name(hostname):
+            return None
+        text = f"the dialer looks up {hostname}, so that net_restrict cannot be checked"
+        return NetRestricted(text)
+
+    def _check_named(self, first: IPAddress | None, ip: IPAddress) -> ConnectError | None:
+        problem = None if first is None else check_relay_addr(first, ip, self._own)
+        return None if problem is None else NoEndpoint(f"{ip} is not dialed: {problem}")
+
+    def _check_network(self, ip: IPAddress, now: float) -> ConnectError | None:
         if is_special_network(ip) and not self._own.is_named(ip):
             return NoEndpoint(f"no node can be at {ip}")
         if self._network_limit.is_full(ip, now):

@@ -49,7 +49,7 @@ class SearchReport:
         self._tried += 1
 
     def candidate_refused(self, reason: str) -> None:
-        """Count a candidate that is not dialed; ``reason`` has a short name, that of an error."""
+        """Count a candidate that is not dialed; ``reason`` is a short name, often of an error."""
         self.refused[reason] += 1
 
     def _report(self) -> None:

@@ -32,7 +32,7 @@ protocol has a folder of its own, `v4` or `v5`, and may use all of these.
 `traffic`       datagrams to send; `counters` of all that pass
 `timers`        timers of an engine
 `wallclock`     a wall clock that may jump
-`bootwatch`     bootnodes that do not answer
+`bootnodes`     bootnodes and the look-ups of their names; `bootwatch` has their silence
 `event`         events of an engine
 `observer`      interface of an observer of an engine
 `engine`        interface of a protocol's engine, used by the modules below

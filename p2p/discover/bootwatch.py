@@ -1,15 +1,13 @@
 """Bootnodes that do not answer, for a warning to the user.
 
 Pure. A bootnode is silent when several pings in a row were lost, over half a minute, at any of its
-addresses.
-It is reported once, and again after a day; sooner only if it has answered in between. An expired
-answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.v4.skew`).
+endpoints. It is reported once, and again after a day; sooner only if it has answered in between. An
+expired answer counts as an answer: it is the sign of a wrong clock (:mod:`p2p.discover.v4.skew`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from p2p.discover.event import BootnodeSilent
 from p2p.enode.node import Node
@@ -39,14 +37,21 @@ class _Silence:
 
 
 class BootnodeWatch:
-    """Counts the lost pings to each of ``bootnodes``."""
+    """Counts the lost pings to each bootnode."""
 
-    def __init__(self, bootnodes: Sequence[Node]) -> None:
+    def __init__(self) -> None:
         self._silences: dict[tuple[NodeID, IPAddress | None], _Silence] = {}
-        for node in bootnodes:
-            silence = _Silence(node)
-            self._silences.update(((node.id, each.ip), silence) for each in node.endpoints)
         self._reports: list[BootnodeSilent] = []
+
+    def move(self, old: Node | None, new: Node | None) -> None:
+        """Watch a bootnode at ``new`` instead of ``old``; its silence goes on. None: at neither."""
+        silence = None
+        for place in [] if old is None else _places(old):
+            silence = self._silences.pop(place, silence)
+        if new is not None:
+            silence = silence or _Silence(new)
+            silence.node = new
+            self._silences.update(dict.fromkeys(_places(new), silence))
 
     def poll_reports(self) -> list[BootnodeSilent]:
         """Return the reports since the last call."""
@@ -77,3 +82,7 @@ class BootnodeWatch:
             silence.reported_at = now.monotonic
             silence.answered = False
             self._reports.append(BootnodeSilent(silence.node, silence.lost))
+
+
+def _places(node: Node) -> list[tuple[NodeID, IPAddress | None]]:
+    return [(node.id, endpoint.ip) for endpoint in node.endpoints]

@@ -3,7 +3,8 @@
 A discovery packet has an expiration time, so other nodes drop the packets of a node whose clock is
 wrong, and the node drops theirs. To the node this looks like a network of dead nodes. Hence, when
 the engine reports many requests in a row without an answer, a time server is asked, and a clock
-that is far off is logged as a WARNING. Nothing is corrected.
+that is far off is logged as a WARNING. Nothing is corrected. Of several addresses of the server the
+first that answers is used.
 
 :class:`ClockCheck` belongs to the thread of the engine; it starts the thread ``p2p-ntp``, which
 looks up the server's name, measures and ends. :func:`measure_drift` is the measurement alone, for
@@ -29,7 +30,10 @@ from datetime import timedelta
 
 from p2p import forks
 from p2p.clock import Clock, Deadline, SystemClock
+from p2p.errors import ServerStopped
+from p2p.net import NameLookups, family_of, sockaddr_of
 from p2p.net.wakeup import WakeUp
+from p2p.netutil import Endpoint
 
 #: A host name or address, and a port.
 NTP_SERVER = ("pool.ntp.org", 123)
@@ -45,6 +49,8 @@ MEASUREMENTS = 3
 
 #: Seconds to wait for one answer.
 REPLY_TIMEOUT_S = 5.0
+#: Seconds to wait for the addresses of a server.
+LOOKUP_TIMEOUT_S = 15.0
 
 _PACKET_BYTES = 48
 _MODE_MASK = 0b111
@@ -78,7 +84,7 @@ def measure_drift(
     within ``timeout_s`` seconds (TimeoutError). For any thread that may block: it looks up a name
     and waits for answers.
     """
-    measuring = _Measuring(server, measurements, timeout_s, clock or SystemClock())
+    measuring = _Measuring(server, measurements, timeout_s, clock or SystemClock(), NameLookups())
     try:
         return measuring.run()
     finally:
@@ -89,33 +95,52 @@ class _Measuring:
     """One series of measurements, made by one thread and stopped from another."""
 
     def __init__(
-        self, server: tuple[str, int], measurements: int, timeout_s: float, clock: Clock
+        self,
+        server: tuple[str, int],
+        measurements: int,
+        timeout_s: float,
+        clock: Clock,
+        lookups: NameLookups,
     ) -> None:
         # fixed after __init__
         self._server = server
         self._measurements = measurements
         self._timeout_s = timeout_s
         self._clock = clock
+        self._lookups = lookups
         self._wake_up = WakeUp()
         # set once, by any thread
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Make :meth:`run` raise _Stopped, at once unless a name is being looked up. Any thread."""
+        """Make :meth:`run` raise _Stopped, unless it waits for a look-up. Any thread."""
         self._stopped.set()
         self._wake_up.send()
 
     def run(self) -> float:
-        """Measure, and return the seconds by which we are ahead."""
+        """Measure, and return the seconds by which we are ahead.
+
+        Raises ServerStopped after a stop of the look-ups.
+        """
         host, port = self._server
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        failure: OSError | None = None
+        for ip in self._lookups.wait(host, LOOKUP_TIMEOUT_S):
+            try:
+                return self._measure_at(Endpoint(ip, port))
+            except OSError as error:
+                failure = error
+        assert failure is not None
+        raise failure
+
+    def _measure_at(self, endpoint: Endpoint) -> float:
         drifts = []
         for _ in range(self._measurements + 2):
-            with socket.socket(family, kind, proto) as sock, selectors.DefaultSelector() as ready:
+            sock = socket.socket(family_of(endpoint), socket.SOCK_DGRAM)
+            with sock, selectors.DefaultSelector() as ready:
                 forks.in_child(sock)
                 forks.in_child(ready)
                 sock.setblocking(False)
-                sock.connect(address)
+                sock.connect(sockaddr_of(endpoint))
                 ready.register(sock, selectors.EVENT_READ)
                 ready.register(self._wake_up.fd, selectors.EVENT_READ)
                 drifts.append(self._measure(sock, ready))
@@ -175,7 +200,8 @@ class ClockCheck:
     """Checks the clock on demand, at most once in 10 minutes.
 
     ``server`` is the host and port of the time server; without one there is no check. ``timeout_s``
-    is the longest wait for an answer. The thread that calls its methods owns it.
+    is the longest wait for an answer. ``lookups`` looks the name of the server up; its owner stops
+    it together with this. The thread that calls its methods owns it.
     """
 
     def __init__(
@@ -185,9 +211,11 @@ class ClockCheck:
         server: tuple[str, int] | None = NTP_SERVER,
         *,
         timeout_s: float = REPLY_TIMEOUT_S,
+        lookups: NameLookups | None = None,
     ) -> None:
         # fixed after __init__
         self._clock = clock
+        self._lookups = lookups or NameLookups()
         self._log = logger
         self._server = server
         self._timeout_s = timeout_s
@@ -208,19 +236,24 @@ class ClockCheck:
         if self._server is None or self._stopped or now < self._not_before:
             return
         if self._thread is not None and self._thread.is_alive():
-            return  # a name lookup that takes minutes
+            return  # a server with many addresses that does not answer
         self._not_before = now + COOL_DOWN_S
         self._start_thread(self._server)
 
     def stop(self) -> None:
-        """Begin no more checks, and end the one under way. Does not wait; idempotent."""
+        """Begin no more checks, and end the one under way, unless it waits for a look-up.
+
+        Does not wait; idempotent.
+        """
         self._stopped = True
         if self._measuring is not None:
             self._measuring.stop()
 
     def _start_thread(self, server: tuple[str, int]) -> None:
         try:
-            measuring = _Measuring(server, MEASUREMENTS, self._timeout_s, self._clock)
+            measuring = _Measuring(
+                server, MEASUREMENTS, self._timeout_s, self._clock, self._lookups
+            )
         except OSError as error:
             self._log.debug("the clock cannot be checked: %s", error)
             return
@@ -240,9 +273,9 @@ class ClockCheck:
     def _check(self, measuring: _Measuring, host: str) -> None:
         try:
             drift_s = measuring.run()
-        except _Stopped:
+        except (_Stopped, ServerStopped):
             return
-        except (OSError, UnicodeError) as error:  # UnicodeError: not a name at all
+        except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
             self._log.debug("the clock could not be checked with %s: %s", host, error)
             return
         finally:

@@ -15,6 +15,7 @@ from p2p.discover.engine import MAX_DATAGRAM_SIZE
 from p2p.discover.runner import Runner, log_datagram
 from p2p.net import Datagrams, Loop
 from p2p.net.udp import Datagram
+from p2p.netutil import IPAddress
 
 
 class Driver:
@@ -32,12 +33,17 @@ class Driver:
         self._log = logger
         self._datagrams = Datagrams(loop, sock, self._receive, max_size_bytes=MAX_DATAGRAM_SIZE)
         for runner in self._runners:
-            runner.open(self._datagrams.send)
+            runner.open(self._datagrams.send, self._datagrams.use_zone)
 
     @property
     def lost(self) -> dict[str, int]:
         """Numbers of datagrams that the kernel refused, by the name of its error. Any thread."""
         return dict(self._datagrams.lost)
+
+    def use_zones(self, ips: Sequence[IPAddress]) -> None:
+        """Send to these addresses by the interfaces that their zones name, if they have any."""
+        for ip in ips:
+            self._datagrams.use_zone(ip)
 
     def close(self) -> None:
         """Close the socket. Idempotent."""

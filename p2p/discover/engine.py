@@ -27,8 +27,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from p2p.discover.bootwatch import BootnodeWatch
-from p2p.discover.event import Event
+from p2p.discover.bootnodes import Bootnodes
+from p2p.discover.event import Event, NameWanted
 from p2p.discover.maintenance import Maintenance
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
@@ -39,7 +39,7 @@ from p2p.discover.wallclock import WallClock
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
 from p2p.inputs import Now, RandomSource
-from p2p.netutil import LAN, Endpoint, OwnNetworks
+from p2p.netutil import LAN, Endpoint, IPAddress, Netlist, OwnNetworks
 
 #: Largest datagram of discovery, in bytes: any network that carries IPv6
 #: passes it unfragmented.
@@ -50,8 +50,10 @@ class Engine(ABC):
     """One node of a discovery network; the module docstring has the order of calls.
 
     What all protocols share: table, timers, traffic and commands. A protocol derives from it, makes
-    its transport, and sets :attr:`operations` and ``_maintenance`` on construction. ``watched`` are
-    the nodes that are reported when silent, ``observer`` is called for each step.
+    its transport, and sets :attr:`operations` and ``_maintenance`` on construction. ``bootnodes``
+    are the first nodes to ask, ``watched`` those that are reported when silent or left out,
+    ``net_restrict`` the allowed addresses (None: all), ``ip_version`` that of the socket (None:
+    both). ``observer`` is called for each step.
     """
 
     #: The commands. Each returns a number; an ``OperationDone`` with that number follows.
@@ -65,6 +67,9 @@ class Engine(ABC):
         now: Now,
         *,
         own_networks: OwnNetworks = LAN,
+        net_restrict: Netlist | None = None,
+        ip_version: int | None = None,
+        bootnodes: Sequence[Node] = (),
         watched: Sequence[Node] = (),
         observer: DiscoveryObserver | None = None,
     ) -> None:
@@ -77,7 +82,9 @@ class Engine(ABC):
         self._traffic = Traffic(now, observer)
         #: The traffic counters since the start.
         self.counters = self._traffic.counters
-        self._bootnode_watch = BootnodeWatch(watched)
+        allows = _any_address if net_restrict is None else net_restrict.contains
+        self._bootnodes = Bootnodes(bootnodes, watched, allows, now, ip_version)
+        self._names_wanted: list[NameWanted] = []
 
     # Input.
 
@@ -96,6 +103,21 @@ class Engine(ABC):
         self._timers.run_due(now)
         if self._maintenance.deadline <= now.monotonic:
             self._maintenance.revalidate(now)
+        if self._bootnodes.deadline <= now.monotonic:
+            self._names_wanted += map(NameWanted, self._bootnodes.poll_due(now))
+
+    def receive_addresses(self, name: str, ips: Sequence[IPAddress], now: Now) -> None:
+        """Use the addresses of a name for which there was a ``NameWanted``."""
+        if self._observer is not None:
+            self._observer.command("receive_addresses", name, ips, now)
+        for moved in self._bootnodes.receive_addresses(name, ips, now):
+            self._maintenance.move_bootnode(moved, now)
+
+    def receive_no_address(self, name: str, reason: str, now: Now) -> None:
+        """Note that the look-up of a name failed for ``reason``."""
+        if self._observer is not None:
+            self._observer.command("receive_no_address", name, reason, now)
+        self._bootnodes.receive_failure(name, reason, now)
 
     def refresh(self, now: Now) -> None:
         """Start a refresh of the table, unless one is running."""
@@ -112,7 +134,9 @@ class Engine(ABC):
     def poll_events(self) -> list[Event]:
         """Return the events since the last call, in order."""
         events: list[Event] = [*self.table.poll_changes(), *self.operations.poll_done()]
-        events += self._bootnode_watch.poll_reports()
+        events += self._bootnodes.poll_reports()
+        events += self._names_wanted
+        self._names_wanted = []
         events += self._poll_own_events()
         events += self._traffic.poll_timeouts()
         if events and self._observer is not None:
@@ -126,7 +150,9 @@ class Engine(ABC):
     @property
     def deadline(self) -> float:
         """Time at which :meth:`handle_timeout` is due, in monotonic seconds."""
-        return min(self._timers.deadline, self._maintenance.deadline)
+        return min(
+            self._timers.deadline, self._maintenance.deadline, self._bootnodes.deadline
+        )
 
     @property
     def is_initialized(self) -> bool:
@@ -138,3 +164,7 @@ class Engine(ABC):
     @abstractmethod
     def kind_of(self, datagram: bytes, /) -> str | None:
         """Return the name of the packet type, without verification; None for no packet of ours."""
+
+
+def _any_address(ip: IPAddress) -> bool:
+    return True

@@ -57,6 +57,24 @@ class BootnodeSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class BootnodeLeftOut:
+    """A bootnode that cannot be asked for ``reason``, such as its address."""
+
+    node: Node
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameWanted:
+    """A host name of a bootnode to look up.
+
+    The owner passes the outcome to ``receive_addresses`` or ``receive_no_address`` of the engine.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockAhead:
     """Our wall clock is ahead of other clocks by ``seconds``.
 
@@ -86,6 +104,8 @@ Event: TypeAlias = (
     | NodeRemoved
     | ManyTimeouts
     | BootnodeSilent
+    | BootnodeLeftOut
+    | NameWanted
     | ClockAhead
     | TalkReceived
 )

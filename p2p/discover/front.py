@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from p2p.arguments import BYTES, check_type, wrong
-from p2p.clock import Clock
+from p2p.clock import Clock, Deadline, checked_timeout
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.counters import Counters
 from p2p.discover.iterator import RandomNodes
 from p2p.discover.local import LocalView
+from p2p.discover.operations import Operations
 from p2p.discover.runner import MakeEngine, OnDone, TableEvent
 from p2p.discover.service import STOP_TIMEOUT_S, Service
 from p2p.discover.table.snapshot import TableView
@@ -27,7 +30,9 @@ from p2p.discover.transport import KEY_SIZE, Target
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.enode.node import check_node
+from p2p.errors import NetRestricted, NodeNotFound, NoEndpoint, NoResponse, P2PError
 from p2p.feed import DEFAULT_CAPACITY, Subscription
+from p2p.inputs import Now
 from p2p.net import bind_udp
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, is_unspecified, split_listen_addr
 
@@ -83,15 +88,15 @@ class Discovery:
         """Ping ``node``. Return the sequence number of its record, None if it names none.
 
         As with all queries of the network, ``timeout`` is in real seconds and ends the wait with
-        Timeout; without one the wait ends when the engine gives up. Raises NoResponse if the
-        node does not answer, NoEndpoint if it has no UDP address, NetRestricted if ``net_restrict``
-        forbids that, ArgumentError for an argument of a wrong type, ServerStateError before the
-        start, ServerStopped after the end, LoopCrashed if an internal error ended discovery.
+        Timeout; without one the wait ends when the engine gives up. The name of a node is looked
+        up. The addresses of a name, and those of a record in IPv4 and IPv6, are asked one after the
+        other until one answers. Raises NoResponse if the node does not answer, NameNotResolved if
+        its name has no address (or none is found within 15 s), NoEndpoint if it has no UDP address,
+        NetRestricted if ``net_restrict`` forbids that, ArgumentError for an argument of a wrong
+        type, ServerStateError before the start, ServerStopped after the end, LoopCrashed if an
+        internal error ended discovery.
         """
-        check_node(node)
-        seq: int | None = self._service.ask(
-            self._runner, lambda operations, now: operations.ping(node, now), timeout
-        )
+        seq: int | None = self._ask_node(node, Operations.ping, timeout)
         return seq
 
     def lookup(self, target: PublicKey | bytes, timeout: float | None = None) -> list[Node]:
@@ -111,10 +116,7 @@ class Discovery:
         The returned node has answered. Raises NodeNotFound if it does not answer, even if others or
         the table have an address of it; else raises as :meth:`ping`.
         """
-        check_node(node)
-        found: Node = self._service.ask(
-            self._runner, lambda operations, now: operations.resolve(node, now), timeout
-        )
+        found: Node = self._ask_node(node, Operations.resolve, timeout)
         return found
 
     def request_enr(self, node: Node, timeout: float | None = None) -> Node:
@@ -123,10 +125,7 @@ class Discovery:
         Raises NoResponse if it does not answer, PacketError for an invalid record, and else as
         :meth:`ping`.
         """
-        check_node(node)
-        found: Node = self._service.ask(
-            self._runner, lambda operations, now: operations.request_enr(node, now), timeout
-        )
+        found: Node = self._ask_node(node, Operations.request_enr, timeout)
         return found
 
     def _request_enr(self, node: Node, on_done: OnDone) -> None:
@@ -183,8 +182,37 @@ class Discovery:
         self._service.check_process()
         return self._runner.events.subscribe(capacity)
 
+    def _ask_node(
+        self, node: Node, begin: Callable[[Any, Node, Now], int], timeout: float | None
+    ) -> Any:
+        """Ask a node with an operation, at each address of its name until one answers.
+
+        If none does, the error is that of the last address that may be asked.
+        """
+        check_node(node)
+        if not node.hostname:
+            return self._service.ask(self._runner, partial(_begin_at, begin, node), timeout)
+        deadline = Deadline(checked_timeout(timeout))
+        failure: P2PError | None = None
+        for place in self._service.places_of(node, deadline):
+            start = partial(_begin_at, begin, place)
+            try:
+                return self._service.ask(self._runner, start, deadline.left_s)
+            except (NoResponse, NodeNotFound) as error:
+                failure = error
+            except (NetRestricted, NoEndpoint) as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {self._service.state}, {self.address}>"
+
+
+def _begin_at(
+    begin: Callable[[Any, Node, Now], int], place: Node, operations: Operations, now: Now
+) -> int:
+    return begin(operations, place, now)
 
 
 def service_on(

@@ -21,7 +21,7 @@ from p2p.discover.transport import Neighbor, Target, Transport
 from p2p.enode.node import Node
 from p2p.errors import P2PError
 from p2p.inputs import Now
-from p2p.netutil import LAN, IPAddress, Netlist, OwnNetworks, check_relay_addr
+from p2p.netutil import LAN, IPAddress, Netlist, OwnNetworks, check_relay_addr, is_loopback
 
 #: UDP ports up to this one are refused: other services listen there, not nodes.
 MAX_LOW_PORT = 1024
@@ -41,7 +41,8 @@ LookupDone: TypeAlias = Callable[[list[Node], Now], None]
 class Overlay:
     """The network of one engine: the nodes it knows, and the transport to query them.
 
-    ``net_restrict`` has the allowed addresses (None: all), ``own`` the networks without limits.
+    ``net_restrict`` has the allowed addresses (None: all), ``own`` the networks without limits,
+    ``ip_version`` is that of the socket (None: both).
     """
 
     transport: Transport
@@ -49,6 +50,7 @@ class Overlay:
     store: NodeStore
     net_restrict: Netlist | None = None
     own: OwnNetworks = LAN
+    ip_version: int | None = None
 
     def look_up(self, target: Target, done: LookupDone, now: Now) -> Lookup:
         """Begin a lookup of the nodes nearest to ``target``; ``done`` gets those that answer."""
@@ -60,10 +62,33 @@ class Overlay:
         """Whether ``net_restrict`` allows the address."""
         return self.net_restrict is None or self.net_restrict.contains(ip)
 
+    def reaches(self, ip: IPAddress) -> bool:
+        """Whether the socket can send to the address, and ``net_restrict`` allows it."""
+        return self.ip_version in (None, ip.version) and self.allows(ip)
+
+    def at_first_place(self, node: Node) -> Node:
+        """Return ``node`` at the first endpoint to ask it at; as it is, if there is none."""
+        if node.ip is None or (node.udp and self.reaches(node.ip)):
+            return node  # nearly all
+        return self.places_of(node)[0]
+
+    def places_of(self, node: Node) -> list[Node]:
+        """Return ``node`` at each endpoint to ask it at, in order; as it is, if there is none.
+
+        A loopback address beside another one is left out: it is the node's own guess.
+        """
+        places = []
+        for ip, udp, tcp in node.endpoints:
+            if ip is None or not udp or not self.reaches(ip):
+                continue
+            if not is_loopback(ip) or node.ip is None or is_loopback(node.ip):
+                places.append(node if ip == node.ip else node.with_endpoint(ip, tcp, udp))
+        return places or [node.within(self.net_restrict)]
+
     def other_place(self, node: Node) -> Node | None:
         """Return ``node`` at its endpoint of the other IP version, if it may be asked there."""
         for ip, udp, tcp in node.endpoints[1:]:
-            if ip is None or node.ip is None or udp <= MAX_LOW_PORT or not self.allows(ip):
+            if ip is None or node.ip is None or udp <= MAX_LOW_PORT or not self.reaches(ip):
                 continue
             if relay_problem(node.ip, ip, self.own) is None:
                 return node.with_endpoint(ip, tcp, udp)
@@ -159,7 +184,7 @@ class Lookup:
     def _check(self, sender_ip: IPAddress, neighbor: Neighbor) -> LookupEntry | None:
         ip, udp, tcp, node = neighbor.ip, neighbor.udp, neighbor.tcp, neighbor.node
         if node is not None:
-            node = node.within(self._overlay.net_restrict)
+            node = self._overlay.at_first_place(node)
             ip, udp, tcp = node.ip, node.udp, node.tcp
         if ip is None or udp <= MAX_LOW_PORT or not self._overlay.allows(ip):
             return None

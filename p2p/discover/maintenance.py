@@ -10,10 +10,10 @@ table is filled again after ten seconds, then after pauses that double.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from p2p.crypto import Entropy
+from p2p.discover.bootnodes import Bootnodes, Moved
 from p2p.discover.lookup import Overlay
 from p2p.discover.records import at_endpoint_of
 from p2p.discover.store import NodeStore
@@ -60,7 +60,7 @@ class Maintenance:
         overlay: Overlay,
         timers: Timers,
         clock: WallClock,
-        bootnodes: Sequence[Node],
+        bootnodes: Bootnodes,
         entropy: Entropy,
         random: RandomSource,
         own_target: Target,
@@ -73,7 +73,7 @@ class Maintenance:
         self._overlay = overlay
         self._timers = timers
         self._clock = clock
-        self._bootnodes = tuple(node.within(overlay.net_restrict) for node in bootnodes)
+        self._bootnodes = bootnodes
         self._entropy = entropy
         self._random = random
         self._own_target = own_target
@@ -106,10 +106,26 @@ class Maintenance:
     def load_seeds(self, now: Now) -> None:
         """Offer the stored nodes and the bootnodes to the table."""
         unix = self._clock.earliest(now)
-        seeds = self._store.query_seeds(SEED_COUNT, SEED_MAX_AGE_S, unix, self._random)
-        for node in (*seeds, *self._bootnodes):
+        stored = self._store.query_seeds(SEED_COUNT, SEED_MAX_AGE_S, unix, self._random)
+        # The name of a bootnode is newer than a stored address of it.
+        seeds = [node for node in stored if not self._bootnodes.is_elsewhere(node)]
+        for node in (*seeds, *self._bootnodes.seeds):
             if node.udp_endpoint is not None and self._overlay.allows(node.udp_endpoint.ip):
                 self._table.add_found(node, now.monotonic)
+
+    def move_bootnode(self, moved: Moved, now: Now) -> None:
+        """Offer the new address of a bootnode to the table; an address that answers is kept."""
+        old, new = moved.old, moved.new
+        entry = self._table.entry(new.id)
+        if entry is None:
+            is_first = not len(self._table)
+            self._table.add_found(new, now.monotonic)
+            if is_first:
+                self.refresh(now)
+        elif entry.node.ip != new.ip:
+            is_old = old is not None and entry.node.ip == old.ip
+            if not entry.live or (is_old and not moved.old_answers):
+                self._table.update(entry, new, now.monotonic)
 
     def _looked_up(self, left: int, found: list[Node], now: Now) -> None:
         if left and found:

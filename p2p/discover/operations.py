@@ -21,6 +21,7 @@ from p2p.errors import (
     NetRestricted,
     NodeNotFound,
     NoEndpoint,
+    NoResponse,
     P2PError,
     PacketError,
 )
@@ -28,6 +29,8 @@ from p2p.inputs import Now
 
 #: Callback with the result of a request, or with None and the error.
 Answered: TypeAlias = Callable[[Result, P2PError | None, Now], None]
+#: Sends a request to a node.
+Send: TypeAlias = Callable[[Node, Answered, Now], None]
 
 
 class Operations:
@@ -62,8 +65,7 @@ class Operations:
     def ping(self, node: Node, now: Now) -> int:
         """Ping a node. The result is the sequence number of its record, None if it names none."""
         self._observe("ping", node, now)
-        node = node.within(self._overlay.net_restrict)
-        return self._ask(node, lambda done: self._transport.ping(node, done, now))
+        return self._ask(node, self._transport.ping, now)
 
     def lookup(self, target: Target, now: Now) -> int:
         """Find the nodes nearest to a target, at most sixteen. The result is a list of them."""
@@ -78,8 +80,7 @@ class Operations:
     def request_enr(self, node: Node, now: Now) -> int:
         """Ask a node for its record. The result is the node as its record describes it."""
         self._observe("request_enr", node, now)
-        node = node.within(self._overlay.net_restrict)
-        return self._ask(node, lambda done: self._transport.request_record(node, done, now))
+        return self._ask(node, self._transport.request_record, now)
 
     def resolve(self, node: Node, now: Now) -> int:
         """Find the current endpoint of a node. The result is the node as its record describes it.
@@ -91,9 +92,9 @@ class Operations:
         """
         self._observe("resolve", node, now)
         number = self._begin()
-        places = [node.with_endpoint(ip, tcp, udp) for ip, udp, tcp in node.endpoints]
+        places = self._overlay.places_of(node)
         known = self._overlay.table.get(node.id)
-        if known is not None and known.udp_endpoint not in node.udp_endpoints:
+        if known is not None and known.udp_endpoint not in [at.udp_endpoint for at in places]:
             places.append(known)
         self._ask_places(number, node, [at for at in places if self._check(at) is None], now)
         return number
@@ -111,14 +112,15 @@ class Operations:
         if self._observer is not None:
             self._observer.command(command, *arguments)
 
-    def _ask(self, node: Node, send: Callable[[Answered], None]) -> int:
-        """Begin a command of one request, sent by ``send`` if the node may be asked."""
+    def _ask(self, node: Node, send: Send, now: Now) -> int:
+        """Begin a command of one request: to each endpoint of the node until one answers."""
         number = self._begin()
-        refusal = self._check(node)
+        places = self._overlay.places_of(node)
+        refusal = self._check(places[0])
         if refusal is not None:
             self._end(number, None, refusal)
         else:
-            send(partial(self._answered, number))
+            send(places[0], partial(self._answered, number, places[1:], send), now)
         return number
 
     def _begin_lookup(self, target: Target, now: Now) -> int:
@@ -151,8 +153,19 @@ class Operations:
         if number in self._under_way:
             self._under_way[number] = lookup
 
-    def _answered(self, number: int, result: Result, error: P2PError | None, now: Now) -> None:
-        self._end(number, result, error)
+    def _answered(
+        self,
+        number: int,
+        left: list[Node],
+        send: Send,
+        result: Result,
+        error: P2PError | None,
+        now: Now,
+    ) -> None:
+        if left and isinstance(error, NoResponse) and number in self._under_way:
+            send(left[0], partial(self._answered, number, left[1:], send), now)
+        else:
+            self._end(number, result, error)
 
     def _looked_up(self, number: int, nodes: list[Node], now: Now) -> None:
         self._end(number, nodes)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,10 +20,12 @@ from p2p.discover.clockcheck import ClockCheck, warn_of_drift
 from p2p.discover.counters import Counters
 from p2p.discover.engine import Engine
 from p2p.discover.event import (
+    BootnodeLeftOut,
     BootnodeSilent,
     ClockAhead,
     Event,
     ManyTimeouts,
+    NameWanted,
     NodeAdded,
     NodeRemoved,
     OperationDone,
@@ -33,11 +36,11 @@ from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.table.snapshot import TableView, view_of
 from p2p.enode import Node
-from p2p.errors import P2PError, ServerStateError
+from p2p.errors import P2PError, ServerStateError, ServerStopped
 from p2p.feed import Feed
 from p2p.inputs import Now
-from p2p.net import Loop, Timer
-from p2p.netutil import Endpoint, join_host_port
+from p2p.net import Loop, NameLookups, Timer
+from p2p.netutil import Endpoint, IPAddress, join_host_port
 from p2p.observers import ObserverGuard
 
 _T = TypeVar("_T")
@@ -49,6 +52,8 @@ Start: TypeAlias = Callable[[Operations, Now], int]
 OnDone: TypeAlias = Callable[[Any, P2PError | None], None]
 #: Sends a datagram; it may be lost.
 Send: TypeAlias = Callable[[bytes, Endpoint], object]
+#: Takes an address with a zone: datagrams to it go by that interface.
+UseZone: TypeAlias = Callable[[IPAddress], object]
 #: Changes of the table.
 TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
@@ -57,8 +62,9 @@ class Runner:
     """Runs the engine that ``make`` makes when the thread starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
-    a row. Set ``observer``, if any, before :meth:`open`. Loop thread only, except for ``events``.
-    Before :meth:`open` all calls raise ServerStateError.
+    a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before
+    :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls raise
+    ServerStateError.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Runner:
         clock: Clock,
         make: MakeEngine,
         clock_check: ClockCheck,
+        lookups: NameLookups,
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
@@ -80,18 +87,24 @@ class Runner:
         self._clock = clock
         self._make = make
         self._clock_check = clock_check
+        self._lookups = lookups
         self._log = logger
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
         # owned by p2p-disc
         self._engine: Engine | None = None
+        self._use_zone: UseZone = _use_no_zone
         self._send: Send = _lose
         self._timer: Timer | None = None
         self._waiting: dict[int, OnDone] = {}
         self._walking: set[FoundNodes] = set()
 
-    def open(self, send: Send) -> None:
-        """Make the engine and start it; datagrams are sent with ``send``."""
+    def open(self, send: Send, use_zone: UseZone | None = None) -> None:
+        """Make the engine and start it; datagrams are sent with ``send``.
+
+        ``use_zone`` gets each address that a name has: its zone is not in that of a node.
+        """
+        self._use_zone = use_zone or self._use_zone
         observer = self.observer
         if observer is not None:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
@@ -225,6 +238,11 @@ class Runner:
             self._clock_check.begin()
         elif isinstance(event, BootnodeSilent):
             self._warn_of_silence(event)
+        elif isinstance(event, BootnodeLeftOut):
+            self._log.warning("bootnode %s is left out: %s", event.node.id.short, event.reason)
+        elif isinstance(event, NameWanted):
+            found = self._lookups.begin(event.name)
+            found.add_done_callback(partial(self._looked_up, event.name))
         elif isinstance(event, ClockAhead):
             warn_of_drift(self._log, event.seconds, _sources_text(event))
         elif isinstance(event, TalkReceived):
@@ -232,6 +250,23 @@ class Runner:
                 self.engine.counters.dropped["talk"] += 1
         else:
             self._table_changed(event)
+
+    def _looked_up(self, name: str, found: Future[list[IPAddress]]) -> None:
+        """Give the engine the outcome of a look-up. Called on the thread of the look-up."""
+        error = found.exception()
+        if error is None:
+            ips = found.result()
+            self.post(lambda engine, now: self._receive_addresses(engine, name, ips, now))
+        elif not isinstance(error, ServerStopped):
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            self.post(lambda engine, now: engine.receive_no_address(name, reason, now))
+
+    def _receive_addresses(
+        self, engine: Engine, name: str, ips: Sequence[IPAddress], now: Now
+    ) -> None:
+        for ip in ips:
+            self._use_zone(ip)
+        engine.receive_addresses(name, ips, now)
 
     def _warn_of_silence(self, event: BootnodeSilent) -> None:
         places = " and ".join(str(endpoint) for endpoint in event.node.udp_endpoints)
@@ -262,6 +297,10 @@ def _no_talk(request: TalkReceived) -> bool:
 
 
 def _nothing() -> None:
+    """No-op."""
+
+
+def _use_no_zone(ip: IPAddress) -> None:
     """No-op."""
 
 

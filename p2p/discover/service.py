@@ -22,13 +22,24 @@ from p2p.clock import Clock, Deadline, SystemClock, checked_timeout, finite_time
 from p2p.discover.clockcheck import NTP_SERVER, ClockCheck
 from p2p.discover.driver import Driver
 from p2p.discover.runner import MakeEngine, Runner, Start
-from p2p.errors import LoopCrashed, P2PError, ServerStateError, ServerStopped, Timeout
+from p2p.enode.node import Node
+from p2p.errors import (
+    LoopCrashed,
+    NameNotResolved,
+    P2PError,
+    ServerStateError,
+    ServerStopped,
+    Timeout,
+)
 from p2p.leaks import stop_if_leaked
-from p2p.net import Loop, endpoint_of
-from p2p.netutil import Endpoint
+from p2p.net import Loop, NameLookups, endpoint_of, served_version
+from p2p.netutil import Endpoint, IPAddress
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
 STOP_TIMEOUT_S = 5.0
+
+#: Longest wait for the address of a name, in seconds: as long as for a connection.
+NAME_TIMEOUT_S = 15.0
 
 _T = TypeVar("_T")
 
@@ -59,10 +70,16 @@ class _Waiter:
 class _Parts:
     """The parts on ``p2p-disc``. They do not refer to the Service, which the program may lose."""
 
-    def __init__(self, clock_check: ClockCheck) -> None:
+    def __init__(self, clock_check: ClockCheck, lookups: NameLookups) -> None:
         self.clock_check = clock_check
+        self.lookups = lookups
         self.runners: list[Runner] = []
         self.driver: Driver | None = None
+
+    def use_zones(self, ips: list[IPAddress]) -> None:
+        """Pass on the zones of addresses, if the socket is open."""
+        if self.driver is not None:
+            self.driver.use_zones(ips)
 
     def loop_ended(self, cause: BaseException | None) -> None:
         """Called last on ``p2p-disc``, with the exception that ends it, if any."""
@@ -71,6 +88,7 @@ class _Parts:
         for runner in self.runners:
             runner.end(lambda: _end_error(cause), cause)
         self.clock_check.stop()
+        self.lookups.stop()
 
 
 class Service:
@@ -93,12 +111,15 @@ class Service:
     ) -> None:
         # fixed after __init__
         self.address: Endpoint = endpoint_of(sock.getsockname())
+        #: The IP version that the socket serves, 4 or 6; None: both.
+        self.ip_version: int | None = served_version(sock)
         self._clock = clock or SystemClock()
         logger = logger or logging.getLogger("p2p")
         self._log = logger.getChild("discover")
         self._process = forks.here
-        self._clock_check = ClockCheck(self._clock, self._log, ntp_server)
-        self._parts = _Parts(self._clock_check)
+        lookups = NameLookups()
+        self._clock_check = ClockCheck(self._clock, self._log, ntp_server, lookups=lookups)
+        self._parts = _Parts(self._clock_check, lookups)
         self._loop = Loop("p2p-disc", self._clock, self._parts.loop_ended, logger)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -112,7 +133,9 @@ class Service:
 
     def add(self, make: MakeEngine) -> Runner:
         """Add the engine that ``make`` makes, before the start, and return its runner."""
-        runner = Runner(self._loop, self._clock, make, self._clock_check, self._log)
+        runner = Runner(
+            self._loop, self._clock, make, self._clock_check, self._parts.lookups, self._log
+        )
         self._parts.runners.append(runner)
         return runner
 
@@ -190,6 +213,28 @@ class Service:
         if waiter.error is not None:
             raise waiter.error
         return waiter.result
+
+    def places_of(self, node: Node, deadline: Deadline) -> list[Node]:
+        """Return ``node``, which has a name, at each address of that. Waits.
+
+        Raises NameNotResolved without an address or after ``NAME_TIMEOUT_S``, Timeout at
+        ``deadline``, and as :meth:`call`.
+        """
+        self._check_started()
+        left_s = deadline.left_s
+        timeout_s = NAME_TIMEOUT_S if left_s is None else min(left_s, NAME_TIMEOUT_S)
+        try:
+            found = self._parts.lookups.wait(node.hostname, timeout_s)
+        except ServerStopped:
+            self._loop.call(int)  # raises the error that has the reason
+            raise
+        except (OSError, RuntimeError) as error:  # RuntimeError: no more threads
+            if deadline.is_over:
+                raise Timeout(f"no address of {node.hostname} within {timeout_s:g} s") from error
+            text = (isinstance(error, OSError) and error.strerror) or str(error)
+            raise NameNotResolved(text) from error
+        self._loop.post(self._parts.use_zones, found)
+        return [node.with_hostname("").with_ip(ip) for ip in found]
 
     def call(self, fn: Callable[[], _T]) -> _T:
         """Run ``fn`` on ``p2p-disc`` and return its result.

@@ -1,80 +1,79 @@
-"""The nodes of lists in DNS, for a program that asks for one at a time.
+"""The nodes of lists in DNS, for programs and servers that ask for one at a time.
 
 The thread ``p2p-dns`` drives a :class:`~p2p.dnsdisc.client.Client` and makes its look-ups, which
-block. It owns the client, and makes no step unless a node was asked for. Any thread may ask.
+block (:class:`_Walker`). It owns the client, and makes no step unless a node was asked for. Any
+thread may ask: through an iterator, which waits, or with a callback.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
+import weakref
 from collections import deque
 from collections.abc import Iterable
 
-from p2p.clock import Clock
+from p2p import forks
+from p2p.arguments import wrong_type
+from p2p.clock import Clock, SystemClock, finite_timeout
 from p2p.dnsdisc.client import Client, NodeFound
-from p2p.dnsdisc.resolver import TextResolver
-from p2p.enode.iterator import OnNode
-from p2p.inputs import RandomSource
+from p2p.dnsdisc.resolver import Resolver, TextResolver, check_installed
+from p2p.enode.iterator import ClosableNodes, NodeIterator, OnNode
+from p2p.enode.node import Node
+from p2p.errors import LoopCrashed, ServerStateError
+from p2p.leaks import stop_if_leaked
 from p2p.net import Loop, Timer
 
+#: Limit on the wait of ``stop`` for the thread, in seconds: a look-up may take as long.
+STOP_TIMEOUT_S = 5.0
 
-class NodeLists:
-    """The nodes of the lists ``urls``, in random order, again and again.
 
-    ``resolver`` makes the look-ups; None is one that asks the name servers of the system. Raises
-    InvalidTree for an invalid URL.
-    """
+class _Walker:
+    """The client, its thread and the requests for nodes. Refers to no :class:`NodeLists`."""
 
     def __init__(
-        self,
-        urls: Iterable[str],
-        clock: Clock,
-        logger: logging.Logger,
-        *,
-        resolver: TextResolver | None = None,
-        randomness: RandomSource | None = None,
+        self, client: Client, resolver: TextResolver, clock: Clock, logger: logging.Logger
     ) -> None:
         # fixed after __init__
-        self._log = logger.getChild("dnsdisc")
-        self._resolver = resolver or TextResolver()
-        self._loop = Loop("p2p-dns", clock, logger=logger)
+        self.log = logger.getChild("dnsdisc")
+        self.resolver = resolver
+        self.loop = Loop("p2p-dns", clock, self._loop_ended, logger)
         # owned by p2p-dns
-        self._client = Client(urls, randomness or random.Random(), clock.monotonic())
+        self._client = client
         self._askers: deque[OnNode] = deque()
         self._timer: Timer | None = None
+        # guarded by _lock; iterators that the program has dropped leave it by themselves
+        self._lock = threading.Lock()
+        self._iterators: weakref.WeakSet[_Nodes] = weakref.WeakSet()
 
     # any thread
 
-    def start(self) -> None:
-        """Start the thread; looks nothing up. Logs a warning if there is no name server.
+    def ask(self, on_node: OnNode) -> bool:
+        """Have ``on_node`` called with the next node. Returns False after the end."""
+        return self.loop.post(self._add_asker, on_node)
 
-        Raises OSError if the process has no descriptors left, RuntimeError if the system has no
-        threads left.
-        """
-        try:
-            self._resolver.check()
-        except OSError as error:
-            self._log.warning("dns_discovery finds no nodes: %s", error)
-        self._loop.start()
+    def new_iterator(self) -> _Nodes:
+        nodes = _Nodes(self)
+        with self._lock:
+            self._iterators.add(nodes)
+        return nodes
 
-    def stop(self, timeout_s: float) -> list[str]:
-        """End the thread; the callbacks of pending requests are dropped. Idempotent.
+    def end(self) -> None:
+        """Ask the thread to end, and end the iterators at once."""
+        self.loop.stop()
+        self._end_iterators()
 
-        A look-up under way is not cut short. Returns the name of the thread if that still runs
-        after ``timeout_s``; it ends when the look-up has ended.
-        """
-        self._loop.stop()
-        return [] if self._loop.join(timeout_s) else [self._loop.name]
-
-    def ask(self, on_node: OnNode) -> None:
-        """Have ``on_node`` called once with the next node, on ``p2p-dns``; does not wait.
-
-        ``on_node`` must neither block nor raise. It is not called after the end.
-        """
-        self._loop.post(self._add_asker, on_node)
+    def _end_iterators(self) -> None:
+        with self._lock:
+            iterators = tuple(self._iterators)
+        for nodes in iterators:
+            nodes.close()
 
     # p2p-dns
+
+    def _loop_ended(self, cause: BaseException | None) -> None:
+        self._end_iterators()
 
     def _add_asker(self, on_node: OnNode) -> None:
         self._askers.append(on_node)
@@ -83,25 +82,173 @@ class NodeLists:
     def _schedule(self) -> None:
         """Plan the next step of the client, if a node is wanted."""
         if self._askers and self._timer is None:
-            self._timer = self._loop.call_at(self._client.deadline, self._step)
+            self._timer = self.loop.call_at(self._client.deadline, self._step)
 
     def _step(self) -> None:
         self._timer = None
-        name = self._client.poll_lookup(self._loop.now())
+        name = self._client.poll_lookup(self.loop.now())
         if name is not None:
             self._look_up(name)
         for event in self._client.poll_events():
             if isinstance(event, NodeFound):
                 self._askers.popleft()(event.node)
             else:
-                self._log.debug("%s of %s is refused: %s", event.name, event.link, event.error)
+                self.log.debug("%s of %s is refused: %s", event.name, event.link, event.error)
         self._schedule()
 
     def _look_up(self, name: str) -> None:
         try:
-            texts = self._resolver.look_up(name)
+            texts = self.resolver.look_up(name)
         except OSError as error:
-            self._log.debug("%s", error)
-            self._client.receive_failure(name, self._loop.now())
+            self.log.debug("%s", error)
+            self._client.receive_failure(name, self.loop.now())
         else:
-            self._client.receive_texts(name, texts, self._loop.now())
+            self._client.receive_texts(name, texts, self.loop.now())
+
+
+class _Nodes(ClosableNodes):
+    """An endless iterator over nodes of the lists. Any thread."""
+
+    def __init__(self, walker: _Walker) -> None:
+        # fixed after __init__
+        self._walker = walker
+        # guarded by _changed
+        self._changed = forks.Condition("iterator")
+        self._nodes: deque[Node] = deque()
+        self._closed = False
+
+    def __next__(self) -> Node:
+        """Return the next node; wait until there is one."""
+        with self._changed:
+            if not self._nodes and not self._closed:
+                if not self._walker.ask(self._found):
+                    self._closed = True
+                self._changed.wait_for(lambda: self._nodes or self._closed)
+            if not self._closed:
+                return self._nodes.popleft()
+        crash = self._walker.loop.crash
+        if crash is not None:
+            raise LoopCrashed(f"{self._walker.loop.name} died of {crash!r}") from crash
+        raise StopIteration
+
+    def _found(self, node: Node) -> None:
+        """Take a node. On ``p2p-dns``."""
+        with self._changed:
+            self._nodes.append(node)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the iteration for all waiting threads. Idempotent; any thread."""
+        if not self._changed.is_here:
+            return
+        with self._changed:
+            self._closed = True
+            self._nodes.clear()
+            self._changed.notify_all()
+
+    def __repr__(self) -> str:
+        return f"<nodes of lists, {'closed' if self._closed else 'open'}>"
+
+
+class NodeLists:
+    """The nodes of signed lists in DNS (EIP-1459), for a program without a server::
+
+        with p2p.dnsdisc.NodeLists(p2p.networks.SEPOLIA.dns_trees) as lists:
+            for node in lists.random_nodes():
+                ...
+
+    ``urls`` are the URLs of the lists, "enrtree://<key>@<domain>", at most 64; lists that they link
+    to are followed. ``resolver`` is a ``dns.resolver.Resolver``; None: the default one of
+    dnspython, which asks the name servers of the system. ``clock`` is the source of time (None: the
+    system), ``logger`` gets the log (None: the logger "p2p").
+
+    Use it in a ``with`` block, or call :meth:`start` and :meth:`stop`; it cannot be started again.
+    Any thread may use it. In a forked child its calls raise WrongProcess. Raises InvalidTree for an
+    invalid URL, ArgumentError for too many of them, ConfigError if dnspython is not installed.
+    """
+
+    def __init__(
+        self,
+        urls: Iterable[str],
+        *,
+        resolver: Resolver | None = None,
+        clock: Clock | None = None,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
+            raise wrong_type("urls", urls, 'a list of URLs such as "enrtree://<key>@<domain>"')
+        clock = clock or SystemClock()
+        check_installed()
+        client = Client(urls, random.Random(), clock.monotonic())
+        # fixed after __init__
+        self._process = forks.here
+        self._urls = [str(link) for link in client.trees]
+        # The thread does not refer to this object, which the program may lose (p2p.leaks).
+        self._walker = _Walker(
+            client, TextResolver(resolver), clock, logger or logging.getLogger("p2p")
+        )
+        # fixed after start()
+        self._finalizer: weakref.finalize[..., object] | None = None
+
+    def start(self) -> None:
+        """Start the thread; looks nothing up. Logs a warning if there is no name server.
+
+        Raises ServerStateError if it was started or stopped before, OSError if the process has no
+        descriptors left, RuntimeError if the system has no threads left.
+        """
+        self._process.check("node lists")
+        walker = self._walker
+        if not walker.loop.can_start:
+            raise ServerStateError("cannot start: the node lists were started or stopped before")
+        try:
+            walker.resolver.check()
+        except OSError as error:
+            walker.log.warning("dns_discovery finds no nodes: %s", error)
+        walker.loop.start()
+        self._finalizer = stop_if_leaked(self, f"{self!r}", walker.end)
+
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
+        """End the thread and the iterators; callbacks of pending requests are dropped. Idempotent.
+
+        A look-up under way is not cut short. Returns the name of the thread if that still runs
+        after ``timeout`` seconds; it ends when the look-up has ended. In a forked child it does
+        nothing.
+        """
+        timeout = finite_timeout(timeout)
+        if not self._process.is_here:
+            return []
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._walker.end()
+        return [] if self._walker.loop.join(timeout) else [self._walker.loop.name]
+
+    def __enter__(self) -> NodeLists:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def random_nodes(self) -> NodeIterator:
+        """Return an endless iterator over nodes of the lists, in random order; close it after use.
+
+        ``next`` waits for a node. The same nodes come again and again. At most three look-ups are
+        made per second, and none unless a node is wanted. It ends when any thread closes it or
+        stops the lists; if an internal error ended their thread, ``next`` raises LoopCrashed.
+        Several threads may read it; each node goes to one of them. Raises ServerStateError before
+        the start.
+        """
+        self._process.check("node lists")
+        if self._walker.loop.can_start:
+            raise ServerStateError("the node lists are not started")
+        return self._walker.new_iterator()
+
+    def _ask(self, on_node: OnNode) -> None:
+        """Have ``on_node`` called once with the next node, on ``p2p-dns``; does not wait.
+
+        ``on_node`` must neither block nor raise. It is not called after the end.
+        """
+        self._walker.ask(on_node)
+
+    def __repr__(self) -> str:
+        return f"<NodeLists, {', '.join(self._urls)}>"

@@ -7,18 +7,29 @@ dnspython itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from p2p.errors import ConfigError
 from p2p.netutil import printable
-
-if TYPE_CHECKING:
-    from dns.resolver import Resolver
 
 #: Limit on a look-up with all its tries, in seconds; as in go-ethereum.
 LOOKUP_TIMEOUT_S = 5.0
 #: Characters of an error of dnspython, which has all tries, that are shown.
 MAX_SHOWN = 300
+
+
+class Resolver(Protocol):
+    """A resolver of names, such as a ``dns.resolver.Resolver`` of dnspython.
+
+    It is used by one thread at a time.
+    """
+
+    def resolve(self, qname: str, rdtype: str, *, lifetime: float, search: bool) -> Iterable[Any]:
+        """Return the records of the type ``rdtype`` ("TXT"), each with its ``strings``.
+
+        Returns or raises within ``lifetime`` seconds. ``qname`` is absolute, ``search`` False.
+        """
 
 
 def check_installed() -> None:
@@ -57,9 +68,7 @@ class TextResolver:
         """
         resolver = self._resolver()
         try:
-            answer = resolver.resolve(
-                f"{name}.", "TXT", lifetime=LOOKUP_TIMEOUT_S, search=False
-            )
+            answer = resolver.resolve(f"{name}.", "TXT", lifetime=LOOKUP_TIMEOUT_S, search=False)
             return [_text_of(record) for record in answer]
         except Exception as error:  # whatever the library makes of a remote's bytes
             shown = printable(repr(error), MAX_SHOWN)
@@ -87,6 +96,6 @@ def _dns_resolver() -> Any:
         import dns.resolver
     except ImportError as error:
         raise ConfigError(
-            "dns_discovery needs dnspython: pip install 'p2p-blocking[dns]'"
+            "node lists in DNS (dns_discovery) need dnspython: pip install 'p2p-blocking[dns]'"
         ) from error
     return dns.resolver

@@ -7,7 +7,7 @@ does it: the same nodes and links make the same hashes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from p2p.arguments import check_int, check_type
 from p2p.crypto import PrivateKey
@@ -51,6 +51,8 @@ class Tree:
     invalid URL; ArgumentError for a wrong ``seq`` or another type.
     """
 
+    __slots__ = ("_entries", "_link_root", "_node_root", "links", "records", "seq")  # for mocks
+
     def __init__(
         self, seq: int, nodes: Iterable[Node | Record], links: Iterable[Link | str] = ()
     ) -> None:
@@ -69,6 +71,22 @@ class Tree:
         root = Root.sign(private_key, self._node_root, self._link_root, self.seq)
         below = {f"{name}.{domain}": text for name, text in self._entries.items()}
         return SignedTree(str(Link(private_key.public_key, domain)), {domain: str(root), **below})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tree, self._content
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        return self.seq, self.records, self.links
+
+    def __repr__(self) -> str:
+        return f"<Tree, seq {self.seq}, {len(self.records)} nodes, {len(self.links)} links>"
 
     def _build(self, entries: Sequence[Entry]) -> Entry:
         """Add all entries but the topmost, which is returned."""

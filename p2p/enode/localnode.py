@@ -136,6 +136,15 @@ class LocalNode:
         with self._lock:
             self._local.set_static_ip(ip)
 
+    def set_static_endpoint(self, ip: IPAddress | str, udp: int = 0, tcp: int = 0) -> None:
+        """Publish this address with its ports, regardless of statements of others.
+
+        A port of 0 is the one without a static address. Raises ArgumentError if ``ip`` is not an IP
+        address or is multicast, or a port is not in 0..65535.
+        """
+        with self._lock:
+            self._local.set_static_endpoint(ip, udp, tcp)
+
     def clear_static_ip(self, version: int = 4) -> None:
         """Use the statements of others again; ``version`` is the IP version, 4 or 6."""
         with self._lock:

@@ -27,6 +27,7 @@ from p2p.netutil import (
     NodeEndpoint,
     canonical,
     ip_of,
+    is_loopback,
     is_multicast,
     is_unspecified,
 )
@@ -114,13 +115,25 @@ class LocalRecord:
 
         Raises ArgumentError if ``ip`` is not an IP address, is multicast or has a zone.
         """
-        address = _own_ip(ip)
-        self._address_of(address).static_ip = address
+        self.set_static_endpoint(ip)
+
+    def set_static_endpoint(self, ip: IPAddress | str, udp: int = 0, tcp: int = 0) -> None:
+        """Publish this address with its ports, regardless of statements of others.
+
+        A port of 0 is the one without a static address. Raises ArgumentError if ``ip`` is not an IP
+        address or is multicast, or a port is not in 0..65535.
+        """
+        ip = _own_ip(ip)
+        for name, port in (("UDP port", udp), ("TCP port", tcp)):
+            check_int(name, port, 0, MAX_PORT, f"an int from 0 to {MAX_PORT}")
+        address = self._address_of(ip)
+        address.static_ip, address.static_udp, address.static_tcp = ip, udp, tcp
         self.is_current = False
 
     def clear_static_ip(self, version: int = 4) -> None:
         """Use the statements of others again; ``version`` is the IP version, 4 or 6."""
-        (self._address4 if version == 4 else self._address6).static_ip = None
+        address = self._address4 if version == 4 else self._address6
+        address.static_ip, address.static_udp, address.static_tcp = None, 0, 0
         self.is_current = False
 
     def set_fallback_ip(self, ip: IPAddress | str) -> None:
@@ -173,6 +186,10 @@ class LocalRecord:
 
     def _address_pairs(self) -> dict[bytes, Raw]:
         (ip4, udp4), (ip6, udp6) = self._address4.choose(), self._address6.choose()
+        if _is_superseded(self._address4, self._address6):
+            ip4 = None
+        if _is_superseded(self._address6, self._address4):
+            ip6 = None
         values: dict[bytes, object] = {}
         if ip4 is not None and not is_unspecified(ip4):
             values[b"ip"] = ip4
@@ -182,7 +199,19 @@ class LocalRecord:
             values[b"udp"] = udp4
         if udp6 and udp6 != udp4:
             values[b"udp6"] = udp6
-        return {key: encode_entry(key, value) for key, value in values.items()}
+        pairs = {key: encode_entry(key, value) for key, value in values.items()}
+        return pairs | self._tcp_pairs(ip6 is not None)
+
+    def _tcp_pairs(self, has_ip6: bool) -> dict[bytes, Raw]:
+        """Return the TCP ports of static addresses; readers use ``tcp`` in place of ``tcp6``."""
+        tcp4, tcp6 = self._address4.static_tcp, self._address6.static_tcp
+        ours = self._entries.get(b"tcp")
+        raw4 = encode_entry(b"tcp", tcp4) if tcp4 else ours
+        raw6 = encode_entry(b"tcp6", tcp6) if tcp6 else ours
+        pairs = {} if raw4 is None else {b"tcp": raw4}
+        if has_ip6 and raw6 is not None and raw6 != raw4:
+            pairs[b"tcp6"] = raw6
+        return pairs
 
     def _check_size(self, entries: dict[bytes, Raw]) -> None:
         """Raise EncodeError for entries with which a later record could exceed the size limit."""
@@ -193,10 +222,12 @@ class LocalRecord:
             b"ip6": IPv6Address((1 << 128) - 1),
             b"udp": MAX_PORT,
             b"udp6": MAX_PORT,
+            b"tcp": MAX_PORT,
+            b"tcp6": MAX_PORT,
         }
         pairs = {key: encode_entry(key, value) for key, value in widest.items()}
         try:
-            assemble(bytes(_SIGNATURE_SIZE), signed_items(MAX_SEQ, {**pairs, **entries}))
+            assemble(bytes(_SIGNATURE_SIZE), signed_items(MAX_SEQ, {**entries, **pairs}))
         except EncodeError as error:
             raise EncodeError(f"{error}, with space for our addresses") from error
 
@@ -206,6 +237,17 @@ def entry_of(key: str | bytes, value: object) -> tuple[bytes, Raw]:
     name = _byte_key(key)
     _check_key(name)
     return name, encode_entry(name, value)
+
+
+def _is_superseded(guess: OwnAddress, other: OwnAddress) -> bool:
+    """Whether a guess is loopback and the other family's address is known to reach farther.
+
+    Published, it would lead others to themselves when the other address does not answer.
+    """
+    ip, known = guess.choose()[0], other.choose()[0]
+    if ip is None or known is None or guess.is_known or not other.is_known:
+        return False
+    return is_loopback(ip) and not is_loopback(known)
 
 
 def _byte_key(key: str | bytes) -> bytes:

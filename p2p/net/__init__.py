@@ -11,10 +11,17 @@ from p2p.net.binding import bind, bind_pair, bind_udp
 from p2p.net.channel import Channel, Receiver
 from p2p.net.connector import Connector
 from p2p.net.listener import Listener
+from p2p.net.lookups import NameLookups
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
 from p2p.net.resolver import look_up
-from p2p.net.sockaddr import UNKNOWN_ENDPOINT, endpoint_of, family_of, sockaddr_of
+from p2p.net.sockaddr import (
+    UNKNOWN_ENDPOINT,
+    endpoint_of,
+    family_of,
+    served_version,
+    sockaddr_of,
+)
 from p2p.net.timer import Timer
 from p2p.net.udp import Datagrams
 
@@ -28,6 +35,7 @@ __all__ = [
     "Datagrams",
     "Listener",
     "Loop",
+    "NameLookups",
     "Receiver",
     "Timer",
     "bind",
@@ -36,5 +44,6 @@ __all__ = [
     "endpoint_of",
     "family_of",
     "look_up",
+    "served_version",
     "sockaddr_of",
 ]

@@ -1,6 +1,7 @@
 """Resolution of host names to addresses.
 
-Blocks, so not for the threads of loops; any other thread.
+Blocks for seconds, and nothing can end it: :class:`p2p.net.lookups.NameLookups` has the threads
+for it.
 """
 
 from __future__ import annotations
@@ -8,20 +9,26 @@ from __future__ import annotations
 import errno
 import socket
 from ipaddress import ip_address
+from itertools import chain, zip_longest
 
 from p2p.netutil import IPAddress, read_ip, read_zoned_ip
 
+#: Limit on the addresses of a name that are used; the others are dropped.
+MAX_ADDRESSES = 8
 
-def look_up(name: str) -> IPAddress:
-    """Return the address of a host, IPv4 if it has one, since more networks can reach that.
 
-    Asks the resolver of the system, which may take seconds; not for an address with a zone, which
-    is kept. Raises OSError with the host in its ``strerror``, also for a host that looks like an
-    IPv4 address but is not one.
+def look_up(name: str) -> list[IPAddress]:
+    """Return the addresses of a host, at least one, in the order in which to try them.
+
+    IPv4 and IPv6 take turns, so that a network without one of them costs one attempt (RFC 8305,
+    section 4). IPv4 is first, since more networks can reach that. Within a family the order is the
+    resolver's. Asks the resolver of the system; not for an address with a zone, which is kept.
+    Raises OSError with the host in its ``strerror``, also for a host that looks like an IPv4
+    address but is not one.
     """
     zoned = read_zoned_ip(name)
     if zoned is not None:
-        return zoned
+        return [zoned]
     try:
         read_ip(name)
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -31,4 +38,11 @@ def look_up(name: str) -> IPAddress:
     addresses = [ip_address(str(info[4][0])) for info in found]
     if not addresses:
         raise OSError(errno.ENOENT, f"{name} has no address")
-    return min(addresses, key=lambda ip: ip.version)
+    return _in_turns(list(dict.fromkeys(addresses)))[:MAX_ADDRESSES]
+
+
+def _in_turns(addresses: list[IPAddress]) -> list[IPAddress]:
+    """Return addresses with IPv4 and IPv6 in turns."""
+    ip4 = [ip for ip in addresses if ip.version == 4]
+    ip6 = [ip for ip in addresses if ip.version == 6]
+    return [ip for ip in chain(*zip_longest(ip4, ip6)) if ip is not None]

@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
-from p2p.netutil import Endpoint, IPAddress, canonical, unmap
+from p2p.netutil import Endpoint, IPAddress, canonical, is_unspecified, unmap
 
 #: Placeholder for an endpoint that the kernel no longer has, as after a reset.
 UNKNOWN_ENDPOINT = Endpoint(IPv4Address(0), 0)
@@ -44,6 +44,13 @@ def _ip_of(host: str) -> IPAddress:
     return canonical(ip_address(host))
 
 
+def served_version(sock: socket.socket) -> int | None:
+    """Return the IP version of a bound socket, 4 or 6; None for one that serves both."""
+    if sock.family == socket.AF_INET:
+        return 4
+    return None if is_unspecified(endpoint_of(sock.getsockname()).ip) else 6
+
+
 def family_of(endpoint: tuple[IPAddress, int]) -> socket.AddressFamily:
     """Return ``AF_INET`` or ``AF_INET6``, as for the address of ``endpoint``."""
     return socket.AF_INET if unmap(endpoint[0]).version == 4 else socket.AF_INET6
@@ -55,10 +62,17 @@ def sockaddr_of(endpoint: tuple[IPAddress, int]) -> Sockaddr:
     Raises OSError for a zone that is no interface of this machine.
     """
     ip, port = unmap(endpoint[0]), endpoint[1]
+    scope = scope_of_zone(ip)
+    return (str(canonical(ip)), port, 0, scope) if scope else (str(ip), port)
+
+
+def scope_of_zone(ip: IPAddress) -> int:
+    """Return the number of the interface that the zone of ``ip`` names, 0 without a zone.
+
+    Raises OSError for a zone that is no interface of this machine.
+    """
     zone = ip.scope_id if isinstance(ip, IPv6Address) else None
-    if zone is None:
-        return str(ip), port
-    return str(IPv6Address(int(ip))), port, 0, _interface_of(zone)
+    return 0 if zone is None else _interface_of(zone)
 
 
 def _interface_of(zone: str) -> int:

@@ -15,17 +15,20 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from p2p.net import pktinfo
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ
-from p2p.net.sockaddr import endpoint_of
+from p2p.net.sockaddr import endpoint_of, scope_of_zone
 from p2p.net.timer import Timer
-from p2p.netutil import Endpoint, IPAddress, is_unspecified
+from p2p.netutil import Endpoint, IPAddress, canonical, is_unspecified
 
 #: Datagrams read in a pass.
 READ_BUDGET = 64
+#: Link-local addresses whose interface is kept; the program names them, so there are few.
+MAX_ZONES = 256
 
 # Pause when the kernel has no resources to read with (ENOBUFS, ENOMEM), in seconds.
 _BACK_OFF_S = 0.05
@@ -81,6 +84,7 @@ class Datagrams:
         self._is_ipv6 = sock.family == socket.AF_INET6
         is_for_all = is_unspecified(self.address.ip)
         self._local_addresses = pktinfo.watch(sock) if is_for_all else None
+        self._scopes: dict[str, int] = {}  # interfaces of link-local addresses
         self._on_datagrams = on_datagrams
         self._read_bytes = max_size_bytes + 1
         self._budget = budget
@@ -111,6 +115,16 @@ class Datagrams:
             return self._lose(errno.EINVAL)
         return True
 
+    def use_zone(self, ip: IPAddress) -> None:
+        """Send to this link-local address by the interface that its zone names.
+
+        No effect without a zone that is an interface of this machine.
+        """
+        with suppress(OSError):
+            scope, host = scope_of_zone(ip), str(canonical(ip))
+            if scope and (host in self._scopes or len(self._scopes) < MAX_ZONES):
+                self._scopes[host] = scope
+
     def close(self) -> None:
         """Close the socket; idempotent."""
         if self._closed:
@@ -124,16 +138,18 @@ class Datagrams:
     def _send(self, data: bytes, remote: tuple[str, int]) -> None:
         known = self._local_addresses
         option = None if known is None else known.option(remote)
+        scope = self._scopes.get(remote[0]) if self._scopes else None
+        to = remote if scope is None else (*remote, 0, scope)
         if known is None or option is None:
-            self._sock.sendto(data, remote)
+            self._sock.sendto(data, to)
             return
         try:
-            self._sock.sendmsg((data,), option, 0, remote)
+            self._sock.sendmsg((data,), option, 0, to)
         except OSError as error:
             if error.errno not in _NOT_OUR_ADDRESS:
                 raise
             known.drop(remote)
-            self._sock.sendto(data, remote)
+            self._sock.sendto(data, to)
 
     def _lose(self, code: int | None) -> bool:
         _count(self.lost, code)

@@ -21,7 +21,7 @@ from p2p.netutil.address import (
     unmap,
 )
 from p2p.netutil.endpoint import Endpoint, NodeEndpoint
-from p2p.netutil.host import ip_of, read_ip, read_zoned_ip
+from p2p.netutil.host import ip_of, is_name, read_ip, read_zoned_ip
 from p2p.netutil.hostport import join_host_port, split_listen_addr
 from p2p.netutil.iptracker import IPTracker
 from p2p.netutil.netlist import Netlist
@@ -51,6 +51,7 @@ __all__ = [
     "is_link_local",
     "is_loopback",
     "is_multicast",
+    "is_name",
     "is_special_network",
     "is_unspecified",
     "join_host_port",

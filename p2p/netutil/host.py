@@ -45,6 +45,14 @@ def read_zoned_ip(host: str) -> IPv6Address | None:
         return None
 
 
+def is_name(host: str) -> bool:
+    """Whether ``host`` is a name, neither an address nor a text that looks like one."""
+    try:
+        return bool(host) and read_ip(host) is None and read_zoned_ip(host) is None
+    except ValueError:
+        return False
+
+
 def ip_of(value: object) -> IPAddress:
     """Return ``value`` if it is an address, or the address in its text.
 

@@ -19,10 +19,12 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from p2p.discover.event import (
+    BootnodeLeftOut,
     BootnodeSilent,
     ClockAhead,
     Event,
     ManyTimeouts,
+    NameWanted,
     NodeAdded,
     NodeRemoved,
     OperationDone,
@@ -109,6 +111,10 @@ class Trace:
             what = f"{event.count} requests in a row without an answer"
         elif isinstance(event, BootnodeSilent):
             what = f"bootnode {name_of_id(event.node.id)} does not answer"
+        elif isinstance(event, BootnodeLeftOut):
+            what = f"bootnode {name_of_id(event.node.id)} is left out: {event.reason}"
+        elif isinstance(event, NameWanted):
+            what = f"the name {event.name} is wanted, and a simulation has none"
         elif isinstance(event, ClockAhead):
             what = f"the wall clock is {event.seconds:.0f} s ahead"
         elif isinstance(event, TalkReceived):

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.peers import __main__ as program
 from benchmarks.peers import handshakes, messages, process, report
 from benchmarks.peers.crowds import sizes
-from benchmarks.peers.discovery import TURNS, Pings
+from benchmarks.peers.discovery import TURNS, DiscoveryV5, Pings
 from benchmarks.peers.process import Ends, Pair, Program
 from benchmarks.peers.report import Aim, Row
 from benchmarks.peers.scale import FULL, QUICK, Scale
@@ -26,7 +26,7 @@ from benchmarks.process import ROOT
 PINGS = TURNS * 4 * WINDOW
 TINY = Scale(1, small=300, busy=50, medium=20, large=4, round_trips=20, handshakes=16,
              pings=PINGS, crowd_rounds=1, crowds=(2, 4), connected=4, peers=(1, 4),
-             spread=40)  # fmt: skip
+             spread=40, nodes=4, lookups=4)  # fmt: skip
 OURS = Pair("ours", "ours")
 ROW = Row("x", "x", "x/s", Aim(1.0), Aim(5.0))
 KEYS = {row.key for row in report.rows(TINY)}
@@ -75,6 +75,14 @@ def test_pings_are_measured_by_implementation() -> None:
         figures = Pings(processes, ["ours"]).measure(TINY)
     assert set(figures) == {("pings 1", "ours"), ("pings 50", "ours")}
     assert {key for key, _ in figures} <= KEYS
+
+
+def test_discovery_v5_is_measured_by_implementation() -> None:
+    with ExitStack() as processes:
+        figures = DiscoveryV5(processes, ["ours"], TINY).measure(TINY)
+    keys = {"v5 pongs", "v5 ping CPU", "v5 handshakes", "v5 shake CPU", "v5 lookup CPU"}
+    assert set(figures) == {(key, "ours") for key in keys} and keys <= KEYS
+    assert all(value > 0 for value in figures.values())
 
 
 def test_a_listener_tells_its_memory_before_and_after_collection() -> None:

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2p.crypto import BACKEND, backend, ctr_stream, feedback_mask, gcm, keccak256, keccak_hasher
+from p2p.crypto import (
+    BACKEND,
+    backend,
+    ctr_stream,
+    ctr_streams,
+    feedback_mask,
+    gcm,
+    keccak256,
+    keccak_hasher,
+)
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CASES: list[dict[str, Any]] = json.loads((ROOT / "tests" / "testdata" / "crypto.json").read_text())[
@@ -78,6 +87,17 @@ def test_counter_mode_is_one_stream_in_both_backends(
 
 
 @settings(max_examples=60, deadline=None)
+@given(key=keys, ivs=st.lists(blocks, min_size=1, max_size=4), parts=st.lists(st.binary()))
+def test_streams_of_one_key_are_those_of_each_iv_in_both_backends(
+    key: bytes, ivs: list[bytes], parts: list[bytes]
+) -> None:
+    for begin in (FIRST.ctr_streams(key), SECOND.ctr_streams(key), ctr_streams(key)):
+        for iv in ivs:
+            one, other = begin(iv), ctr_stream(key, iv)
+            assert [one(part) for part in parts] == [other(part) for part in parts]
+
+
+@settings(max_examples=60, deadline=None)
 @given(key=keys, pairs=st.lists(st.tuples(blocks, blocks), min_size=1, max_size=12))
 def test_mask_is_a_block_of_aes_xor_the_second_half_in_both_backends(
     key: bytes, pairs: list[tuple[bytes, bytes]]
@@ -94,7 +114,7 @@ def test_mask_is_a_block_of_aes_xor_the_second_half_in_both_backends(
 @BOTH
 @pytest.mark.parametrize("spelling", [bytes, bytearray, memoryview])
 def test_ciphers_and_hashes_take_any_bytes(library: Any, spelling: Any) -> None:
-    ctr, mask, _gcm, hasher = library
+    ctr, mask, hasher = library.ctr_stream, library.feedback_mask, library.keccak_hasher
     data = bytes(range(32))
     assert bytes(ctr(b"k" * 32)(spelling(data))) == bytes(ctr(b"k" * 32)(data))
     assert bytes(mask(b"k" * 32)(spelling(data))) == bytes(mask(b"k" * 32)(data))

@@ -231,6 +231,24 @@ def test_filter_that_raises_refuses_the_node_and_is_logged_with_its_line(
     assert f"for node {bad.id.short}, which is not dialed" in line.getMessage()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_log_that_fails_ends_no_check(check: Callable[..., Checking]) -> None:
+    class Failing(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise ZeroDivisionError("planned")
+
+    good, bad, failing = described(), described(), Failing()
+    checking = check(lambda node: node == good or 1 // 0)
+    LOG.addHandler(failing)
+    try:
+        checking.ask()
+        checking.found(bad, good)
+        eventually(lambda: checking.passed == [good])
+        assert checking.refused == [(bad, REFUSED)]
+    finally:
+        LOG.removeHandler(failing)
+
+
 def test_errors_of_the_filter_are_logged_at_a_limited_rate(
     check: Callable[..., Checking], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,7 +13,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, cast
 
 import pytest
@@ -22,20 +24,34 @@ import p2p
 import p2p.testing
 from p2p.config import Config
 from p2p.dial.dial import Dial, address_text, fail
-from p2p.net import Loop
+from p2p.dial.limits import DIAL_TIMEOUT_S
+from p2p.net import Loop, NameLookups
 from p2p.netutil import IPAddress
 from p2p.peers.session import Ending, Session
 from p2p.rlpx import State
 from p2p.threads import Launcher
+from tests.kit.names import Names
 from tests.kit.nodes import HOST, closed_port, listening, node_at
-from tests.kit.waiting import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S, eventually
 
 PEER = cast(p2p.Peer, object())
 KEY = p2p.generate_key()
+NAME = "node.example"
 
 
 def stranger(ip: str | None = HOST, tcp: int = 1) -> p2p.Node:
     return p2p.Node.from_parts(p2p.generate_key().public_key, ip, tcp)
+
+
+@contextmanager
+def full_at(ip: str, port: int = 0) -> Iterator[socket.socket]:
+    """A socket that takes no connection: its backlog is full."""
+    with socket.create_server((ip, port), backlog=0) as sock, ExitStack() as clients:
+        for _ in range(2):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(sock.getsockname())
+        yield sock
 
 
 class Handshake:
@@ -82,12 +98,14 @@ class Owner:
     """Gives a dial what it needs, as the test has set it, and keeps what the dial tells."""
 
     def __init__(self) -> None:
-        self.loop = Loop("p2p-io", p2p.testing.SimulatedClock(), lambda cause: None)
+        self.clock = p2p.testing.SimulatedClock()
+        self.loop = Loop("p2p-io", self.clock, lambda cause: None)
         self.log = logging.getLogger("p2p.server")
         self.dialer: Any = None
         self.may_search = True
         self.forbidden = ""
         self.helpers = Threads()
+        self.lookups = NameLookups()
         #: What the network says when it is asked.
         self.answer: Callable[[p2p.Node], p2p.Node | None] = lambda node: None
         self.asked: list[p2p.Node] = []
@@ -96,15 +114,19 @@ class Owner:
         self.opened = threading.Semaphore(0)
         self.outcome: Future[p2p.Peer | p2p.ConnectError] = Future()
 
-    def new(self, node: p2p.Node, static: bool = False) -> Dial:
+    def new(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """A dial that has not begun."""
         return Dial(
             node,
             static,
             self._resolve if self.may_search else None,
+            wanted_s,
             config=Config(private_key=KEY, name="us", max_peers=1, dialer=self.dialer),
             loop=self.loop,
             launcher=cast(Launcher, self.helpers),
+            lookups=self.lookups,
             log=self.log,
             admit_found=self._check_found,
             open_session=self._open_session,
@@ -112,11 +134,13 @@ class Owner:
             on_done=lambda dial, outcome: self.outcome.set_result(outcome),
         )
 
-    def dial(self, node: p2p.Node, static: bool = False) -> Dial:
+    def dial(
+        self, node: p2p.Node, static: bool = False, wanted_s: float = DIAL_TIMEOUT_S
+    ) -> Dial:
         """Begin a dial."""
 
         def begin() -> Dial:
-            dial = self.new(node, static)
+            dial = self.new(node, static, wanted_s)
             dial.start()
             assert not self.outcome.done(), "it is told from within start()"
             return dial
@@ -297,6 +321,18 @@ def test_static_node_at_a_stale_address_is_searched_for_and_dialed(
     assert owner.asked == [stale]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_static_node_that_is_found_is_dialed_at_its_new_endpoint_only(owner: Owner) -> None:
+    key = p2p.generate_key()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        ports = {"tcp": closed_port(), "tcp6": server.getsockname()[1]}
+        found = p2p.Node.from_record(p2p.Record.sign(key, 1, ports, ip=HOST, ip6="::1"))
+        owner.answer = lambda node: found
+        owner.dial(p2p.Node.from_parts(key.public_key, HOST, ports["tcp"]), static=True)
+        assert owner.session().node.tcp_endpoint == found.tcp_endpoints[1]
+    assert len(owner.asked) == 1
+
+
 def test_static_node_is_searched_for_once_in_a_dial(owner: Owner) -> None:
     stale = stranger(HOST, closed_port())
     owner.answer = lambda node: stale.with_endpoint(HOST, closed_port(), 0)
@@ -338,8 +374,7 @@ def test_candidate_at_a_stale_address_is_not_searched_for(owner: Owner) -> None:
 
 
 def test_node_with_a_name_is_not_searched_for(owner: Owner) -> None:
-    named = stranger(None, closed_port()).with_hostname("localhost")
-    owner.dial(named, static=True)
+    owner.dial(stranger(None, closed_port()).with_hostname("localhost"), static=True)
     assert type(owner.error()) is p2p.errors.DialRefused
     assert owner.asked == []
 
@@ -347,11 +382,104 @@ def test_node_with_a_name_is_not_searched_for(owner: Owner) -> None:
 # names
 
 
-def test_name_is_looked_up_in_a_thread_and_dialed(owner: Owner, there: p2p.Node) -> None:
-    named = there.with_ip(None).with_hostname("localhost")
-    owner.dial(named)
+def named(node: p2p.Node) -> p2p.Node:
+    return node.with_ip(None).with_hostname(NAME)
+
+
+def test_name_is_looked_up_and_dialed(owner: Owner, there: p2p.Node, names: Names) -> None:
+    names.records[NAME] = [HOST]
+    owner.dial(named(there))
+    assert owner.session().node == there.with_hostname(NAME)
+    assert owner.helpers.started == [], "a thread that a stop waits for"
+
+
+def test_addresses_of_a_name_are_tried_until_one_connects(
+    owner: Owner, there: p2p.Node, names: Names
+) -> None:
+    names.records[NAME] = ["127.0.0.2", "127.0.0.3", HOST, "127.0.0.4"]
+    owner.dial(named(there))
     assert owner.session().node.ip == there.ip
-    assert [thread.name for thread in owner.helpers.started] == [f"p2p-dns-{there.id.short}"]
+
+
+def test_address_of_a_name_outside_net_restrict_is_passed_over(
+    owner: Owner, there: p2p.Node, names: Names
+) -> None:
+    names.records[NAME] = ["127.0.0.2", HOST]
+    owner.forbidden = "127.0.0.2"
+    with socket.create_server(("127.0.0.2", there.tcp)):
+        owner.dial(named(there))
+        assert owner.session().node.ip == there.ip
+
+
+def test_error_names_all_attempts_and_has_the_class_of_the_last(
+    owner: Owner, names: Names
+) -> None:
+    names.records[NAME] = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    owner.forbidden = "127.0.0.4"
+    owner.dial(named(stranger()))
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.errors.DialRefused, p2p.errors.DialStep.TCP)
+    assert str(error) == (
+        "[Errno 111] Connection refused (127.0.0.2:1); "
+        "[Errno 111] Connection refused (127.0.0.3:1); not there"
+    )
+
+
+def test_name_whose_addresses_are_all_forbidden_is_restricted(owner: Owner, names: Names) -> None:
+    names.records[NAME] = [HOST, HOST]
+    owner.forbidden = HOST
+    owner.dial(named(stranger()))
+    error = owner.error()
+    assert (type(error), str(error)) == (p2p.errors.NetRestricted, "not there")
+
+
+def test_addresses_of_a_name_share_the_time_of_a_dial(owner: Owner, names: Names) -> None:
+    names.records[NAME] = ["127.0.0.2", "127.0.0.3"]
+    with full_at("127.0.0.2") as one, full_at("127.0.0.3", one.getsockname()[1]):
+        dial = owner.dial(named(stranger(tcp=one.getsockname()[1])))
+        eventually(lambda: owner.loop.call(lambda: dial.node.ip) == ip_address("127.0.0.2"))
+        owner.clock.advance(DIAL_TIMEOUT_S / 2)
+        eventually(lambda: owner.loop.call(lambda: dial.node.ip) == ip_address("127.0.0.3"))
+        assert not owner.outcome.done()
+        owner.clock.advance(DIAL_TIMEOUT_S / 2)
+        error = owner.error()
+    assert type(error) is p2p.errors.DialTimeout
+    assert "127.0.0.2" in str(error) and "127.0.0.3" in str(error)
+
+
+def test_addresses_but_the_last_share_the_time_of_the_caller(owner: Owner, names: Names) -> None:
+    names.records[NAME] = ["127.0.0.2", HOST]
+    with full_at("127.0.0.2") as one, socket.create_server((HOST, one.getsockname()[1])):
+        dial = owner.dial(named(stranger(tcp=one.getsockname()[1])), wanted_s=4.0)
+        eventually(lambda: owner.loop.call(lambda: dial.node.ip) == ip_address("127.0.0.2"))
+        owner.clock.advance(2.0)
+        assert owner.session().sock.getpeername()[0] == HOST
+
+
+def test_name_without_an_answer_ends_the_dial_in_time(owner: Owner, names: Names) -> None:
+    names.records[NAME] = None
+    dial = owner.dial(named(stranger()))
+    assert dial.step is p2p.errors.DialStep.RESOLVE
+    owner.clock.advance(DIAL_TIMEOUT_S)
+    error = owner.error()
+    assert type(error) is p2p.errors.NameNotResolved
+    assert str(error) == f"cannot look up {NAME}: no answer within 15 s"
+    names.release()
+    owner.loop.call(int)
+    assert owner.sessions == []
+
+
+def test_cancel_during_the_look_up_leaves_nothing(
+    owner: Owner, there: p2p.Node, names: Names
+) -> None:
+    names.records[NAME] = None
+    dial = owner.dial(named(there))
+    owner.loop.call(dial.cancel, p2p.ServerStopped("over"), p2p.DiscReason.QUITTING)
+    found = owner.lookups.begin(NAME)
+    names.release()
+    assert found.exception(PATIENCE_S) is not None
+    owner.loop.call(int)
+    assert owner.sessions == [] and not owner.outcome.done()
 
 
 @pytest.mark.parametrize(
@@ -405,9 +533,11 @@ class Scripted:
 
     def __init__(self, answer: Callable[[], Any]) -> None:
         self._answer = answer
+        self.asked: list[p2p.Node] = []
         self.returned: list[Any] = []
 
     def dial(self, node: p2p.Node, timeout_s: float) -> Any:
+        self.asked.append(node)
         self.returned.append(self._answer())
         return self.returned[-1]
 
@@ -434,6 +564,36 @@ def test_socket_that_a_dialer_returns_twice_is_refused_the_second_time(owner: Ow
         assert type(error) is p2p.errors.Unreachable and "want an open socket" in str(error)
         first.sock.sendall(b"still open")
         assert theirs.recv(100) == b"still open"
+
+
+def test_dialer_gets_the_name_and_nothing_is_looked_up(owner: Owner, names: Names) -> None:
+    names.records["abc.onion"] = [HOST]
+    ours, theirs = socket.socketpair()
+    owner.dialer = Scripted(lambda: ours)
+    node = stranger(None).with_hostname("abc.onion")
+    with theirs:
+        owner.dial(node)
+        assert owner.session().node == node
+    assert owner.dialer.asked == [node] and names.asked == []
+
+
+def test_dialer_is_asked_for_the_second_endpoint_too(owner: Owner) -> None:
+    key = p2p.generate_key()
+    entries = {"ip": HOST, "tcp": 1, "ip6": "::1", "tcp6": 2, "udp6": 3}
+    node = p2p.Node.from_record(p2p.Record.sign(key, 1, entries))
+    ours, theirs = socket.socketpair()
+
+    def answer() -> socket.socket:
+        if len(owner.dialer.asked) == 1:
+            raise ConnectionRefusedError("not at the first")
+        return ours
+
+    owner.dialer = Scripted(answer)
+    with theirs:
+        owner.dial(node)
+        other = owner.session().node
+    assert [each.tcp_endpoint for each in owner.dialer.asked] == list(node.tcp_endpoints)
+    assert (str(other.ip), other.tcp, other.udp) == ("::1", 2, 3)
 
 
 def test_socket_with_tls_is_refused_and_stays_the_dialers(owner: Owner) -> None:
@@ -477,12 +637,21 @@ def test_error_of_a_dialer_whose_text_fails_is_named_by_its_class(
 # no more threads
 
 
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 @pytest.mark.parametrize(
     "node", [stranger(None), stranger(None).with_hostname("localhost")], ids=["search", "name"]
 )
-def test_dial_that_gets_no_thread_fails(owner: Owner, node: p2p.Node) -> None:
+def test_dial_that_gets_no_thread_fails(
+    owner: Owner, node: p2p.Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner.helpers.are_none = True
-    owner.dial(node)
+    with monkeypatch.context() as patch:
+        if node.hostname:
+            patch.setattr(threading.Thread, "start", no_thread)
+        owner.dial(node)
     error = owner.error()
     assert type(error) is p2p.errors.Unreachable and "cannot start a thread" in str(error)
 

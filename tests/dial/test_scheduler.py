@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
+from p2p.dial.limits import NETWORK_LIMIT
 from p2p.dial.scheduler import (
     MAX_HISTORY,
     REDIAL_JITTER,
@@ -67,12 +68,14 @@ def scheduler(
     max_active: int = 5,
     net_restrict: str | None = None,
     static: Iterable[int] = (),
+    looks_up_names: bool = True,
 ) -> DialScheduler:
     made: DialScheduler = DialScheduler(
         node_id(SELF),
         max_dialed,
         max_active,
         None if net_restrict is None else Netlist.parse(net_restrict),
+        looks_up_names=looks_up_names,
         random=Chance(),
     )
     for number in static:
@@ -359,6 +362,25 @@ def test_node_without_endpoint_is_refused(without_endpoint: Node) -> None:
 def test_node_with_only_a_host_name_may_be_dialed() -> None:
     named = node(1, ip=None, hostname="node.example")
     assert scheduler(net_restrict="10.0.0.0/8").check_dial(named, T0) is None
+
+
+def test_name_that_only_the_dialer_looks_up_is_refused_with_net_restrict() -> None:
+    named = node(1, ip=None, hostname="abc.onion")
+    error = scheduler(net_restrict="10.0.0.0/8", looks_up_names=False).check_dial(named, T0)
+    assert type(error) is NetRestricted
+    assert str(error) == "the dialer looks up abc.onion, so that net_restrict cannot be checked"
+    assert scheduler(looks_up_names=False).check_dial(named, T0) is None
+
+
+def test_each_address_of_the_name_of_a_candidate_counts_for_its_network() -> None:
+    dialing = scheduler()
+    named = node(1, ip=None, hostname="node.example")
+    dialing.begin_candidate(named, T0)
+    for host in range(NETWORK_LIMIT):
+        assert dialing.admit_found(named.id, ip_address(f"9.9.9.{host}"), T0) is None
+    for _ in range(2):
+        error = dialing.admit_found(named.id, ip_address("9.9.9.9"), T0)
+        assert type(error) is CrowdedNetwork
 
 
 def test_node_with_a_host_name_but_no_port_is_refused() -> None:

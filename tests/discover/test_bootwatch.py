@@ -120,7 +120,8 @@ def test_bootnode_is_silent_if_it_answers_at_none_of_its_addresses() -> None:
     key = key_of(2)
     entries = {"ip": "1.2.3.4", "udp": 30303, "ip6": "2001::1"}
     node = Node.from_record(Record.sign(key, 1, entries))
-    watch = BootnodeWatch([node])
+    watch = BootnodeWatch()
+    watch.move(None, node)
     ip4, ip6 = (each.ip for each in node.udp_endpoints)
     for second in range(SILENT_PINGS):
         watch.lose_ping(node.id, ip4, Now(SILENT_S * second, 0.0))

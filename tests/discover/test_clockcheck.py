@@ -9,8 +9,13 @@ import pytest
 
 from p2p.clock import SimulatedClock
 from p2p.discover.clockcheck import COOL_DOWN_S, ClockCheck, measure_drift
+from p2p.discover.v4.udpv4 import UDPv4
+from p2p.enode import generate_key
+from p2p.net import NameLookups
 from tests.discover.timeserver import Answer, TimeServer, answer_at
-from tests.kit.waiting import PATIENCE_S
+from tests.kit.names import Names
+from tests.kit.nodes import closed_port
+from tests.kit.waiting import PATIENCE_S, eventually
 
 HOUR_S = 3600.0
 
@@ -233,3 +238,48 @@ def test_no_check_begins_after_stop(check: ClockCheck) -> None:
     check.stop()
     check.begin()
     assert check.thread is None
+
+
+# the name of the server
+
+NAME = "time.example"
+
+
+def test_address_that_does_not_answer_is_followed_by_the_next(
+    server: TimeServer, clock: SimulatedClock, names: Names
+) -> None:
+    host, port = server.address
+    names.records[NAME] = ["127.0.0.2", host]
+    server.answer = answer_at(clock.time_unix() - 7.0)
+    assert measure_drift((NAME, port), clock=clock, timeout_s=0.1) == pytest.approx(7.0)
+
+
+def test_server_whose_addresses_are_all_dead_is_an_error(names: Names) -> None:
+    names.records[NAME] = ["127.0.0.2", "127.0.0.3"]
+    with pytest.raises(OSError):
+        measure_drift((NAME, closed_port()), timeout_s=0.01)
+
+
+def test_stop_of_the_look_ups_ends_a_check(
+    clock: SimulatedClock, log: Log, names: Names
+) -> None:
+    names.records[NAME] = None
+    lookups = NameLookups()
+    check = ClockCheck(clock, log.logger, (NAME, 123), lookups=lookups)
+    check.begin()
+    eventually(lambda: names.asked)
+    check.stop()
+    lookups.stop()
+    assert check.thread is not None
+    check.thread.join(PATIENCE_S)
+    assert not check.thread.is_alive()
+    assert log.lines == []
+
+
+def test_stop_of_discovery_does_not_wait_for_the_name_of_the_time_server(names: Names) -> None:
+    names.records[NAME] = None
+    discovery = UDPv4(generate_key(), "127.0.0.1:0", ntp_server=(NAME, 123))
+    with discovery:
+        discovery._service.call(discovery._service._clock_check.begin)
+        eventually(lambda: names.asked)
+    assert discovery.stop() == []

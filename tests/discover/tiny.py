@@ -63,12 +63,18 @@ class TinyEngine(Engine):
             local, store, entropy, random = observed(
                 observer, setup, local, store, entropy, random
             )
-        super().__init__(NodeID.from_public_key(public_key), random, now, observer=observer)
+        super().__init__(
+            NodeID.from_public_key(public_key),
+            random,
+            now,
+            bootnodes=bootnodes,
+            observer=observer,
+        )
         self._transport = TinyTransport(local, self._timers, self._traffic)
         overlay = Overlay(self._transport, self.table, store)
         target = Target.of_key(public_key.to_bytes())
         self._maintenance = Maintenance(
-            overlay, self._timers, self._clock, bootnodes, entropy, random, target, now
+            overlay, self._timers, self._clock, self._bootnodes, entropy, random, target, now
         )
         self.operations = Operations(overlay, self._maintenance, entropy, observer)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import gc
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,23 +16,23 @@ import dns.resolver
 import pytest
 
 import p2p
-from p2p.clock import SimulatedClock, SystemClock
-from p2p.dnsdisc.client import STEPS_PER_S
+from p2p.clock import SimulatedClock
+from p2p.dnsdisc.client import MAX_TREES, STEPS_PER_S
 from p2p.dnsdisc.front import NodeLists
 from p2p.dnsdisc.remotetree import RECHECK_INTERVAL_S
 from p2p.dnsdisc.resolver import TextResolver
 from tests.dnsdisc.zone import records_of, tree
 from tests.kit.nameserver import NameServer, name_server
 from tests.kit.nodes import Nodes, assert_goes_on
+from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
 
 DOMAIN = "nodes.example.org"
-LOG = logging.getLogger("p2p")
 
 
 @contextmanager
 def lists_of(url: str, server: NameServer, clock: Any = None) -> Iterator[NodeLists]:
-    lists = NodeLists([url], clock or SystemClock(), LOG, resolver=TextResolver(server.resolver))
+    lists = NodeLists([url], clock=clock, resolver=server.resolver)
     lists.start()
     try:
         yield lists
@@ -41,7 +42,7 @@ def lists_of(url: str, server: NameServer, clock: Any = None) -> Iterator[NodeLi
 
 def node_of(lists: NodeLists) -> p2p.Node:
     found: SimpleQueue[p2p.Node] = SimpleQueue()
-    lists.ask(found.put)
+    lists._ask(found.put)
     return found.get(timeout=PATIENCE_S)
 
 
@@ -99,11 +100,11 @@ def test_nodes_of_a_list_are_found() -> None:
 def test_nothing_is_looked_up_before_a_node_is_wanted() -> None:
     published = tree(DOMAIN, records_of(1))
     with name_server(published.records) as server, lists_of(published.url, server) as lists:
-        lists._loop.call(int)
+        lists._walker.loop.call(int)
         assert server.asked == []
         node_of(lists)
         count = len(server.asked)
-        lists._loop.call(int)
+        lists._walker.loop.call(int)
         assert len(server.asked) == count
 
 
@@ -114,10 +115,10 @@ def test_failed_look_up_is_made_again_after_a_pause(value: object) -> None:
     with name_server(published.records) as server, lists_of(published.url, server, clock) as lists:
         server.records[DOMAIN] = value  # type: ignore[assignment]
         found: SimpleQueue[p2p.Node] = SimpleQueue()
-        lists.ask(found.put)
+        lists._ask(found.put)
         eventually(lambda: server.names() == [DOMAIN])
         server.records[DOMAIN] = published.records[DOMAIN]
-        eventually(lambda: lists._loop.call(int) == 0 and _advance(clock, found))
+        eventually(lambda: lists._walker.loop.call(int) == 0 and _advance(clock, found))
         assert found.get(timeout=PATIENCE_S).record == records_of(1)[0]
 
 
@@ -141,7 +142,7 @@ def test_look_up_that_hangs_is_named_by_a_stop_and_ends_later() -> None:
     with name_server({DOMAIN: None}) as server:
         server.retry_s = 0.1
         with lists_of(published.url, server) as lists:
-            lists.ask(lambda node: None)
+            lists._ask(lambda node: None)
             eventually(lambda: server.asked)
             assert lists.stop(0.0) == ["p2p-dns"]
             server.records[DOMAIN] = dns.rcode.NXDOMAIN  # the answer to the next try
@@ -150,10 +151,112 @@ def test_look_up_that_hangs_is_named_by_a_stop_and_ends_later() -> None:
 def test_end_without_a_start() -> None:
     with name_server({}) as server:
         url = tree(DOMAIN, []).url
-        lists = NodeLists([url], SystemClock(), LOG, resolver=TextResolver(server.resolver))
+        lists = NodeLists([url], resolver=server.resolver)
         assert lists.stop(PATIENCE_S) == []
-        lists.ask(lambda node: None)
+        lists._ask(lambda node: None)
         assert server.asked == []
+
+
+# an iterator, for a program without a server
+
+
+def test_nodes_are_iterated_over_again_and_again() -> None:
+    published = tree(DOMAIN, records_of(3))
+    with name_server(published.records) as server:
+        with p2p.dnsdisc.NodeLists([published.url], resolver=server.resolver) as lists:
+            found = [str(node) for node in itertools.islice(lists.random_nodes(), 7)]
+    assert set(found) == {str(record) for record in records_of(3)}
+
+
+def test_threads_share_an_iterator_or_have_their_own() -> None:
+    published = tree(DOMAIN, records_of(4))
+    with name_server(published.records) as server, lists_of(published.url, server) as lists:
+        shared = lists.random_nodes()
+        calls = [Call(next, shared), Call(next, shared), Call(next, lists.random_nodes())]
+        assert {str(call.result()) for call in calls} <= {str(r) for r in records_of(4)}
+
+
+@pytest.mark.parametrize("way", ["close", "stop"])
+def test_waiting_reader_is_woken_by(way: str) -> None:
+    published = tree(DOMAIN, records_of(1))
+    with name_server({DOMAIN: dns.rcode.NXDOMAIN}) as server:
+        with lists_of(published.url, server) as lists:
+            nodes = lists.random_nodes()
+            reading = Call(next, nodes, None)
+            eventually(lambda: server.asked)
+            if way == "close":
+                nodes.close()
+            else:
+                lists.stop()
+            assert reading.result() is None
+            assert next(nodes, None) is None
+
+
+def test_stop_does_not_keep_readers_waiting_for_a_look_up_that_hangs() -> None:
+    with name_server({DOMAIN: None}) as server:
+        server.retry_s = 0.1
+        with lists_of(tree(DOMAIN, records_of(1)).url, server) as lists:
+            reading = Call(next, lists.random_nodes(), None)
+            eventually(lambda: server.asked)
+            assert lists.stop(0.0) == ["p2p-dns"]
+            assert reading.result() is None
+            server.records[DOMAIN] = dns.rcode.NXDOMAIN
+
+
+def test_iterator_raises_after_a_crash() -> None:
+    def fail(name: str, *more: object, **options: object) -> list[object]:
+        raise SystemExit("planned")
+
+    class Broken:
+        resolve = staticmethod(fail)
+
+    with NodeLists([tree(DOMAIN, []).url], resolver=Broken()) as lists:
+        nodes = lists.random_nodes()
+        with pytest.raises(p2p.LoopCrashed, match="p2p-dns died of SystemExit"):
+            next(nodes)
+        with pytest.raises(p2p.LoopCrashed):
+            next(lists.random_nodes())
+
+
+def test_order_of_start_and_stop() -> None:
+    with name_server({}) as server:
+        lists = NodeLists([tree(DOMAIN, []).url], resolver=server.resolver)
+        with pytest.raises(p2p.errors.ServerStateError, match="not started"):
+            lists.random_nodes()
+        with lists:
+            with pytest.raises(p2p.errors.ServerStateError, match="cannot start"):
+                lists.start()
+            nodes = lists.random_nodes()
+        assert list(nodes) == list(lists.random_nodes()) == []
+        with pytest.raises(p2p.errors.ServerStateError, match="cannot start"):
+            lists.start()
+
+
+def test_lists_that_the_program_has_lost_are_stopped_with_a_warning() -> None:
+    with name_server({}) as server:
+        lists = NodeLists([tree(DOMAIN, []).url], resolver=server.resolver)
+        lists.start()
+        loop, nodes = lists._walker.loop, lists.random_nodes()
+        with pytest.warns(ResourceWarning, match="<NodeLists, enrtree://.*> was running"):
+            del lists
+            gc.collect()
+        assert next(nodes, None) is None
+        assert loop.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("urls", "error"),
+    [
+        (["enrtree://x"], p2p.errors.InvalidTree),
+        (3, p2p.errors.ArgumentTypeError),
+        ("enrtree://x", p2p.errors.ArgumentTypeError),
+        ([tree(DOMAIN, []).url] * (MAX_TREES + 1), p2p.ArgumentError),
+    ],
+    ids=["no-url", "number", "text", "many"],
+)
+def test_wrong_urls_are_refused(urls: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        NodeLists(urls)
 
 
 # in a server
@@ -186,6 +289,24 @@ def test_server_dials_a_node_that_is_in_a_list_only(
     here = nodes.start(name="here", dns_discovery=[url], **options)
     assert talks.next().peer.name == "here"
     eventually(lambda: [peer.id for peer in here.peers] == [there.self.id])
+
+
+@pytest.mark.slow
+def test_server_dials_the_nodes_of_a_list_that_its_filter_chooses(
+    nodes: Nodes, resolver: NameServer
+) -> None:
+    chosen, other = nodes.start(no_dial=True), nodes.start(no_dial=True)
+    url = publish(resolver, chosen.self, other.self)
+    asked: set[p2p.NodeID] = set()
+
+    def keep(node: p2p.Node) -> bool:
+        asked.add(node.id)
+        return node.id == chosen.self.id
+
+    here = nodes.start(dns_discovery=[url], candidate_filter=keep)
+    eventually(lambda: [peer.id for peer in here.peers] == [chosen.self.id])
+    eventually(lambda: asked == {chosen.self.id, other.self.id})
+    assert here.dial_attempts(other.self) == []
 
 
 @pytest.mark.slow
@@ -259,7 +380,10 @@ p2p.Server(private_key=p2p.generate_key(), name="x", max_peers=1)
 def test_missing_dnspython_is_named_with_the_way_to_install_it() -> None:
     command = [sys.executable, "-c", PROGRAM, tree(DOMAIN, records_of(1)).url]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert run.stdout == "dns_discovery needs dnspython: pip install 'p2p-blocking[dns]'\n"
+    assert (
+        run.stdout
+        == "node lists in DNS (dns_discovery) need dnspython: pip install 'p2p-blocking[dns]'\n"
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -267,5 +391,3 @@ def test_dnspython_is_not_imported_without_lists() -> None:
     program = "import sys, p2p.server; print('dns' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "False\n", run.stderr
-
-

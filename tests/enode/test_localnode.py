@@ -233,6 +233,39 @@ def test_ipv4_and_ipv6_are_found_apart(local: LocalNode) -> None:
     assert (str(local.record.ip6), local.record.udp6) == ("2001:db8::2", None)
 
 
+def test_loopback_guess_gives_way_to_a_known_address_of_the_other_family(local: LocalNode) -> None:
+    local.set_fallback_ip("127.0.0.1")
+    local.set_fallback_udp(30301)
+    local.set("tcp", 30302)
+    state(local, ("2a01::9", 999), 10, now=0.0)
+    node = local.node()
+    assert (str(node.ip), node.udp, node.tcp) == ("2a01::9", 999, 30302)
+    assert local.record.ip is None
+    assert len(node.endpoints) == 1
+    state(local, ("20.9.9.9", 999), 10, now=1.0)
+    assert (str(local.record.ip), str(local.record.ip6)) == ("20.9.9.9", "2a01::9")
+
+
+@pytest.mark.parametrize(
+    ("fallback", "known", "ips"),
+    [
+        ("127.0.0.1", "::1", ("127.0.0.1", "::1")),
+        ("192.168.1.7", "2a01::9", ("192.168.1.7", "2a01::9")),
+        ("::1", "20.1.1.1", ("20.1.1.1", "None")),
+        ("::1", "127.0.0.1", ("127.0.0.1", "::1")),
+    ],
+)
+def test_other_guesses_stay_beside_a_static_address(
+    local: LocalNode, fallback: str, known: str, ips: tuple[str, str]
+) -> None:
+    local.set_fallback_ip(fallback)
+    local.set_static_ip(known)
+    assert (str(local.record.ip), str(local.record.ip6)) == ips
+    local.clear_static_ip(4)
+    local.clear_static_ip(6)
+    assert fallback in (str(local.record.ip), str(local.record.ip6))
+
+
 def test_ipv4_in_ipv6_form_is_ipv4(local: LocalNode) -> None:
     state(local, ("::ffff:20.9.9.9", 999), 10, now=0.0)
     local.set_fallback_ip("::ffff:20.1.1.1")

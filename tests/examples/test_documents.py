@@ -17,7 +17,9 @@ import p2p
 import p2p.testing
 from p2p.discover.v4 import requests as exchange
 from tests.kit import inspect
+from tests.kit.names import Names
 from tests.kit.nodes import Nodes, unused_port
+from tests.kit.socks import CONNECTED, scripted
 from tests.kit.swarm import Swarm, knows
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -169,6 +171,67 @@ def test_server_of_a_how_to_finds_the_bootnode(
         assert discovery is not None
         eventually(lambda: [n.id for n in discovery.nodes()] == [bootnode.self.id])
     assert (tmp_path / "node.key").exists()
+
+
+def test_node_behind_a_proxy_and_the_onion_service_that_it_dials(
+    bootnode: p2p.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Names
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS.parent / "examples"))
+    names.records["abc.onion"] = []
+    source, listens, shows_url = sources("howto/tor.md")
+    onion, user = tmp_path / "onion", tmp_path / "user"
+    for folder in (onion, user):
+        folder.mkdir()
+    (onion / "hostname").write_text("abc.onion\n")
+    options = source.replace("    no_discovery=True,\n", listens)
+    with make_server("URLS = []\n" + options, bootnode, onion) as there, ExitStack() as stack:
+        made = re.sub(r"print\((.*)\)", r"url = \1", shows_url)
+        found: dict[str, Any] = {"server": there, "Path": Path}
+        exec(made.replace("/var/lib/tor/node", str(onion)), found)
+        assert f"@abc.onion:{there.self.tcp}" in found["url"]
+        steps = (3, b"\x05\x00"), (16, CONNECTED)
+        proxy = stack.enter_context(scripted(*steps, target=there.self.tcp))
+        known = f"URLS = [{found['url']!r}]\n" + source.replace("9050", str(proxy.port))
+        here = stack.enter_context(make_server(known, bootnode, user))
+        eventually(lambda: [peer.id for peer in here.peers] == [there.self.id])
+        assert here.discovery_v4 is None and there.discovery_v4 is None
+    assert names.asked == []
+
+
+TELLS_WHERE_IT_SENDS = """
+import sys
+
+def tell(event, args):
+    sends = ("connect", "sendto", "sendmsg", "getaddrinfo", "gethostbyname")
+    if event.removeprefix("socket.") in sends:
+        host = args[0] if event.startswith("socket.get") else args[1]
+        print(event, host, flush=True)
+
+sys.addaudithook(tell)
+"""
+
+
+def test_node_behind_a_proxy_talks_to_nothing_but_the_proxy(
+    program: Any, nodes: Nodes
+) -> None:
+    source, listens, _ = sources("howto/tor.md")
+    there = nodes.start()
+    url = there.self.with_ip(None).with_hostname("abc.onion").url
+    with scripted((3, b"\x05\x00"), (16, CONNECTED), target=there.self.tcp) as proxy:
+        names = (
+            "import p2p, time\n"
+            f"sys.path.append({str(DOCS.parent / 'examples')!r})\n"
+            f"URLS = [{url!r}]\nPROTOCOLS = [p2p.Protocol('test', 1, 8)]\n"
+        )
+        options = source.replace("    no_discovery=True,\n", listens.replace("30303", "0"))
+        waits = "with server:\n    server.accept()\n    print('a peer', flush=True)\n"
+        options = given(options).replace("9050", str(proxy.port))
+        node = program(TELLS_WHERE_IT_SENDS + names + options + waits)
+        code, lines, errors = node.end()
+    assert (code, errors, lines[-1]) == (0, "", "a peer")
+    assert set(lines[:-1]) == {
+        "socket.getaddrinfo 127.0.0.1", f"socket.connect ('127.0.0.1', {proxy.port})"
+    }
 
 
 def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def start_discovery() -> Iterator[StartDiscovery]:
     """A function that starts discovery of ours."""
     with ExitStack() as stack:
 
-        def start(*bootnodes: str, **options: str) -> OurDiscovery:
+        def start(*bootnodes: str, **options: Any) -> OurDiscovery:
             return stack.enter_context(OurDiscovery(bootnodes, **options))
 
         yield start

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import p2p
 import p2p.testing
@@ -19,6 +19,8 @@ from p2p.enode import LocalNode, NodeDB
 from p2p.net import bind_udp
 
 from .program import DEADLINE_S
+
+D = TypeVar("D", bound="OurDiscovery")
 
 
 class OurDiscovery:
@@ -55,7 +57,7 @@ class OurDiscovery:
         )
         self._events = self.udp.subscribe_events()
 
-    def __enter__(self) -> OurDiscovery:
+    def __enter__(self: D) -> D:
         self.udp.start()
         return self
 

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import p2p
+from p2p.discover.front import Discovery
 from p2p.discover.v4 import requests as v4
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5 import requests as v5
@@ -98,6 +100,21 @@ def reach(stack: ExitStack, there: p2p.Server, hosts: Iterable[str], here: str =
         one.stop()
 
 
+def find(stack: ExitStack, there: p2p.Server, **ips: str) -> None:
+    """The server is found by a record that prefers an address in the family that is missing."""
+    assert there.listen_addr is not None
+    port = there.listen_addr.port
+    record = p2p.Record.sign(there.config.private_key, 1, ips, tcp=port, udp=port)
+    node = p2p.Node.from_record(record)
+    set_reply_timeout(2.0)  # the address that is missing answers nothing
+    one = server(stack, static_nodes=[node], bootstrap_nodes=[node])
+    wait(lambda: there.self.id in {peer.id for peer in one.peers}, "the node was not dialed")
+    for discovery in (one.discovery_v4, one.discovery_v5):
+        assert discovery is not None
+        assert discovery.resolve(node, PATIENCE_S).record == there.self.record
+        wait(partial(knows, discovery, there), "the bootnode was not found")
+
+
 @case
 def separated(stack: ExitStack) -> None:
     """The system gives a socket of IPv6 no IPv4 unless the program asks for it."""
@@ -108,13 +125,17 @@ def separated(stack: ExitStack) -> None:
 @case
 def without_ipv6(stack: ExitStack) -> None:
     set_ipv6("conf/all/disable_ipv6", 1)
-    reach(stack, server(stack), ["127.0.0.1", "127.0.0.2"])
+    there = server(stack)
+    reach(stack, there, ["127.0.0.1", "127.0.0.2"])
+    find(stack, there, ip="127.0.0.1", ip6="fd00::1")
 
 
 @case
 def without_ipv4(stack: ExitStack) -> None:
     ip("addr", "del", "127.0.0.1/8", "dev", "lo")
-    reach(stack, server(stack), ["::1"])
+    there = server(stack)
+    reach(stack, there, ["::1"])
+    find(stack, there, ip="127.0.0.1", ip6="::1")
 
 
 @case
@@ -134,14 +155,25 @@ def one_link(stack: ExitStack) -> None:
     there = server(stack, "[fe80::1%lo]:0")
     assert there.self.record is not None and str(there.self.record.ip6) == "fe80::1"
     reach(stack, there, ["fe80::1%lo"], "[fe80::2%lo]:0")
+    reach(stack, there, ["fe80::1%lo"])
     # One that is on all addresses answers by the interface that it was asked on.
-    reach(stack, server(stack), ["fe80::1%lo", "fe80::2%lo"], "[fe80::2%1]:0")
+    everywhere = server(stack)
+    reach(stack, everywhere, ["fe80::1%lo", "fe80::2%lo"], "[fe80::2%1]:0")
+    reach(stack, everywhere, ["fe80::1%lo", "fe80::2%1"])
+    guest = server(stack, bootstrap_nodes=[at(there, "fe80::1%lo")], no_dial=True)
+    for discovery in (guest.discovery_v4, guest.discovery_v5):
+        assert discovery is not None
+        wait(partial(knows, discovery, there), "the bootnode was not found")
     try:
         server(stack, "[fe80::1]:0")
     except OSError as error:
         assert "its interface is needed" in str(error), error
     else:
         raise AssertionError("an address of a link was bound without its interface")
+
+
+def knows(discovery: Discovery, there: p2p.Server) -> bool:
+    return there.self.id in {node.id for node in discovery.nodes()}
 
 
 @case
@@ -190,9 +222,12 @@ def entries(there: p2p.Server) -> dict[str, Any]:
     return numbers | {k: str(v) for k, v in found.items() if v is not None and k not in numbers}
 
 
+def set_reply_timeout(seconds: float) -> None:
+    v4.REPLY_TIMEOUT_S = v5.REPLY_TIMEOUT_S = seconds
+
+
 def main() -> None:
-    # A busy machine takes its time.
-    v4.REPLY_TIMEOUT_S = v5.REPLY_TIMEOUT_S = PATIENCE_S
+    set_reply_timeout(PATIENCE_S)  # a busy machine takes its time
     ip("link", "set", "lo", "up")
     with ExitStack() as stack:
         CASES[sys.argv[1]](stack)

@@ -46,7 +46,8 @@ class OurNode:
     """A server of ours on a free port of 127.0.0.1, with recording protocols.
 
     ``protocols`` is written as for the programs: ``foo/1/5,bar/2/3``. With ``bootnodes``, even
-    none, it runs discovery, and dials what it finds unless ``no_dial`` is set.
+    none, it runs discovery, and dials what it finds unless ``no_dial`` is set. With
+    ``discovery_v4=False`` it runs v5 only.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class OurNode:
         *,
         bootnodes: Iterable[str] | None = None,
         no_dial: bool = False,
+        discovery_v4: bool | None = None,
     ) -> None:
         self._sessions: dict[str, queue.Queue[Session]] = {}
         self.server = p2p.Server(
@@ -67,6 +69,7 @@ class OurNode:
             no_discovery=bootnodes is None,
             bootstrap_nodes=[p2p.parse_node(text) for text in bootnodes or ()],
             no_dial=no_dial,
+            discovery_v4=discovery_v4,
         )
 
     def _protocol(self, item: str) -> p2p.Protocol:

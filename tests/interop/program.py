@@ -171,14 +171,15 @@ class ProgramV5(Program):
         bootnodes: Iterable[str] = (),
         key: p2p.PrivateKey | None = None,
         port: int = 0,
+        protocols: str = "",
         dial: bool = False,
     ) -> None:
-        """With ``dial`` it looks for nodes all the time."""
+        """With ``dial`` it looks for nodes all the time; for Go only, as ``protocols``."""
         self.key = key or p2p.generate_key()
         arguments = ["--key", self.key.to_bytes().hex(), "--discovery-addr", f"127.0.0.1:{port}"]
         arguments += ["--bootnodes", ",".join(bootnodes)]
         if kind == "go":
-            arguments += ["--discv5", "--protocols", "", *(["--dial"] if dial else [])]
+            arguments += ["--discv5", "--protocols", protocols, *(["--dial"] if dial else [])]
         self._start(kind, arguments)
         self.node = p2p.parse_node(self.record)
 

@@ -23,7 +23,7 @@ import p2p
 import p2p.testing
 from p2p.config import Config
 from p2p.dial.dials import Dials
-from p2p.net import Loop
+from p2p.net import Loop, NameLookups
 from p2p.net.poller import READ
 from p2p.net.timer import Timer, TimerQueue
 from p2p.netutil import Endpoint
@@ -131,7 +131,7 @@ class OurNode:
         loop = cast(Loop, self.loop)
         feed: Any = p2p.feed.Feed()
         self.peer_set = PeerSet(config, loop, launcher, feed, log)
-        Dials(config, loop, self.peer_set, launcher, log)
+        Dials(config, loop, self.peer_set, launcher, NameLookups(), log)
 
     def run_job(self, name: str, job: partial[None], on_failed: object) -> None:
         """As a launcher does; but the handler, which returns at once, runs after the connection."""

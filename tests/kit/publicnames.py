@@ -13,6 +13,7 @@ import p2p.testing
 MODULES: dict[str, ModuleType] = {
     "p2p": p2p,
     "p2p.discover": p2p.discover,
+    "p2p.dnsdisc": p2p.dnsdisc,
     "p2p.enode": p2p.enode,
     "p2p.errors": p2p.errors,
     "p2p.eth": p2p.eth,

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from p2p.net import endpoint_of, family_of, sockaddr_of
+from p2p.net import bind_udp, endpoint_of, family_of, served_version, sockaddr_of
 from p2p.netutil import Endpoint
 
 
@@ -38,6 +38,16 @@ def test_mapped_address_is_connected_to_as_ipv4() -> None:
     address = (IPv6Address("::ffff:192.0.2.1"), 5)
     assert family_of(address) is socket.AF_INET
     assert sockaddr_of(address) == ("192.0.2.1", 5)
+
+
+@pytest.mark.parametrize(
+    ("host", "version"), [("127.0.0.1", 4), ("0.0.0.0", 4), ("::1", 6), (None, None), ("::", None)]
+)
+def test_served_version_is_that_of_the_bound_address(host: str | None, version: int | None) -> None:
+    if version != 4 and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with bind_udp(host, 0) as sock:
+        assert served_version(sock) == version
 
 
 LO = "lo" if sys.platform == "linux" else "lo0"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 
 from p2p.clock import SimulatedClock
 from p2p.net import Datagrams, Loop, bind_udp
+from p2p.net.udp import MAX_ZONES
 from p2p.netutil import Endpoint
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -180,6 +182,51 @@ def test_bind_enlarges_the_receive_buffer() -> None:
         usual = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     with bind_udp("127.0.0.1", 0) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= usual
+
+
+# link-local addresses
+
+
+LO = "lo" if sys.platform == "linux" else "lo0"
+
+
+class Recording(socket.socket):
+    """A bound socket of both families that keeps where it would send to."""
+
+    def __init__(self) -> None:
+        super().__init__(fileno=bind_udp(None, 0).detach())
+        self.targets: list[object] = []
+
+    def sendto(self, data: bytes, to: object) -> int:  # type: ignore[override]
+        self.targets.append(to)
+        return len(data)
+
+
+@has_ipv6
+def test_zone_of_an_address_is_the_interface_to_send_by(make: Make, loop: Loop) -> None:
+    sock = Recording()
+    datagrams = make(sock)
+    ips = [IPv6Address(text) for text in (f"fe80::1%{LO}", "fe80::2%none such", "fe80::3", "::1")]
+    for ip in ips:
+        loop.call(datagrams.use_zone, ip)
+        assert loop.call(datagrams.send, b"x", (IPv6Address(int(ip)), 5))
+    loop.call(datagrams.use_zone, HOME)
+    scope = socket.if_nametoindex(LO)
+    assert sock.targets == [("fe80::1", 5, 0, scope), ("fe80::2", 5), ("fe80::3", 5), ("::1", 5)]
+
+
+@has_ipv6
+def test_number_of_zones_has_a_bound(make: Make, loop: Loop) -> None:
+    sock = Recording()
+    datagrams = make(sock)
+    for number in range(MAX_ZONES + 1):
+        loop.call(datagrams.use_zone, IPv6Address(f"fe80::{number:x}%1"))
+    for number in (0, MAX_ZONES):
+        loop.call(datagrams.send, b"x", (IPv6Address(f"fe80::{number:x}"), 5))
+    assert sock.targets == [("fe80::", 5, 0, 1), (f"fe80::{MAX_ZONES:x}", 5)]
+    loop.call(datagrams.use_zone, IPv6Address("fe80::%2"))  # known, and moved
+    loop.call(datagrams.send, b"x", (IPv6Address("fe80::"), 5))
+    assert sock.targets[-1] == ("fe80::", 5, 0, 2)
 
 
 # receiving

@@ -12,7 +12,7 @@ import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB
 from p2p.net import look_up
-from p2p.netutil import read_ip, split_listen_addr
+from p2p.netutil import is_name, read_ip, read_zoned_ip, split_listen_addr
 from p2p.sim import Network
 from tests.kit.nodes import Nodes
 
@@ -62,6 +62,7 @@ READERS: dict[str, Callable[[str], object]] = {
 def test_what_looks_like_ipv4_and_is_none_is_refused(reader: str, form: str) -> None:
     with pytest.raises(p2p.P2PError):
         READERS[reader](form)
+    assert not is_name(form)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -86,14 +87,16 @@ def test_it_is_not_dialed_either(nodes: Nodes) -> None:
 )  # fmt: skip
 def test_names_are_names(name: str) -> None:
     assert read_ip(name) is None
+    assert is_name(name) is bool(name and read_zoned_ip(name) is None)
 
 
 @pytest.mark.parametrize("text", ["1.2.3.4", "0.0.0.0", "255.255.255.255", "::1", "::ffff:1.2.3.4"])
 def test_addresses_are_read(text: str) -> None:
     assert read_ip(text) == ip_address(text)
+    assert not is_name(text)
 
 
-# Each place where the system's resolver is asked, but for that of a constant name.
+# Each place where the system's resolver is asked.
 @pytest.mark.slow
 def test_resolver_gets_no_host_unseen() -> None:
     places = []
@@ -102,4 +105,4 @@ def test_resolver_gets_no_host_unseen() -> None:
             text = ast.unparse(node) if isinstance(node, ast.FunctionDef) else ""
             if "getaddrinfo(" in text or "gethostby" in text:
                 places.append((path.name, "read_ip(" in text))
-    assert places == [("clockcheck.py", False), ("resolver.py", True)]
+    assert places == [("resolver.py", True)]

@@ -7,6 +7,7 @@
 //	bench bare-shake URL  the same by bare connections of p2p/rlpx, without a server
 //	bench crowd URL       many idle peers, bare connections as well, that can send, too
 //	bench discover        a node of discovery v4
+//	bench discover-v5 [BOOTNODE]  a node of discovery v5
 //
 // It says in a line of standard output that it is ready, then answers each line of its standard
 // input with one, and ends with its input. What fails ends it with a text on standard error.
@@ -88,14 +89,19 @@ func newPlayer(args []string) (player, error) {
 		return newListener()
 	case len(args) == 1 && args[0] == "discover":
 		return newDiscoverer()
+	case len(args) == 1 && args[0] == "discover-v5":
+		return newDiscovererV5()
 	case len(args) != 2:
-		return nil, errors.New("usage: bench listen|discover, or dial|shake|bare-shake|crowd URL")
+		return nil, errors.New("usage: bench listen|discover|discover-v5, " +
+			"or dial|shake|bare-shake|crowd|discover-v5 URL")
 	}
-	node, err := enode.ParseV4(args[1])
+	node, err := enode.Parse(enode.ValidSchemes, args[1])
 	if err != nil {
 		return nil, err
 	}
 	switch args[0] {
+	case "discover-v5":
+		return newDiscovererV5(node)
 	case "dial":
 		return newDialer(node)
 	case "shake":

@@ -17,7 +17,7 @@ of `discover`:
 `lookup`         lookups: `shortlist`, and the handling of answers
 `maintenance`    seeds, refresh, revalidation
 `operations`     the commands of the owner
-`bootwatch`      bootnodes that do not answer
+`bootnodes`      addresses and silence of the bootnodes: `bootwatch`
 ===============  ===================================================================
 
 This module has the rules for received packets (discovery v4, "Wire Protocol"). The cheapest check
@@ -83,10 +83,11 @@ class EngineV4(Engine):
 
     ``local`` is our own node, ``store`` keeps nodes over restarts, ``bootnodes`` are known from the
     start. ``net_restrict`` are the networks to talk to (None: all), ``own_networks`` those without
-    limits. ``ping_version`` is the version in our pings (any version is answered). ``entropy``
-    returns random bytes, ``random`` makes random choices. ``limits`` bounds the cost of unverified
-    senders. ``encode`` and ``decode`` are the wire format; a simulation may pass one without
-    signatures that keeps the type byte in place. ``observer`` gets all input and output.
+    limits. ``ip_version`` is that of the socket (None: both). ``ping_version`` is the version in
+    our pings (any version is answered). ``entropy`` returns random bytes, ``random`` makes random
+    choices. ``limits`` bounds the cost of unverified senders. ``encode`` and ``decode`` are the
+    wire format; a simulation may pass one without signatures that keeps the type byte in place.
+    ``observer`` gets all input and output.
 
     The first refresh is due at once: call :meth:`handle_timeout` to start it.
     """
@@ -100,6 +101,7 @@ class EngineV4(Engine):
         bootnodes: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         ping_version: int = 4,
         entropy: Entropy,
         random: RandomSource,
@@ -115,6 +117,7 @@ class EngineV4(Engine):
                 "bootnodes": bootnodes,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "ping_version": ping_version,
                 "limits": limits,
                 "encode": encode,
@@ -130,6 +133,9 @@ class EngineV4(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            ip_version=ip_version,
+            bootnodes=bootnodes,
             watched=bootnodes,
             observer=observer,
         )
@@ -141,14 +147,23 @@ class EngineV4(Engine):
             private_key, local, self._bonds, self._clock, self._traffic, encode, ping_version
         )
         self._requests = Requests(
-            self._sender, self._bonds, self._timers, self._traffic, self._bootnode_watch
+            self._sender, self._bonds, self._timers, self._traffic, self._bootnodes
         )
-        self._skew_watch = SkewWatch(bootnodes)
+        self._skew_watch = SkewWatch(self._bootnodes.is_at)
         transport = TransportV4(self._requests, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(self._public_key.to_bytes())
         self._maintenance = Maintenance(
-            self._overlay, self._timers, self._clock, bootnodes, entropy, random, own_target, now
+            self._overlay,
+            self._timers,
+            self._clock,
+            self._bootnodes,
+            entropy,
+            random,
+            own_target,
+            now,
         )
         self.operations = Operations(self._overlay, self._maintenance, entropy, observer)
 
@@ -271,7 +286,7 @@ class EngineV4(Engine):
         ip = addr[0]
         if not self._requests.is_awaited(from_id, ip, pong):
             return "unsolicited"
-        self._bootnode_watch.receive_pong(from_id, ip)
+        self._bootnodes.receive_pong(from_id, ip)
         self._skew_watch.receive_pong(from_id, ip, None, now)
         pinged_us = self._bonds.note_proof(from_id, ip, now)
         if self.table.mark_live(from_id, ip):
@@ -286,7 +301,7 @@ class EngineV4(Engine):
         """Note a clock difference: the pong answers a recent ping, but has expired."""
         ahead_s = now.unix - (pong.expiration - EXPIRATION_S)
         if ahead_s > 0 and self._requests.is_awaited(from_id, ip, pong):
-            self._bootnode_watch.receive_pong(from_id, ip)
+            self._bootnodes.receive_pong(from_id, ip)
             self._skew_watch.receive_pong(from_id, ip, ahead_s, now)
 
     def _on_findnode(self, packet: FindNode, from_id: NodeID, addr: Endpoint, now: Now) -> None:

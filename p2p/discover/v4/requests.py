@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from p2p.discover.bootwatch import BootnodeWatch
+from p2p.discover.bootnodes import Bootnodes
 from p2p.discover.table.bucket import BUCKET_SIZE
 from p2p.discover.timers import Timer, Timers
 from p2p.discover.traffic import Traffic
@@ -98,13 +98,13 @@ class Requests:
         bonds: Bonds,
         timers: Timers,
         traffic: Traffic,
-        bootnode_watch: BootnodeWatch,
+        bootnodes: Bootnodes,
     ) -> None:
         self._sender = sender
         self._bonds = bonds
         self._timers = timers
         self._traffic = traffic
-        self._bootnode_watch = bootnode_watch
+        self._bootnodes = bootnodes
         # By the hash of the request. Two pings to a node within one second are the same packet.
         self._pings: dict[bytes, list[_Ping]] = {}
         self._record_requests: dict[bytes, list[_RecordRequest]] = {}
@@ -233,7 +233,7 @@ class Requests:
 
     def _ping_expired(self, packet_hash: bytes, call: _Ping, now: Now) -> None:
         self._drop_ping(packet_hash, call)
-        self._bootnode_watch.lose_ping(*call.key, now)
+        self._bootnodes.lose_ping(*call.key, now)
         self._traffic.timed_out()
         call.done(None, now)
 

@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from p2p.discover.event import ClockAhead
-from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
 from p2p.inputs import Now
 from p2p.netutil import IPAddress, Network, network_of
@@ -52,10 +51,10 @@ class _Vote(NamedTuple):
 
 
 class SkewWatch:
-    """Collects the votes; ``bootnodes`` are those that the user named."""
+    """Collects the votes; ``is_bootnode`` tells whether a bootnode has an ID and an address."""
 
-    def __init__(self, bootnodes: Sequence[Node]) -> None:
-        self._bootnodes = {(node.id, at.ip) for node in bootnodes for at in node.endpoints}
+    def __init__(self, is_bootnode: Callable[[NodeID, IPAddress], bool]) -> None:
+        self._is_bootnode = is_bootnode
         # the latest last
         self._votes: OrderedDict[_Voter, _Vote] = OrderedDict()
         self._quiet_until = -math.inf
@@ -74,8 +73,7 @@ class SkewWatch:
         ``ahead_s`` is the number of seconds by which our wall clock is ahead of its sender's, None
         if the pong is not expired.
         """
-        known = (node_id, ip) in self._bootnodes
-        voter: _Voter = node_id if known else network_of(ip)
+        voter: _Voter = node_id if self._is_bootnode(node_id, ip) else network_of(ip)
         before = self._votes.pop(voter, None)
         repeats = before is not None and (before.ahead_s is None) == (ahead_s is None)
         since = before.since if before is not None and repeats else now.monotonic

@@ -81,6 +81,7 @@ class UDPv4(Discovery):
             bootnodes=tuple(bootnodes),
             net_restrict=net_restrict,
             own_networks=own,
+            ip_version=service.ip_version,
             ping_version=ping_version,
             entropy=os.urandom,
             random=random.Random(seed),

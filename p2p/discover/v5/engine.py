@@ -78,10 +78,10 @@ class EngineV5(Engine):
 
     ``local`` is our own node, ``store`` the node database. ``bootnodes`` are the first nodes to
     ask, ``watched`` those reported when silent, ``net_restrict`` the allowed addresses (None: all),
-    ``own_networks`` the networks without limits. ``entropy`` returns random bytes, ``random``
-    chooses, ``limits`` bounds the cost of unverified sources, ``observer`` is called for each step.
-    ``topics`` says whether requests about topics are answered and sent; the record of ``local``
-    must then have the entry for it.
+    ``own_networks`` the networks without limits, ``ip_version`` that of the socket (None: both).
+    ``entropy`` returns random bytes, ``random`` chooses, ``limits`` bounds the cost of unverified
+    sources, ``observer`` is called for each step. ``topics`` says whether requests about topics are
+    answered and sent; the record of ``local`` must then have the entry for it.
 
     The first refresh is due at once: call :meth:`handle_timeout` to begin.
     """
@@ -96,6 +96,7 @@ class EngineV5(Engine):
         watched: Sequence[Node] = (),
         net_restrict: Netlist | None = None,
         own_networks: OwnNetworks = LAN,
+        ip_version: int | None = None,
         entropy: Entropy,
         random: RandomSource,
         now: Now,
@@ -110,6 +111,7 @@ class EngineV5(Engine):
                 "watched": watched,
                 "net_restrict": net_restrict,
                 "own_networks": own_networks,
+                "ip_version": ip_version,
                 "limits": limits,
                 "topics": topics,
             }
@@ -122,6 +124,9 @@ class EngineV5(Engine):
             random,
             now,
             own_networks=own_networks,
+            net_restrict=net_restrict,
+            ip_version=ip_version,
+            bootnodes=bootnodes,
             watched=watched,
             observer=observer,
         )
@@ -136,19 +141,21 @@ class EngineV5(Engine):
             self._sessions,
             self._timers,
             self._traffic,
-            self._bootnode_watch,
+            self._bootnodes,
             entropy,
             local,
             observer,
         )
         transport = TransportV5(self._requests, local, own_networks)
-        self._overlay = Overlay(transport, self.table, store, net_restrict, own_networks)
+        self._overlay = Overlay(
+            transport, self.table, store, net_restrict, own_networks, ip_version
+        )
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(
             self._overlay,
             self._timers,
             self._clock,
-            bootnodes,
+            self._bootnodes,
             entropy,
             random,
             own_target,
@@ -169,6 +176,7 @@ class EngineV5(Engine):
             self._overlay, self._maintenance, entropy, transport, self._topics, observer
         )
         self._talks: list[TalkReceived] = []
+        self._mask = packets.mask_of(self.id)
 
     def _poll_own_events(self) -> Sequence[Event]:
         talks, self._talks = self._talks, []
@@ -189,7 +197,7 @@ class EngineV5(Engine):
             self._observer.data_in(data, addr, now)
         addr = Endpoint(unmap(addr[0]), addr[1])
         try:
-            packet = packets.decode(data, self.id)
+            packet = packets.decode(data, self.id, self._mask)
             self._check_source(addr)
             self._receive(packet, len(data), addr, now)
         except PacketError as error:
@@ -254,6 +262,8 @@ class EngineV5(Engine):
     def _spend(self, remote: Remote, now: Now) -> None:
         """Keep to the rate limit of a source, without a session to that of all such sources."""
         ip = remote[1].ip
+        if self._overlay.own.contains(ip):
+            return  # without limits
         known = self._sessions.get(remote) is not None or self._requests.awaits(remote)
         if not self._limits.allows(ip, known, now.monotonic):
             raise PacketError("rate", "too many packets of this source")
@@ -316,7 +326,7 @@ class EngineV5(Engine):
 
     def _on_pong(self, pong: Pong, remote: Remote, now: Now) -> None:
         node_id, (ip, _port) = remote
-        self._bootnode_watch.receive_pong(node_id, ip)
+        self._bootnodes.receive_pong(node_id, ip)
         self._store.set_last_pong_received(node_id, ip, self._clock.earliest(now))
         if self.table.mark_live(node_id, ip):
             self._maintenance.note_first_answer(node_id)
@@ -362,10 +372,9 @@ class EngineV5(Engine):
 
     def _reply(self, remote: Remote, message: Message, now: Now) -> None:
         """Send a response, if there still is a session."""
-        session = self._sessions.reply_session(remote)
-        if session is None:
+        datagram = self._sessions.encrypt_reply(remote, encode(message))
+        if datagram is None:
             return
-        datagram = self._sessions.encrypt(remote, session, encode(message)).datagram
         if len(datagram) > packets.MAX_PACKET_SIZE:
             raise EncodeError(f"a packet of {len(datagram)} bytes")
         self._traffic.send(str(message.kind), message, datagram, remote[1], now)

@@ -80,7 +80,13 @@ class MessageType(IntEnum):
     TOPICNODES = 10
 
     def __str__(self) -> str:
-        return self.name.lower()
+        return _NAMES[self]
+
+
+_NAMES = (
+    *("", "ping", "pong", "findnode", "nodes", "talkreq", "talkresp"),
+    *("regtopic", "regconfirmation", "topicquery", "topicnodes"),
+)
 
 
 @dataclass(frozen=True, slots=True)

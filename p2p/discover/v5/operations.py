@@ -37,16 +37,20 @@ class OperationsV5(Operations):
     def find_node(self, node: Node, distances: Sequence[int], now: Now) -> int:
         """Ask a node for nodes at some distances from it. The result is a list of them."""
         self._observe("find_node", node, distances, now)
-        node = node.within(self._overlay.net_restrict)
-        return self._ask(
-            node, lambda done: self._v5.find_at(node, distances, partial(_found, done), now)
-        )
+
+        def send(at: Node, done: Answered, now: Now) -> None:
+            self._v5.find_at(at, distances, partial(_found, done), now)
+
+        return self._ask(node, send, now)
 
     def talk(self, node: Node, protocol: bytes, request: bytes, now: Now) -> int:
         """Send a request of an application's protocol. The result is the response, bytes."""
         self._observe("talk", node, protocol, request, now)
-        node = node.within(self._overlay.net_restrict)
-        return self._ask(node, lambda done: self._v5.talk(node, protocol, request, done, now))
+
+        def send(at: Node, done: Answered, now: Now) -> None:
+            self._v5.talk(at, protocol, request, done, now)
+
+        return self._ask(node, send, now)
 
     def find_topic(self, topic: bytes, search: int, now: Now) -> int:
         """Find advertisers of a topic, 32 bytes, that the search has not found in this pass.

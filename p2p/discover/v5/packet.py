@@ -20,9 +20,10 @@ message is AES-128-GCM of its plaintext, with the unmasked bytes before it as as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from p2p.crypto import ctr_stream
+from p2p.crypto import ctr_streams
 from p2p.discover.v5.keys import EPHEMERAL_KEY_SIZE, SIGNATURE_SIZE
 from p2p.errors import PacketError
 
@@ -80,6 +81,13 @@ class HandshakePacket(NamedTuple):
 
 
 Packet: TypeAlias = MessagePacket | WhoAreYou | HandshakePacket
+#: Begins the stream of an IV.
+Mask: TypeAlias = Callable[[bytes], Callable[[bytes], bytes]]
+
+
+def mask_of(recipient_id: bytes) -> Mask:
+    """Return the masks of packets to a node; for one thread at a time. It pays to keep it."""
+    return ctr_streams(recipient_id[:16])
 
 
 def message_head(iv: bytes, nonce: bytes, source: bytes) -> bytes:
@@ -100,17 +108,20 @@ def handshake_head(
     return _head(iv, HANDSHAKE, nonce, source + sizes + signature + ephemeral_key + record)
 
 
-def mask(head: bytes, recipient_id: bytes) -> bytes:
-    """Return the head as it is sent to ``recipient_id``; or, for our own ID, the unmasked head."""
+def mask(head: bytes, recipient_id: bytes, kept: Mask | None = None) -> bytes:
+    """Return the head as it is sent to ``recipient_id``; or, for our own ID, the unmasked head.
+
+    ``kept`` is :func:`mask_of` of the recipient, if it was kept.
+    """
     iv = head[:IV_SIZE]
-    return iv + ctr_stream(recipient_id[:16], iv)(head[IV_SIZE:])
+    return iv + (kept or mask_of(recipient_id))(iv)(head[IV_SIZE:])
 
 
 def is_ours(datagram: bytes, own_id: bytes) -> bool:
     """Whether a datagram begins as a packet of this protocol for ``own_id``."""
     if not MIN_PACKET_SIZE <= len(datagram) <= MAX_PACKET_SIZE:
         return False
-    head = ctr_stream(own_id[:16], datagram[:IV_SIZE])(datagram[IV_SIZE:_HEAD_SIZE])
+    head = mask_of(own_id)(datagram[:IV_SIZE])(datagram[IV_SIZE:_HEAD_SIZE])
     return head.startswith(_PROTOCOL)
 
 
@@ -122,15 +133,15 @@ def kind_of(datagram: bytes, own_id: bytes) -> str | None:
     return _KINDS[flag] if flag < len(_KINDS) else None
 
 
-def decode(datagram: bytes, own_id: bytes) -> Packet:
-    """Read a datagram for ``own_id``. Any thread.
+def decode(datagram: bytes, own_id: bytes, kept: Mask | None = None) -> Packet:
+    """Read a datagram for ``own_id``; ``kept`` is :func:`mask_of` of it, if it was kept.
 
     Raises PacketError, whose ``reason`` is one of ``size``, ``header``, ``version``, ``flag`` and
     ``authdata``. The first two are those of datagrams of other protocols.
     """
     if not MIN_PACKET_SIZE <= len(datagram) <= MAX_PACKET_SIZE:
         raise PacketError("size", f"a datagram of {len(datagram)} bytes is no packet")
-    unmask = ctr_stream(own_id[:16], datagram[:IV_SIZE])
+    unmask = (kept or mask_of(own_id))(datagram[:IV_SIZE])
     header = unmask(datagram[IV_SIZE:_HEAD_SIZE])
     flag, size = _read_header(header, len(datagram) - _HEAD_SIZE)
     authdata = unmask(datagram[_HEAD_SIZE : _HEAD_SIZE + size])

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TypeAlias
 
 from p2p.crypto import Entropy
-from p2p.discover.bootwatch import BootnodeWatch
+from p2p.discover.bootnodes import Bootnodes
 from p2p.discover.local import LocalView
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.timers import Timer, Timers
@@ -111,7 +111,7 @@ class Requests:
         sessions: Sessions,
         timers: Timers,
         traffic: Traffic,
-        bootnode_watch: BootnodeWatch,
+        bootnodes: Bootnodes,
         entropy: Entropy,
         local: LocalView,
         observer: DiscoveryObserver | None,
@@ -120,7 +120,7 @@ class Requests:
         self._sessions = sessions
         self._timers = timers
         self._traffic = traffic
-        self._bootnode_watch = bootnode_watch
+        self._bootnodes = bootnodes
         self._entropy = entropy
         self._local = local
         self._observer = observer
@@ -257,7 +257,7 @@ class Requests:
             return
         self._traffic.timed_out()
         if isinstance(call.request, Ping):
-            self._bootnode_watch.lose_ping(call.remote[0], call.remote[1].ip, now)
+            self._bootnodes.lose_ping(call.remote[0], call.remote[1].ip, now)
         queue = self._queues[call.remote]
         if call.tries < call.most_tries:
             self._transmit(queue, call, now)

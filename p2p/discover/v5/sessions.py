@@ -15,7 +15,15 @@ from typing import NamedTuple, TypeAlias
 
 from p2p.crypto import AEAD, Entropy, gcm
 from p2p.discover.v5.keys import SessionKeys
-from p2p.discover.v5.packet import IV_SIZE, NONCE_SIZE, MessagePacket, mask, message_head
+from p2p.discover.v5.packet import (
+    IV_SIZE,
+    NONCE_SIZE,
+    Mask,
+    MessagePacket,
+    mask,
+    mask_of,
+    message_head,
+)
 from p2p.enode.nodeid import NodeID
 from p2p.netutil import Endpoint
 
@@ -76,6 +84,7 @@ class _Entry(NamedTuple):
     newest: Session
     previous: Session | None
     last_read: Session  # one of the two
+    mask: Mask
 
 
 class Sessions:
@@ -90,17 +99,16 @@ class Sessions:
     def get(self, remote: Remote) -> Session | None:
         """Return the session to write a request with, if there is one."""
         entry = self._entries.get(remote)
-        return None if entry is None else _usable(entry.newest)
-
-    def reply_session(self, remote: Remote) -> Session | None:
-        """Return the session of the last message that came, if there is one."""
-        entry = self._entries.get(remote)
-        return None if entry is None else _usable(entry.last_read)
+        return None if entry is None or entry.newest.is_used_up else entry.newest
 
     def add(self, remote: Remote, session: Session) -> None:
         """Use a new session from now on."""
         last = self._entries.get(remote)
-        self._entries[remote] = _Entry(session, None if last is None else last.newest, session)
+        if last is None:
+            entry = _Entry(session, None, session, mask_of(remote[0]))
+        else:
+            entry = _Entry(session, last.newest, session, last.mask)
+        self._entries[remote] = entry
         self._entries.move_to_end(remote)
         if len(self._entries) > self._max:
             self._entries.popitem(last=False)
@@ -108,10 +116,23 @@ class Sessions:
     def encrypt(self, remote: Remote, session: Session, plaintext: bytes) -> Sealed:
         """Return the datagram of a message."""
         self._entries.move_to_end(remote)
+        return self._seal(remote, self._entries[remote].mask, session, plaintext)
+
+    def encrypt_reply(self, remote: Remote, plaintext: bytes) -> bytes | None:
+        """Return the datagram of a response, under the session of the last message that came.
+
+        None if there is none.
+        """
+        entry = self._entries.get(remote)
+        if entry is None or entry.last_read.is_used_up:
+            return None
+        return self._seal(remote, entry.mask, entry.last_read, plaintext).datagram
+
+    def _seal(self, remote: Remote, kept: Mask, session: Session, plaintext: bytes) -> Sealed:
         nonce = session.next_nonce()
         head = message_head(self._entropy(IV_SIZE), nonce, self._own_id)
         ciphertext = session.encrypt(nonce, plaintext, head)
-        return Sealed(mask(head, remote[0]) + ciphertext, nonce)
+        return Sealed(mask(head, remote[0], kept) + ciphertext, nonce)
 
     def decrypt(self, remote: Remote, packet: MessagePacket) -> bytes | None:
         """Return the plaintext of a message; None without a session that fits."""
@@ -131,7 +152,3 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def _usable(session: Session) -> Session | None:
-    return None if session.is_used_up else session

@@ -43,6 +43,9 @@ LOOKUP_DISTANCES = 3
 MAX_NODES = 16
 #: Advertisers that are read of a response; F_return (discv5-theory, "Parameters").
 MAX_ADVERTISERS = 10
+#: Nodes whose records are not verified again when others send them. In a lookup, most of the nodes
+#: of a response are those of the one before.
+KNOWN_RECORDS = 1024
 
 T = TypeVar("T")
 #: Callback with the response to a talk request.
@@ -76,6 +79,7 @@ class TransportV5:
         self._requests = requests
         self._local = local
         self._own = own
+        self._read_node = lru_cache(KNOWN_RECORDS)(_node_of)
 
     def ping(self, node: Node, done: PingDone, now: Now) -> None:
         """Ping a node."""
@@ -94,7 +98,7 @@ class TransportV5:
         most_tries: int = TRIES,
     ) -> None:
         """Send a findnode; ``done`` gets the nodes that are where they should be."""
-        read = partial(_neighbors_at, node.id, frozenset(distances))
+        read = partial(self._neighbors_at, node.id, frozenset(distances))
         self._ask(node, FindNode(b"", distances), read, done, now, most_tries)
 
     def request_record(self, node: Node, done: RecordDone, now: Now) -> None:
@@ -156,6 +160,21 @@ class TransportV5:
 
         self._requests.ask(node, to, request, answered, now, most_tries)
 
+    def _neighbors_at(
+        self, node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
+    ) -> list[Neighbor]:
+        """The nodes of a response that are valid and at the wanted distances."""
+        neighbors: dict[NodeID, Neighbor] = {}
+        for record in _records(responses):
+            try:
+                node = self._read_node(record)
+            except InvalidNode:
+                continue
+            if log_distance(node_id, node.id) in distances:
+                found = Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+                neighbors.setdefault(node.id, found)
+        return list(neighbors.values())
+
     def _read_confirmation(
         self, node: Node, request: RegTopic, responses: Sequence[Message]
     ) -> Confirmation:
@@ -189,12 +208,15 @@ class TransportV5:
     def _nodes_of(self, sender: Node, records: Iterable[bytes]) -> list[Node]:
         """Return the nodes of valid records whose address the sender may name."""
         assert sender.ip is not None
-        nodes = [read.node for read in map(_neighbor, records) if read is not None]
-        return [
-            node
-            for node in nodes
-            if node is not None and relay_problem(sender.ip, node.ip, self._own) is None
-        ]
+        nodes = []
+        for record in records:
+            try:
+                node = self._read_node(record)
+            except InvalidNode:
+                continue
+            if relay_problem(sender.ip, node.ip, self._own) is None:
+                nodes.append(node)
+        return nodes
 
     def _read_record(self, node: Node, responses: Sequence[Message]) -> Node:
         records = list(_records(responses))
@@ -223,25 +245,9 @@ def _response_of(responses: Sequence[Message]) -> bytes:
     return cast(TalkResponse, responses[0]).response
 
 
-def _neighbors_at(
-    node_id: NodeID, distances: frozenset[int], responses: Sequence[Message]
-) -> list[Neighbor]:
-    neighbors: dict[NodeID, Neighbor] = {}
-    for record in _records(responses):
-        neighbor = _neighbor(record)
-        if neighbor is not None and log_distance(node_id, neighbor.id) in distances:
-            neighbors.setdefault(neighbor.id, neighbor)
-    return list(neighbors.values())
-
-
-@lru_cache(maxsize=1024)
-def _neighbor(rlp: bytes) -> Neighbor | None:
-    """Verify a record. Cached, since many nodes name the same one; None for an invalid record."""
-    try:
-        node = Node.from_record(Record.from_rlp(rlp))
-    except InvalidNode:
-        return None
-    return Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
+def _node_of(rlp: bytes) -> Node:
+    """Verify a record. Raises InvalidNode."""
+    return Node.from_record(Record.from_rlp(rlp))
 
 
 def _records(responses: Sequence[Message]) -> Iterator[bytes]:

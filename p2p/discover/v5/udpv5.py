@@ -97,6 +97,7 @@ class UDPv5(Discovery):
             watched=tuple(bootnodes if watched is None else watched),
             net_restrict=net_restrict,
             own_networks=own,
+            ip_version=service.ip_version,
             entropy=os.urandom,
             random=random.Random(seed),
             topics=topics,
@@ -129,8 +130,9 @@ class UDPv5(Discovery):
         wanted = tuple(distances)
         for distance in wanted:
             check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
-        start = _v5(lambda operations, now: operations.find_node(node, wanted, now))
-        nodes: list[Node] = self._service.ask(self._runner, start, timeout)
+        nodes: list[Node] = self._ask_node(
+            node, lambda operations, at, now: operations.find_node(at, wanted, now), timeout
+        )
         return nodes
 
     def talk(
@@ -147,8 +149,9 @@ class UDPv5(Discovery):
         data = bytes(request)
         if len(name) + len(data) > MAX_TALK_SIZE:
             raise EncodeError(f"a talk request of {len(name) + len(data)} bytes does not fit")
-        start = _v5(lambda operations, now: operations.talk(node, name, data, now))
-        response: bytes = self._service.ask(self._runner, start, timeout)
+        response: bytes = self._ask_node(
+            node, lambda operations, at, now: operations.talk(at, name, data, now), timeout
+        )
         return response
 
     # topics; any thread
@@ -181,7 +184,11 @@ class UDPv5(Discovery):
         """
         identifier, number = topic_id(topic), next(self._searches)
         self._give(lambda engine, now: engine.topics)
-        step = _v5(lambda operations, now: operations.find_topic(identifier, number, now))
+
+        def step(operations: Operations, now: Now) -> int:
+            assert isinstance(operations, OperationsV5)
+            return operations.find_topic(identifier, number, now)
+
         return self._runner.topic_nodes(step)
 
     def _give(self, fn: Callable[[EngineV5, Now], _T]) -> _T:
@@ -211,14 +218,6 @@ class UDPv5(Discovery):
             check_function("handler", handler, "node_id", "endpoint", "request")
         self._service.check_process()
         self._talk.set(name, handler)
-
-
-def _v5(start: Callable[[OperationsV5, Now], int]) -> Callable[[Operations, Now], int]:
-    def begin(operations: Operations, now: Now) -> int:
-        assert isinstance(operations, OperationsV5)
-        return start(operations, now)
-
-    return begin
 
 
 def _withdraw(topic: bytes, engine: Engine, now: Now) -> None:

@@ -152,7 +152,7 @@ def test_expired_pong_that_nobody_waits_for_is_no_evidence(link: Link) -> None:
 
 
 def test_old_answers_are_forgotten() -> None:
-    watch = SkewWatch([])
+    watch = SkewWatch(lambda node_id, ip: False)
     for number in range(2 * MAX_VOTES):
         ip = address_of(number)[0]
         watch.receive_pong(NodeID(bytes(32)), ip, None, Now(number * 0.1, 0.0))

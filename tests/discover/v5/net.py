@@ -62,10 +62,17 @@ def arrives(datagram: Datagram) -> list[float]:
 class Host:
     """One engine with its address."""
 
-    def __init__(self, net: Net, number: int, *bootnodes: Host, **options: Any) -> None:
+    def __init__(
+        self,
+        net: Net,
+        number: int,
+        *bootnodes: Host,
+        address: Endpoint | None = None,
+        **options: Any,
+    ) -> None:
         self.net = net
         self.number = number
-        self.address = address_of(number)
+        self.address = address or address_of(number)
         self.key = key_of(number)
         self.local = fixed_local(self.key, NodeEndpoint(*self.address, 0))
         self.bootnodes = [host.node for host in bootnodes]

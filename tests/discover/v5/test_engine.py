@@ -247,6 +247,21 @@ def test_nodes_of_other_distances_are_passed_over(
     assert a.find_node(b, 0) == [b.node]
 
 
+def test_record_is_verified_once(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = net.host(1), net.host(2)
+    (first,) = a.find_node(b, 0)
+    (again,) = a.find_node(b, 0)
+    assert first is again
+    b.local.set("n", 7)
+    (newer,) = a.find_node(b, 0)
+    assert newer.seq == first.seq + 1
+    broken = bytearray(b.local.record.to_rlp())
+    broken[5] ^= 1  # in the signature
+    monkeypatch.setattr(b.engine, "_records_at", lambda distances, remote: [bytes(broken)])
+    for _ in range(2):
+        assert a.find_node(b, 0) == []
+
+
 def test_own_record_once(net: Net) -> None:
     a, b = net.host(1), net.host(2)
     assert a.find_node(b, 0, 0, 0) == [b.node]
@@ -493,6 +508,21 @@ def test_node_is_resolved_at_its_second_address(net: Net) -> None:
     assert found.record == b.node.record
 
 
+def test_node_that_is_silent_at_one_address_is_asked_at_the_other(net: Net) -> None:
+    a, b = with_both(net)
+    assert a.ping(b) == b.node.seq
+    assert a.request_enr(b).record == b.node.record
+    assert a.find_node(b, 0) == [b.node]
+    assert {datagram.target for datagram in net.sent} >= {address_of(2), b.address}
+    del net.hosts[b.address]
+    with pytest.raises(errors.NoResponse):
+        a.ping(b)
+    number = a.begin(lambda operations, now: operations.ping(b.node, now))
+    a.engine.operations.cancel(number)
+    net.run(10.0)
+    assert a.done(number) is None
+
+
 def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:
     _, b = with_both(net)
     c = net.host(3, net_restrict=Netlist.parse("2001::/16"))
@@ -502,6 +532,19 @@ def test_node_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None
     with pytest.raises(errors.NoResponse):  # the request comes, and no program answers it
         c.talk(b, b"none", b"")
     assert b.talks
+
+
+def test_node_is_asked_at_the_address_that_the_socket_reaches(net: Net) -> None:
+    _, b = with_both(net)
+    c = net.host(3, ip_version=6)
+    assert c.ping(b) == b.node.seq
+    assert c.do(lambda operations, now: operations.resolve(b.node, now)).record == b.node.record
+    d = net.host(4, b, ip_version=6)
+    net.start(d)
+    net.run(5.0)
+    known = d.engine.table.get(b.node.id)
+    assert known is not None and known.udp_endpoint == b.address
+    assert not any(datagram.target == address_of(2) for datagram in net.sent)
 
 
 def test_neighbor_is_asked_at_the_address_that_net_restrict_allows(net: Net) -> None:

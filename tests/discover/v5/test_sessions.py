@@ -51,6 +51,15 @@ def test_message_of_the_last_but_one_session_is_read(ours: Sessions, theirs: Ses
     assert ours.get(OTHER) is new
 
 
+def reads(session: Session, ours: Sessions) -> bool:
+    """Whether our next answer can be read with one of their sessions."""
+    answer = ours.encrypt_reply(OTHER, b"answer")
+    assert answer is not None
+    packet = packets.decode(answer, OTHER_ID)
+    assert isinstance(packet, MessagePacket)
+    return session.decrypt(packet.nonce, packet.ciphertext, packet.head) == b"answer"
+
+
 def test_answer_goes_under_the_session_of_the_question(ours: Sessions, theirs: Sessions) -> None:
     # Two handshakes that cross make two sessions. go-ethereum has the other one for the newer,
     # and keeps that alone: it could not read the answer.
@@ -59,30 +68,40 @@ def test_answer_goes_under_the_session_of_the_question(ours: Sessions, theirs: S
     ours.add(OTHER, second)
     theirs.add(OWN, their_second)
     theirs.add(OWN, their_first)
-    assert ours.reply_session(OTHER) is second
+    assert reads(their_second, ours)
     ours.decrypt(OTHER, message(theirs, their_first, OWN))
-    assert ours.reply_session(OTHER) is first
+    assert reads(their_first, ours)
     ours.decrypt(OTHER, message(theirs, their_second, OWN))
-    assert ours.reply_session(OTHER) is second
+    assert reads(their_second, ours)
 
 
-def test_session_that_cannot_be_read_changes_nothing(ours: Sessions, theirs: Sessions) -> None:
-    (known, _), (_, unknown) = two_ends(), two_ends()
+def test_message_that_cannot_be_read_changes_nothing(ours: Sessions, theirs: Sessions) -> None:
+    (known, their_known), (_, unknown) = two_ends(), two_ends()
     ours.add(OTHER, known)
     theirs.add(OWN, unknown)
     assert ours.decrypt(OTHER, message(theirs, unknown, OWN)) is None
-    assert ours.reply_session(OTHER) is known
+    assert reads(their_known, ours)
 
 
 def test_new_session_is_that_of_the_next_answer(ours: Sessions, theirs: Sessions) -> None:
-    (old, their_old), (new, _) = two_ends(), two_ends()
+    (old, their_old), (new, their_new) = two_ends(), two_ends()
     ours.add(OTHER, old)
     theirs.add(OWN, their_old)
     ours.decrypt(OTHER, message(theirs, their_old, OWN))
     ours.add(OTHER, new)
-    assert ours.reply_session(OTHER) is new
+    assert reads(their_new, ours)
 
 
 def test_nobody_has_no_session(ours: Sessions) -> None:
-    assert ours.reply_session(OTHER) is None
+    assert ours.encrypt_reply(OTHER, b"answer") is None
+    assert ours.get(OTHER) is None
+
+
+def test_session_without_nonces_is_not_used(
+    ours: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.add(OTHER, two_ends()[0])
+    monkeypatch.setattr("p2p.discover.v5.sessions._MAX_COUNT", 1)
+    assert ours.encrypt_reply(OTHER, b"answer") is not None
+    assert ours.encrypt_reply(OTHER, b"answer") is None
     assert ours.get(OTHER) is None

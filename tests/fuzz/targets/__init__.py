@@ -13,15 +13,17 @@ from tests.fuzz.targets import (
     handshake,
     packet,
     packetv5,
+    portmap,
     records,
     snappy,
     topics,
+    upnp,
     values,
 )
 
 MODULES = (
-    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists),
-    *(connection, discovery, discoveryv5, topics),
+    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
+    *(portmap, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

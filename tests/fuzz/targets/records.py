@@ -19,6 +19,7 @@ from p2p.crypto import PrivateKey, keccak256
 from p2p.enode import Node, parse_node
 from p2p.enr import Record
 from p2p.errors import EncodeError, InvalidNode
+from p2p.netutil import Netlist
 from tests.fuzz.target import REPAIRED, Target
 
 _VECTORS: dict[str, Any] = json.loads(
@@ -29,7 +30,10 @@ PROPERTIES = (
     *("seq", "signature", "pairs", "public_key"),
     *("ip", "ip6", "tcp", "tcp6", "udp", "udp6", "quic", "quic6"),
 )
-NODE_PROPERTIES = ("url", "seq", "tcp_endpoint", "udp_endpoint", "quic_endpoint", "public_key")
+NODE_PROPERTIES = (
+    *("url", "seq", "public_key", "tcp_endpoint", "udp_endpoint", "quic_endpoint"),
+    *("endpoints", "tcp_endpoints", "udp_endpoints"),
+)
 
 
 def sign(content: bytes) -> bytes:
@@ -47,7 +51,20 @@ def look(record: Record) -> Node:
     for name in NODE_PROPERTIES:
         getattr(node, name)
     assert str(node) and repr(node)
+    look_at_endpoints(node)
     return node
+
+
+def look_at_endpoints(node: Node) -> None:
+    """At most one for each family; the node can be had at each."""
+    versions = [ip.version for ip, _, _ in node.endpoints if ip is not None]
+    assert len(versions) == len(node.endpoints) == len(set(versions))
+    assert (node.tcp_endpoint in node.tcp_endpoints) or node.tcp_endpoint is None
+    for ip, udp, tcp in node.endpoints:
+        assert ip is not None
+        there = node.with_endpoint(ip, tcp, udp)
+        assert set(there.endpoints) == set(node.endpoints)
+        assert node.within(Netlist.parse(f"{ip}/{ip.max_prefixlen}")) == there
 
 
 # Binary.

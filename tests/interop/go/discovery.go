@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/ethereum/go-ethereum/p2p/enr"
+	"github.com/ethereum/go-ethereum/rlp"
 )
 
 // The node table tells nobody of its changes, so it is looked at this often.
@@ -137,10 +138,19 @@ func parsePublicKey(digits string) (*ecdsa.PublicKey, error) {
 	return crypto.UnmarshalPubkey(append([]byte{4}, data...))
 }
 
-// setEntry puts a text into our own record, which is signed anew for it.
-func setEntry(server *p2p.Server, key, value string) {
-	server.LocalNode().Set(enr.WithEntry(key, value))
+// setEntry puts a text, or the RLP of a value, into our own record, which is signed anew for it.
+func setEntry(server *p2p.Server, c command) error {
+	entry := enr.WithEntry(c.Key, c.Value)
+	if c.Raw != "" {
+		raw, err := hex.DecodeString(c.Raw)
+		if err != nil {
+			return err
+		}
+		entry = enr.WithEntry(c.Key, rlp.RawValue(raw))
+	}
+	server.LocalNode().Set(entry)
 	reportNode("self", server.Self())
+	return nil
 }
 
 func reportNode(name string, node *enode.Node) {

@@ -23,6 +23,9 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
+// maxLine is the size of the longest command in bytes; one that makes a node list has all its nodes.
+const maxLine = 16 << 20
+
 // event is one line of output. Each has an "event" that names it.
 type event map[string]any
 
@@ -40,6 +43,7 @@ type command struct {
 	Reason   uint8  `json:"reason"`
 	Key      string `json:"key"` // hex of a key, or the name of an entry
 	Value    string `json:"value"`
+	Raw      string `json:"raw"`  // hex of the RLP of a value
 	Node     string `json:"node"` // enode URL or record
 	Seq      uint64 `json:"seq"`
 	Request  string `json:"request"` // hex
@@ -47,6 +51,11 @@ type command struct {
 	Distances []uint `json:"distances"`
 	// Records, or enode URLs.
 	Nodes []string `json:"nodes"`
+	// Of a node list: its domain, its URL, the name server that has it, its links.
+	Domain string   `json:"domain"`
+	URL    string   `json:"url"`
+	Server string   `json:"server"`
+	Links  []string `json:"links"`
 	// The entries of a record, by name.
 	Entries map[string]json.RawMessage `json:"entries"`
 }
@@ -205,6 +214,7 @@ func reportAdded(server *p2p.Server, events <-chan *p2p.PeerEvent) {
 // obey carries out commands until the input ends or says quit.
 func obey(server *p2p.Server, links *linkTable) {
 	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		var c command
 		err := json.Unmarshal(lines.Bytes(), &c)
@@ -254,8 +264,7 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		}
 		return executeV5(udp, c)
 	case "set_entry":
-		setEntry(server, c.Key, c.Value)
-		return nil
+		return setEntry(server, c)
 	case "self":
 		reportNode("self", server.Self())
 		return nil
@@ -263,6 +272,10 @@ func execute(server *p2p.Server, links *linkTable, c command) error {
 		return parseNode(c.Node)
 	case "make_record":
 		return makeRecord(c)
+	case "make_tree":
+		return makeTree(c)
+	case "sync_tree":
+		return syncTree(c)
 	default:
 		return errors.New("unknown command")
 	}

@@ -228,8 +228,9 @@ class Topics:
         Others refuse us without an answer (:mod:`.registrar`). After the start we do not know our
         address yet, and a registrar is not to count as silent for that.
         """
-        own = Node.from_record(self._local.record).ip
         assert registrar.ip is not None
+        record = self._local.record
+        own = record.ip if registrar.ip.version == 4 else record.ip6
         return relay_problem(registrar.ip, own, self._overlay.own) is None
 
     def _registered(
@@ -313,7 +314,9 @@ class Topics:
             discoverer.failed(node.id)
         else:
             self._learn(discoverer.table, node, answer.nodes, now)
-            allowed = [each for each in answer.advertisers if self._allows(each)]
+            restrict = self._overlay.net_restrict
+            places = [each.within(restrict) for each in answer.advertisers]
+            allowed = [each for each in places if self._allows(node, each)]
             search.found += discoverer.answered(node.id, allowed)
         self._proceed(search, now)
 
@@ -349,7 +352,9 @@ class Topics:
         """Take an answer: its sender has proven itself, its auxiliary nodes are offered."""
         self._usability.answered(sender.id)
         table.prove(sender.id)
-        for node in filter(self._allows, nodes):
+        for node in map(self._overlay.at_first_place, nodes):
+            if not self._allows(sender, node):
+                continue
             table.add(node, proven=False)
             # The node table pings it (discv5-theory, "Updating the Search Table During Lookup").
             if self._overlay.table.has_room(node.id):
@@ -360,8 +365,12 @@ class Topics:
         if not self._usability.is_usable(node.id, now.monotonic):
             table.remove(node.id)
 
-    def _allows(self, node: Node) -> bool:
-        return node.id != self._own_id and node.ip is not None and self._overlay.allows(node.ip)
+    def _allows(self, sender: Node, node: Node) -> bool:
+        """Whether a node may be used at its address, which ``sender`` has named."""
+        if node.id == self._own_id or node.ip is None or sender.ip is None:
+            return False
+        problem = relay_problem(sender.ip, node.ip, self._overlay.own)
+        return problem is None and self._overlay.allows(node.ip)
 
     # Timers.
 

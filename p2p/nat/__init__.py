@@ -1,0 +1,20 @@
+"""Port mappings and our external address: NAT-PMP, PCP, UPnP, STUN.
+
+===============  ===================================================================
+`spec`           the texts of the options `nat` and `advertise` (pure)
+`mapping`        a port mapping, as it is asked for and as it is granted (pure)
+`leases`         the time to ask for each mapping (pure)
+`request`        a request by UDP and its retransmissions (pure)
+`natpmp` `pcp`   packets and rules of NAT-PMP and PCP (pure)
+`stun`           packets of STUN (pure)
+`gateway`        the interface of a router that maps ports, and the end of a wait for it
+`exchange`       a request with a real socket
+`names`          the address of a host name
+`defaultroute`   the addresses of routers
+`portmap`        routers with NAT-PMP or PCP
+`upnp/`          routers with UPnP
+`stunclient`     STUN servers
+`finders`        the searches of each kind of `nat`
+`front`          the thread `p2p-nat`, which keeps the mappings and the address up to date
+===============  ===================================================================
+"""

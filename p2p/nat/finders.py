@@ -1,0 +1,40 @@
+"""The searches that the option ``nat`` stands for, by the names of their threads."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from p2p.clock import Deadline
+from p2p.crypto import PrivateKey, keccak256
+from p2p.nat import natpmp, pcp, portmap, upnp
+from p2p.nat.front import Find
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.spec import NatKind, NatSpec
+from p2p.nat.stunclient import SERVERS, StunServers
+from p2p.netutil import Endpoint
+
+
+def finders(spec: NatSpec, private_key: PrivateKey) -> dict[str, Find]:
+    """Return the searches to make at once; none if nothing is to be found.
+
+    The nonce of PCP depends on the key, so that a node may renew its mappings after a crash.
+    """
+    find_pmp = partial(portmap.find, nonce=_nonce(private_key))
+    if spec.kind is NatKind.ANY:
+        return {"upnp": upnp.find, "pmp": find_pmp}
+    if spec.kind is NatKind.UPNP:
+        return {"upnp": upnp.find}
+    if spec.kind is NatKind.PMP:
+        at = None if spec.ip is None else [Endpoint(spec.ip, natpmp.PORT)]
+        return {"pmp": partial(find_pmp, at=at)}
+    if spec.kind is NatKind.STUN:
+        return {"stun": partial(_stun, SERVERS if spec.server is None else (spec.server,))}
+    return {}
+
+
+def _nonce(private_key: PrivateKey) -> bytes:
+    return keccak256(b"PCP nonce" + private_key.to_bytes())[: pcp.NONCE_SIZE]
+
+
+def _stun(servers: tuple[tuple[str, int], ...], deadline: Deadline, stop: Stop) -> Gateway:
+    return StunServers(servers, stop)

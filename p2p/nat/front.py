@@ -1,0 +1,352 @@
+"""Port mappings and our external address, kept up to date while a server runs.
+
+The thread ``p2p-nat`` maps the ports, renews the mappings, asks for the external address every
+:data:`CHECK_S`, and deletes the mappings at the end. Its requests block, since it has nothing else
+to do. A router is looked for on a thread for each kind, such as ``p2p-nat-pmp``; the first that is
+found is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from p2p.clock import Clock, Deadline
+from p2p.loglimit import LogLimit
+from p2p.nat.gateway import Gateway, Interrupted, NatError, Restarted, Stop
+from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
+from p2p.net import Loop, Timer
+from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of
+from p2p.threads import join_threads
+
+#: Time to find a router, in seconds. Most answer at once; a slow one of UPnP gets 6 s.
+FIND_S = 10.0
+#: Pause before the next search, if there is no router.
+FIND_AGAIN_S = 300.0
+#: Time for an answer of a router that was found.
+REQUEST_S = 8.0
+#: Pause between looks at the external address: the record follows within a minute.
+CHECK_S = 45.0
+#: Time for the deletion of all mappings.
+DELETE_S = 2.0
+#: Failed requests in a row after which the router is looked for again.
+MAX_FAILURES = 3
+#: Longest text of a router's error in a log line, in characters.
+_MAX_TEXT = 200
+_NO_ROUTER = (
+    "no router answers ({}), so other nodes may not reach this one: turn on port mapping in the "
+    "router, or forward the ports there and set the option advertise"
+)
+
+
+class Find(Protocol):
+    """The search for a router, ``find`` of the modules for the kinds of routers."""
+
+    def __call__(self, deadline: Deadline, stop: Stop) -> Gateway | None:
+        """Return a router, None if none answers."""
+
+
+class Publisher(Protocol):
+    """The receiver of our external endpoint. Called on ``p2p-nat``."""
+
+    def publish(self, ip: IPAddress, udp: int | None, tcp: int | None) -> None:
+        """Take the address, and the external ports that are mapped."""
+
+    def retract(self, version: int) -> None:
+        """Drop the address of this IP version."""
+
+
+class _Published(NamedTuple):
+    ip: IPAddress
+    udp: int | None
+    tcp: int | None
+
+
+class PortMappings:
+    """Mappings of ``ports``, each a protocol ("tcp", "udp") and a port, by the first router found.
+
+    ``find`` has the kinds of routers to look for, by their names. ``may_publish`` tells whether an
+    address that is not of the Internet is one that other nodes may use.
+    """
+
+    def __init__(
+        self,
+        find: Mapping[str, Find],
+        ports: Iterable[tuple[str, int]],
+        publisher: Publisher,
+        *,
+        may_publish: Callable[[IPAddress], bool],
+        clock: Clock,
+        logger: logging.Logger,
+    ) -> None:
+        # fixed after __init__
+        self._find = dict(find)
+        self._ports = tuple(ports)
+        self._publisher = publisher
+        self._may_publish = may_publish
+        self._log = logger.getChild("nat")
+        self._loop = Loop("p2p-nat", clock, self._close, logger)
+        # fixed after start()
+        self._stop: Stop | None = None
+        self._limit = LogLimit(clock)
+        # owned by p2p-nat
+        self._leases = Leases(self._ports)
+        self._gateway: Gateway | None = None
+        self._searches: list[threading.Thread] = []
+        self._searching = 0  # threads whose result is awaited
+        self._outcomes: list[str] = []  # the kinds of routers that were not found, and why
+        self._must_search = True
+        self._failures = 0
+        self._check_at = -math.inf
+        self._ip: IPAddress | None = None
+        self._published: _Published | None = None
+        self._warned: set[str] = set()  # warnings that are not to be repeated
+        self._timer: Timer | None = None
+
+    # any thread
+
+    def start(self) -> None:
+        """Start the thread; does not wait for a router.
+
+        Raises OSError if the process has no descriptors left, RuntimeError if the system has no
+        threads left.
+        """
+        self._stop = Stop()
+        self._loop.post(self._step)
+        try:
+            self._loop.start()
+        except BaseException:
+            self._stop.close()
+            raise
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Delete the mappings and end the thread. Idempotent.
+
+        A router that does not answer is waited for :data:`DELETE_S` at most. Returns the names of
+        threads that still run after ``timeout_s``.
+        """
+        if self._stop is not None and not self._stop.is_set:
+            self._stop.set()
+            self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
+        if self._loop.can_start:
+            self._loop.stop()
+        deadline = Deadline(timeout_s)
+        left = [] if self._loop.join(timeout_s) else [self._loop.name]
+        return left + join_threads(self._searches, deadline)
+
+    # p2p-nat: the search
+
+    def _search(self) -> None:
+        """Look for routers of all kinds, unless a search is under way."""
+        if self._searching:
+            return
+        deadline = Deadline(FIND_S)
+        self._searches = [
+            threading.Thread(
+                target=self._find_one,
+                args=(kind, find, deadline),
+                name=f"p2p-nat-{kind}",
+                daemon=True,
+            )
+            for kind, find in self._find.items()
+        ]
+        self._searching = len(self._searches)
+        self._outcomes.clear()
+        for thread in self._searches:
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no more threads
+                self._end_search(None, f"{thread.name}: {error}")
+
+    def _find_one(self, kind: str, find: Find, deadline: Deadline) -> None:
+        """Look for one kind of router. Runs on a thread of its own."""
+        assert self._stop is not None
+        found, outcome = None, kind
+        try:
+            found = find(deadline, self._stop)
+        except (NatError, OSError) as error:
+            outcome = f"{kind}: {_text(error)}"
+        except Exception as error:  # the top of the thread
+            self._log.error("search for %s failed", kind, exc_info=error)
+        self._loop.post(self._end_search, found, outcome)
+
+    def _end_search(self, found: Gateway | None, outcome: str) -> None:
+        self._searching -= 1
+        self._outcomes.append(outcome)
+        if self._stop is None or self._stop.is_set:
+            return
+        if found is not None and self._must_search:
+            self._use(found)
+            self._step()
+        elif self._must_search and not self._searching:
+            self._warn("no router", _NO_ROUTER.format("; ".join(sorted(self._outcomes))))
+            pause_s = FIND_AGAIN_S if self._gateway is None else RETRY_S
+            self._call_at(self._loop.now() + pause_s)
+
+    def _use(self, gateway: Gateway) -> None:
+        self._must_search = False
+        self._failures = 0
+        self._warned.discard("no router")
+        # The old object of the same router has its times and the nonce of its mappings.
+        if self._gateway is None or self._gateway.name != gateway.name:
+            self._tell(f"found {gateway.name}")
+            self._gateway = gateway
+            self._leases = Leases(self._ports)
+            self._check_at = -math.inf
+        else:  # it was silent for a while, so it may have restarted
+            self._leases.restart(self._loop.now())
+
+    # p2p-nat: the mappings
+
+    def _step(self) -> None:
+        """Do what is due, and plan the next step."""
+        self._drop_ended()
+        gateway = self._gateway
+        if self._must_search or gateway is None:
+            self._search()
+            return
+        try:
+            self._map(gateway)
+            self._check_address(gateway)
+            self._map(gateway)  # again if the address is a new one, and before it is published
+        except Restarted as error:
+            self._tell(str(error))
+            self._leases.restart(self._loop.now())
+        except Interrupted:
+            return
+        self._publish()
+        self._must_search = self._failures >= MAX_FAILURES
+        self._call_at(min(self._leases.deadline, self._check_at))
+
+    def _map(self, gateway: Gateway) -> None:
+        """Ask for the mappings that are due."""
+        for mapping in self._leases.due(self._loop.now()):
+            what = f"{mapping.protocol} port {mapping.internal_port}"
+            try:
+                mapped = gateway.map(mapping, Deadline(REQUEST_S))
+            except Interrupted:
+                self._leases.interrupt(mapping)
+                raise
+            except Restarted:
+                self._leases.refuse(mapping, self._loop.now())  # or it would stay due
+                raise
+            except NatError as error:
+                self._failures += 1
+                self._leases.refuse(mapping, self._loop.now())
+                self._warn(what, f"{gateway.name} does not map {what}: {_text(error)}")
+                continue
+            self._failures = 0
+            self._warned.discard(what)
+            if self._leases.grant(mapping, mapped, self._loop.now()):
+                port = mapped.external_port
+                self._tell(f"{what} is mapped to external port {port} by {gateway.name}")
+            if mapped.external_ip is not None:
+                self._check_at = self._loop.now() + CHECK_S
+                self._learn(mapped.external_ip, gateway)
+
+    def _check_address(self, gateway: Gateway) -> None:
+        """Ask for the external address, if that is due."""
+        now = self._loop.now()
+        if now < self._check_at:
+            return
+        self._check_at = now + CHECK_S
+        try:
+            ip = gateway.external_ip(Deadline(REQUEST_S))
+        except Restarted:
+            self._check_at = now + MIN_PAUSE_S
+            raise
+        except Interrupted:
+            raise
+        except NatError as error:
+            self._failures += 1
+            self._warn("address", f"{gateway.name} tells no external address: {_text(error)}")
+        else:
+            self._failures = 0
+            self._warned.discard("address")
+            self._learn(ip, gateway)
+
+    def _learn(self, ip: IPAddress, gateway: Gateway) -> None:
+        """Take an external address; other than the last, it may mean that the mappings are lost."""
+        before, self._ip = self._ip, canonical(ip)
+        if before == self._ip:
+            return
+        self._tell(f"external address {self._ip}, by {gateway.name}")
+        self._warned.discard("not public")
+        if before is not None:
+            self._leases.restart(self._loop.now())
+
+    def _drop_ended(self) -> None:
+        """Drop mappings that were not renewed in time; if the router is lost, its address, too."""
+        ended = self._leases.end_old(self._loop.now())
+        for mapping in ended:
+            what = f"{mapping.protocol} port {mapping.internal_port}"
+            self._log.warning("%s is not mapped any more: the router did not renew it", what)
+        if ended:
+            if self._must_search and not self._leases.granted:
+                self._ip = None
+            self._publish()
+
+    # p2p-nat: the rest
+
+    def _publish(self) -> None:
+        """Tell the publisher of a change."""
+        ip = self._ip if self._ip is not None and self._is_public(self._ip) else None
+        udp, tcp = self._leases.external_port("udp"), self._leases.external_port("tcp")
+        state = None if ip is None else _Published(ip, udp, tcp)
+        before, self._published = self._published, state
+        if before is not None and (ip is None or ip.version != before.ip.version):
+            self._publisher.retract(before.ip.version)
+        if state is not None and state != before:
+            self._publisher.publish(*state)
+
+    def _is_public(self, ip: IPAddress) -> bool:
+        """Whether other nodes can use the address. Warns about one that they cannot."""
+        if scope_of(ip) is Scope.GLOBAL or self._may_publish(ip):
+            return True
+        self._warn(
+            "not public", f"external address {ip} is not public: another router is in between"
+        )
+        return False
+
+    def _tell(self, text: str) -> None:
+        """Log a change, at DEBUG if there are many: a router decides how often."""
+        is_rare = self._limit.admit("change", object()) is not None
+        self._log.log(logging.INFO if is_rare else logging.DEBUG, "%s", text)
+
+    def _warn(self, key: str, text: str) -> None:
+        """Log a warning, at DEBUG if it is a repeated one."""
+        level = logging.DEBUG if key in self._warned else logging.WARNING
+        self._warned.add(key)
+        self._log.log(level, "%s", text)
+
+    def _call_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._step)
+
+    def _end(self, deadline: Deadline) -> None:
+        """Delete the mappings, and end the thread."""
+        assert self._stop is not None
+        self._must_search = False
+        join_threads(self._searches, deadline)
+        self._stop.clear()
+        for mapping in self._leases.deletions:
+            assert self._gateway is not None
+            try:
+                self._gateway.unmap(mapping, deadline)
+            except NatError as error:
+                self._log.debug("%s port %d: %s", mapping.protocol, mapping.internal_port, error)
+        self._loop.stop()
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._stop is not None:
+            self._stop.set()
+            self._stop.close()
+
+
+def _text(error: Exception) -> str:
+    """Return the text of an error, in which a router may have words of its own."""
+    return printable(str(error), _MAX_TEXT)

@@ -1,0 +1,138 @@
+"""Look-ups of host names on threads of their own.
+
+The resolver of the system blocks, with silent name servers for half a minute, and cannot be
+stopped. So no thread that must end in time calls it: a :class:`NameLookups` does, on at most
+``MAX_THREADS`` daemon threads ``p2p-names``, and a stop gives up those that still wait for an
+answer. They hold nothing but the name, and end with the answer. A thread runs while there are names
+to look up. ``docs/design/names.md`` has the reasons. Any thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
+
+from p2p.errors import ServerStopped
+from p2p.net.resolver import look_up
+from p2p.netutil import IPAddress
+
+#: Limit on the look-ups at a time.
+MAX_THREADS = 8
+#: Limit on the names that are looked up or wait for a thread.
+MAX_NAMES = 1024
+
+
+class NameLookups:
+    """Look-ups of names, each name once at a time."""
+
+    def __init__(self) -> None:
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._asked: dict[str, list[Future[list[IPAddress]]]] = {}
+        self._waiting: deque[str] = deque()  # names of _asked without a thread
+        self._threads = 0
+        self._stopped = False
+
+    def begin(self, name: str) -> Future[list[IPAddress]]:
+        """Look up ``name``; return the future of its addresses, as :func:`look_up` returns them.
+
+        Does not wait. The future is set on the thread of the look-up. It gets OSError if the name
+        has no address or too many names are asked for, RuntimeError if the system has no threads
+        left, and ServerStopped after :meth:`stop`.
+        """
+        future: Future[list[IPAddress]] = Future()
+        error = self._add(name, future)
+        if error is not None:
+            future.set_exception(error)
+        elif self._needs_thread():
+            try:
+                threading.Thread(target=self._run, name="p2p-names", daemon=True).start()
+            except RuntimeError as no_thread:
+                self._has_no_thread(name, no_thread)
+        return future
+
+    def wait(self, name: str, timeout_s: float) -> list[IPAddress]:
+        """Return the addresses of ``name``; wait for at most ``timeout_s`` seconds.
+
+        Raises the errors of :meth:`begin`, and OSError when the time is over.
+        """
+        future = self.begin(name)
+        try:
+            return future.result(timeout_s)
+        except FutureTimeout:
+            if future.done():
+                return future.result()
+            text = f"cannot look up {name}: no answer within {timeout_s:g} s"
+            raise OSError(errno.ETIMEDOUT, text) from None
+        finally:
+            del future  # its error's traceback leads back to this frame
+
+    def stop(self) -> None:
+        """Begin no more look-ups, and give up those under way. Does not wait; idempotent."""
+        with self._lock:
+            self._stopped = True
+            futures = [future for asked in self._asked.values() for future in asked]
+            self._asked.clear()
+            self._waiting.clear()
+        for future in futures:
+            future.set_exception(ServerStopped("stopped during the look-up of a name"))
+
+    def _add(self, name: str, future: Future[list[IPAddress]]) -> Exception | None:
+        """Note that ``future`` waits for ``name``. Return the reason if it cannot."""
+        with self._lock:
+            if self._stopped:
+                return ServerStopped("stopped before the look-up of a name")
+            if name not in self._asked:
+                if len(self._asked) >= MAX_NAMES:
+                    return OSError(errno.EAGAIN, f"cannot look up {name}: too many look-ups")
+                self._waiting.append(name)
+                self._asked[name] = []
+            self._asked[name].append(future)
+        return None
+
+    def _needs_thread(self) -> bool:
+        """Count one more thread, if there is a name for it and room."""
+        with self._lock:
+            if not self._waiting or self._threads >= MAX_THREADS:
+                return False
+            self._threads += 1
+            return True
+
+    def _has_no_thread(self, name: str, error: RuntimeError) -> None:
+        with self._lock:
+            self._threads -= 1
+            is_waiting = name in self._waiting
+            if is_waiting:
+                self._waiting.remove(name)
+        if is_waiting:
+            self._end(name, error)
+
+    # threads of the look-ups
+
+    def _run(self) -> None:
+        while (name := self._next()) is not None:
+            try:
+                outcome: list[IPAddress] | Exception = look_up(name)
+            except Exception as error:  # the top of a thread
+                outcome = error
+            self._end(name, outcome)
+
+    def _next(self) -> str | None:
+        """Return the next name; without one, the thread ends."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._threads -= 1
+            return None
+
+    def _end(self, name: str, outcome: list[IPAddress] | Exception) -> None:
+        with self._lock:
+            futures = self._asked.pop(name, [])  # none after a stop
+        for future in futures:
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

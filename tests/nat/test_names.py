@@ -1,0 +1,87 @@
+"""The address of a host name, whatever the resolver of the system does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+
+from p2p.clock import Deadline
+from p2p.nat.gateway import Interrupted, NatError, Stop
+from p2p.nat.names import address_of
+from p2p.netutil import ip_of
+from tests.kit.waiting import PATIENCE_S, eventually
+
+
+def patience() -> Deadline:
+    return Deadline(PATIENCE_S)
+
+
+@pytest.mark.parametrize("host", ["20.0.0.1", "2001:db8::7"])
+def test_address_is_not_looked_up(host: str, stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("p2p.nat.names.NameLookups")
+    assert address_of(host, patience(), stop) == ip_of(host)
+
+
+def test_name_is_looked_up(stop: Stop) -> None:
+    assert address_of("localhost", patience(), stop) == ip_of("127.0.0.1")
+
+
+def test_text_that_is_no_address_is_an_error(stop: Stop) -> None:
+    with pytest.raises(NatError, match=r"127\.0\.0\.256"):
+        address_of("127.0.0.256", patience(), stop)
+
+
+def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> object:
+        raise OSError(1, f"cannot look up {name}")
+
+    monkeypatch.setattr("p2p.net.lookups.look_up", fail)
+    with pytest.raises(NatError, match="cannot look up host"):
+        address_of("host", patience(), stop)
+
+
+@contextmanager
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A resolver that does not answer; the event tells that it was asked."""
+    begun, hold = threading.Event(), threading.Event()
+
+    def hang(name: str) -> object:
+        begun.set()
+        hold.wait(PATIENCE_S)
+        return [ip_of("20.0.0.1")]
+
+    monkeypatch.setattr("p2p.net.lookups.look_up", hang)
+    yield begun
+    hold.set()
+
+
+def test_silent_resolver_is_an_error_at_the_deadline(
+    stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hanging(monkeypatch), pytest.raises(NatError, match="cannot look up host: no answer"):
+        address_of("host", Deadline(0.01), stop)
+
+
+def test_wait_for_a_silent_resolver_can_be_interrupted(
+    stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(address_of("host", Deadline(None), stop))
+        except NatError as error:
+            outcome.set_exception(error)
+
+    with hanging(monkeypatch) as begun:
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert begun.wait(PATIENCE_S)
+        stop.set()
+        assert isinstance(outcome.exception(PATIENCE_S), Interrupted)
+        thread.join()
+    eventually(lambda: "p2p-names" not in [thread.name for thread in threading.enumerate()])
