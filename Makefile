@@ -45,7 +45,7 @@ test-fast: $(STAMP)  ## The quick tests of the modules, in some seconds, with fe
 	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-profile='few examples' \
 	  $(filter-out tests/sim %__pycache__,$(wildcard $(MIRRORS)))
 
-interop: $(STAMP)  ## Tests against go-ethereum and @ethereumjs/devp2p; needs Go and Node
+interop: $(STAMP)  ## Tests against go-ethereum, @ethereumjs/devp2p and @chainsafe/discv5; needs Go and Node
 	tests/interop/build.sh
 	$(BIN)/python -m pytest tests/interop
 

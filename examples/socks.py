@@ -57,7 +57,7 @@ class SocksDialer:
     def dial(self, node: p2p.Node, timeout_s: float) -> socket.socket:
         """Return a socket that is connected to ``node``, or raise OSError."""
         until = time.monotonic() + timeout_s
-        sock = socket.create_connection(self._proxy, timeout_s)
+        sock = self._reach_proxy(timeout_s)
         try:
             self._greet(sock, until)
             self._connect(sock, node, until)
@@ -66,6 +66,14 @@ class SocksDialer:
             sock.close()
             raise
         return sock
+
+    def _reach_proxy(self, timeout_s: float) -> socket.socket:
+        try:
+            return socket.create_connection(self._proxy, timeout_s)
+        except OSError as error:  # "connection refused" alone would be taken for the node's
+            kind = TimeoutError if isinstance(error, TimeoutError) else OSError
+            host, port = self._proxy
+            raise kind(f"no connection to the proxy at {host}, port {port}: {error}") from error
 
     def _greet(self, sock: socket.socket, until: float) -> None:
         """Agree on a method, and log in if the proxy wants it (RFC 1928, section 3)."""
@@ -135,6 +143,8 @@ def proxy_at(text: str) -> SocksDialer:
     """Make a dialer of "host:port" or "user:password@host:port"."""
     login, _, address = text.rpartition("@")
     host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"the proxy is PROXY:PORT, such as 127.0.0.1:9050, not {address!r}")
     user, _, password = login.partition(":")
     return SocksDialer(host.strip("[]"), int(port), user, password)
 

@@ -78,6 +78,16 @@ class Deadline:
         assert self._when is not None
         return max(least_s, self._when - time.monotonic())
 
+    def left_at_most(self, most_s: float) -> float:
+        """Seconds that are left, but ``most_s`` at most."""
+        left_s = self.left_s
+        return most_s if left_s is None else min(left_s, most_s)
+
+    def part(self, fraction: float) -> Deadline:
+        """Return the end of a part of the time that is left, such as 1/2."""
+        left_s = self.left_s
+        return Deadline(None if left_s is None else left_s * fraction)
+
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""

@@ -27,8 +27,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from p2p.arguments import check_type, check_uint64, wrong, wrong_type
+from p2p.arguments import check_type, check_uint64, shown, wrong, wrong_type
 from p2p.enode.node import Node, parse_node
+from p2p.errors import InvalidNode
 from p2p.eth import Chain
 
 __all__ = ["HOODI", "MAINNET", "SEPOLIA", "Network"]
@@ -97,7 +98,14 @@ def _texts(name: str, texts: object) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def _nodes(texts: tuple[str, ...]) -> tuple[Node, ...]:
-    return tuple(map(parse_node, texts))
+    return tuple(map(_node, texts))
+
+
+def _node(text: str) -> Node:
+    try:
+        return parse_node(text)
+    except InvalidNode as error:
+        raise InvalidNode(f"{error}; got {shown(text)}") from error
 
 
 # Bootstrap nodes and DNS: params/bootnodes.go of 2025-03-18, by operator.

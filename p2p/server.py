@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
-from p2p.config import Config, checked_entry_key
+from p2p.config import Config
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.discover.v4.udpv4 import UDPv4
@@ -24,8 +24,8 @@ from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
-from p2p.nat.spec import NatKind
 from p2p.netutil import Endpoint
+from p2p.optionchecks import checked_entry_key
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
 from p2p.peers.event import PeerEvent
@@ -131,8 +131,8 @@ class Server:
         looked up in the background: again when its node does not answer, and at least every 10
         minutes. None, the default: those of ``network``.
     ``bootstrap_nodes_v5``
-        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, without them,
-        those of ``network``.
+        Entry points for discovery v5. None, the default: ``bootstrap_nodes``, or, if they are None
+        as well, those of ``network``.
     ``dns_discovery``
         Node lists in DNS to dial nodes of, URLs "enrtree://...", at most 64; also with
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
@@ -374,9 +374,10 @@ class Server:
     def set_entry(self, key: str, value: object) -> None:
         """Set an entry of our node record (EIP-778), for discovery and the node database, too.
 
-        ``value`` is any value with an RLP encoding. The sequence number of the record grows if it
-        changes. Raises EncodeError for a value without an encoding and for a record of more than
-        300 bytes, ArgumentError for the entries of our identity and addresses.
+        ``value`` is any value with an RLP encoding; that of "eth" is made by
+        :func:`p2p.eth.eth_entry`. The sequence number of the record grows if it changes. Raises
+        EncodeError for a value without an encoding and for a record of more than 300 bytes,
+        ArgumentError for the entries of our identity and addresses.
         """
         self._lifecycle.check_running()
         self._parts.own_node().set(checked_entry_key(key), value)
@@ -388,12 +389,12 @@ class Server:
 
     @property
     def discovery_v4(self) -> UDPv4 | None:
-        """Discovery v4, for queries of the network; None if it is off."""
+        """Discovery v4, for queries of the network; None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v4
 
     @property
     def discovery_v5(self) -> UDPv5 | None:
-        """Discovery v5: the same, and talk requests. None if it is off."""
+        """Discovery v5: the same, and talk requests. None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v5
 
     @property
@@ -440,16 +441,8 @@ class Server:
 
     def _open(self, services: Services) -> None:
         """Start all parts, in order."""
-        if self.config.no_dial and self.config.listen_addr is None:
-            self._log.warning("server is useless: it neither dials nor listens")
-        if self.config.bootstrap_nodes and not self.config.discovers:
-            self._log.warning("bootstrap_nodes are ignored: discovery is off")
-        if self.config.dns_discovery is None:
-            self._log.warning("the node lists of network are not used: dnspython is not installed")
-        if self.config.dns_discovery and self.config.no_dial:
-            self._log.warning("dns_discovery is ignored: no_dial is set")
-        if self.config._nat_spec.kind is not NatKind.NONE and not self.config._has_port:
-            self._log.warning("nat is ignored: the server neither listens nor runs discovery")
+        for text in self.config._warnings:
+            self._log.warning(text)
         self._parts.open(services)
         text = f"server {self.config.name!r} ({services.local.node().url})"
         self._finalizer = stop_if_leaked(self, text, self._parts.stop_leaked)

@@ -10,12 +10,11 @@ is for any thread that may wait, the rest for any thread.
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -29,8 +28,10 @@ from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
+from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
+from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
 
 #: Limit on the search for a node whose address is stale or unknown.
@@ -42,13 +43,6 @@ OWN_NAME_TIMEOUT_S = 5.0
 GIVE_UP_S = 15.0
 #: Time for a service to end when the deadline has passed.
 LAST_MOMENT_S = 0.1
-
-#: A host to bind to, None for all addresses, and a port.
-_Place: TypeAlias = tuple[str | None, int]
-_T = TypeVar("_T")
-
-# Errors of an address that is not one of this machine.
-_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 
 
 class Service(Protocol):
@@ -82,15 +76,15 @@ class Sockets(Service):
 
     def start(self) -> None:
         config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
-        tcp = self._places_of(config.listen_endpoint, deadline)
-        udp = self._places_of(config.disc_endpoint, deadline)
+        tcp = self._addresses_of(config.listen_endpoint, deadline)
+        udp = self._addresses_of(config.disc_endpoint, deadline)
         if tcp and config.discovers and not udp:
-            self.tcp, self.udp = _bind_first(bind_pair, tcp)
+            self.tcp, self.udp = bind_first(bind_pair, tcp)
             return
         if tcp:
-            self.tcp = _bind_first(bind, tcp)
+            self.tcp = bind_first(bind, tcp)
         if config.discovers:
-            self.udp = _bind_first(bind_udp, udp or [(None, 0)])
+            self.udp = bind_first(bind_udp, udp or [(None, 0)])
 
     def stop(self, deadline: Deadline) -> list[str]:
         for sock in (self.tcp, self.udp):
@@ -98,7 +92,9 @@ class Sockets(Service):
                 sock.close()
         return []
 
-    def _places_of(self, endpoint: _Place | None, deadline: Deadline) -> list[_Place]:
+    def _addresses_of(
+        self, endpoint: BindAddress | None, deadline: Deadline
+    ) -> list[BindAddress]:
         """Return the endpoints to bind to, with the present addresses of a host name, if any."""
         if endpoint is None:
             return []
@@ -177,6 +173,8 @@ class NatService(Service):
         for protocol, sock in (("tcp", self.sockets.tcp), ("udp", self.sockets.udp)):
             if sock is not None:
                 self._ports[protocol] = endpoint_of(sock.getsockname()).port
+        if not self._ports:
+            return
         config, ports = self.config, self._ports
         for ip, port in config._advertised:
             self._publish(ip, port or ports.get("udp", 0), port or ports.get("tcp", 0))
@@ -185,16 +183,23 @@ class NatService(Service):
             assert spec.ip is not None
             self.publish(spec.ip, ports.get("udp"), ports.get("tcp"))
         searches = finders(spec, config.private_key)
-        if searches and ports:
-            self.mappings = PortMappings(
-                searches,
-                () if spec.kind is NatKind.STUN else ports.items(),
-                self,
-                may_publish=config._own.is_named,
-                clock=config.clock,
-                logger=self.logger,
-            )
+        if searches:
+            mapped = () if spec.kind is NatKind.STUN else ports.items()
+            self.mappings = self._make_mappings(searches, mapped)
             self.mappings.start()
+
+    def _make_mappings(
+        self, searches: dict[str, Find], ports: Iterable[tuple[str, int]]
+    ) -> PortMappings:
+        config = self.config
+        return PortMappings(
+            searches,
+            ports,
+            self,
+            may_publish=config._own.is_named,
+            clock=config.clock,
+            logger=self.logger,
+        )
 
     def stop(self, deadline: Deadline) -> list[str]:
         mappings = self.mappings
@@ -238,44 +243,57 @@ class DiscoveryService(Service):
     v5: UDPv5 | None = None
 
     def start(self) -> None:
-        config, sock = self.config, self.sockets.udp
+        sock = self.sockets.udp
         if sock is None:
             return
         self.sockets.udp = None
-        shared: dict[str, Any] = {
-            "local": self.own_node.local,
-            "store": self.database.db,
-            "net_restrict": config.netlist,
-            "own_networks": config._own.named,
-            "clock": config.clock,
-        }
-        key, known = config.private_key, config.bootstrap_nodes or ()
-        on: socket.socket | Discovery = sock
         # v5 comes first: its header tells at once whether a datagram is its own.
-        if config.runs_v5:
-            given = config.bootstrap_nodes_v5
-            bootnodes = known if given is None else given
-            # Nodes that are given for both may speak one of them only: v4 alone warns of them.
-            watched = () if given is None and config.runs_v4 else bootnodes
-            topics = config.discovery_topics
-            options = {"watched": watched, "topics": topics, "logger": self.logger, **shared}
-            self.v5 = UDPv5(key, on, bootnodes=bootnodes, **options)
-            on = self.v5
-        if config.runs_v4:
-            self.v4 = UDPv4(
-                key,
-                on,
-                bootnodes=known,
-                ping_version=config.discovery_version,
-                logger=self.logger,
-                **shared,
-            )
+        if self.config.runs_v5:
+            self.v5 = self._make_v5(sock)
+        if self.config.runs_v4:
+            self.v4 = self._make_v4(self.v5 or sock)
         first = self.v5 or self.v4
         assert first is not None
         first.start()
-        if self.v5 is not None and config.listen_addr is not None:
-            for topic in config.topics:
+        if self.v5 is not None and self.config.listen_addr is not None:
+            for topic in self.config.topics:
                 self.v5.advertise(topic)
+
+    def _make_v5(self, sock: socket.socket) -> UDPv5:
+        config = self.config
+        given = config.bootstrap_nodes_v5
+        bootnodes = (config.bootstrap_nodes or ()) if given is None else given
+        # Nodes that are given for both may speak one of them only: v4 alone warns of them.
+        watched = () if given is None and config.runs_v4 else bootnodes
+        return UDPv5(
+            config.private_key,
+            sock,
+            bootnodes=bootnodes,
+            watched=watched,
+            topics=config.discovery_topics,
+            **self._shared(),
+        )
+
+    def _make_v4(self, on: socket.socket | Discovery) -> UDPv4:
+        config = self.config
+        return UDPv4(
+            config.private_key,
+            on,
+            bootnodes=config.bootstrap_nodes or (),
+            ping_version=config.discovery_version,
+            **self._shared(),
+        )
+
+    def _shared(self) -> dict[str, Any]:
+        """The arguments of both."""
+        return {
+            "local": self.own_node.local,
+            "store": self.database.db,
+            "net_restrict": self.config.netlist,
+            "own_networks": self.config._own.named,
+            "clock": self.config.clock,
+            "logger": self.logger,
+        }
 
     def stop(self, deadline: Deadline) -> list[str]:
         left: dict[str, None] = {}
@@ -384,19 +402,3 @@ class Services:
             except NodeNotFound:
                 continue
         return None
-
-
-def _bind_first(bind_at: Callable[[str | None, int], _T], places: list[_Place]) -> _T:
-    """Return what ``bind_at`` returns for the first of ``places`` that is one of this machine.
-
-    Raises OSError for all of them, if none is, or for the first that fails for another reason.
-    """
-    failures: list[str] = []
-    for number, place in enumerate(places, 1):
-        try:
-            return bind_at(*place)
-        except OSError as error:
-            failures.append(error.strerror or str(error))
-            if error.errno not in _NOT_HERE or number == len(places):
-                raise OSError(error.errno, "; ".join(failures)) from error
-    raise AssertionError("unreachable")

@@ -40,10 +40,24 @@ def test_deadline_leaves_a_last_moment(now: list[float]) -> None:
     assert deadline.left_at_least(1.0) == 1.0
 
 
+def test_deadline_may_leave_less_than_the_longest_wait(now: list[float]) -> None:
+    deadline = Deadline(3.0)
+    assert (deadline.left_at_most(1.0), deadline.left_at_most(5.0)) == (1.0, 3.0)
+    now[0] = 200.0
+    assert deadline.left_at_most(1.0) == 0.0
+
+
+def test_part_of_the_time_that_is_left_ends_earlier(now: list[float]) -> None:
+    deadline = Deadline(3.0)
+    now[0] = 101.0
+    assert (deadline.part(1 / 2).left_s, deadline.left_s) == (1.0, 2.0)
+
+
 def test_deadline_without_end_is_never_over(now: list[float]) -> None:
     deadline = Deadline(None)
     now[0] = 1e9
     assert (deadline.left_s, deadline.is_over) == (None, False)
+    assert (deadline.left_at_most(5.0), deadline.part(1 / 2).left_s) == (5.0, None)
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0])

@@ -112,6 +112,11 @@ def test_wrong_node_list_is_refused_by_name(urls: Sequence[str], words: str) -> 
     assert refusal(dns_discovery=urls).startswith(words)
 
 
+def test_wrong_node_list_among_several_is_shown() -> None:
+    text = refusal(dns_discovery=[*MAINNET.dns_trees, "enrtree://example.org"])
+    assert text == "dns_discovery: invalid link: no public key; got 'enrtree://example.org'"
+
+
 def test_config_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         config().max_peers = 11  # type: ignore[misc]
@@ -532,6 +537,17 @@ def test_peer_slots_are_shared_by_the_dial_ratio(
 
 def test_node_is_dialed_again_after_the_throttle_of_the_remote() -> None:
     assert config().redial_pause_s == REMOTE_WINDOW_S
+
+
+def test_options_without_an_effect_are_named() -> None:
+    assert config()._warnings == []
+    assert config(no_dial=True)._warnings == ["server is useless: it neither dials nor listens"]
+    ignored = config(bootstrap_nodes=[BOOT], nat="any")._warnings
+    assert [line.partition(":")[0] for line in ignored] == [
+        "bootstrap_nodes are ignored",
+        "nat is ignored",
+    ]
+    assert config(bootstrap_nodes=[BOOT], nat="any", listen_addr=":0")._warnings == []
 
 
 # topics

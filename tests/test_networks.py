@@ -105,7 +105,7 @@ def test_network_of_a_program() -> None:
 
 def test_text_that_is_no_node_is_refused_at_the_access() -> None:
     network = Network("own", 1337, Chain(bytes(32)), ["enode://x"])
-    with pytest.raises(p2p.InvalidNode):
+    with pytest.raises(p2p.InvalidNode, match="node ID; got 'enode://x'"):
         _ = network.bootstrap_nodes
 
 

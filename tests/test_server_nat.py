@@ -120,9 +120,16 @@ def test_wrong_nat_is_refused(nodes: Nodes) -> None:
         nodes.new(nat="igd")
 
 
-def test_nat_without_a_port_to_map_is_told(nodes: Nodes, caplog: pytest.LogCaptureFixture) -> None:
-    nodes.start(nat="pmp", listen_addr=None)
-    assert "nat is ignored: the server neither listens nor runs discovery" in caplog.text
+@pytest.mark.parametrize(
+    ("option", "value"), [("nat", "pmp"), ("nat", "extip:20.0.0.1"), ("advertise", "203.0.113.7")]
+)
+def test_nat_and_advertise_are_ignored_without_a_port(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture, option: str, value: str
+) -> None:
+    server = nodes.start(**{option: value, "listen_addr": None})
+    text = f"{option} is ignored: the server neither listens nor runs discovery"
+    assert caplog.text.count("is ignored") == 1 and text in caplog.text
+    assert str(server.self.ip) == HOST
 
 
 @pytest.fixture
@@ -164,7 +171,7 @@ def test_ports_are_mapped_also_if_another_address_is_advertised(
 def test_server_starts_and_stops_while_a_router_is_silent(
     nodes: Nodes, router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 10 * PATIENCE_S)
     router.is_silent = True
     server = nodes.start(nat=f"pmp:{HOST}")
     eventually(lambda: router.requests)

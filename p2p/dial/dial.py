@@ -27,9 +27,9 @@ from functools import partial
 from typing import TypeAlias
 
 from p2p.config import Config, Dialer
+from p2p.dial.endpoints import at_endpoint, dial_endpoints
 from p2p.dial.failures import error_of_all, session_error, step_of, tcp_error
 from p2p.dial.limits import DIAL_TIMEOUT_S
-from p2p.dial.places import at_place, places_of
 from p2p.enode import Node, NodeID
 from p2p.errors import (
     ConnectError,
@@ -132,7 +132,7 @@ class Dial:
         elif not self.node.tcp_endpoints:
             self._search(NoEndpoint("the node has no known address"))
         else:
-            self._open(places_of(self.node))
+            self._open(dial_endpoints(self.node))
 
     def cancel(self, error: Exception, reason: DiscReason) -> None:
         """Give up without calling ``on_done``; waiters get ``error``, the remote ``reason``."""
@@ -206,8 +206,8 @@ class Dial:
         if self._over:
             return
         self._on_searched(self.node, found)
-        places = [] if found is None else places_of(found)
-        untried = [place for place in places if place not in self._tried]
+        endpoints = [] if found is None else dial_endpoints(found)
+        untried = [at for at in endpoints if at not in self._tried]
         if found is None or not untried:
             if isinstance(error, NoEndpoint):
                 text = "discovery did not find it" if found is None else "it takes no connections"
@@ -248,7 +248,7 @@ class Dial:
             self._finish(error)
 
     def _connect(self, endpoint: Endpoint) -> None:
-        self.node = at_place(self.node, endpoint)
+        self.node = at_endpoint(self.node, endpoint)
         self._tried.add(endpoint)
         dialer = self._config.dialer
         if dialer is not None:

@@ -19,9 +19,9 @@ from p2p.config import Config
 from p2p.dial.attempts import AttemptLog, DialAttempt
 from p2p.dial.candidatefilter import Ask
 from p2p.dial.dial import Dial, Resolve, address_text, answer, fail
+from p2p.dial.endpoints import at_first_endpoint
 from p2p.dial.failures import timeout_error
 from p2p.dial.limits import DIAL_TIMEOUT_S, ResolveBackoff
-from p2p.dial.places import at_first_place
 from p2p.dial.scheduler import DialScheduler
 from p2p.dial.searchreport import SearchReport
 from p2p.enode import Node, NodeID
@@ -125,7 +125,7 @@ class Dials:
         for node in self._config.trusted_nodes:
             self._scheduler.set_trusted(node.id, True)
         for node in self._config.static_nodes:
-            self._scheduler.add_static(self._at_first_place(node))
+            self._scheduler.add_static(self._at_first_endpoint(node))
         if ask is not None:
             self._search_report.start()
         self.schedule()
@@ -152,7 +152,7 @@ class Dials:
     def add_static(self, node: Node) -> None:
         """Keep ``node`` connected from now on."""
         self._backoff.drop(node.id)
-        self._scheduler.add_static(self._at_first_place(node))
+        self._scheduler.add_static(self._at_first_endpoint(node))
         self.schedule()
 
     def remove_static(self, node_id: bytes) -> None:
@@ -170,7 +170,7 @@ class Dials:
         """Dial ``node`` now, or join the dial under way; the outcome goes to ``waiter``."""
         dial = self._dials.get(node.id)
         if dial is None:
-            node = self._at_first_place(node)
+            node = self._at_first_endpoint(node)
             error = self._check(node)
             if error is not None:
                 self.attempts.add(node.id, self._attempt(node, error.step, error))
@@ -239,7 +239,7 @@ class Dials:
 
     def _dial_candidate(self, node: Node) -> None:
         now = self._loop.now()
-        node = self._at_first_place(node)
+        node = self._at_first_endpoint(node)
         error = self._scheduler.check_candidate(node, now)
         if error is None:
             self._refused_in_a_row = 0
@@ -266,8 +266,8 @@ class Dials:
             self._log.debug("dialing %s at %s", node.id.short, address_text(node))
         return dial
 
-    def _at_first_place(self, node: Node) -> Node:
-        return at_first_place(node, self._config.netlist)
+    def _at_first_endpoint(self, node: Node) -> Node:
+        return at_first_endpoint(node, self._config.netlist)
 
     def _may_resolve(self, node: Node) -> bool:
         """Whether discovery may be asked for a node now; for static nodes the backoff decides."""
@@ -346,7 +346,7 @@ class Dials:
             return
         self._backoff.asked(node.id, found is not None, self._loop.now())
         # If it cannot or must not be dialed there, the address that the user gave is better.
-        found = None if found is None else self._at_first_place(found)
+        found = None if found is None else self._at_first_endpoint(found)
         endpoint = None if found is None else found.tcp_endpoint
         if found is None or endpoint is None:
             return

@@ -83,13 +83,13 @@ class _Bootnode:
         if self.next_at < math.inf:
             self.next_at = max(now.monotonic, self.looked_up_at + RETRY_S)
 
-    def place_after(self, places: Sequence[Node]) -> Node:
+    def choose(self, nodes: Sequence[Node]) -> Node:
         """Return the address to use from now on, of at least one."""
-        ips = [node.ip for node in places]
+        ips = [node.ip for node in nodes]
         if self.node is None or self.node.ip not in ips:
-            return places[0]
+            return nodes[0]
         used = ips.index(self.node.ip)
-        return places[used if self.answers else (used + 1) % len(places)]
+        return nodes[used if self.answers else (used + 1) % len(nodes)]
 
 
 class Bootnodes:
@@ -118,7 +118,7 @@ class Bootnodes:
         for bootnode in self._all:
             self._by_id.setdefault(bootnode.given.id, []).append(bootnode)
             if not bootnode.given.hostname or bootnode.given.udp_endpoint is not None:
-                self._use(bootnode, _places(bootnode.given.with_hostname("")))
+                self._use(bootnode, _at_each_endpoint(bootnode.given.with_hostname("")))
 
     # Queries.
 
@@ -198,14 +198,14 @@ class Bootnodes:
     def _named(self, name: str) -> list[_Bootnode]:
         return [bootnode for bootnode in self._all if bootnode.given.hostname == name]
 
-    def _use(self, bootnode: _Bootnode, places: Sequence[Node]) -> None:
+    def _use(self, bootnode: _Bootnode, nodes: Sequence[Node]) -> None:
         """Use one of the addresses that are found for a bootnode."""
-        usable = [node for node in places if node.udp_endpoint is not None]
+        usable = [node for node in nodes if node.udp_endpoint is not None]
         allowed = [node for node in usable if node.ip is not None and self._allows(node.ip)]
         allowed.sort(key=self._is_of_other_version)
         old = bootnode.node
         if allowed:
-            bootnode.node, bootnode.reported = bootnode.place_after(allowed), ""
+            bootnode.node, bootnode.reported = bootnode.choose(allowed), ""
         else:
             bootnode.node = None
             found = ", ".join(str(node.ip) for node in usable)
@@ -224,7 +224,7 @@ class Bootnodes:
         bootnode.reported = reason
 
 
-def _places(node: Node) -> list[Node]:
+def _at_each_endpoint(node: Node) -> list[Node]:
     """Return a node at each of its endpoints; as it is, if it has none."""
     return [node.with_endpoint(ip, tcp, udp) for ip, udp, tcp in node.endpoints] or [node]
 

@@ -46,12 +46,12 @@ class BootnodeWatch:
     def move(self, old: Node | None, new: Node | None) -> None:
         """Watch a bootnode at ``new`` instead of ``old``; its silence goes on. None: at neither."""
         silence = None
-        for place in [] if old is None else _places(old):
-            silence = self._silences.pop(place, silence)
+        for key in [] if old is None else _keys_of(old):
+            silence = self._silences.pop(key, silence)
         if new is not None:
             silence = silence or _Silence(new)
             silence.node = new
-            self._silences.update(dict.fromkeys(_places(new), silence))
+            self._silences.update(dict.fromkeys(_keys_of(new), silence))
 
     def poll_reports(self) -> list[BootnodeSilent]:
         """Return the reports since the last call."""
@@ -84,5 +84,5 @@ class BootnodeWatch:
             self._reports.append(BootnodeSilent(silence.node, silence.lost))
 
 
-def _places(node: Node) -> list[tuple[NodeID, IPAddress | None]]:
+def _keys_of(node: Node) -> list[tuple[NodeID, IPAddress | None]]:
     return [(node.id, endpoint.ip) for endpoint in node.endpoints]

@@ -104,11 +104,7 @@ class Discovery:
 
         Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
         """
-        goal = _target_of(target)
-        nodes: list[Node] = self._service.ask(
-            self._runner, lambda operations, now: operations.lookup(goal, now), timeout
-        )
-        return nodes
+        return self._lookup(_target_of(target), timeout)
 
     def resolve(self, node: Node, timeout: float | None = None) -> Node:
         """Return the newest version of ``node``: from the node itself, or from a lookup.
@@ -194,8 +190,8 @@ class Discovery:
             return self._service.ask(self._runner, partial(_begin_at, begin, node), timeout)
         deadline = Deadline(checked_timeout(timeout))
         failure: P2PError | None = None
-        for place in self._service.places_of(node, deadline):
-            start = partial(_begin_at, begin, place)
+        for at in self._service.at_each_address(node, deadline):
+            start = partial(_begin_at, begin, at)
             try:
                 return self._service.ask(self._runner, start, deadline.left_s)
             except (NoResponse, NodeNotFound) as error:
@@ -205,14 +201,20 @@ class Discovery:
         assert failure is not None
         raise failure
 
+    def _lookup(self, goal: Target, timeout: float | None) -> list[Node]:
+        nodes: list[Node] = self._service.ask(
+            self._runner, lambda operations, now: operations.lookup(goal, now), timeout
+        )
+        return nodes
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {self._service.state}, {self.address}>"
 
 
 def _begin_at(
-    begin: Callable[[Any, Node, Now], int], place: Node, operations: Operations, now: Now
+    begin: Callable[[Any, Node, Now], int], at: Node, operations: Operations, now: Now
 ) -> int:
-    return begin(operations, place, now)
+    return begin(operations, at, now)
 
 
 def service_on(

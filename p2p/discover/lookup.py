@@ -66,26 +66,26 @@ class Overlay:
         """Whether the socket can send to the address, and ``net_restrict`` allows it."""
         return self.ip_version in (None, ip.version) and self.allows(ip)
 
-    def at_first_place(self, node: Node) -> Node:
+    def at_first_endpoint(self, node: Node) -> Node:
         """Return ``node`` at the first endpoint to ask it at; as it is, if there is none."""
         if node.ip is None or (node.udp and self.reaches(node.ip)):
             return node  # nearly all
-        return self.places_of(node)[0]
+        return self.at_each_endpoint(node)[0]
 
-    def places_of(self, node: Node) -> list[Node]:
+    def at_each_endpoint(self, node: Node) -> list[Node]:
         """Return ``node`` at each endpoint to ask it at, in order; as it is, if there is none.
 
         A loopback address beside another one is left out: it is the node's own guess.
         """
-        places = []
+        nodes = []
         for ip, udp, tcp in node.endpoints:
             if ip is None or not udp or not self.reaches(ip):
                 continue
             if not is_loopback(ip) or node.ip is None or is_loopback(node.ip):
-                places.append(node if ip == node.ip else node.with_endpoint(ip, tcp, udp))
-        return places or [node.within(self.net_restrict)]
+                nodes.append(node if ip == node.ip else node.with_endpoint(ip, tcp, udp))
+        return nodes or [node.within(self.net_restrict)]
 
-    def other_place(self, node: Node) -> Node | None:
+    def at_other_endpoint(self, node: Node) -> Node | None:
         """Return ``node`` at its endpoint of the other IP version, if it may be asked there."""
         for ip, udp, tcp in node.endpoints[1:]:
             if ip is None or node.ip is None or udp <= MAX_LOW_PORT or not self.reaches(ip):
@@ -184,7 +184,7 @@ class Lookup:
     def _check(self, sender_ip: IPAddress, neighbor: Neighbor) -> LookupEntry | None:
         ip, udp, tcp, node = neighbor.ip, neighbor.udp, neighbor.tcp, neighbor.node
         if node is not None:
-            node = self._overlay.at_first_place(node)
+            node = self._overlay.at_first_endpoint(node)
             ip, udp, tcp = node.ip, node.udp, node.tcp
         if ip is None or udp <= MAX_LOW_PORT or not self._overlay.allows(ip):
             return None

@@ -216,7 +216,7 @@ class Maintenance:
     def _failed(self, entry: Entry, now: Now) -> None:
         if not self._table.revalidation.failed(entry, now.monotonic):
             return
-        elsewhere = None if entry.has_moved else self._overlay.other_place(entry.node)
+        elsewhere = None if entry.has_moved else self._overlay.at_other_endpoint(entry.node)
         if elsewhere is not None and self._table.update(entry, elsewhere, now.monotonic):
             entry.has_moved = True
             return

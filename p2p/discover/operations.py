@@ -92,11 +92,11 @@ class Operations:
         """
         self._observe("resolve", node, now)
         number = self._begin()
-        places = self._overlay.places_of(node)
+        nodes = self._overlay.at_each_endpoint(node)
         known = self._overlay.table.get(node.id)
-        if known is not None and known.udp_endpoint not in [at.udp_endpoint for at in places]:
-            places.append(known)
-        self._ask_places(number, node, [at for at in places if self._check(at) is None], now)
+        if known is not None and known.udp_endpoint not in [at.udp_endpoint for at in nodes]:
+            nodes.append(known)
+        self._ask_each(number, node, [at for at in nodes if self._check(at) is None], now)
         return number
 
     def cancel(self, number: int) -> None:
@@ -115,12 +115,12 @@ class Operations:
     def _ask(self, node: Node, send: Send, now: Now) -> int:
         """Begin a command of one request: to each endpoint of the node until one answers."""
         number = self._begin()
-        places = self._overlay.places_of(node)
-        refusal = self._check(places[0])
+        nodes = self._overlay.at_each_endpoint(node)
+        refusal = self._check(nodes[0])
         if refusal is not None:
             self._end(number, None, refusal)
         else:
-            send(places[0], partial(self._answered, number, places[1:], send), now)
+            send(nodes[0], partial(self._answered, number, nodes[1:], send), now)
         return number
 
     def _begin_lookup(self, target: Target, now: Now) -> int:
@@ -172,17 +172,17 @@ class Operations:
 
     # Resolve, step by step.
 
-    def _ask_places(self, number: int, node: Node, places: list[Node], now: Now) -> None:
+    def _ask_each(self, number: int, node: Node, nodes: list[Node], now: Now) -> None:
         if number not in self._under_way:
             return
-        if places:
-            step = partial(self._asked_place, number, node, places[1:])
-            self._transport.request_record(places[0], step, now)
+        if nodes:
+            step = partial(self._asked_one, number, node, nodes[1:])
+            self._transport.request_record(nodes[0], step, now)
             return
         target = Target.of_key(node.public_key.to_bytes())
         self._look_up(number, target, partial(self._looked_for, number, node), now)
 
-    def _asked_place(
+    def _asked_one(
         self,
         number: int,
         node: Node,
@@ -194,7 +194,7 @@ class Operations:
         if found is not None:
             self._end(number, found)
         else:
-            self._ask_places(number, node, left, now)
+            self._ask_each(number, node, left, now)
 
     def _looked_for(self, number: int, node: Node, nodes: list[Node], now: Now) -> None:
         found = next((other for other in nodes if other.id == node.id), None)

@@ -214,15 +214,14 @@ class Service:
             raise waiter.error
         return waiter.result
 
-    def places_of(self, node: Node, deadline: Deadline) -> list[Node]:
+    def at_each_address(self, node: Node, deadline: Deadline) -> list[Node]:
         """Return ``node``, which has a name, at each address of that. Waits.
 
         Raises NameNotResolved without an address or after ``NAME_TIMEOUT_S``, Timeout at
         ``deadline``, and as :meth:`call`.
         """
         self._check_started()
-        left_s = deadline.left_s
-        timeout_s = NAME_TIMEOUT_S if left_s is None else min(left_s, NAME_TIMEOUT_S)
+        timeout_s = deadline.left_at_most(NAME_TIMEOUT_S)
         try:
             found = self._parts.lookups.wait(node.hostname, timeout_s)
         except ServerStopped:

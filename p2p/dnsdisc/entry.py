@@ -162,9 +162,12 @@ def parse_link(url: str) -> Link:
     """Read the URL of a list, ``enrtree://...``. Surrounding white space is ignored."""
     text = text_of(url, "URL of a node list")
     _check_size(text)
-    if not text.startswith(_LINK_PREFIX):
-        raise InvalidTree(f"invalid link: missing {_LINK_PREFIX!r} prefix")
-    return _parse_link(text)
+    try:
+        if not text.startswith(_LINK_PREFIX):
+            raise InvalidTree(f"invalid link: missing {_LINK_PREFIX!r} prefix")
+        return _parse_link(text)
+    except InvalidTree as error:
+        raise InvalidTree(f"{error}; got {_shown(text)}") from error
 
 
 def link_of(link: Link | str) -> Link:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from p2p import forks
-from p2p.arguments import wrong_type
+from p2p.arguments import wrong, wrong_type
 from p2p.clock import Clock, SystemClock, finite_timeout
 from p2p.dnsdisc.client import Client, NodeFound
 from p2p.dnsdisc.resolver import Resolver, TextResolver, check_installed
@@ -41,6 +41,8 @@ class _Walker:
         self.loop = Loop("p2p-dns", clock, self._loop_ended, logger)
         # owned by p2p-dns
         self._client = client
+        #: Domains of the program's lists whose first look-up has not ended yet.
+        self._unread = {link.domain for link in client.trees}
         self._askers: deque[OnNode] = deque()
         self._timer: Timer | None = None
         # guarded by _lock; iterators that the program has dropped leave it by themselves
@@ -93,17 +95,25 @@ class _Walker:
             if isinstance(event, NodeFound):
                 self._askers.popleft()(event.node)
             else:
-                self.log.debug("%s of %s is refused: %s", event.name, event.link, event.error)
+                self._tell(event.name, f"{event.name} of {event.link} is refused: {event.error}")
+        self._unread -= {name}
         self._schedule()
 
     def _look_up(self, name: str) -> None:
         try:
             texts = self.resolver.look_up(name)
         except OSError as error:
-            self.log.debug("%s", error)
+            self._tell(name, str(error))
             self._client.receive_failure(name, self.loop.now())
         else:
             self._client.receive_texts(name, texts, self.loop.now())
+
+    def _tell(self, name: str, why: str) -> None:
+        """Log a failure. It is a warning if it is the first look-up of a list of the program."""
+        if name in self._unread:
+            self.log.warning("no nodes of the list %s yet: %s; it is looked up again", name, why)
+        else:
+            self.log.debug("%s", why)
 
 
 class _Nodes(ClosableNodes):
@@ -164,7 +174,8 @@ class NodeLists:
 
     Use it in a ``with`` block, or call :meth:`start` and :meth:`stop`; it cannot be started again.
     Any thread may use it. In a forked child its calls raise WrongProcess. Raises InvalidTree for an
-    invalid URL, ArgumentError for too many of them, ConfigError if dnspython is not installed.
+    invalid URL, ArgumentError for none, or too many of them, ConfigError if dnspython is not
+    installed.
     """
 
     def __init__(
@@ -177,9 +188,13 @@ class NodeLists:
     ) -> None:
         if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
             raise wrong_type("urls", urls, 'a list of URLs such as "enrtree://<key>@<domain>"')
+        if resolver is not None and not callable(getattr(resolver, "resolve", None)):
+            raise wrong_type("resolver", resolver, "a dns.resolver.Resolver, or None")
         clock = clock or SystemClock()
         check_installed()
         client = Client(urls, random.Random(), clock.monotonic())
+        if not client.trees:
+            raise wrong("urls", [], "at least one URL")
         # fixed after __init__
         self._process = forks.here
         self._urls = [str(link) for link in client.trees]

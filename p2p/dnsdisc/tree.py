@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from p2p.arguments import check_int, check_type
+from p2p.arguments import check_int, check_type, wrong_type
 from p2p.crypto import PrivateKey
 from p2p.dnsdisc.entry import (
     MAX_SEQ,
@@ -57,6 +57,8 @@ class Tree:
         self, seq: int, nodes: Iterable[Node | Record], links: Iterable[Link | str] = ()
     ) -> None:
         check_int("seq", seq, 0, MAX_SEQ, "an int from 0 to 2**64 - 1")
+        _check_list("nodes", nodes, "a list of nodes, each with a record")
+        _check_list("links", links, 'a list of links, or of URLs such as "enrtree://..."')
         self.seq = seq
         self.records: tuple[Record, ...] = _sorted_records(nodes)
         self.links: tuple[Link, ...] = tuple(dict.fromkeys(link_of(link) for link in links))
@@ -102,6 +104,12 @@ class Tree:
         name = hash_of(text)
         self._entries[name] = text
         return name
+
+
+def _check_list(name: str, value: object, wanted: str) -> None:
+    """Raise ArgumentTypeError for text, and for a value that cannot be iterated over."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise wrong_type(name, value, wanted)
 
 
 def _sorted_records(nodes: Iterable[Node | Record]) -> tuple[Record, ...]:

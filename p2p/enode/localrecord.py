@@ -197,7 +197,7 @@ class LocalRecord:
             values[b"ip6"] = ip6
         if udp4:
             values[b"udp"] = udp4
-        if udp6 and udp6 != udp4:
+        if ip6 is not None and udp6 and udp6 != udp4:
             values[b"udp6"] = udp6
         pairs = {key: encode_entry(key, value) for key, value in values.items()}
         return pairs | self._tcp_pairs(ip6 is not None)

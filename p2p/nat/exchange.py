@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import NatError, Stop
+from p2p.nat.errors import NoAnswer
+from p2p.nat.gateway import Stop
 from p2p.nat.request import Request
 from p2p.net import endpoint_of, family_of, sockaddr_of
 from p2p.netutil import Endpoint, IPAddress
@@ -22,10 +23,6 @@ _T = TypeVar("_T")
 
 #: Longest wait for a socket in one piece, in seconds.
 _MAX_WAIT_S = 60.0
-
-
-class NoAnswer(NatError):
-    """Nothing answers."""
 
 
 def ask(
@@ -49,7 +46,7 @@ def ask(
             request = make_request(ours, time.monotonic())
             return _exchange(sock, request, deadline, stop, max_size_bytes)
     except OSError as error:
-        raise NoAnswer(f"{to}: {error.strerror or error}") from error
+        raise NoAnswer(error.strerror or str(error)) from error
 
 
 def _exchange(
@@ -69,6 +66,5 @@ def _exchange(
 
 
 def _wait_s(request: Request[_T], deadline: Deadline) -> float:
-    left_s = deadline.left_s
     wait_s = max(0.0, request.deadline - time.monotonic())
-    return min(wait_s, _MAX_WAIT_S if left_s is None else left_s)
+    return min(wait_s, deadline.left_at_most(_MAX_WAIT_S))

@@ -1,4 +1,7 @@
-"""The searches that the option ``nat`` stands for, by the names of their threads."""
+"""The searches of each value of the option ``nat``, by the names of their threads.
+
+Nothing is searched here: :class:`p2p.nat.routersearch.RouterSearch` runs them. Any thread.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from functools import partial
 from p2p.clock import Deadline
 from p2p.crypto import PrivateKey, keccak256
 from p2p.nat import natpmp, pcp, portmap, upnp
-from p2p.nat.front import Find
 from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind, NatSpec
 from p2p.nat.stunclient import SERVERS, StunServers
 from p2p.netutil import Endpoint

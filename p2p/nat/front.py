@@ -2,8 +2,7 @@
 
 The thread ``p2p-nat`` maps the ports, renews the mappings, asks for the external address every
 :data:`CHECK_S`, and deletes the mappings at the end. Its requests block, since it has nothing else
-to do. A router is looked for on a thread for each kind, such as ``p2p-nat-pmp``; the first that is
-found is used.
+to do. The first router that a search finds is used (:mod:`p2p.nat.routersearch`).
 """
 
 from __future__ import annotations
@@ -16,14 +15,13 @@ from typing import NamedTuple, Protocol
 
 from p2p.clock import Clock, Deadline
 from p2p.loglimit import LogLimit
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Restarted, Stop
+from p2p.nat.errors import Interrupted, NatError, Restarted
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
+from p2p.nat.routersearch import Find, RouterSearch, error_text
 from p2p.net import Loop, Timer
-from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of
-from p2p.threads import join_threads
+from p2p.netutil import IPAddress, Scope, canonical, scope_of
 
-#: Time to find a router, in seconds. Most answer at once; a slow one of UPnP gets 6 s.
-FIND_S = 10.0
 #: Pause before the next search, if there is no router.
 FIND_AGAIN_S = 300.0
 #: Time for an answer of a router that was found.
@@ -34,19 +32,10 @@ CHECK_S = 45.0
 DELETE_S = 2.0
 #: Failed requests in a row after which the router is looked for again.
 MAX_FAILURES = 3
-#: Longest text of a router's error in a log line, in characters.
-_MAX_TEXT = 200
 _NO_ROUTER = (
     "no router answers ({}), so other nodes may not reach this one: turn on port mapping in the "
     "router, or forward the ports there and set the option advertise"
 )
-
-
-class Find(Protocol):
-    """The search for a router, ``find`` of the modules for the kinds of routers."""
-
-    def __call__(self, deadline: Deadline, stop: Stop) -> Gateway | None:
-        """Return a router, None if none answers."""
 
 
 class Publisher(Protocol):
@@ -83,21 +72,21 @@ class PortMappings:
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
-        self._find = dict(find)
         self._ports = tuple(ports)
         self._publisher = publisher
         self._may_publish = may_publish
         self._log = logger.getChild("nat")
         self._loop = Loop("p2p-nat", clock, self._close, logger)
+        self._search = RouterSearch(find, self._loop, self._search_ended, self._log)
         # fixed after start()
         self._stop: Stop | None = None
         self._limit = LogLimit(clock)
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._is_ending = False
         # owned by p2p-nat
         self._leases = Leases(self._ports)
         self._gateway: Gateway | None = None
-        self._searches: list[threading.Thread] = []
-        self._searching = 0  # threads whose result is awaited
-        self._outcomes: list[str] = []  # the kinds of routers that were not found, and why
         self._must_search = True
         self._failures = 0
         self._check_at = -math.inf
@@ -128,61 +117,32 @@ class PortMappings:
         A router that does not answer is waited for :data:`DELETE_S` at most. Returns the names of
         threads that still run after ``timeout_s``.
         """
-        if self._stop is not None and not self._stop.is_set:
+        if self._stop is not None and self._begin_end():
             self._stop.set()
             self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
         if self._loop.can_start:
             self._loop.stop()
         deadline = Deadline(timeout_s)
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
-        return left + join_threads(self._searches, deadline)
+        return left + self._search.join(deadline)
+
+    def _begin_end(self) -> bool:
+        """Return whether this is the first call: a second one must not interrupt the deletions."""
+        with self._lock:
+            is_first, self._is_ending = not self._is_ending, True
+            return is_first
 
     # p2p-nat: the search
 
-    def _search(self) -> None:
-        """Look for routers of all kinds, unless a search is under way."""
-        if self._searching:
+    def _search_ended(self, found: Gateway | None) -> None:
+        """Use the router that a search has found, if one is needed."""
+        if self._stop is None or self._stop.is_set or not self._must_search:
             return
-        deadline = Deadline(FIND_S)
-        self._searches = [
-            threading.Thread(
-                target=self._find_one,
-                args=(kind, find, deadline),
-                name=f"p2p-nat-{kind}",
-                daemon=True,
-            )
-            for kind, find in self._find.items()
-        ]
-        self._searching = len(self._searches)
-        self._outcomes.clear()
-        for thread in self._searches:
-            try:
-                thread.start()
-            except RuntimeError as error:  # the system has no more threads
-                self._end_search(None, f"{thread.name}: {error}")
-
-    def _find_one(self, kind: str, find: Find, deadline: Deadline) -> None:
-        """Look for one kind of router. Runs on a thread of its own."""
-        assert self._stop is not None
-        found, outcome = None, kind
-        try:
-            found = find(deadline, self._stop)
-        except (NatError, OSError) as error:
-            outcome = f"{kind}: {_text(error)}"
-        except Exception as error:  # the top of the thread
-            self._log.error("search for %s failed", kind, exc_info=error)
-        self._loop.post(self._end_search, found, outcome)
-
-    def _end_search(self, found: Gateway | None, outcome: str) -> None:
-        self._searching -= 1
-        self._outcomes.append(outcome)
-        if self._stop is None or self._stop.is_set:
-            return
-        if found is not None and self._must_search:
+        if found is not None:
             self._use(found)
             self._step()
-        elif self._must_search and not self._searching:
-            self._warn("no router", _NO_ROUTER.format("; ".join(sorted(self._outcomes))))
+        elif not self._search.is_under_way:
+            self._warn("no router", _NO_ROUTER.format(self._search.outcomes))
             pause_s = FIND_AGAIN_S if self._gateway is None else RETRY_S
             self._call_at(self._loop.now() + pause_s)
 
@@ -206,7 +166,8 @@ class PortMappings:
         self._drop_ended()
         gateway = self._gateway
         if self._must_search or gateway is None:
-            self._search()
+            assert self._stop is not None
+            self._search.begin(self._stop)
             return
         try:
             self._map(gateway)
@@ -236,7 +197,7 @@ class PortMappings:
             except NatError as error:
                 self._failures += 1
                 self._leases.refuse(mapping, self._loop.now())
-                self._warn(what, f"{gateway.name} does not map {what}: {_text(error)}")
+                self._warn(what, f"{gateway.name} does not map {what}: {error_text(error)}")
                 continue
             self._failures = 0
             self._warned.discard(what)
@@ -262,7 +223,7 @@ class PortMappings:
             raise
         except NatError as error:
             self._failures += 1
-            self._warn("address", f"{gateway.name} tells no external address: {_text(error)}")
+            self._warn("address", f"{gateway.name} tells no external address: {error_text(error)}")
         else:
             self._failures = 0
             self._warned.discard("address")
@@ -331,7 +292,7 @@ class PortMappings:
         """Delete the mappings, and end the thread."""
         assert self._stop is not None
         self._must_search = False
-        join_threads(self._searches, deadline)
+        self._search.join(deadline)
         self._stop.clear()
         for mapping in self._leases.deletions:
             assert self._gateway is not None
@@ -345,8 +306,3 @@ class PortMappings:
         if self._stop is not None:
             self._stop.set()
             self._stop.close()
-
-
-def _text(error: Exception) -> str:
-    """Return the text of an error, in which a router may have words of its own."""
-    return printable(str(error), _MAX_TEXT)

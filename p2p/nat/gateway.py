@@ -13,22 +13,13 @@ import threading
 from typing import Protocol
 
 from p2p.clock import Deadline
-from p2p.nat.mapping import Mapped, Mapping, NatError
+from p2p.nat.errors import Interrupted
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.net.wakeup import WakeUp
 from p2p.netutil import IPAddress
 
-__all__ = ["Gateway", "Interrupted", "Mapped", "Mapping", "NatError", "Restarted", "Stop"]
-
 # Needs no descriptor of its own, unlike epoll; numbers above 1,023 are allowed, unlike select.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
-
-class Interrupted(NatError):
-    """:meth:`Stop.set` was called during a wait."""
-
-
-class Restarted(NatError):
-    """The router has lost its mappings, by the time in its answer: all must be made again."""
 
 
 class Gateway(Protocol):
@@ -44,10 +35,10 @@ class Gateway(Protocol):
     def external_ip(self, deadline: Deadline) -> IPAddress:
         """Return the address of the router on its other side."""
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
         """Delete a mapping; ``external_port`` is the granted one."""
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2p.nat.mapping import Mapped, Mapping
+from p2p.nat.mapping import Mapped, PortMapping
 
 #: Lifetime to ask for, in seconds; as in go-ethereum.
 LIFETIME_S = 600
@@ -47,17 +47,17 @@ class Leases:
         return min(times, default=math.inf)
 
     @property
-    def granted(self) -> list[Mapping]:
+    def granted(self) -> list[PortMapping]:
         """The mappings that the router has granted."""
         return [_wanted(lease) for lease in self._leases.values() if lease.granted is not None]
 
     @property
-    def deletions(self) -> list[Mapping]:
+    def deletions(self) -> list[PortMapping]:
         """The mappings to delete at the end: those granted, and those that may have been."""
         leases = self._leases.values()
         return [_wanted(lease) for lease in leases if lease.granted is not None or lease.is_unsure]
 
-    def due(self, now: float) -> list[Mapping]:
+    def due(self, now: float) -> list[PortMapping]:
         """Return the mappings to ask for now."""
         return [_wanted(lease) for lease in self._leases.values() if lease.due <= now]
 
@@ -66,22 +66,23 @@ class Leases:
         lease = self._leases.get(protocol)
         return None if lease is None or lease.granted is None else lease.granted.external_port
 
-    def grant(self, mapping: Mapping, mapped: Mapped, now: float) -> bool:
+    def grant(self, mapping: PortMapping, mapped: Mapped, now: float) -> bool:
         """Record that the router has granted a mapping. Returns whether its port is new."""
         lease = self._leases[mapping.protocol]
         before, lease.granted = lease.granted, mapped
         lifetime_s = min(mapped.lifetime_s, MAX_LIFETIME_S)
-        lease.ends = now + lifetime_s
+        # A shorter one is renewed no more often, and does not come and go in our record.
+        lease.ends = now + max(2 * MIN_PAUSE_S, lifetime_s)
         lease.due = now + max(MIN_PAUSE_S, lifetime_s / 2)
         return before is None or before.external_port != mapped.external_port
 
-    def refuse(self, mapping: Mapping, now: float) -> None:
+    def refuse(self, mapping: PortMapping, now: float) -> None:
         """Record that a mapping could not be had; one that was granted stays until its end."""
         lease = self._leases[mapping.protocol]
         left_s = RETRY_S if lease.granted is None else (lease.ends - now) / 2
         lease.due = now + max(MIN_PAUSE_S, min(RETRY_S, left_s))
 
-    def interrupt(self, mapping: Mapping) -> None:
+    def interrupt(self, mapping: PortMapping) -> None:
         """Record that the request for a mapping was sent and its answer not waited for."""
         self._leases[mapping.protocol].is_unsure = True
 
@@ -95,7 +96,7 @@ class Leases:
         for lease in self._leases.values():
             lease.due = min(lease.due, self._restarted)
 
-    def end_old(self, now: float) -> list[Mapping]:
+    def end_old(self, now: float) -> list[PortMapping]:
         """Drop the mappings whose time is over, and return them."""
         ended = [lease for lease in self._leases.values() if lease.ends <= now]
         lost = [_wanted(lease) for lease in ended]
@@ -104,6 +105,6 @@ class Leases:
         return lost
 
 
-def _wanted(lease: _Lease) -> Mapping:
+def _wanted(lease: _Lease) -> PortMapping:
     external = lease.port if lease.granted is None else lease.granted.external_port
-    return Mapping(lease.protocol, lease.port, external, LIFETIME_S)
+    return PortMapping(lease.protocol, lease.port, external, LIFETIME_S)

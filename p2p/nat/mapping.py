@@ -1,19 +1,17 @@
-"""A port mapping as it is asked for and as it is granted, and the error of a refusal. Pure."""
+"""Port mappings: the wanted one, the granted one, the answer of a router.
+
+Pure. The protocols make them of their packets; :mod:`p2p.nat.leases` has the times.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2p.errors import P2PError
 from p2p.netutil import IPAddress
 
 
-class NatError(P2PError):
-    """A router refuses a request, answers wrongly, or not at all; or there is no way to it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class PortMapping:
     """A wanted mapping of an external port to a port of ours.
 
     ``protocol`` is "tcp" or "udp", ``external_port`` a suggestion, ``lifetime_s`` in seconds.
@@ -32,3 +30,11 @@ class Mapped:
     external_port: int
     lifetime_s: int
     external_ip: IPAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapAnswer:
+    """The answer of NAT-PMP or PCP to a request for a mapping, with the epoch of the router."""
+
+    mapped: Mapped
+    epoch: int

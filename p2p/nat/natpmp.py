@@ -20,7 +20,8 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from p2p.nat.mapping import Mapped, Mapping, NatError
+from p2p.nat.errors import NatError
+from p2p.nat.mapping import MapAnswer, Mapped, PortMapping
 from p2p.nat.request import Request
 from p2p.netutil import is_multicast, is_unspecified
 
@@ -54,42 +55,24 @@ class OtherVersion(NatError):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class AddressAnswer:
     """The external address, and the epoch."""
 
     ip: IPv4Address
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A mapping that the router has made, and the epoch."""
-
-    mapped: Mapped
-    epoch: int
+def is_restart(router_s: float, our_s: float) -> bool:
+    """Whether the router has restarted, by the times since its last answer (section 3.6)."""
+    return router_s < our_s * 7 / 8 - _EPOCH_TOLERANCE_S
 
 
-class Epoch:
-    """Recognition of a restart of the router by the epochs of its answers (section 3.6)."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, float] | None = None
-
-    def has_restarted(self, epoch: int, now: float) -> bool:
-        """Whether the router has restarted since the last call."""
-        last, self._last = self._last, (epoch, now)
-        if last is None:
-            return False
-        expected = last[0] + (now - last[1]) * 7 / 8
-        return epoch < expected - _EPOCH_TOLERANCE_S
-
-
-def address_request(now: float) -> Request[Address]:
+def address_request(now: float) -> Request[AddressAnswer]:
     """Return the request for the external address."""
     return Request(bytes((_VERSION, _ADDRESS)), WAITS_S, parse_address, now)
 
 
-def map_request(mapping: Mapping, now: float) -> Request[Granted]:
+def map_request(mapping: PortMapping, now: float) -> Request[MapAnswer]:
     """Return the request for a mapping; a lifetime of 0 deletes it (section 3.4)."""
     opcode = _OPCODES[mapping.protocol]
     external = mapping.external_port if mapping.lifetime_s else 0
@@ -99,7 +82,7 @@ def map_request(mapping: Mapping, now: float) -> Request[Granted]:
     return Request(packet, WAITS_S, lambda data: parse_mapping(data, mapping), now)
 
 
-def parse_address(data: bytes) -> Address | None:
+def parse_address(data: bytes) -> AddressAnswer | None:
     """Read the answer to a request for the address, None for another packet.
 
     Raises NatError for a refusal, OtherVersion if the router speaks another version.
@@ -110,10 +93,10 @@ def parse_address(data: bytes) -> Address | None:
     ip = IPv4Address(data[8:])
     if is_unspecified(ip) or is_multicast(ip):
         raise NatError(f"NAT-PMP: external address {ip}")
-    return Address(ip, epoch)
+    return AddressAnswer(ip, epoch)
 
 
-def parse_mapping(data: bytes, wanted: Mapping) -> Granted | None:
+def parse_mapping(data: bytes, wanted: PortMapping) -> MapAnswer | None:
     """Read the answer to a request for a mapping, None for another packet.
 
     Raises NatError for a refusal, OtherVersion if the router speaks another version.
@@ -128,7 +111,7 @@ def parse_mapping(data: bytes, wanted: Mapping) -> Granted | None:
         raise NatError(f"NAT-PMP: lifetime {lifetime_s} s, wanted {wanted.lifetime_s} s")
     if lifetime_s and not external:
         raise NatError("NAT-PMP: mapped to port 0")
-    return Granted(Mapped(external, lifetime_s), epoch)
+    return MapAnswer(Mapped(external, lifetime_s), epoch)
 
 
 def _parse_header(data: bytes, opcode: int) -> int | None:

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from p2p.inputs import RandomSource
-from p2p.nat.mapping import Mapped, Mapping, NatError
+from p2p.nat.errors import NatError
+from p2p.nat.mapping import MapAnswer, Mapped, PortMapping
 from p2p.nat.request import Request
 from p2p.netutil import IPAddress, is_multicast, is_unspecified, unmap
 
@@ -68,29 +68,12 @@ _BACKWARDS_S = 1
 _DELAY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A mapping that the router has made, and the epoch."""
-
-    mapped: Mapped
-    epoch: int
-
-
-class Epoch:
-    """Recognition of a restart of the router by the epochs of its answers (section 8.5)."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, float] | None = None
-
-    def has_restarted(self, epoch: int, now: float) -> bool:
-        """Whether the router has restarted since the last call."""
-        last, self._last = self._last, (epoch, now)
-        if last is None:
-            return False
-        server, client = epoch - last[0], now - last[1]
-        if server < -_BACKWARDS_S:
-            return True
-        return client + _DELAY_S < server - server / 16 or server + _DELAY_S < client - client / 16
+def is_restart(router_s: float, our_s: float) -> bool:
+    """Whether the router has restarted, by the times since its last answer (section 8.5)."""
+    if router_s < -_BACKWARDS_S:
+        return True
+    is_fast = our_s + _DELAY_S < router_s * 15 / 16
+    return is_fast or router_s + _DELAY_S < our_s * 15 / 16
 
 
 def announce_request(client: IPAddress, randomness: RandomSource, now: float) -> Request[int]:
@@ -103,8 +86,8 @@ def announce_request(client: IPAddress, randomness: RandomSource, now: float) ->
 
 
 def map_request(
-    mapping: Mapping, client: IPAddress, nonce: bytes, randomness: RandomSource, now: float
-) -> Request[Granted]:
+    mapping: PortMapping, client: IPAddress, nonce: bytes, randomness: RandomSource, now: float
+) -> Request[MapAnswer]:
     """Return the request for a mapping; a lifetime of 0 deletes it (section 15.1).
 
     ``client`` is our address on the way to the router. ``nonce`` has 12 random bytes; renewals and
@@ -116,7 +99,7 @@ def map_request(
     packet = _REQUEST.pack(_VERSION, _MAP, 0, mapping.lifetime_s, _to_ipv6(client).packed)
     packet += _FIELDS.pack(nonce, protocol, mapping.internal_port, external, any_ip.packed)
 
-    def read(data: bytes) -> Granted | None:
+    def read(data: bytes) -> MapAnswer | None:
         return parse_mapping(data, mapping, nonce)
 
     return Request(packet, _waits(randomness), read, now)
@@ -134,7 +117,7 @@ def parse_announcement(data: bytes) -> int | None:
     return header.epoch
 
 
-def parse_mapping(data: bytes, wanted: Mapping, nonce: bytes) -> Granted | None:
+def parse_mapping(data: bytes, wanted: PortMapping, nonce: bytes) -> MapAnswer | None:
     """Read the answer to a request for a mapping, None for another packet.
 
     Raises NatError for a refusal.
@@ -150,7 +133,7 @@ def parse_mapping(data: bytes, wanted: Mapping, nonce: bytes) -> Granted | None:
     mapped = Mapped(external, header.lifetime_s, unmap(IPv6Address(packed)))
     if wanted.lifetime_s:
         _check(mapped)
-    return Granted(mapped, header.epoch)
+    return MapAnswer(mapped, header.epoch)
 
 
 class _Header(NamedTuple):

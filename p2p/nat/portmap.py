@@ -15,8 +15,11 @@ from dataclasses import replace
 from p2p.clock import Deadline
 from p2p.nat import natpmp, pcp
 from p2p.nat.defaultroute import routers
-from p2p.nat.exchange import NoAnswer, ask
-from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
+from p2p.nat.epoch import RestartDetector
+from p2p.nat.errors import Interrupted, NatError, NoAnswer, Restarted
+from p2p.nat.exchange import ask
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.mapping import MapAnswer, Mapped, PortMapping
 from p2p.nat.request import Request
 from p2p.netutil import Endpoint, IPAddress
 
@@ -29,7 +32,7 @@ class NatPmp:
         self.name = f"NAT-PMP {_place(endpoint, natpmp.PORT)}"
         self._endpoint = endpoint
         self._stop = stop
-        self._epoch = natpmp.Epoch()
+        self._restarts = RestartDetector(natpmp.is_restart)
 
     def external_ip(self, deadline: Deadline) -> IPAddress:
         """Return the external address. Raises as :class:`~p2p.nat.gateway.Gateway` says."""
@@ -43,17 +46,17 @@ class NatPmp:
         self._check_epoch(answer.epoch)
         return answer.ip
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
         answer = self._ask_for(mapping, deadline)
         self._check_epoch(answer.epoch)
         return answer.mapped
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
         """Delete a mapping."""
         self._ask_for(_deletion(mapping), deadline)
 
-    def _ask_for(self, mapping: Mapping, deadline: Deadline) -> natpmp.Granted:
+    def _ask_for(self, mapping: PortMapping, deadline: Deadline) -> MapAnswer:
         return ask(
             self._endpoint,
             lambda ours, now: natpmp.map_request(mapping, now),
@@ -63,7 +66,7 @@ class NatPmp:
         )
 
     def _check_epoch(self, epoch: int) -> None:
-        if self._epoch.has_restarted(epoch, time.monotonic()):
+        if self._restarts.has_restarted(epoch, time.monotonic()):
             raise Restarted(f"{self.name} has restarted")
 
 
@@ -76,10 +79,10 @@ class Pcp:
         self.name = f"PCP {_place(endpoint, pcp.PORT)}"
         self._endpoint = endpoint
         self._stop = stop
-        self._epoch = pcp.Epoch()
+        self._restarts = RestartDetector(pcp.is_restart)
         self._nonce = nonce or secrets.token_bytes(pcp.NONCE_SIZE)
-        # changed by each call of map
-        self._last: Mapping | None = None
+        # the last that was granted; a router may refuse the other protocol
+        self._last: PortMapping | None = None
 
     def announce(self, deadline: Deadline) -> None:
         """Return if the router answers. Raises NatError if not."""
@@ -100,20 +103,20 @@ class Pcp:
         assert ip is not None
         return ip
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping."""
-        self._last = mapping
         answer = self._ask_for(mapping, deadline)
-        if self._epoch.has_restarted(answer.epoch, time.monotonic()):
+        self._last = mapping
+        if self._restarts.has_restarted(answer.epoch, time.monotonic()):
             raise Restarted(f"{self.name} has restarted")
         return answer.mapped
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
         """Delete a mapping."""
         self._ask_for(_deletion(mapping), deadline)
 
-    def _ask_for(self, mapping: Mapping, deadline: Deadline) -> pcp.Granted:
-        def request(ours: IPAddress, now: float) -> Request[pcp.Granted]:
+    def _ask_for(self, mapping: PortMapping, deadline: Deadline) -> MapAnswer:
+        def request(ours: IPAddress, now: float) -> Request[MapAnswer]:
             return pcp.map_request(mapping, ours, self._nonce, random.Random(), now)
 
         return ask(self._endpoint, request, deadline, self._stop, pcp.MAX_SIZE)
@@ -134,8 +137,8 @@ def find(
     left = [Endpoint(ip, natpmp.PORT) for ip in routers()] if at is None else list(at)
     while left:
         # Each router gets the same time, and each of its protocols.
-        endpoint, share = left.pop(0), _part(deadline, 1 / (len(left) + 1))
-        gateway = _probe_natpmp(endpoint, _part(share, 1 / 2), stop)
+        endpoint, share = left.pop(0), deadline.part(1 / (len(left) + 1))
+        gateway = _probe_natpmp(endpoint, share.part(1 / 2), stop)
         gateway = gateway or _probe_pcp(endpoint, share, stop, nonce)
         if gateway is not None:
             return gateway
@@ -171,13 +174,7 @@ def _raise_if_interrupted(error: NatError) -> None:
         raise error
 
 
-def _part(deadline: Deadline, part: float) -> Deadline:
-    """Return a deadline after a part of the time that is left."""
-    left_s = deadline.left_s
-    return Deadline(None if left_s is None else left_s * part)
-
-
-def _deletion(mapping: Mapping) -> Mapping:
+def _deletion(mapping: PortMapping) -> PortMapping:
     return replace(mapping, lifetime_s=0)
 
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from p2p.arguments import text_of, wrong
-from p2p.errors import ArgumentError
 from p2p.nat import stun
 from p2p.netutil import (
     Endpoint,
@@ -31,7 +30,7 @@ from p2p.netutil import (
     is_multicast,
     is_unspecified,
     read_ip,
-    split_listen_addr,
+    split_host_port,
 )
 
 WANTED_NAT = 'text such as "any", "upnp", "pmp", "stun", "extip:ADDRESS" or "none"'
@@ -88,8 +87,8 @@ def parse_nat(text: str) -> NatSpec:
 def _server(text: str, rest: str) -> tuple[str, int]:
     given = rest if _has_port(rest) else f"{rest}:{stun.PORT}"
     try:
-        host, port = split_listen_addr(given)
-    except ArgumentError as error:
+        host, port = split_host_port(given)
+    except ValueError as error:
         raise wrong("nat", text, f'"stun:host:port" ({error})') from None
     if host is None or port == 0:
         raise wrong("nat", text, '"stun:host:port"')
@@ -103,12 +102,12 @@ def _has_port(text: str) -> bool:
 def parse_advertised(text: str) -> Endpoint:
     """Read an entry of ``advertise``; the port is 0 if none is given. Raises ArgumentError."""
     text = text_of(text, "advertise")
-    wanted = 'an address, perhaps with a port, such as "203.0.113.7:30303"'
+    wanted = 'an IP address, perhaps with a port, such as "203.0.113.7:30303"'
     host, port = text, 0
     if text.startswith("[") or text.count(":") == 1:
         try:
-            found, port = split_listen_addr(text)
-        except ArgumentError as error:
+            found, port = split_host_port(text)
+        except ValueError as error:
             raise wrong("advertise", text, f"{wanted} ({error})") from None
         host = found or ""
         if not port:

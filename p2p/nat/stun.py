@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from p2p.nat.mapping import NatError
+from p2p.nat.errors import NatError
 from p2p.nat.request import Request
 from p2p.netutil import Endpoint, is_multicast, is_unspecified, printable, unmap
 

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from p2p.clock import Deadline
 from p2p.nat import stun
+from p2p.nat.errors import Interrupted, NatError, NoAnswer
 from p2p.nat.exchange import ask
-from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Stop
-from p2p.nat.names import address_of
+from p2p.nat.gateway import Stop
+from p2p.nat.mapping import Mapped, PortMapping
+from p2p.nat.names import addresses_of
 from p2p.nat.request import Request
 from p2p.netutil import Endpoint, IPAddress, join_host_port
 
@@ -68,23 +70,34 @@ class StunServers:
         if self._needed == 1:
             raise NatError(", ".join(failures))
         answers = [f"{ip} by {count}" for ip, count in stated.items()]
-        raise NatError("STUN servers do not agree: " + ", ".join(answers + failures))
+        few = f"fewer than {self._needed} STUN servers answer"
+        problem = "STUN servers do not agree" if len(stated) > 1 else few
+        raise NatError(f"{problem}: " + ", ".join(answers + failures))
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Raise NatError: a STUN server maps no ports."""
         raise NatError(f"{self.name} maps no ports")
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
         """Raise NatError: a STUN server maps no ports."""
         raise NatError(f"{self.name} maps no ports")
 
     def _ask(self, host: str, port: int, deadline: Deadline) -> IPAddress:
-        left_s = deadline.left_s
-        share = Deadline(TRY_S if left_s is None else min(TRY_S, left_s))
+        """Ask a server at its addresses in turn, each for the same part of its time."""
+        share = Deadline(deadline.left_at_most(TRY_S))
+        untried = addresses_of(host, share, self._stop)
+        while True:
+            part = share.part(1 / len(untried))
+            try:
+                return self._ask_at(Endpoint(untried.pop(0), port), part)
+            except NoAnswer:
+                if not untried:
+                    raise
+
+    def _ask_at(self, to: Endpoint, deadline: Deadline) -> IPAddress:
         transaction_id = secrets.token_bytes(stun.ID_SIZE)
 
         def request(ours: IPAddress, now: float) -> Request[Endpoint]:
             return stun.binding_request(transaction_id, now)
 
-        to = Endpoint(address_of(host, share, self._stop), port)
-        return ask(to, request, share, self._stop, stun.MAX_SIZE).ip
+        return ask(to, request, deadline, self._stop, stun.MAX_SIZE).ip

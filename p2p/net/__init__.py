@@ -5,6 +5,7 @@ socket handlers on its thread; a :class:`Channel` is one TCP connection on it, a
 accepts such connections, a :class:`Connector` makes one; a :class:`Datagrams` is one UDP socket.
 All of these belong to the loop's thread; other threads use :meth:`Loop.post`, :meth:`Loop.submit`
 and :meth:`Loop.call`.
+:class:`NameLookups` looks up host names on threads of its own.
 """
 
 from p2p.net.binding import bind, bind_pair, bind_udp

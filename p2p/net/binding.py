@@ -10,7 +10,7 @@ import errno
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from p2p import forks
 from p2p.net.sockaddr import Sockaddr, endpoint_of, family_of, sockaddr_of
@@ -35,6 +35,13 @@ _NO_IPV6 = frozenset(
 
 _ALL_IPV4: IPAddress = IPv4Address(0)
 _ALL_IPV6: IPAddress = IPv6Address(0)
+
+# Errors of an address that is not one of this machine.
+_NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
+
+#: A host to bind to, None for all addresses, and a port.
+BindAddress: TypeAlias = tuple[str | None, int]
+_T = TypeVar("_T")
 
 #: Binds a socket to an address.
 _Bind: TypeAlias = Callable[[socket.socket, Sockaddr], None]
@@ -91,6 +98,22 @@ def bind_pair(
             tcp.close()
             if port or not tries_left or error.errno != errno.EADDRINUSE:
                 raise
+    raise AssertionError("unreachable")
+
+
+def bind_first(bind_at: Callable[[str | None, int], _T], addresses: list[BindAddress]) -> _T:
+    """Return what ``bind_at`` returns for the first of ``addresses`` that is one of this machine.
+
+    Raises OSError for all of them, if none is, or for the first that fails for another reason.
+    """
+    failures: list[str] = []
+    for number, address in enumerate(addresses, 1):
+        try:
+            return bind_at(*address)
+        except OSError as error:
+            failures.append(error.strerror or str(error))
+            if error.errno not in _NOT_HERE or number == len(addresses):
+                raise OSError(error.errno, "; ".join(failures)) from error
     raise AssertionError("unreachable")
 
 

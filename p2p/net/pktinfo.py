@@ -34,7 +34,7 @@ _NO_INTERFACE = bytes(4)
 
 
 class LocalAddresses:
-    """The local addresses that remotes have sent to, for a UDP socket with :func:`watch`.
+    """The local addresses that remotes have sent to, for a UDP socket with :func:`enable`.
 
     ``buffer_bytes`` is the size of the ancillary data to ask ``recvmsg`` for.
     """
@@ -77,7 +77,7 @@ class LocalAddresses:
         return data if sockaddr[3] else data[:16] + _NO_INTERFACE
 
 
-def watch(sock: socket.socket) -> LocalAddresses | None:
+def enable(sock: socket.socket) -> LocalAddresses | None:
     """Have the kernel tell the local address of each datagram; None where it does not."""
     try:
         if not hasattr(sock, "recvmsg") or not hasattr(sock, "sendmsg"):

@@ -83,7 +83,7 @@ class Datagrams:
         self._sock = sock
         self._is_ipv6 = sock.family == socket.AF_INET6
         is_for_all = is_unspecified(self.address.ip)
-        self._local_addresses = pktinfo.watch(sock) if is_for_all else None
+        self._local_addresses = pktinfo.enable(sock) if is_for_all else None
         self._scopes: dict[str, int] = {}  # interfaces of link-local addresses
         self._on_datagrams = on_datagrams
         self._read_bytes = max_size_bytes + 1

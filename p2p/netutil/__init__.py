@@ -22,7 +22,7 @@ from p2p.netutil.address import (
 )
 from p2p.netutil.endpoint import Endpoint, NodeEndpoint
 from p2p.netutil.host import ip_of, is_name, read_ip, read_zoned_ip
-from p2p.netutil.hostport import join_host_port, split_listen_addr
+from p2p.netutil.hostport import join_host_port, split_host_port, split_listen_addr
 from p2p.netutil.iptracker import IPTracker
 from p2p.netutil.netlist import Netlist
 from p2p.netutil.network import DistinctNetSet, Network, host_of, network_of
@@ -60,6 +60,7 @@ __all__ = [
     "read_ip",
     "read_zoned_ip",
     "scope_of",
+    "split_host_port",
     "split_listen_addr",
     "unmap",
 ]

@@ -32,50 +32,54 @@ def split_listen_addr(text: str) -> tuple[str | None, int]:
     system is to choose it. Raises ArgumentError with the reason.
     """
     text = text_of(text, "listen address")
+    try:
+        return split_host_port(text)
+    except ValueError as error:
+        raise ArgumentError(f"listen address {text[:80]!r}: {error}") from None
+
+
+def split_host_port(text: str) -> tuple[str | None, int]:
+    """Read text as :func:`split_listen_addr` does. Raises ValueError with the reason alone."""
     host, colon, port = text.rpartition(":")
     if not colon:
-        raise _invalid(text, 'no port, want "host:port"')
+        raise ValueError('no port, want "host:port"')
     if port.endswith("]"):
-        raise _invalid(text, "no port after the brackets")
-    return _read_host(text, host), _read_port(text, port)
+        raise ValueError("no port after the brackets")
+    return _read_host(host), _read_port(port)
 
 
-def _read_port(text: str, port: str) -> int:
+def _read_port(port: str) -> int:
     if not port:
-        raise _invalid(text, "the port is empty")
+        raise ValueError("the port is empty")
     if not _PORT.fullmatch(port):
-        raise _invalid(text, "the port is not a number from 0 to 65535")
+        raise ValueError("the port is not a number from 0 to 65535")
     if int(port) > 65535:
-        raise _invalid(text, "the port is larger than 65535")
+        raise ValueError("the port is larger than 65535")
     return int(port)
 
 
-def _read_host(text: str, host: str) -> str | None:
+def _read_host(host: str) -> str | None:
     if not host:
         return None
     if host.startswith("[") and host.endswith("]"):
-        return _read_ipv6(text, host[1:-1])
+        return _read_ipv6(host[1:-1])
     if "//" in host:
-        raise _invalid(text, "want host:port alone, without a scheme")
+        raise ValueError("want host:port alone, without a scheme")
     if ":" in host:
-        raise _invalid(text, "an IPv6 address must be in brackets")
+        raise ValueError("an IPv6 address must be in brackets")
     try:
         ip = read_ip(host)
     except ValueError:
-        raise _invalid(text, "the host is not an IPv4 address") from None
+        raise ValueError("the host is not an IPv4 address") from None
     if ip is not None:
         return str(ip)
     if not _HOST_NAME.fullmatch(host):
-        raise _invalid(text, "the host is neither an address nor a host name")
+        raise ValueError("the host is neither an address nor a host name")
     return host
 
 
-def _read_ipv6(text: str, host: str) -> str:
+def _read_ipv6(host: str) -> str:
     try:
         return str(IPv6Address(host))
     except ValueError:
-        raise _invalid(text, "the text in brackets is not an IPv6 address") from None
-
-
-def _invalid(text: str, why: str) -> ArgumentError:
-    return ArgumentError(f"listen address {text[:80]!r}: {why}")
+        raise ValueError("the text in brackets is not an IPv6 address") from None

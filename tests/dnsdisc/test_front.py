@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from p2p.dnsdisc.client import MAX_TREES, STEPS_PER_S
 from p2p.dnsdisc.front import NodeLists
 from p2p.dnsdisc.remotetree import RECHECK_INTERVAL_S
 from p2p.dnsdisc.resolver import TextResolver
-from tests.dnsdisc.zone import records_of, tree
+from p2p.dnsdisc.tree import Tree
+from tests.dnsdisc.zone import OTHER_KEY, records_of, tree
 from tests.kit.nameserver import NameServer, name_server
 from tests.kit.nodes import Nodes, assert_goes_on
 from tests.kit.threadcalls import Call
@@ -125,6 +127,31 @@ def test_failed_look_up_is_made_again_after_a_pause(value: object) -> None:
 def _advance(clock: SimulatedClock, found: SimpleQueue[p2p.Node]) -> bool:
     clock.advance(1.0)
     return not found.empty()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (dns.rcode.NXDOMAIN, "cannot look up nodes.example.org: NXDOMAIN"),
+        (Tree(1, []).sign(OTHER_KEY, DOMAIN).records[DOMAIN], "is refused: "),
+    ],
+    ids=["no such name", "another key"],
+)
+def test_first_failure_of_a_list_is_a_warning(
+    value: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next ones are not, and neither is that of an entry."""
+    caplog.set_level(logging.DEBUG, "p2p.dnsdisc")
+    published = tree(DOMAIN, records_of(1))
+    clock = SimulatedClock()
+    with name_server(published.records) as server, lists_of(published.url, server, clock) as lists:
+        server.records[DOMAIN] = value
+        lists._ask(SimpleQueue().put)
+        eventually(lambda: len(server.names()) > 2 or _advance(clock, SimpleQueue()))
+    first, *more = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert first[0] == "WARNING" and first[1].startswith(f"no nodes of the list {DOMAIN} yet: ")
+    assert reason in first[1]
+    assert {level for level, _ in more} == {"DEBUG"}
 
 
 def test_new_root_is_found() -> None:
@@ -248,15 +275,22 @@ def test_lists_that_the_program_has_lost_are_stopped_with_a_warning() -> None:
     ("urls", "error"),
     [
         (["enrtree://x"], p2p.errors.InvalidTree),
+        ([], p2p.ArgumentError),
         (3, p2p.errors.ArgumentTypeError),
         ("enrtree://x", p2p.errors.ArgumentTypeError),
         ([tree(DOMAIN, []).url] * (MAX_TREES + 1), p2p.ArgumentError),
     ],
-    ids=["no-url", "number", "text", "many"],
+    ids=["no-url", "none", "number", "text", "many"],
 )
 def test_wrong_urls_are_refused(urls: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         NodeLists(urls)
+
+
+def test_resolver_that_is_none_is_refused() -> None:
+    """The address of a name server, say."""
+    with pytest.raises(p2p.errors.ArgumentTypeError, match="^resolver: wanted a dns.resolver"):
+        NodeLists([tree(DOMAIN, []).url], resolver="192.0.2.1")  # type: ignore[arg-type]
 
 
 # in a server

@@ -89,6 +89,14 @@ def test_wrong_sequence_number_is_refused(seq: Any) -> None:
         Tree(seq, [])
 
 
+@pytest.mark.parametrize("value", ["enr:", LINKS[0], b"", 5, None, Node.from_record(RECORDS[0])])
+def test_what_is_no_list_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="^nodes: wanted a list of nodes"):
+        Tree(1, value)
+    with pytest.raises(ArgumentTypeError, match="^links: wanted a list of links"):
+        Tree(1, [], value)
+
+
 def test_arguments_of_other_types_are_refused() -> None:
     with pytest.raises(ArgumentTypeError):
         Tree(1, ["enr:"])  # type: ignore[list-item]

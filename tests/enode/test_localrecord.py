@@ -94,7 +94,7 @@ def test_each_family_has_the_ports_of_its_static_endpoint() -> None:
     local.set_static_endpoint("2001:db8::7", 1027, 1028)
     assert ports(local) == (1025, 1026, 1027, 1028)
     local.clear_static_ip(6)
-    assert ports(local) == (1025, 1026, 30303, None)
+    assert ports(local) == (1025, 1026, None, None)  # no port without an address
 
 
 def test_mapped_port_of_one_family_is_not_taken_for_that_of_the_other() -> None:

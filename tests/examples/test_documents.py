@@ -103,7 +103,7 @@ def test_steps_1_and_2_the_nodes_greet_each_other(program: Any) -> None:
 
 
 def test_step_3_the_walk_shows_nodes(program: Any) -> None:
-    boot, node, looking, _ = sources(TUTORIAL)
+    boot, node, looking, *_ = sources(TUTORIAL)
     assert node.endswith("with server:\n    server.wait()\n")
     source = node.removesuffix("with server:\n    server.wait()\n") + looking
     bootnode = program(boot)
@@ -112,9 +112,22 @@ def test_step_3_the_walk_shows_nodes(program: Any) -> None:
     assert re.fullmatch(r"127\.0\.0\.1 [0-9]+ [0-9a-f]{16}", walker.line())
 
 
+def test_step_3_talk_requests_are_answered(program: Any) -> None:
+    boot, node, _, talking, _ = sources(TUTORIAL)
+    source = node.removesuffix("with server:\n    server.wait()\n") + talking
+    bootnode = program(boot)
+    url = bootnode.line()
+    ann, _bob = program(source, "ann", url), program(source, "bob", url)
+    answers: set[str] = set()
+    while answers != {"b''", "b'HELLO'"}:
+        line = re.fullmatch("[0-9a-f]{16} (b'.*')|bob says hello", ann.line())
+        assert line is not None
+        answers |= {line[1]} - {None}
+
+
 def test_step_4_a_node_that_remembers_needs_no_bootnode(nodes: Nodes, tmp_path: Path) -> None:
     """The servers of the programs, on a clock that makes the minute short."""
-    _, node, _, memory = sources(TUTORIAL)
+    _, node, *_, memory = sources(TUTORIAL)
     assert node.count("    private_key=p2p.generate_key(),\n") == 1
     source = node.replace("    private_key=p2p.generate_key(),\n", memory + "    clock=CLOCK,\n")
     source = source.removesuffix("with server:\n    server.wait()\n")

@@ -155,6 +155,20 @@ def test_proxy_is_read_of_a_text(
     assert (dialer._proxy, dialer._user) == (proxy, user)
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1", "proxy", ":9050", "127.0.0.1:x", "127.0.0.1:65536"])
+def test_text_that_names_no_proxy_is_refused(socks: Any, text: str) -> None:
+    with pytest.raises(ValueError, match="^the proxy is PROXY:PORT, .* not "):
+        socks.proxy_at(text)
+
+
+def test_refusal_by_the_proxy_s_host_is_not_taken_for_the_node_s(socks: Any, nodes: Nodes) -> None:
+    dialer = socks.SocksDialer(HOST, closed_port())
+    here = nodes.start(dialer=dialer, listen_addr=None)
+    with pytest.raises(p2p.ConnectError, match="no connection to the proxy") as refused:
+        here.connect(NODE)
+    assert not isinstance(refused.value, p2p.errors.DialRefused)
+
+
 def test_server_reports_the_reply_of_the_proxy(socks: Any, nodes: Nodes) -> None:
     reply = bytes.fromhex("05050001000000000000")
     with scripted(GREETING, (16, reply)) as proxy:
@@ -167,6 +181,6 @@ def test_proxy_that_is_not_there(run: Any) -> None:
     proxy = f"{HOST}:{closed_port()}"
     code, lines, errors = run("socks.py", proxy, NODE.url, "hello").end()
     assert (code, lines) == (1, [])
-    assert errors.startswith("cannot connect: ")
-    assert run("socks.py", "nonsense", NODE.url).end()[2].startswith("cannot connect: ")
+    port = proxy.rpartition(":")[2]
+    assert errors.startswith(f"cannot connect: no connection to the proxy at {HOST}, port {port}: ")
     assert run("socks.py").end()[2].startswith("usage: ")

@@ -24,7 +24,7 @@ D = TypeVar("D", bound="OurDiscovery")
 
 
 class OurDiscovery:
-    """Discovery of ours on a UDP port of 127.0.0.1, by default a free one.
+    """Discovery of ours on a UDP port, by default a free one of 127.0.0.1.
 
     With ``key`` and ``port`` it is a node that ran before. ``told_port`` is the port in its record.
     """
@@ -37,9 +37,10 @@ class OurDiscovery:
         key: p2p.PrivateKey | None = None,
         port: int = 0,
         told_port: int | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.key = key = key or p2p.generate_key()
-        sock = bind_udp("127.0.0.1", port)
+        sock = bind_udp(host, port)
         port = told_port or sock.getsockname()[1]
         self._db = NodeDB()
         self.local = LocalNode(key, self._db, clock=p2p.testing.SystemClock())

@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 import p2p
-from p2p.discover.v5.udpv5 import MAX_TALK_SIZE
+from p2p.discover.v5.talk import MAX_TALK_SIZE
 from p2p.enode.distance import log_distance
 from p2p.netutil import Endpoint
 

@@ -24,9 +24,11 @@ from ipaddress import IPv4Address
 from p2p.clock import Deadline
 from p2p.nat import pcp, portmap, upnp
 from p2p.nat.defaultroute import routers
-from p2p.nat.gateway import Gateway, Mapping, NatError, Stop
+from p2p.nat.errors import NatError
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.mapping import PortMapping
 from p2p.nat.upnp import soap
-from p2p.nat.upnp.client import Exchange
+from p2p.nat.upnp.client import HttpConnection
 from p2p.nat.upnp.igd import InternetGateway
 from p2p.netutil import Endpoint
 
@@ -83,7 +85,7 @@ def map_ports(kind: str) -> None:
     gateway = KINDS[kind](stop)
     tell("found", name=gateway.name, ip=address_of(gateway), service=service_of(gateway))
     with serving():
-        wanted = [Mapping(protocol, PORT, PORT, LIFETIME_S) for protocol in ("tcp", "udp")]
+        wanted = [PortMapping(protocol, PORT, PORT, LIFETIME_S) for protocol in ("tcp", "udp")]
         granted = [gateway.map(mapping, deadline()) for mapping in wanted]
         tcp, udp = (have.external_port for have in granted)
         lifetimes = [have.lifetime_s for have in granted]
@@ -92,7 +94,7 @@ def map_ports(kind: str) -> None:
             again = [gateway.map(mapping, deadline()) for mapping in wanted]
             tell("renewed", ports=[have.external_port for have in again])
         for protocol, port in (("tcp", tcp), ("udp", udp)):
-            gateway.unmap(Mapping(protocol, PORT, port, 0), deadline())
+            gateway.unmap(PortMapping(protocol, PORT, port, 0), deadline())
         tell("unmapped")
     stop.close()
 
@@ -109,8 +111,8 @@ def occupy(port: int) -> None:
     gateway = by_upnp(stop)
     for protocol in ("tcp", "udp"):
         action = soap.add_mapping(protocol, port, PORT, IPv4Address(NEIGHBOR), LIFETIME_S)
-        with Exchange(gateway.service.control_url, deadline(), stop) as exchange:
-            assert exchange.call(gateway.service.type, action) == {}
+        with HttpConnection(gateway.service.control_url, deadline(), stop) as connection:
+            assert connection.call(gateway.service.type, action) == {}
     tell("occupied")
     stop.close()
 

@@ -39,6 +39,15 @@ class TestDiscoveryGo(DiscoveryRules):
         assert ours.udp.ping(theirs.node) == theirs.ask("self", "self")["seq"]
         assert theirs.ask("ping", "pong", enode=ours.url)["seq"] == ours.local.seq
 
+    @pytest.mark.usefixtures("patient")
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+    def test_they_ping_us_at_our_second_address(
+        self, start_program: StartProgram, start_discovery: StartDiscovery, host: str
+    ) -> None:
+        theirs, ours = start_program(bootnodes=()), start_discovery(host=host)
+        enode = ours.node.with_ip("127.0.0.2").url
+        assert theirs.ask("ping", "pong", enode=enode)["peer"] == ours.node.id.hex()
+
     def test_their_lookup_finds_the_node_whose_key_is_asked_for(
         self, start_program: StartProgram, start_discovery: StartDiscovery
     ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from p2p.clock import Deadline, SimulatedClock
 from p2p.loglimit import LINES_PER_MINUTE
 from p2p.nat import portmap
+from p2p.nat.errors import NatError
 from p2p.nat.front import (
     CHECK_S,
     DELETE_S,
@@ -23,7 +24,7 @@ from p2p.nat.front import (
     Find,
     PortMappings,
 )
-from p2p.nat.gateway import Gateway, NatError, Stop
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S
 from p2p.netutil import IPAddress
 from tests.kit.router import Router
@@ -31,6 +32,7 @@ from tests.kit.waiting import PATIENCE_S, eventually
 
 PORTS = (("tcp", 30303), ("udp", 30304))
 LOG = logging.getLogger("p2p")
+UDP = 17
 
 
 class Published:
@@ -67,6 +69,10 @@ class Front:
             logger=LOG,
         )
 
+    def await_end_of_search(self) -> None:
+        search = self.mappings._search
+        eventually(lambda: not self.mappings._loop.call(lambda: search.is_under_way))
+
     def await_published(self, ip: str, udp: int | None, tcp: int | None) -> None:
         eventually(lambda: self.published.now == (ip, udp, tcp), f"{ip} is not published")
 
@@ -100,7 +106,7 @@ def front(router: Router) -> Iterator[Front]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.nat.front.REQUEST_S", 0.02)
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 0.1)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 0.1)
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
@@ -313,7 +319,7 @@ def test_router_that_is_not_there_is_told_once_and_looked_for_again(
         asked = len(router.requests)
         front.pass_time(FIND_AGAIN_S)
         eventually(lambda: len(router.requests) > asked)
-        eventually(lambda: front.mappings._loop.call(lambda: front.mappings._searching == 0))
+        front.await_end_of_search()
         assert len(lines(caplog)) == 1
         router.is_silent = False
         front.pass_time(FIND_AGAIN_S)
@@ -329,7 +335,7 @@ def test_router_that_falls_silent_is_looked_for_again(
     for _ in range(MAX_FAILURES):
         front.pass_time(CHECK_S)
     assert front.published.now == ("20.0.0.1", 30304, 30303)
-    eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+    front.await_end_of_search()
     front.router.mappings.clear()  # it has restarted, which its times do not tell
     front.router.is_silent = False
     front.pass_time(RETRY_S)
@@ -380,7 +386,7 @@ def test_search_that_breaks_is_an_error_and_leaves_the_other(
     with running(Front(router, upnp=fail, pmp=partial(portmap.find, at=at))) as front:
         front.await_published("20.0.0.1", 30304, 30303)
         eventually(lambda: "search for upnp failed" in lines(caplog, logging.ERROR))
-        eventually(lambda: front.mappings._loop.call(lambda: not front.mappings._searching))
+        front.await_end_of_search()
 
 
 def test_changes_are_told_five_times_a_minute_at_most(
@@ -426,7 +432,7 @@ def test_start_does_not_wait_for_a_router(router: Router) -> None:
 def test_stop_does_not_wait_for_a_silent_router(
     router: Router, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2p.nat.front.FIND_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("p2p.nat.routersearch.FIND_S", 10 * PATIENCE_S)
     router.is_silent = True
     with running(Front(router)):
         eventually(lambda: router.requests)
@@ -496,3 +502,78 @@ def test_search_that_does_not_end_is_named(router: Router) -> None:
     assert "p2p-nat-upnp" in front.mappings.stop(0.01)
     hold.set()
     assert front.mappings.stop(PATIENCE_S) == []
+
+
+def test_second_stop_does_not_interrupt_the_deletions(router: Router) -> None:
+    lost: list[bytes] = []
+    deleting = threading.Event()
+
+    def script(request: bytes) -> Any:
+        if len(request) != 12 or request[8:] != bytes(4) or request in lost:
+            return None
+        lost.append(request)  # so that it must be repeated
+        deleting.set()
+        return ()
+
+    router.script = script
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", 30304, 30303)
+        first = threading.Thread(target=front.mappings.stop, args=(PATIENCE_S,))
+        first.start()
+        assert deleting.wait(PATIENCE_S)
+        front.mappings.stop(0)
+        first.join()
+    assert router.mappings == {}
+
+
+class FailingLog(logging.Handler):
+    """A log of the program that raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ValueError("the disk is full")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_search_that_breaks_ends_even_if_the_log_fails(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(deadline: Deadline, stop: Stop) -> Gateway | None:
+        LOG.getChild("nat").addHandler(handler)
+        raise ValueError("broken")
+
+    handler = FailingLog(logging.ERROR)
+    try:
+        with running(Front(router, upnp=fail)) as front:
+            front.await_end_of_search()
+    finally:
+        LOG.getChild("nat").removeHandler(handler)
+
+
+def test_leases_shorter_than_the_pause_change_nothing_that_is_published(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    router.lifetime_s, router.port_shift = 1, 100
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", 30404, 30403)
+        for _ in range(3 * int(MIN_PAUSE_S)):
+            front.pass_time(1)
+        eventually(lambda: len(router.granted) >= 8)
+        assert front.published.changes == 1
+    assert lines(caplog) == []
+
+
+def test_address_of_a_router_with_pcp_that_maps_one_port_only(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    def script(request: bytes) -> Any:
+        if len(request) < 60 or request[36] != UDP:
+            return None
+        return [request[:1] + b"\x81\0\2" + bytes(20) + request[24:]]  # not authorized
+
+    router.speaks, router.script = {"pcp"}, script
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", None, 30303)
+        router.external_ip = "20.0.0.2"
+        front.pass_time(CHECK_S)
+        front.await_published("20.0.0.2", None, 30303)
+    assert not any("tells no external address" in line for line in lines(caplog))

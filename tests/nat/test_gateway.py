@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from p2p.nat.gateway import Interrupted, Stop
+from p2p.nat.errors import Interrupted
+from p2p.nat.gateway import Stop
 
 
 def test_a_wait_ends_when_the_socket_can_be_read(stop: Stop) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p.nat.leases import LIFETIME_S, MAX_LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
-from p2p.nat.mapping import Mapped, Mapping
+from p2p.nat.mapping import Mapped, PortMapping
 
-TCP, UDP = Mapping("tcp", 30303, 30303, LIFETIME_S), Mapping("udp", 30304, 30304, LIFETIME_S)
+TCP = PortMapping("tcp", 30303, 30303, LIFETIME_S)
+UDP = PortMapping("udp", 30304, 30304, LIFETIME_S)
 
 
 def both() -> Leases:
@@ -35,7 +36,7 @@ def test_mapping_is_renewed_after_half_of_its_lifetime_at_its_port() -> None:
     assert leases.grant(TCP, Mapped(40000, 300), 100.0)
     assert leases.due(249.9) == []
     assert leases.deadline == 250.0
-    granted = Mapping("tcp", 30303, 40000, LIFETIME_S)
+    granted = PortMapping("tcp", 30303, 40000, LIFETIME_S)
     assert leases.due(250.0) == leases.granted == [granted]
     assert not leases.grant(granted, Mapped(40000, 300), 250.0)
     assert leases.grant(granted, Mapped(40001, 300), 250.0)

@@ -1,4 +1,4 @@
-"""The address of a host name, whatever the resolver of the system does."""
+"""The addresses of a host name, whatever the resolver of the system does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, NatError, Stop
-from p2p.nat.names import address_of
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
+from p2p.nat.names import addresses_of
 from p2p.netutil import ip_of
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -23,16 +24,22 @@ def patience() -> Deadline:
 @pytest.mark.parametrize("host", ["20.0.0.1", "2001:db8::7"])
 def test_address_is_not_looked_up(host: str, stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("p2p.nat.names.NameLookups")
-    assert address_of(host, patience(), stop) == ip_of(host)
+    assert addresses_of(host, patience(), stop) == [ip_of(host)]
 
 
-def test_name_is_looked_up(stop: Stop) -> None:
-    assert address_of("localhost", patience(), stop) == ip_of("127.0.0.1")
+def test_all_addresses_of_a_name_are_found(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [ip_of("20.0.0.1"), ip_of("2001:db8::7")]
+    monkeypatch.setattr("p2p.net.lookups.look_up", {"host": found}.__getitem__)
+    assert addresses_of("host", patience(), stop) == found
+
+
+def test_resolver_of_the_system_is_asked(stop: Stop) -> None:
+    assert ip_of("127.0.0.1") in addresses_of("localhost", patience(), stop)
 
 
 def test_text_that_is_no_address_is_an_error(stop: Stop) -> None:
     with pytest.raises(NatError, match=r"127\.0\.0\.256"):
-        address_of("127.0.0.256", patience(), stop)
+        addresses_of("127.0.0.256", patience(), stop)
 
 
 def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +48,7 @@ def test_name_without_an_address_is_an_error(stop: Stop, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("p2p.net.lookups.look_up", fail)
     with pytest.raises(NatError, match="cannot look up host"):
-        address_of("host", patience(), stop)
+        addresses_of("host", patience(), stop)
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def test_silent_resolver_is_an_error_at_the_deadline(
     stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hanging(monkeypatch), pytest.raises(NatError, match="cannot look up host: no answer"):
-        address_of("host", Deadline(0.01), stop)
+        addresses_of("host", Deadline(0.01), stop)
 
 
 def test_wait_for_a_silent_resolver_can_be_interrupted(
@@ -73,7 +80,7 @@ def test_wait_for_a_silent_resolver_can_be_interrupted(
 
     def run() -> None:
         try:
-            outcome.set_result(address_of("host", Deadline(None), stop))
+            outcome.set_result(addresses_of("host", Deadline(None), stop))
         except NatError as error:
             outcome.set_exception(error)
 

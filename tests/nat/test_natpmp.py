@@ -8,27 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.nat.mapping import Mapped, Mapping, NatError
+from p2p.nat.epoch import RestartDetector
+from p2p.nat.errors import NatError
+from p2p.nat.mapping import MapAnswer, Mapped, PortMapping
 from p2p.nat.natpmp import (
     RESULTS,
-    Address,
-    Epoch,
-    Granted,
+    AddressAnswer,
     OtherVersion,
     address_request,
+    is_restart,
     map_request,
     parse_address,
     parse_mapping,
 )
 
-TCP = Mapping("tcp", 30303, 40000, 600)
-UDP = Mapping("udp", 30303, 40000, 600)
+TCP = PortMapping("tcp", 30303, 40000, 600)
+UDP = PortMapping("udp", 30303, 40000, 600)
 #: Epoch 1,000 s, address 20.0.0.1; epoch 1,000 s, port 30303 mapped to 40001 for 300 s.
 ADDRESS = bytes.fromhex("0080 0000 000003e8 14000001")
 GRANTED = bytes.fromhex("0082 0000 000003e8 765f 9c41 0000012c")
 
 
-def packet(mapping: Mapping) -> str | None:
+def packet(mapping: PortMapping) -> str | None:
     data = map_request(mapping, 0.0).poll_datagram(0.0)
     return None if data is None else data.hex()
 
@@ -46,25 +47,25 @@ def test_request_for_a_mapping() -> None:
 
 
 def test_deletion_has_neither_external_port_nor_lifetime() -> None:
-    assert packet(Mapping("tcp", 30303, 40000, 0)) == "00020000765f000000000000"
+    assert packet(PortMapping("tcp", 30303, 40000, 0)) == "00020000765f000000000000"
 
 
 # answers
 
 
 def test_answer_with_the_address() -> None:
-    assert parse_address(ADDRESS) == Address(IPv4Address("20.0.0.1"), 1000)
+    assert parse_address(ADDRESS) == AddressAnswer(IPv4Address("20.0.0.1"), 1000)
     assert address_request(0.0).receive(ADDRESS) == parse_address(ADDRESS)
 
 
 def test_answer_with_a_mapping() -> None:
-    assert parse_mapping(GRANTED, TCP) == Granted(Mapped(40001, 300), 1000)
+    assert parse_mapping(GRANTED, TCP) == MapAnswer(Mapped(40001, 300), 1000)
 
 
 def test_answer_to_a_deletion() -> None:
     deleted = bytes.fromhex("0082 0000 000003e8 765f 0000 00000000")
-    wanted = Mapping("tcp", 30303, 40000, 0)
-    assert parse_mapping(deleted, wanted) == Granted(Mapped(0, 0), 1000)
+    wanted = PortMapping("tcp", 30303, 40000, 0)
+    assert parse_mapping(deleted, wanted) == MapAnswer(Mapped(0, 0), 1000)
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 5, 6, 0xFFFF])
@@ -106,7 +107,7 @@ def test_mapping_that_is_none_is_an_error(answer: str) -> None:
 
 def test_deletion_answered_with_a_mapping_is_an_error() -> None:
     with pytest.raises(NatError, match="lifetime"):
-        parse_mapping(GRANTED, Mapping("tcp", 30303, 40000, 0))
+        parse_mapping(GRANTED, PortMapping("tcp", 30303, 40000, 0))
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 11, 13])
@@ -121,7 +122,7 @@ def test_mapping_of_another_size_is_ignored(size: int) -> None:
 
 def test_answer_to_another_request_is_ignored() -> None:
     assert parse_mapping(GRANTED, UDP) is None
-    assert parse_mapping(GRANTED, Mapping("tcp", 30304, 40000, 600)) is None
+    assert parse_mapping(GRANTED, PortMapping("tcp", 30304, 40000, 600)) is None
     assert parse_mapping(ADDRESS, TCP) is None
     assert parse_address(GRANTED) is None
 
@@ -158,7 +159,7 @@ def test_any_bytes_are_an_answer_or_ignored_or_refused(data: bytes) -> None:
     ],
 )
 def test_restart_is_a_time_that_is_too_early(epoch: int, elapsed_s: float, restarted: bool) -> None:
-    seen = Epoch()
+    seen = RestartDetector(is_restart)
     assert not seen.has_restarted(1000, 50.0)
     assert seen.has_restarted(epoch, 50.0 + elapsed_s) == restarted
     assert not seen.has_restarted(epoch, 50.0 + elapsed_s)

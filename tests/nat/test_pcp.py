@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.nat.mapping import Mapped, Mapping, NatError
+from p2p.nat.epoch import RestartDetector
+from p2p.nat.errors import NatError
+from p2p.nat.mapping import MapAnswer, Mapped, PortMapping
 from p2p.nat.pcp import (
     MAX_SIZE,
     RESULTS,
-    Epoch,
-    Granted,
     announce_request,
+    is_restart,
     map_request,
     parse_announcement,
     parse_mapping,
@@ -23,7 +24,7 @@ from p2p.nat.pcp import (
 from p2p.netutil import IPAddress
 
 NONCE = bytes(range(1, 13))
-TCP = Mapping("tcp", 30303, 40000, 600)
+TCP = PortMapping("tcp", 30303, 40000, 600)
 HERE = IPv4Address("192.168.1.5")
 #: Epoch 1,000 s; port 30303 of TCP is 20.0.0.1:40001 for 300 s.
 HEADER = bytes.fromhex("02 81 00 00 0000012c 000003e8") + bytes(12)
@@ -31,7 +32,7 @@ FIELDS = NONCE + bytes.fromhex("06 000000 765f 9c41") + IPv6Address("::ffff:20.0
 GRANTED = HEADER + FIELDS
 
 
-def packet(mapping: Mapping, client: IPAddress = HERE) -> bytes:
+def packet(mapping: PortMapping, client: IPAddress = HERE) -> bytes:
     data = map_request(mapping, client, NONCE, random.Random(1), 0.0).poll_datagram(0.0)
     assert data is not None
     return data
@@ -50,7 +51,7 @@ def test_request_for_a_mapping() -> None:
         + NONCE
         + bytes.fromhex("06 000000 765f 9c40 00000000000000000000ffff00000000")
     )
-    assert packet(Mapping("udp", 1, 2, 3))[36] == 17
+    assert packet(PortMapping("udp", 1, 2, 3))[36] == 17
 
 
 def test_request_of_a_host_with_ipv6() -> None:
@@ -60,7 +61,7 @@ def test_request_of_a_host_with_ipv6() -> None:
 
 
 def test_deletion_has_neither_external_port_nor_lifetime() -> None:
-    data = packet(Mapping("tcp", 30303, 40000, 0))
+    data = packet(PortMapping("tcp", 30303, 40000, 0))
     assert (data[4:8], data[42:44]) == (bytes(4), bytes(2))
     assert data[24:36] == NONCE
 
@@ -76,7 +77,7 @@ def test_request_for_the_epoch_has_a_header_only() -> None:
 
 
 def test_answer_with_a_mapping() -> None:
-    granted = Granted(Mapped(40001, 300, IPv4Address("20.0.0.1")), 1000)
+    granted = MapAnswer(Mapped(40001, 300, IPv4Address("20.0.0.1")), 1000)
     assert parse_mapping(GRANTED, TCP, NONCE) == granted
     options = bytes.fromhex("02 00 0004 00000000")
     assert parse_mapping(GRANTED + options, TCP, NONCE) == granted
@@ -90,7 +91,7 @@ def test_answer_with_an_ipv6_address() -> None:
 
 def test_answer_to_a_deletion() -> None:
     deleted = HEADER[:4] + bytes(4) + HEADER[8:] + FIELDS[:-18] + bytes(18)
-    assert parse_mapping(deleted, Mapping("tcp", 30303, 40000, 0), NONCE) is not None
+    assert parse_mapping(deleted, PortMapping("tcp", 30303, 40000, 0), NONCE) is not None
 
 
 def test_answer_with_the_epoch() -> None:
@@ -182,7 +183,7 @@ def test_any_bytes_are_an_answer_or_ignored_or_refused(kept: int, data: bytes) -
 def test_restart_is_a_time_that_does_not_go_with_ours(
     epoch: int, elapsed_s: float, restarted: bool
 ) -> None:
-    seen = Epoch()
+    seen = RestartDetector(is_restart)
     assert not seen.has_restarted(1000, 50.0)
     assert seen.has_restarted(epoch, 50.0 + elapsed_s) == restarted
     assert not seen.has_restarted(epoch, 50.0 + elapsed_s)

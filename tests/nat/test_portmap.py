@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.exchange import NoAnswer
-from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
+from p2p.nat.errors import Interrupted, NatError, NoAnswer, Restarted
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.portmap import NatPmp, Pcp, find
 from p2p.netutil import Endpoint
 from tests.kit.router import HOST, Router, running_router
 from tests.kit.waiting import PATIENCE_S, eventually
 
-TCP = Mapping("tcp", 30303, 30303, 600)
+TCP = PortMapping("tcp", 30303, 30303, 600)
 KINDS = {"pmp": NatPmp, "pcp": Pcp}
 has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 #: Long enough for several requests of NAT-PMP, and for one of PCP.

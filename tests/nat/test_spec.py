@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,24 @@ def test_stun_server(text: str, server: tuple[str, int]) -> None:
 def test_wrong_text_is_refused_by_name(text: str) -> None:
     with pytest.raises(ArgumentError, match=r"^nat: wanted .*; got "):
         parse_nat(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "reason"),
+    [
+        (parse_nat, "stun:host:port", "(the port is not a number from 0 to 65535)"),
+        (parse_nat, "stun:::1:3478", "(an IPv6 address must be in brackets)"),
+        (parse_advertised, "host:port", "(the port is not a number from 0 to 65535)"),
+        (parse_advertised, "[2001:db8::7]", "(no port after the brackets)"),
+    ],
+)
+def test_refusal_has_the_reason_and_no_words_of_another_option(
+    parse: Callable[[str], object], text: str, reason: str
+) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        parse(text)
+    assert reason in str(refused.value)
+    assert "listen" not in str(refused.value)
 
 
 @given(st.text(max_size=40), st.sampled_from(["", "extip:", "pmp:", "stun:"]))

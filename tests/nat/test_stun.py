@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.nat.mapping import NatError
+from p2p.nat.errors import NatError
 from p2p.nat.stun import MAX_SIZE, binding_request, parse_binding
 from p2p.netutil import Endpoint, ip_of
 

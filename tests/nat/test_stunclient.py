@@ -11,13 +11,15 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, Mapping, NatError, Stop
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
+from p2p.nat.mapping import PortMapping
 from p2p.nat.stunclient import MAX_TRIES, MIN_AGREEING, SERVERS, StunServers
 from p2p.netutil import Scope, scope_of
 from tests.kit.router import HOST, Router, running_router
 from tests.kit.waiting import PATIENCE_S
 
-MAPPING = Mapping("tcp", 1, 1, 1)
+MAPPING = PortMapping("tcp", 1, 1, 1)
 
 
 class StunServer:
@@ -72,6 +74,15 @@ def test_server_may_have_a_name(servers: list[StunServer], stop: Stop) -> None:
     assert str(StunServers([("localhost", port)], stop).external_ip(patience())) == "20.0.0.1"
 
 
+def test_server_is_asked_at_each_address_of_its_name(
+    servers: list[StunServer], stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, answering = ip_address("127.0.0.2"), ip_address(HOST)
+    monkeypatch.setattr("p2p.net.lookups.look_up", {"host": [silent, answering]}.__getitem__)
+    ((_, port),) = state(servers, "20.0.0.1")
+    assert str(StunServers([("host", port)], stop).external_ip(patience())) == "20.0.0.1"
+
+
 def test_one_of_several_servers_does_not_decide(servers: list[StunServer], stop: Stop) -> None:
     stun = StunServers(state(servers, "20.0.0.1", "20.6.6.6", "20.0.0.1"), stop)
     for _ in range(5):
@@ -94,6 +105,14 @@ def test_silent_server_is_passed_over(servers: list[StunServer], stop: Stop) -> 
 def test_error_of_the_only_server_is_its_own(servers: list[StunServer], stop: Stop) -> None:
     with pytest.raises(NatError, match=rf"^{HOST}:\d+: no answer$"):
         StunServers(state(servers, None), stop).external_ip(patience())
+
+
+@pytest.mark.parametrize("answers", [(None, None), ("20.0.0.1", None)])
+def test_silence_is_not_told_as_a_contradiction(
+    servers: list[StunServer], stop: Stop, answers: tuple[str | None, ...]
+) -> None:
+    with pytest.raises(NatError, match="^fewer than 2 STUN servers answer: .*no answer"):
+        StunServers(state(servers, *answers), stop).external_ip(patience())
 
 
 def test_error_names_the_servers_that_failed(servers: list[StunServer], stop: Stop) -> None:

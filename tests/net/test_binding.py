@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from p2p.net import bind as bind_tcp
-from p2p.net.binding import PORT_TRIES, bind_pair, bound_socket
+from p2p.net.binding import PORT_TRIES, bind_first, bind_pair, bound_socket
 
 HOST = "127.0.0.1"
 
@@ -110,3 +110,19 @@ def test_search_for_a_free_pair_of_ports_ends() -> None:
             bind_pair(HOST, 0, bind_that)
     assert raised.value.errno == errno.EADDRINUSE
     assert len(tries) == PORT_TRIES
+
+
+def test_first_address_of_this_machine_is_bound() -> None:
+    with bind_first(bind_tcp, [("240.0.0.1", 0), (HOST, 0)]) as sock:
+        assert sock.getsockname()[0] == HOST
+
+
+def test_error_of_an_address_of_this_machine_is_not_passed_over() -> None:
+    with bind_tcp(HOST, 0) as taken, pytest.raises(OSError) as raised:
+        bind_first(bind_tcp, [taken.getsockname(), (HOST, 0)])
+    assert raised.value.errno == errno.EADDRINUSE
+
+
+def test_error_names_all_addresses_when_none_is_of_this_machine() -> None:
+    with pytest.raises(OSError, match=r"240\.0\.0\.1.*; .*240\.0\.0\.2"):
+        bind_first(bind_tcp, [("240.0.0.1", 0), ("240.0.0.2", 0)])

@@ -14,10 +14,10 @@ Pure. It ties together the parts, each of which stands alone:
 `topics`         topics: registrar, ads and searches; off unless wanted
 ===============  ===================================================================
 
-Here stand the rules of what arrives (discv5-wire). A message under a session is handled, another
-one is answered with a challenge: both within the rate limit of its source. A handshake packet is
-looked at only if a challenge of ours is open, for it costs a signature and a key agreement. What is
-dropped is counted by its reason.
+This module has the rules of incoming packets (discv5-wire). A message under a session is handled,
+another one is answered with a challenge: both within the rate limit of its source. A handshake
+packet is verified only if a challenge of ours is open, since it costs a signature and a key
+agreement. Dropped packets are counted by reason.
 
 Nothing but a challenge goes to an endpoint without a session. A challenge is smaller than the
 message that it answers, and a session proves the endpoint, so this engine amplifies nothing.

@@ -2,7 +2,9 @@
 
 A handler may take its time, so it does not run on ``p2p-disc`` but on one of a few threads. A
 request for which no thread is free waits in a short queue; beyond that a flood is met with silence,
-and counted. A protocol without a handler gets the empty response (discv5-wire, "TALKREQ").
+and counted. A protocol without a handler gets the empty response (discv5-wire, "TALKREQ"), and so
+does a request whose handler fails. A remote decides how often that is, so the log lines about it
+are limited.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from collections.abc import Callable
 from queue import Empty, Full, Queue
 from typing import TypeAlias
 
-from p2p.clock import Deadline
+from p2p.arguments import BYTES
+from p2p.clock import Clock, Deadline
 from p2p.discover.event import TalkReceived
 from p2p.enode.nodeid import NodeID
+from p2p.loglimit import LogLimit
 from p2p.netutil import Endpoint
 from p2p.threads import join_threads
 
@@ -23,6 +27,8 @@ from p2p.threads import join_threads
 THREADS = 4
 #: Requests that wait for one of them; the remote waits for some 0.7 s.
 MAX_QUEUED = 64
+#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
+MAX_TALK_SIZE = 1150
 
 #: A program's handler: gets the ID and the endpoint of the requester and the request, returns the
 #: response.
@@ -34,10 +40,11 @@ Respond: TypeAlias = Callable[[TalkReceived, bytes], None]
 class TalkHandlers:
     """Handlers by protocol."""
 
-    def __init__(self, respond: Respond, logger: logging.Logger) -> None:
+    def __init__(self, respond: Respond, clock: Clock, logger: logging.Logger) -> None:
         # fixed after __init__
         self._respond = respond
         self._log = logger
+        self._limit = LogLimit(clock)
         self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -102,12 +109,31 @@ class TalkHandlers:
             self._respond(request, self._handle(request))
 
     def _handle(self, request: TalkReceived) -> bytes:
-        """Return the response of a handler; the empty one if it raises."""
-        handler = self._handlers.get(request.protocol)
+        """Return the response of a handler; the empty one if it fails."""
+        handler, protocol = self._handlers.get(request.protocol), request.protocol
         if handler is None:
             return b""
         try:
-            return bytes(handler(request.node_id, request.address, request.request))
-        except Exception:  # the top of a thread
-            self._log.exception("handler of talk requests %r raised", request.protocol)
+            response: object = handler(request.node_id, request.address, request.request)
+        except Exception as error:  # the top of a thread
+            self._report(request, type(error), "the handler of %r raised", protocol, exc_info=True)
             return b""
+        if not isinstance(response, BYTES):
+            kind = type(response)
+            text = "the handler of %r returned %s, not bytes"
+            self._report(request, kind, text, protocol, kind.__name__)
+            return b""
+        data = bytes(response)
+        if len(data) > MAX_TALK_SIZE:
+            text = "the handler of %r returned %d bytes, more than %d"
+            self._report(request, bytes, text, protocol, len(data), MAX_TALK_SIZE)
+            return b""
+        return data
+
+    def _report(
+        self, request: TalkReceived, kind: type, text: str, *args: object, exc_info: bool = False
+    ) -> None:
+        """Log a failure of a handler, at DEBUG if there were many of that kind."""
+        is_rare = self._limit.admit((request.protocol, kind), object()) is not None
+        level = logging.ERROR if is_rare else logging.DEBUG
+        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=exc_info)

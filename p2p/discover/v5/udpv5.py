@@ -1,7 +1,7 @@
 """Discovery v5 for programs: the front whose engine speaks v5.
 
-What all protocols can do stands in :class:`p2p.discover.front.Discovery`; here are the requests
-that only v5 has. What discovery v5 *is* stands in :mod:`p2p.discover.v5.engine`. Any thread.
+The requests of all protocols are in :class:`p2p.discover.front.Discovery`, those of v5 only are
+here, the rules of discovery v5 in :mod:`p2p.discover.v5.engine`. Any thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
-from p2p.crypto import PrivateKey
+from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
@@ -28,23 +28,23 @@ from p2p.discover.operations import Operations
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
+from p2p.discover.transport import Target
 from p2p.discover.v5.advertisement import Advertisement
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.operations import OperationsV5
-from p2p.discover.v5.talk import TalkHandler, TalkHandlers
+from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
 from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
+from p2p.enode.nodeid import NodeID
 from p2p.enode.topic import topic_id
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
 
 _T = TypeVar("_T")
-#: Bytes of a talk request, its protocol included, and of a response: what fits a packet.
-MAX_TALK_SIZE = 1150
 
 
 class UDPv5(Discovery):
@@ -104,7 +104,8 @@ class UDPv5(Discovery):
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         log = (logger or logging.getLogger("p2p")).getChild("discover")
-        self._talk = TalkHandlers(partial(_respond, self._runner, log), log)
+        respond = partial(_respond, self._runner)
+        self._talk = TalkHandlers(respond, clock or SYSTEM_CLOCK, log)
         self._runner.on_talk = self._talk.receive
         self._runner.on_end = self._talk.close
         self._searches = count(1)
@@ -118,6 +119,16 @@ class UDPv5(Discovery):
 
     # questions to the network; any thread but p2p-disc
 
+    def lookup(self, target: PublicKey | bytes, timeout: float | None = None) -> list[Node]:
+        """Look up the nodes closest to ``target``: a NodeID, a public key or any 64 bytes.
+
+        Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
+        Discovery v4 has no lookup of a NodeID, since its packets have the public key.
+        """
+        if isinstance(target, NodeID):
+            return self._lookup(Target(target), timeout)
+        return super().lookup(target, timeout)
+
     def find_node(
         self, node: Node, distances: Iterable[int], timeout: float | None = None
     ) -> list[Node]:
@@ -127,9 +138,11 @@ class UDPv5(Discovery):
         record. Raises as :meth:`ping`.
         """
         check_node(node)
+        text = f"numbers from 0 to {MAX_DISTANCE}"
+        check_type("distances", distances, Iterable, text)
         wanted = tuple(distances)
         for distance in wanted:
-            check_int("distances", distance, 0, MAX_DISTANCE, f"numbers from 0 to {MAX_DISTANCE}")
+            check_int("distances", distance, 0, MAX_DISTANCE, text)
         nodes: list[Node] = self._ask_node(
             node, lambda operations, at, now: operations.find_node(at, wanted, now), timeout
         )
@@ -209,9 +222,9 @@ class UDPv5(Discovery):
 
         It returns the response, at most 1,150 bytes, within half a second or so. It runs on one of
         four threads ``p2p-talk``; when all are busy and 64 requests wait, more are dropped and
-        counted (``counters().dropped["talk"]``). One that raises is logged, and gets the empty
-        response, as an unknown protocol does. None ends it. Raises RuntimeError if the system has
-        no more threads.
+        counted (``counters().dropped["talk"]``). One that raises, or returns anything else, is
+        logged and gets the empty response, as an unknown protocol does. None ends it. Raises
+        RuntimeError if the system has no more threads.
         """
         name = _protocol_name(protocol)
         if handler is not None:
@@ -232,13 +245,8 @@ def _protocol_name(protocol: str | bytes) -> bytes:
     return bytes(protocol)
 
 
-def _respond(
-    runner: Runner, log: logging.Logger, request: TalkReceived, response: bytes
-) -> None:
+def _respond(runner: Runner, request: TalkReceived, response: bytes) -> None:
     """Send a response. Any thread."""
-    if len(response) > MAX_TALK_SIZE:
-        log.error("a response of %d bytes to a talk request does not fit", len(response))
-        response = b""
     runner.post(partial(_give_response, request, response))
 
 

@@ -15,9 +15,9 @@ from ipaddress import IPv4Address
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import NatError, Stop
+from p2p.nat.errors import InvalidAnswer, NatError
+from p2p.nat.gateway import Stop
 from p2p.nat.upnp.httpanswer import Answer, get, post
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.soap import Action, Fault, body_of, parse_answer
 from p2p.nat.upnp.url import HttpURL
 
@@ -30,28 +30,22 @@ _OK = 200
 _FAULT = 500
 
 
-def shorter(deadline: Deadline, timeout_s: float) -> Deadline:
-    """Return the earlier of a deadline and the end of ``timeout_s`` seconds from now."""
-    left_s = deadline.left_s
-    return Deadline(timeout_s if left_s is None else min(left_s, timeout_s))
-
-
 def fetch(url: HttpURL, deadline: Deadline, stop: Stop) -> bytes:
     """Return the document at ``url``. Raises NatError, Interrupted."""
-    with Exchange(url, deadline, stop) as exchange:
-        answer = exchange.ask(get(url))
+    with HttpConnection(url, deadline, stop) as connection:
+        answer = connection.ask(get(url))
     if answer.status != _OK:
         raise NatError(f"router {url.authority}: HTTP status {answer.status}")
     return answer.body
 
 
-class Exchange:
+class HttpConnection:
     """A connection for one request; closed at the end of a ``with`` statement."""
 
     def __init__(self, url: HttpURL, deadline: Deadline, stop: Stop) -> None:
         """Connect. Raises NatError, Interrupted."""
         self._url = url
-        self._deadline = shorter(deadline, REQUEST_TIMEOUT_S)
+        self._deadline = Deadline(deadline.left_at_most(REQUEST_TIMEOUT_S))
         self._stop = stop
         with self._as_nat_errors():
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -64,7 +58,7 @@ class Exchange:
             self._socket.close()
             raise
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> HttpConnection:
         return self
 
     def __exit__(self, *details: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.url import HttpURL
 from p2p.nat.upnp.xmltree import MAX_XML_BYTES
 from p2p.netutil import printable

@@ -1,4 +1,4 @@
-"""A router that maps ports by UPnP, as a gateway.
+"""A router that maps ports by UPnP, as a gateway. Used by the thread of port mappings.
 
 Follows WANIPConnection:1 and :2 (sections "Actions" and "Error codes"); WANPPPConnection:1 has the
 same actions. A mapping is always to the address that our requests come from.
@@ -21,12 +21,13 @@ from typing import TypeAlias, TypeVar
 
 from p2p.clock import Deadline
 from p2p.inputs import RandomSource
-from p2p.nat.gateway import Interrupted, Mapped, Mapping, NatError, Restarted, Stop
+from p2p.nat.errors import Interrupted, InvalidAnswer, NatError, Restarted
+from p2p.nat.gateway import Stop
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.upnp import soap
-from p2p.nat.upnp.client import Exchange
+from p2p.nat.upnp.client import HttpConnection
 from p2p.nat.upnp.description import IP_CONNECTION_2, WANService
-from p2p.nat.upnp.invalid import InvalidAnswer
-from p2p.nat.upnp.soap import Action, Entry, Fault
+from p2p.nat.upnp.soap import Action, Fault, MappingEntry
 from p2p.netutil import is_multicast, is_unspecified
 
 #: External ports that are tried after the wanted one; as in go-ethereum.
@@ -97,7 +98,7 @@ class InternetGateway:
             )
         return address
 
-    def map(self, mapping: Mapping, deadline: Deadline) -> Mapped:
+    def map(self, mapping: PortMapping, deadline: Deadline) -> Mapped:
         """Create or renew a mapping; the port and the lease may be others than the wanted ones."""
         error: RouterFault | None = None
         for external_port in self._ports_for(mapping):
@@ -111,8 +112,8 @@ class InternetGateway:
         assert error is not None
         raise error
 
-    def unmap(self, mapping: Mapping, deadline: Deadline) -> None:
-        """Delete a mapping. That there is none is no error.
+    def unmap(self, mapping: PortMapping, deadline: Deadline) -> None:
+        """Delete a mapping; it is no error if there is none.
 
         A mapping that the router has not confirmed is deleted only if it leads to us: the port may
         be that of another host.
@@ -127,7 +128,7 @@ class InternetGateway:
             if fault.code != soap.NO_SUCH_ENTRY:
                 raise
 
-    def _has(self, mapping: Mapping, deadline: Deadline) -> bool:
+    def _has(self, mapping: PortMapping, deadline: Deadline) -> bool:
         """Whether the router has the mapping, and it leads to us."""
         try:
             self._verified(self._entry(mapping, mapping.external_port, deadline), mapping)
@@ -147,13 +148,13 @@ class InternetGateway:
         if uptime_s < before:
             raise Restarted(f"{self.name} has restarted")
 
-    def _ports_for(self, mapping: Mapping) -> Iterator[int]:
+    def _ports_for(self, mapping: PortMapping) -> Iterator[int]:
         """The external ports to try: the wanted one, then some at random."""
         yield mapping.external_port or mapping.internal_port
         for _ in range(RANDOM_PORTS):
             yield _PORTS[self._ports.randrange(len(_PORTS))]
 
-    def _add(self, mapping: Mapping, external_port: int, deadline: Deadline) -> int:
+    def _add(self, mapping: PortMapping, external_port: int, deadline: Deadline) -> int:
         """Ask for a mapping, and return its external port."""
         try:
             return self._add_port(mapping, external_port, deadline)
@@ -164,7 +165,7 @@ class InternetGateway:
                 return self._add_any(mapping, external_port, deadline)
             raise
 
-    def _add_port(self, mapping: Mapping, external_port: int, deadline: Deadline) -> int:
+    def _add_port(self, mapping: PortMapping, external_port: int, deadline: Deadline) -> int:
         """Ask for a mapping of this very port."""
         try:
             results = self._request(soap.add_mapping, mapping, external_port, deadline)
@@ -177,7 +178,7 @@ class InternetGateway:
             self._made.add((mapping.protocol, external_port))
         return external_port  # also after an interruption, so that the mapping is deleted
 
-    def _add_any(self, mapping: Mapping, external_port: int, deadline: Deadline) -> int:
+    def _add_any(self, mapping: PortMapping, external_port: int, deadline: Deadline) -> int:
         """Ask for a mapping of any port, and return the port."""
         results = self._request(soap.add_any_mapping, mapping, external_port, deadline)
         if results is None:
@@ -186,7 +187,7 @@ class InternetGateway:
         self._made.add((mapping.protocol, port))
         return port
 
-    def _mapped(self, mapping: Mapping, external_port: int, deadline: Deadline) -> Mapped:
+    def _mapped(self, mapping: PortMapping, external_port: int, deadline: Deadline) -> Mapped:
         """Read a new mapping back. Raises NatError if it leads elsewhere.
 
         Every failure is ignored, an interruption too: the mapping is there, and must become known
@@ -200,15 +201,17 @@ class InternetGateway:
         return Mapped(external_port, min(lease_s, mapping.lifetime_s))
 
     def _entry(
-        self, mapping: Mapping, external_port: int, deadline: Deadline
-    ) -> tuple[Entry, IPv4Address]:
+        self, mapping: PortMapping, external_port: int, deadline: Deadline
+    ) -> tuple[MappingEntry, IPv4Address]:
         """Return the mapping that the router has, and our address. Raises NatError."""
         action = soap.get_mapping(mapping.protocol, external_port)
-        with self._exchange(deadline) as exchange:
-            client = exchange.local_address
-            return self._read(soap.read_entry, self._results(exchange, action)), client
+        with self._connect(deadline) as connection:
+            client = connection.local_address
+            return self._read(soap.read_entry, self._results(connection, action)), client
 
-    def _verified(self, found: tuple[Entry, IPv4Address], mapping: Mapping) -> Entry:
+    def _verified(
+        self, found: tuple[MappingEntry, IPv4Address], mapping: PortMapping
+    ) -> MappingEntry:
         """Return the entry. Raises NatError unless it leads to us."""
         entry, client = found
         if (entry.internal_client, entry.internal_port) != (client, mapping.internal_port):
@@ -219,31 +222,31 @@ class InternetGateway:
         return entry
 
     def _request(
-        self, make: MakeAction, mapping: Mapping, external_port: int, deadline: Deadline
+        self, make: MakeAction, mapping: PortMapping, external_port: int, deadline: Deadline
     ) -> dict[str, str] | None:
         """Call an action that creates a mapping to our address.
 
         Returns None if it was interrupted: the router may have made the mapping or not.
         """
         lease_s = 0 if self._is_permanent else min(mapping.lifetime_s, soap.MAX_LEASE_S)
-        with self._exchange(deadline) as exchange:
+        with self._connect(deadline) as connection:
             ports = external_port, mapping.internal_port
-            action = make(mapping.protocol, *ports, exchange.local_address, lease_s)
+            action = make(mapping.protocol, *ports, connection.local_address, lease_s)
             try:
-                return self._results(exchange, action)
+                return self._results(connection, action)
             except Interrupted:
                 return None
 
     def _call(self, action: Action, deadline: Deadline) -> dict[str, str]:
-        with self._exchange(deadline) as exchange:
-            return self._results(exchange, action)
+        with self._connect(deadline) as connection:
+            return self._results(connection, action)
 
-    def _exchange(self, deadline: Deadline) -> Exchange:
-        return Exchange(self.service.control_url, deadline, self._stop)
+    def _connect(self, deadline: Deadline) -> HttpConnection:
+        return HttpConnection(self.service.control_url, deadline, self._stop)
 
-    def _results(self, exchange: Exchange, action: Action) -> dict[str, str]:
+    def _results(self, connection: HttpConnection, action: Action) -> dict[str, str]:
         """Return the results of an action. Raises RouterFault if the router refuses it."""
-        results = exchange.call(self.service.type, action)
+        results = connection.call(self.service.type, action)
         if isinstance(results, Fault):
             raise RouterFault(f"{self.name}: {action.name}: {results}", results.code)
         return results

@@ -7,6 +7,8 @@ there is no better one when the search ends: a mapping may be right behind a sec
 
 Any host of the network may answer. The number of datagrams, of descriptions in all and of one
 host, and the time that one host takes are limited, so that a host cannot hide the router from us.
+
+Runs on the thread of the search, ``p2p-nat-upnp``.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from ipaddress import IPv4Address
 
 from p2p import forks
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
-from p2p.nat.upnp.client import fetch, shorter
+from p2p.nat.errors import Interrupted, InvalidAnswer, NatError
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.upnp.client import fetch
 from p2p.nat.upnp.description import parse_description
 from p2p.nat.upnp.igd import InternetGateway
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.ssdp import (
     GROUP,
     MAX_ANSWER_BYTES,
@@ -139,7 +141,7 @@ class _Search:
                 del sends[0]
                 self._send()
             next_time = sends[0] if sends else end
-            timeout_s = shorter(self._deadline, next_time.left_at_least(0.0)).left_s
+            timeout_s = self._deadline.left_at_most(next_time.left_at_least(0.0))
             if self._stop.wait(self._socket, timeout_s):
                 received += 1
                 yield from self._receive()
@@ -188,7 +190,7 @@ class _Search:
     def _host_deadline(self, host: IPv4Address) -> Deadline:
         """The end of the time for a host, counted from its first answer."""
         if host not in self._host_deadlines:
-            self._host_deadlines[host] = shorter(self._deadline, HOST_TIMEOUT_S)
+            self._host_deadlines[host] = Deadline(self._deadline.left_at_most(HOST_TIMEOUT_S))
         return self._host_deadlines[host]
 
     @contextmanager

@@ -12,13 +12,13 @@ The arguments are those of WANIPConnection:1 and :2; WANPPPConnection:1 has the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping as Arguments
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.xmltree import Element, parse_xml
 from p2p.netutil import printable
 
@@ -26,7 +26,6 @@ from p2p.netutil import printable
 MAX_LEASE_S = 604_800
 
 #: Codes of errors that we act on (WANIPConnection:2, sections 2.5.16 to 2.5.21).
-INVALID_ACTION = 401
 NO_SUCH_ENTRY = 714
 CONFLICT_IN_MAPPING = 718
 SAME_PORTS_REQUIRED = 724
@@ -58,10 +57,10 @@ class Action(NamedTuple):
     """An action and its arguments, in the order of the service's definition."""
 
     name: str
-    arguments: Arguments[str, str] = {}
+    arguments: Mapping[str, str] = {}
 
 
-class Entry(NamedTuple):
+class MappingEntry(NamedTuple):
     """A mapping as the router has it. ``lease_s`` is the time left in seconds; 0 is no limit."""
 
     internal_client: IPv4Address
@@ -156,11 +155,11 @@ def read_reserved_port(results: dict[str, str]) -> int:
     return _number(results, "NewReservedPort", 1, 65535)
 
 
-def read_entry(results: dict[str, str]) -> Entry:
+def read_entry(results: dict[str, str]) -> MappingEntry:
     """Return the mapping in the answer to GetSpecificPortMappingEntry. Raises InvalidAnswer."""
     client = _address(results, "NewInternalClient")
     port = _number(results, "NewInternalPort", 0, 65535)
-    return Entry(client, port, _number(results, "NewLeaseDuration", 0, 2**32 - 1))
+    return MappingEntry(client, port, _number(results, "NewLeaseDuration", 0, 2**32 - 1))
 
 
 def _key_of(protocol: str, external: int) -> dict[str, str]:

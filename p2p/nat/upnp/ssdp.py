@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.url import HttpURL, parse_url
 from p2p.netutil import is_lan, printable
 

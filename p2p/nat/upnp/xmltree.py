@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 
 #: Bytes of a document. The descriptions of routers with many icons and services have 20 KiB.
 MAX_XML_BYTES = 128 * 1024

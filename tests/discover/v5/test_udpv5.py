@@ -14,9 +14,9 @@ import pytest
 import p2p
 from p2p.discover import UDPv4, UDPv5
 from p2p.discover.v5.engine import EngineV5
-from p2p.discover.v5.talk import MAX_QUEUED, THREADS
-from p2p.discover.v5.udpv5 import MAX_TALK_SIZE
+from p2p.discover.v5.talk import MAX_QUEUED, MAX_TALK_SIZE, THREADS
 from p2p.enode.distance import log_distance
+from p2p.loglimit import LINES_PER_MINUTE
 from p2p.netutil import Endpoint
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.threadcalls import Call
@@ -77,6 +77,9 @@ def test_network_of_five(fleet: Fleet) -> None:
         while len(found) < 4:
             found.add(next(nodes).id)
     assert found == {node.self.id for node in (boot, *others[1:])}
+    last = others[3].self
+    for target in (last.id, last.public_key, last.public_key.to_bytes()):
+        assert others[0].lookup(target, PATIENCE_S)[0] == last
     assert others[0].resolve(others[3].self.with_ip(None), PATIENCE_S) == others[3].self
 
 
@@ -112,10 +115,12 @@ def test_largest_talk(fleet: Fleet) -> None:
     ("handler", "words"),
     [
         (lambda node_id, endpoint, request: 1 / 0, "raised"),
-        (lambda node_id, endpoint, request: bytes(MAX_TALK_SIZE + 1), "does not fit"),
-        (lambda node_id, endpoint, request: None, "raised"),
+        (lambda node_id, endpoint, request: bytes(MAX_TALK_SIZE + 1), "1151 bytes, more than 1150"),
+        (lambda node_id, endpoint, request: None, "NoneType, not bytes"),
+        (lambda node_id, endpoint, request: "text", "str, not bytes"),
+        (lambda node_id, endpoint, request: 5, "int, not bytes"),
     ],
-    ids=["raises", "too long", "no bytes"],
+    ids=["raises", "too long", "nothing", "text", "number"],
 )
 def test_handler_that_fails_is_logged(
     fleet: Fleet, caplog: pytest.LogCaptureFixture, handler: Any, words: str
@@ -124,7 +129,21 @@ def test_handler_that_fails_is_logged(
     one, other = fleet.start(), fleet.start()
     other.on_talk("x", handler)
     assert one.talk(other.self, "x", b"", PATIENCE_S) == b""
+    assert "the handler of b'x' " in caplog.text
     assert words in caplog.text
+
+
+def test_lines_about_a_failing_handler_are_limited(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A remote decides how often a handler fails."""
+    caplog.set_level(logging.DEBUG, "p2p.discover")
+    one, other = fleet.start(), fleet.start()
+    other.on_talk("x", lambda node_id, endpoint, request: bytes([request[0]]))
+    for _ in range(LINES_PER_MINUTE + 2):
+        assert one.talk(other.self, "x", b"", PATIENCE_S) == b""
+    levels = [line.levelno for line in caplog.records if "raised" in line.getMessage()]
+    assert levels == [logging.ERROR] * LINES_PER_MINUTE + [logging.DEBUG] * 2
 
 
 def test_flood_of_talk_requests_is_dropped_and_counted(
@@ -179,6 +198,7 @@ def test_wrong_arguments(fleet: Fleet) -> None:
     calls: list[Any] = [
         lambda: one.find_node(node, [257]),
         lambda: one.find_node(node, ["x"]),
+        lambda: one.find_node(node, 256),
         lambda: one.talk(node, 7, b""),
         lambda: one.talk(node, "x", "text"),
         lambda: one.on_talk("x", lambda: b""),

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from p2p.nat import natpmp, pcp, stun
-from p2p.nat.mapping import Mapping, NatError
+from p2p.nat.errors import NatError
+from p2p.nat.mapping import MapAnswer, PortMapping
 from p2p.netutil import Endpoint, is_unspecified
 from tests.fuzz.target import REPAIRED, Target
 from tests.nat import test_natpmp, test_pcp, test_stun
 
-MAPPINGS = (Mapping("tcp", 30303, 40000, 600), Mapping("tcp", 30303, 40000, 0))
+MAPPINGS = (PortMapping("tcp", 30303, 40000, 600), PortMapping("tcp", 30303, 40000, 0))
 NONCE, ID = test_pcp.NONCE, test_stun.ID
 
 
@@ -53,12 +54,12 @@ def build_natpmp(variant: int, repaired: bool, body: bytes) -> Datagram:
     return Datagram(request, b"\0\x80\0\0" + padded[4:12])
 
 
-def read_natpmp(given: Datagram) -> natpmp.Address | natpmp.Granted | None:
+def read_natpmp(given: Datagram) -> natpmp.AddressAnswer | MapAnswer | None:
     return NATPMP_READERS[given.request](given.data)
 
 
-def check_natpmp(given: Datagram, answer: natpmp.Address | natpmp.Granted | None) -> None:
-    if isinstance(answer, natpmp.Address):
+def check_natpmp(given: Datagram, answer: natpmp.AddressAnswer | MapAnswer | None) -> None:
+    if isinstance(answer, natpmp.AddressAnswer):
         assert not is_unspecified(answer.ip) and len(given.data) == 12
     elif answer is not None:
         check_mapped(given, answer.mapped.external_port, answer.mapped.lifetime_s)
@@ -99,12 +100,12 @@ def build_pcp(variant: int, repaired: bool, body: bytes) -> Datagram:
     return Datagram(request, data + bytes(-len(data) % 4))
 
 
-def read_pcp(given: Datagram) -> int | pcp.Granted | None:
+def read_pcp(given: Datagram) -> int | MapAnswer | None:
     return PCP_READERS[given.request](given.data)
 
 
-def check_pcp(given: Datagram, answer: int | pcp.Granted | None) -> None:
-    if isinstance(answer, pcp.Granted):
+def check_pcp(given: Datagram, answer: int | MapAnswer | None) -> None:
+    if isinstance(answer, MapAnswer):
         check_mapped(given, answer.mapped.external_port, answer.mapped.lifetime_s)
         ip = answer.mapped.external_ip
         assert ip is not None

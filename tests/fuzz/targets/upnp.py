@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp import soap
 from p2p.nat.upnp.description import MAX_SERVICES, SERVICE_TYPES, WANService, parse_description
 from p2p.nat.upnp.httpanswer import MAX_BODY_BYTES, Answer
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.ssdp import SEARCH_TARGETS, parse_answer
 from p2p.nat.upnp.url import MAX_URL_SIZE, HttpURL, parse_url, resolve
 from tests.fuzz.target import Target
@@ -123,7 +123,7 @@ def check_results(given: Results, value: object) -> None:
     if isinstance(value, soap.Fault):
         assert 0 <= value.code <= 999_999
         assert str(value).isprintable() and len(str(value)) < 2 * soap.MAX_SHOWN
-    elif isinstance(value, soap.Entry):
+    elif isinstance(value, soap.MappingEntry):
         assert 0 <= value.internal_port < 65536 and 0 <= value.lease_s < 2**32
     elif given.action == 2:
         assert isinstance(value, int) and 0 < value < 65536

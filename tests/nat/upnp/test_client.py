@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Interrupted, NatError, Stop
-from p2p.nat.upnp.client import Exchange, fetch
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Stop
+from p2p.nat.upnp.client import HttpConnection, fetch
 from p2p.nat.upnp.soap import GET_ADDRESS, Fault
 from p2p.nat.upnp.url import HttpURL, parse_url
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -145,9 +146,9 @@ def test_wait_ends_when_it_is_interrupted(router: Router, stop: Stop) -> None:
 
 
 def test_action_has_results(router: Router, stop: Stop) -> None:
-    with Exchange(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as exchange:
-        assert str(exchange.local_address) == LOCALHOST
-        assert exchange.call(IP_1, GET_ADDRESS) == {"NewExternalIPAddress": ADDRESS}
+    with HttpConnection(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as connection:
+        assert str(connection.local_address) == LOCALHOST
+        assert connection.call(IP_1, GET_ADDRESS) == {"NewExternalIPAddress": ADDRESS}
     assert router.asked == ["GetExternalIPAddress"]
 
 
@@ -156,8 +157,8 @@ def test_fault_is_a_value_whatever_the_status(status: str, router: Router, stop:
     router.script["GetExternalIPAddress"] = fault(501, "x").replace(
         b"500 Internal Server Error", status.encode()
     )
-    with Exchange(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as exchange:
-        assert exchange.call(IP_1, GET_ADDRESS) == Fault(501, "x")
+    with HttpConnection(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as connection:
+        assert connection.call(IP_1, GET_ADDRESS) == Fault(501, "x")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,6 @@ def test_answer_that_is_no_soap_is_an_error(
     answer: bytes, words: str, router: Router, stop: Stop
 ) -> None:
     router.script["GetExternalIPAddress"] = answer
-    with Exchange(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as exchange:
+    with HttpConnection(url_of(router, "/ctl"), Deadline(PATIENCE_S), stop) as connection:
         with pytest.raises(NatError, match=f"router {LOCALHOST}:[0-9]+: {words}"):
-            exchange.call(IP_1, GET_ADDRESS)
+            connection.call(IP_1, GET_ADDRESS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.description import MAX_SERVICES, WANService, parse_description
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.url import parse_url
 from tests.nat.upnp.router import IP_1, IP_2, PPP_1, description
 

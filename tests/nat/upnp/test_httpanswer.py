@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.httpanswer import (
     MAX_ANSWER_BYTES,
     MAX_BODY_BYTES,
@@ -13,7 +14,6 @@ from p2p.nat.upnp.httpanswer import (
     get,
     post,
 )
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.url import parse_url
 from tests.nat.upnp.router import http
 

@@ -8,7 +8,9 @@ import threading
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, Mapped, Mapping, NatError, Restarted, Stop
+from p2p.nat.errors import Interrupted, NatError, Restarted
+from p2p.nat.gateway import Gateway, Stop
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.upnp import soap
 from p2p.nat.upnp.description import WANService
 from p2p.nat.upnp.igd import RANDOM_PORTS, InternetGateway, RouterFault
@@ -27,7 +29,7 @@ from tests.nat.upnp.router import (
     running,
 )
 
-TCP = Mapping("tcp", 30303, 30303, 1200)
+TCP = PortMapping("tcp", 30303, 30303, 1200)
 
 
 class Random:
@@ -49,18 +51,18 @@ def gateway_of(router: Router, stop: Stop, *numbers: int) -> InternetGateway:
     return InternetGateway(WANService(router.service, url), stop, Random(*numbers))
 
 
-def map_port(gateway: Gateway, mapping: Mapping = TCP) -> Mapped:
+def map_port(gateway: Gateway, mapping: PortMapping = TCP) -> Mapped:
     return gateway.map(mapping, Deadline(PATIENCE_S))
 
 
-def unmap(gateway: Gateway, mapping: Mapping = TCP) -> None:
+def unmap(gateway: Gateway, mapping: PortMapping = TCP) -> None:
     gateway.unmap(mapping, Deadline(PATIENCE_S))
 
 
 def test_mapping_leads_to_our_address_and_is_deleted(router: Router, stop: Stop) -> None:
     gateway = gateway_of(router, stop)
     assert gateway.name == f"UPnP {LOCALHOST}:{router.port}/ctl"
-    udp = Mapping("udp", 30303, 30305, 600)
+    udp = PortMapping("udp", 30303, 30305, 600)
     assert map_port(gateway) == Mapped(30303, 1200)
     assert map_port(gateway, udp) == Mapped(30305, 600)
     assert router.mappings == {
@@ -81,7 +83,7 @@ def test_renewal_is_the_same_request(router: Router, stop: Stop) -> None:
 
 def test_no_wanted_external_port_is_the_internal_one(router: Router, stop: Stop) -> None:
     gateway = gateway_of(router, stop)
-    assert map_port(gateway, Mapping("tcp", 30303, 0, 60)).external_port == 30303
+    assert map_port(gateway, PortMapping("tcp", 30303, 0, 60)).external_port == 30303
 
 
 def test_deletion_of_a_mapping_that_is_gone_is_no_error(router: Router, stop: Stop) -> None:
@@ -183,7 +185,7 @@ def test_reserved_port_that_is_none_is_an_error(port: str, stop: Stop) -> None:
 
 def test_router_that_wants_the_same_ports_gets_them(router: Router, stop: Stop) -> None:
     router.same_ports = True
-    assert map_port(gateway_of(router, stop), Mapping("tcp", 30303, 9, 60)) == Mapped(30303, 60)
+    assert map_port(gateway_of(router, stop), PortMapping("tcp", 30303, 9, 60)) == Mapped(30303, 60)
     router.taken = {30303}
     with pytest.raises(RouterFault, match="error 718"):
         map_port(gateway_of(router, stop, *range(RANDOM_PORTS)))
@@ -217,7 +219,7 @@ def test_short_lease_is_known(router: Router, stop: Stop) -> None:
 
 
 def test_lease_is_asked_for_within_the_limit_of_version_2(router: Router, stop: Stop) -> None:
-    map_port(gateway_of(router, stop), Mapping("tcp", 1, 1, 10**7))
+    map_port(gateway_of(router, stop), PortMapping("tcp", 1, 1, 10**7))
     assert router.mappings["TCP", 1][2] == soap.MAX_LEASE_S
 
 

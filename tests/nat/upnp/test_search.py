@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from p2p.clock import Deadline
-from p2p.nat.gateway import Gateway, Interrupted, NatError, Stop
+from p2p.nat.errors import Interrupted, NatError
+from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.upnp import client, find
 from p2p.nat.upnp import search as search_module
 from p2p.nat.upnp.search import MAX_DESCRIPTIONS_PER_HOST

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp import soap
-from p2p.nat.upnp.invalid import InvalidAnswer
 from p2p.nat.upnp.xmltree import Element, parse_xml
 from tests.nat.upnp.router import IP_1, envelope, fault, results
 
@@ -144,7 +144,7 @@ def test_reserved_port_is_a_port() -> None:
 
 def test_entry_has_client_port_and_lease() -> None:
     values = {"NewInternalClient": "192.168.1.9", "NewInternalPort": "7", "NewLeaseDuration": "60"}
-    assert soap.read_entry(values) == soap.Entry(CLIENT, 7, 60)
+    assert soap.read_entry(values) == soap.MappingEntry(CLIENT, 7, 60)
     for name in values:
         with pytest.raises(InvalidAnswer, match=name):
             soap.read_entry({**values, name: "x"})

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.ssdp import (
     MAX_ANSWER_BYTES,
     MAX_LINES,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.url import MAX_URL_SIZE, HttpURL, parse_url, resolve
 
 BASE = parse_url("http://192.168.1.1:5000/igd/desc.xml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p.nat.upnp.invalid import InvalidAnswer
+from p2p.nat.errors import InvalidAnswer
 from p2p.nat.upnp.xmltree import MAX_DEPTH, MAX_ELEMENTS, MAX_XML_BYTES, parse_xml
 
 #: "Billion laughs": 10 GB of text from some hundred bytes.

@@ -1,4 +1,4 @@
-"""The IP similarity tree: how much the address of an advertiser looks like those of the ads.
+"""The IP similarity tree: the similarity of an advertiser's address to those of the ads.
 
 Pure. Specification: discv5-theory, "IP Similarity Tree". A binary tree of one level for each bit of
 an address, 32 for IPv4 and 128 for IPv6; each family has a tree of its own. A vertex is a prefix,

@@ -352,7 +352,7 @@ class Topics:
         """Take an answer: its sender has proven itself, its auxiliary nodes are offered."""
         self._usability.answered(sender.id)
         table.prove(sender.id)
-        for node in map(self._overlay.at_first_place, nodes):
+        for node in map(self._overlay.at_first_endpoint, nodes):
             if not self._allows(sender, node):
                 continue
             table.add(node, proven=False)

@@ -10,7 +10,7 @@ from p2p.enode.node import Node
 from p2p.netutil import Endpoint, Netlist, is_loopback
 
 
-def at_first_place(node: Node, net_restrict: Netlist | None) -> Node:
+def at_first_endpoint(node: Node, net_restrict: Netlist | None) -> Node:
     """Return ``node`` at the first endpoint where it may be dialed; as it is, if there is none."""
     if node.hostname:
         return node  # its addresses are looked up
@@ -20,17 +20,17 @@ def at_first_place(node: Node, net_restrict: Netlist | None) -> Node:
     return node
 
 
-def places_of(node: Node) -> list[Endpoint]:
+def dial_endpoints(node: Node) -> list[Endpoint]:
     """Return the TCP endpoints at which to dial ``node``, in order.
 
     A loopback address beside another one is left out: it is the node's own guess, and here leads to
     this machine.
     """
-    places = node.tcp_endpoints
-    return [at for at in places if not is_loopback(at.ip) or is_loopback(places[0].ip)]
+    endpoints = node.tcp_endpoints
+    return [at for at in endpoints if not is_loopback(at.ip) or is_loopback(endpoints[0].ip)]
 
 
-def at_place(node: Node, place: Endpoint) -> Node:
-    """Return ``node`` at the TCP endpoint ``place``, with the UDP port that it has there."""
-    udp = next((udp for ip, udp, _ in node.endpoints if ip == place.ip), node.udp)
-    return node.with_endpoint(place.ip, place.port, udp)
+def at_endpoint(node: Node, endpoint: Endpoint) -> Node:
+    """Return ``node`` at the TCP ``endpoint``, with the UDP port that it has there."""
+    udp = next((udp for ip, udp, _ in node.endpoints if ip == endpoint.ip), node.udp)
+    return node.with_endpoint(endpoint.ip, endpoint.port, udp)

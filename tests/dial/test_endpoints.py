@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import p2p
+from p2p.dial.endpoints import at_endpoint, at_first_endpoint, dial_endpoints
 from p2p.dial.limits import NETWORK_LIMIT
-from p2p.dial.places import at_first_place, at_place, places_of
 from p2p.dial.scheduler import DialScheduler
 from p2p.errors import CrowdedNetwork, DialRefused, NetRestricted, NoEndpoint
 from p2p.netutil import Endpoint, Netlist, OwnNetworks
@@ -48,7 +48,7 @@ def test_first_place_has_a_port_and_is_allowed(
     changes: dict[str, object], networks: str | None, ip: str
 ) -> None:
     netlist = None if networks is None else Netlist.parse(networks)
-    node = at_first_place(of_record(**{**BOTH, **changes}), netlist)
+    node = at_first_endpoint(of_record(**{**BOTH, **changes}), netlist)
     assert node.ip == ip_address(ip)
     if node.tcp:
         assert (node.tcp, node.udp) == ((3, 4) if node.ip.version == 6 else (1, 2))
@@ -57,14 +57,14 @@ def test_first_place_has_a_port_and_is_allowed(
 def test_node_with_a_name_or_without_an_address_is_left_as_it_is() -> None:
     netlist = Netlist.parse("2001::/16")
     for node in (of_record(**BOTH).with_hostname("a.example"), p2p.Node.from_parts(KEY.public_key)):
-        assert at_first_place(node, netlist) is node
+        assert at_first_endpoint(node, netlist) is node
 
 
 def test_node_at_a_place_has_the_ports_of_that_place() -> None:
     node = of_record(**BOTH)
-    other = at_place(node, node.tcp_endpoints[1])
+    other = at_endpoint(node, node.tcp_endpoints[1])
     assert (str(other.ip), other.tcp, other.udp) == ("2001:4860::1", 3, 4)
-    elsewhere = at_place(node, Endpoint(ip_address("5.6.7.8"), 9))
+    elsewhere = at_endpoint(node, Endpoint(ip_address("5.6.7.8"), 9))
     assert (str(elsewhere.ip), elsewhere.tcp, elsewhere.udp) == ("5.6.7.8", 9, 2)
 
 
@@ -79,9 +79,9 @@ def test_node_at_a_place_has_the_ports_of_that_place() -> None:
 )
 def test_loopback_address_beside_another_is_not_dialed(ip: str, ip6: str, count: int) -> None:
     node = of_record(**{**BOTH, "ip": ip, "ip6": ip6})
-    places = places_of(node)
-    assert places == list(node.tcp_endpoints)[:count]
-    assert places[0] == node.tcp_endpoint
+    endpoints = dial_endpoints(node)
+    assert endpoints == list(node.tcp_endpoints)[:count]
+    assert endpoints[0] == node.tcp_endpoint
 
 
 def scheduler(**options: Any) -> DialScheduler:
