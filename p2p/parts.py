@@ -29,11 +29,12 @@ from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.dial.candidates import Sources
 from p2p.dial.dials import Dials
-from p2p.enode import LocalNode
-from p2p.errors import ServerStateError
+from p2p.enode import LocalNode, NodeID
+from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
 from p2p.net import Listener, Loop, NameLookups
 from p2p.peers.event import PeerEvent
+from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import LINGER_S
 from p2p.services import Services
@@ -108,6 +109,19 @@ class Parts:
             return True
         self.services = services  # open() sets it only after the loop's start
         return False
+
+    def is_current(self) -> bool:
+        """Whether the calling thread is one that a stop waits for, such as that of a handler."""
+        if self.loop.is_current() or self.launcher.is_current():
+            return True
+        waited_for = [] if self.sources is None else self.sources.threads
+        waited_for += [] if self.services is None else self.services.handler_threads
+        return threading.current_thread() in waited_for
+
+    def remove_static(self, node_id: NodeID) -> list[Peer]:
+        """Dial a node no more, disconnect it, and return its peers. Called on ``p2p-io``."""
+        self.dials.remove_static(node_id)
+        return self.peer_set.disconnect(node_id, DiscReason.REQUESTED)
 
     def own_node(self) -> LocalNode:
         """Return our node, which signs its record. Raises ServerStateError before the start."""

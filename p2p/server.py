@@ -20,11 +20,12 @@ from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5.udpv5 import UDPv5
 from p2p.enode import Node
 from p2p.enode.node import check_node
-from p2p.errors import ConfigError, DiscReason, ServerStopped, Timeout
+from p2p.errors import ConfigError, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
 from p2p.netutil import Endpoint
+from p2p.nodeinfo import node_info
 from p2p.optionchecks import checked_entry_key
 from p2p.options import takes_options
 from p2p.parts import STOP_TIMEOUT_S, Parts
@@ -225,7 +226,7 @@ class Server:
             return []
         if self._lifecycle.begin_stop():
             return self._end(deadline)
-        if self._is_own_thread():
+        if self._parts.is_current():
             return []
         # Another thread stops it, or is in start(), which then stops it.
         self._parts.lookups.stop()
@@ -280,7 +281,7 @@ class Server:
         self._check_node(node)
         timeout = checked_timeout(timeout)
         deadline = Deadline(timeout)
-        for peer in self._parts.loop.call(self._remove_static, node):
+        for peer in self._parts.loop.call(self._parts.remove_static, node.id):
             if not peer._handlers_returned.wait(deadline.left_s):
                 raise Timeout(f"handlers of {peer} have not returned within {timeout:g} s")
             self._lifecycle.check_crash()  # a crash also opens the latch, as stop() does
@@ -409,22 +410,7 @@ class Server:
 
     def node_info(self) -> dict[str, Any]:
         """Return information about this node, under the keys of go-ethereum's ``NodeInfo``."""
-        node = self.self
-        protocols: dict[str, Any] = {}
-        for protocol in self.config.protocols:
-            if protocol.name not in protocols:
-                info = protocol.node_info
-                protocols[protocol.name] = "unknown" if info is None else info()
-        return {
-            "id": str(node.id),
-            "name": self.config.name,
-            "enode": node.url,
-            "enr": str(node),
-            "ip": str(node.ip),
-            "ports": {"discovery": node.udp, "listener": node.tcp},
-            "listenAddr": "" if self.listen_addr is None else str(self.listen_addr),
-            "protocols": protocols,
-        }
+        return node_info(self.config, self.self, self.listen_addr)
 
     def peers_info(self) -> list[dict[str, Any]]:
         """Return ``Peer.info()`` of all peers, sorted by id."""
@@ -455,10 +441,6 @@ class Server:
         if not self._parts.abandon(services, deadline) or not self._lifecycle.undo_start():
             self._end(deadline)
 
-    def _remove_static(self, node: Node) -> list[Peer]:
-        self._parts.dials.remove_static(node.id)
-        return self._parts.peer_set.disconnect(node.id, DiscReason.REQUESTED)
-
     def _check_node(self, node: Node) -> None:
         check_node(node)
         self._lifecycle.check_running()
@@ -476,6 +458,3 @@ class Server:
             self._parts.wake_waiters()
         self._log.info("stopped")
         return left
-
-    def _is_own_thread(self) -> bool:
-        return self._parts.loop.is_current() or self._parts.launcher.is_current()

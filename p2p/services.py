@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -392,6 +393,11 @@ class Services:
     def node_lists(self) -> NodeLists | None:
         """The node lists in DNS, if they are used or were."""
         return self._node_lists.lists
+
+    @property
+    def handler_threads(self) -> list[threading.Thread]:
+        """The threads that run handlers of talk requests."""
+        return [] if self.discovery_v5 is None else self.discovery_v5._talk.threads
 
     def resolve(self, node: Node) -> Node | None:
         """Return ``node`` as found by discovery, or None. Waits up to ``RESOLVE_TIMEOUT_S``."""

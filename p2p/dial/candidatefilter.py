@@ -88,6 +88,11 @@ class CandidateFilter:
         """Start the thread. Raises RuntimeError if the system has no more threads."""
         self._judge.thread.start()
 
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread that calls the program's filter."""
+        return self._judge.thread
+
     def stop(self) -> threading.Thread:
         """Ask the thread to end, and return it. It ends late if the program's filter blocks."""
         self._judge.stop()

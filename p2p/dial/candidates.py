@@ -183,8 +183,16 @@ class Sources:
         """Wait for all threads. Return the names of those still running at ``deadline``."""
         ending = [t for t in (self._closing, self._filtering) if t is not None]
         left = join_threads(ending, Deadline(deadline.left_at_least(LAST_MOMENT_S)))
-        readers = [source.reader for source in self._own if source.reader is not None]
-        return left + join_threads(readers, deadline)
+        return left + join_threads(self._readers, deadline)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that run code of the program. Any thread."""
+        return self._readers + ([] if self._filter is None else [self._filter.thread])
+
+    @property
+    def _readers(self) -> list[threading.Thread]:
+        return [source.reader for source in self._own if source.reader is not None]
 
     def _filtered(self, ask: Ask, request_record: RequestRecord | None) -> Ask:
         """Return ``ask``, for the nodes that the program's filter passes, if it has one."""

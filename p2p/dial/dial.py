@@ -42,7 +42,7 @@ from p2p.errors import (
     Unreachable,
 )
 from p2p.net import Connector, Loop, NameLookups, Timer
-from p2p.netutil import Endpoint, IPAddress, is_name, join_host_port
+from p2p.netutil import Endpoint, IPAddress, is_multicast, is_name, is_unspecified, join_host_port
 from p2p.peers.peer import Peer
 from p2p.peers.session import Session
 from p2p.threads import Launcher
@@ -100,6 +100,7 @@ class Dial:
         self.node = node
         self.waiters: list[Future[Peer]] = []
         self._step = DialStep.TCP
+        self._lookup: Future[list[IPAddress]] | None = None
         self._lookup_timer: Timer | None = None
         self._untried: deque[Endpoint] = deque()
         self._tried: set[Endpoint] = set()
@@ -137,7 +138,7 @@ class Dial:
     def cancel(self, error: Exception, reason: DiscReason) -> None:
         """Give up without calling ``on_done``; waiters get ``error``, the remote ``reason``."""
         self._over = True
-        self._cancel_lookup_timer()
+        self._end_lookup()
         if self._connecting is not None:
             self._connecting.cancel()
         if self._session is not None:
@@ -156,29 +157,44 @@ class Dial:
         """Look up the host name. Each dial does it again."""
         self._step = DialStep.RESOLVE
         self._lookup_timer = self._loop.call_later(DIAL_TIMEOUT_S, self._not_looked_up)
-        found = self._lookups.begin(self.node.hostname)
+        self._lookup = found = self._lookups.begin(self.node.hostname)
         found.add_done_callback(partial(self._loop.post, self._looked_up))
 
     def _not_looked_up(self) -> None:
         text = f"cannot look up {self.node.hostname}: no answer within {DIAL_TIMEOUT_S:g} s"
         self._finish(NameNotResolved(text))
+        self._end_lookup()
 
     def _looked_up(self, found: Future[list[IPAddress]]) -> None:
-        self._cancel_lookup_timer()
-        error = found.exception()
         if self._over:
             return
+        self._end_lookup()
+        error = found.exception()
         if isinstance(error, RuntimeError):
             self._has_no_thread(error)
         elif error is not None:
             text = (isinstance(error, OSError) and error.strerror) or str(error)
             self._finish(NameNotResolved(text))
         else:
-            self._open(Endpoint(ip, self.node.tcp) for ip in found.result())
+            self._open_any(found.result())
 
-    def _cancel_lookup_timer(self) -> None:
+    def _open_any(self, ips: list[IPAddress]) -> None:
+        """Try the addresses of the name.
+
+        A filter of names answers with the zero address, which would lead to this machine.
+        """
+        places = [Endpoint(ip, self.node.tcp) for ip in ips if _is_of_a_node(ip)]
+        if places:
+            self._open(places)
+        else:
+            text = f"{self.node.hostname} has the address {ips[0]}, which no node can have"
+            self._finish(NameNotResolved(text))
+
+    def _end_lookup(self) -> None:
         if self._lookup_timer is not None:
             self._lookup_timer.cancel()
+        if self._lookup is not None:
+            self._lookup.cancel()  # no effect on an answer
 
     def _search(self, error: ConnectError) -> None:
         """Search for the node through discovery; ``error`` is the outcome if that fails."""
@@ -319,6 +335,10 @@ class Dial:
         """Report that no thread could be started. Any thread may call it."""
         refusal = Unreachable(f"cannot start a thread: {error}")
         self._loop.post(self._finish, refusal)
+
+
+def _is_of_a_node(ip: IPAddress) -> bool:
+    return not (is_unspecified(ip) or is_multicast(ip))
 
 
 def _detached(sock: object) -> socket.socket:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from p2p import forks
 from p2p.arguments import check_has_run
 from p2p.clock import Clock
 from p2p.enode import Node
@@ -58,6 +59,7 @@ class FilterThread:
     # p2p-filter
 
     def _run(self) -> None:
+        process = forks.here
         while (node := self._queue.get()) is not None and not self._stopped:
             passes = False
             try:
@@ -66,6 +68,8 @@ class FilterThread:
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self.thread)))
             finally:
                 self._on_judged(node, passes)
+            if not process.is_here:
+                return  # the filter has forked, and this is the child
 
     def _judge(self, node: Node) -> bool:
         try:

@@ -98,14 +98,15 @@ class Node:
     def endpoints(self) -> tuple[NodeEndpoint, ...]:
         """The endpoints, at most one for each IP version: ``ip`` with its ports comes first.
 
-        The second is that of the record. Without an ``ip`` there is none.
+        The second is that of the record; the zero address does not count, which would lead to this
+        machine. Without an ``ip`` there is none.
         """
         if self.ip is None or is_unspecified(self.ip):
             return ()
         first = NodeEndpoint(self.ip, self.udp, self.tcp)
         others = () if self.record is None else _endpoints_of(self.record)
         version = self.ip.version
-        return first, *(other for other in others if other.ip and other.ip.version != version)
+        return first, *(other for other in others if _is_second(other.ip, version))
 
     @property
     def tcp_endpoints(self) -> tuple[Endpoint, ...]:
@@ -215,6 +216,11 @@ def _usable(ip: IPAddress | str | None) -> IPAddress | None:
         return None
     ip = canonical(ip_of(ip))
     return None if is_multicast(ip) else ip
+
+
+def _is_second(ip: IPAddress | None, version: int) -> bool:
+    """Whether ``ip`` may stand beside an address of ``version``."""
+    return ip is not None and ip.version != version and not is_unspecified(ip)
 
 
 def _choose_endpoint(record: Record) -> NodeEndpoint:

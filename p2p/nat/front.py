@@ -17,7 +17,8 @@ from p2p.clock import Clock, Deadline
 from p2p.loglimit import LogLimit
 from p2p.nat.errors import Interrupted, NatError, Restarted
 from p2p.nat.gateway import Gateway, Stop
-from p2p.nat.leases import MIN_PAUSE_S, RETRY_S, Leases
+from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
+from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.routersearch import Find, RouterSearch, error_text
 from p2p.net import Loop, Timer
 from p2p.netutil import IPAddress, Scope, canonical, scope_of
@@ -32,6 +33,8 @@ CHECK_S = 45.0
 DELETE_S = 2.0
 #: Failed requests in a row after which the router is looked for again.
 MAX_FAILURES = 3
+#: Seconds that the wall clock gains on ours between two looks if the machine has slept.
+SLEEP_S = 60.0
 _NO_ROUTER = (
     "no router answers ({}), so other nodes may not reach this one: turn on port mapping in the "
     "router, or forward the ports there and set the option advertise"
@@ -76,6 +79,7 @@ class PortMappings:
         self._publisher = publisher
         self._may_publish = may_publish
         self._log = logger.getChild("nat")
+        self._clock = clock
         self._loop = Loop("p2p-nat", clock, self._close, logger)
         self._search = RouterSearch(find, self._loop, self._search_ended, self._log)
         # fixed after start()
@@ -90,7 +94,9 @@ class PortMappings:
         self._must_search = True
         self._failures = 0
         self._check_at = -math.inf
+        self._ahead_s = math.inf  # the wall clock's time minus ours
         self._ip: IPAddress | None = None
+        self._ip_until = math.inf
         self._published: _Published | None = None
         self._warned: set[str] = set()  # warnings that are not to be repeated
         self._timer: Timer | None = None
@@ -107,7 +113,7 @@ class PortMappings:
         self._loop.post(self._step)
         try:
             self._loop.start()
-        except BaseException:
+        except Exception:  # after a Ctrl-C the thread may run; stop() closes it
             self._stop.close()
             raise
 
@@ -122,6 +128,7 @@ class PortMappings:
             self._loop.post(self._end, Deadline(min(timeout_s, DELETE_S)))
         if self._loop.can_start:
             self._loop.stop()
+            self._close(None)
         deadline = Deadline(timeout_s)
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
         return left + self._search.join(deadline)
@@ -164,6 +171,7 @@ class PortMappings:
     def _step(self) -> None:
         """Do what is due, and plan the next step."""
         self._drop_ended()
+        self._notice_sleep()
         gateway = self._gateway
         if self._must_search or gateway is None:
             assert self._stop is not None
@@ -185,28 +193,36 @@ class PortMappings:
     def _map(self, gateway: Gateway) -> None:
         """Ask for the mappings that are due."""
         for mapping in self._leases.due(self._loop.now()):
-            what = f"{mapping.protocol} port {mapping.internal_port}"
-            try:
-                mapped = gateway.map(mapping, Deadline(REQUEST_S))
-            except Interrupted:
-                self._leases.interrupt(mapping)
-                raise
-            except Restarted:
-                self._leases.refuse(mapping, self._loop.now())  # or it would stay due
-                raise
-            except NatError as error:
-                self._failures += 1
-                self._leases.refuse(mapping, self._loop.now())
-                self._warn(what, f"{gateway.name} does not map {what}: {error_text(error)}")
-                continue
-            self._failures = 0
-            self._warned.discard(what)
-            if self._leases.grant(mapping, mapped, self._loop.now()):
-                port = mapped.external_port
-                self._tell(f"{what} is mapped to external port {port} by {gateway.name}")
-            if mapped.external_ip is not None:
-                self._check_at = self._loop.now() + CHECK_S
-                self._learn(mapped.external_ip, gateway)
+            mapped = self._ask_for(mapping, gateway)
+            if mapped is not None:
+                self._grant(mapping, mapped, gateway)
+
+    def _ask_for(self, mapping: PortMapping, gateway: Gateway) -> Mapped | None:
+        """Ask for a mapping; None for a refusal."""
+        try:
+            return gateway.map(mapping, Deadline(REQUEST_S))
+        except Interrupted:
+            self._leases.interrupt(mapping)
+            raise
+        except Restarted:
+            self._leases.refuse(mapping, self._loop.now())  # or it would stay due
+            raise
+        except NatError as error:
+            self._failures += 1
+            self._leases.refuse(mapping, self._loop.now())
+            text = f"{gateway.name} does not map {mapping}: {error_text(error)}"
+            self._warn(str(mapping), text)
+            return None
+
+    def _grant(self, mapping: PortMapping, mapped: Mapped, gateway: Gateway) -> None:
+        self._failures = 0
+        self._warned.discard(str(mapping))
+        if self._leases.grant(mapping, mapped, self._loop.now()):
+            port = mapped.external_port
+            self._tell(f"{mapping} is mapped to external port {port} by {gateway.name}")
+        if mapped.external_ip is not None:
+            self._check_at = self._loop.now() + CHECK_S
+            self._learn(mapped.external_ip, gateway)
 
     def _check_address(self, gateway: Gateway) -> None:
         """Ask for the external address, if that is due."""
@@ -232,6 +248,7 @@ class PortMappings:
     def _learn(self, ip: IPAddress, gateway: Gateway) -> None:
         """Take an external address; other than the last, it may mean that the mappings are lost."""
         before, self._ip = self._ip, canonical(ip)
+        self._ip_until = self._loop.now() + LIFETIME_S
         if before == self._ip:
             return
         self._tell(f"external address {self._ip}, by {gateway.name}")
@@ -239,16 +256,28 @@ class PortMappings:
         if before is not None:
             self._leases.restart(self._loop.now())
 
+    def _notice_sleep(self) -> None:
+        """Make all mappings due after a sleep of the machine: our time stood still meanwhile."""
+        now = self._loop.now()
+        before_s, self._ahead_s = self._ahead_s, self._clock.time_unix() - now
+        if self._ahead_s - before_s > SLEEP_S:
+            self._leases.restart(now)
+            self._check_at = now
+
     def _drop_ended(self) -> None:
-        """Drop mappings that were not renewed in time; if the router is lost, its address, too."""
-        ended = self._leases.end_old(self._loop.now())
+        """Drop mappings that were not renewed in time; if the router is lost, its address, too.
+
+        So is one that was not confirmed for long: statements of other nodes are better.
+        """
+        now = self._loop.now()
+        ended = self._leases.end_old(now)
         for mapping in ended:
-            what = f"{mapping.protocol} port {mapping.internal_port}"
-            self._log.warning("%s is not mapped any more: the router did not renew it", what)
-        if ended:
-            if self._must_search and not self._leases.granted:
-                self._ip = None
-            self._publish()
+            text = f"{mapping} is not mapped any more: the router did not renew it"
+            self._tell(text, logging.WARNING)
+        is_lost = ended and self._must_search and not self._leases.granted
+        if is_lost or now >= self._ip_until:
+            self._ip, self._ip_until = None, math.inf
+        self._publish()
 
     # p2p-nat: the rest
 
@@ -272,16 +301,18 @@ class PortMappings:
         )
         return False
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, level: int = logging.INFO) -> None:
         """Log a change, at DEBUG if there are many: a router decides how often."""
-        is_rare = self._limit.admit("change", object()) is not None
-        self._log.log(logging.INFO if is_rare else logging.DEBUG, "%s", text)
+        is_rare = self._limit.admit(level, object()) is not None
+        self._log.log(level if is_rare else logging.DEBUG, "%s", text)
 
     def _warn(self, key: str, text: str) -> None:
         """Log a warning, at DEBUG if it is a repeated one."""
-        level = logging.DEBUG if key in self._warned else logging.WARNING
+        if key in self._warned:
+            self._log.debug("%s", text)
+            return
         self._warned.add(key)
-        self._log.log(level, "%s", text)
+        self._tell(text, logging.WARNING)
 
     def _call_at(self, when: float) -> None:
         if self._timer is not None:
@@ -299,7 +330,7 @@ class PortMappings:
             try:
                 self._gateway.unmap(mapping, deadline)
             except NatError as error:
-                self._log.debug("%s port %d: %s", mapping.protocol, mapping.internal_port, error)
+                self._log.debug("%s: %s", mapping, error)
         self._loop.stop()
 
     def _close(self, error: BaseException | None) -> None:

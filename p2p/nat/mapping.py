@@ -22,6 +22,9 @@ class PortMapping:
     external_port: int
     lifetime_s: int
 
+    def __str__(self) -> str:
+        return f"{self.protocol} port {self.internal_port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Mapped:

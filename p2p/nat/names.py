@@ -7,7 +7,6 @@ any thread that may block.
 from __future__ import annotations
 
 import socket
-from concurrent.futures import Future
 
 from p2p import forks
 from p2p.clock import Deadline
@@ -17,7 +16,9 @@ from p2p.net import NameLookups
 from p2p.netutil import IPAddress, read_ip
 
 
-def addresses_of(host: str, deadline: Deadline, stop: Stop) -> list[IPAddress]:
+def addresses_of(
+    host: str, deadline: Deadline, stop: Stop, lookups: NameLookups
+) -> list[IPAddress]:
     """Return the addresses of ``host``, an address or a name, in the order in which to try them.
 
     Raises NatError if the name has none or there is no answer before ``deadline``, Interrupted if
@@ -25,21 +26,21 @@ def addresses_of(host: str, deadline: Deadline, stop: Stop) -> list[IPAddress]:
     """
     try:
         ip = read_ip(host)
-        if ip is not None:
-            return [ip]
-        future = NameLookups().begin(host)
-        if not _is_done(future, deadline, stop):
-            raise NatError(f"cannot look up {host}: no answer in time")
-        return future.result()
+        return [ip] if ip is not None else _look_up(host, deadline, stop, lookups)
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no more threads
         raise NatError(getattr(error, "strerror", None) or str(error)) from error
 
 
-def _is_done(future: Future[list[IPAddress]], deadline: Deadline, stop: Stop) -> bool:
-    """Wait for the future. Returns whether it is done in time."""
+def _look_up(name: str, deadline: Deadline, stop: Stop, lookups: NameLookups) -> list[IPAddress]:
     ours, theirs = socket.socketpair()
-    with ours:
+    with ours, theirs:
         for sock in (ours, theirs):
             forks.in_child(sock)
+        future = lookups.begin(name)
         future.add_done_callback(lambda done: theirs.close())  # ours can be read then
-        return stop.wait(ours, deadline.left_s)
+        try:
+            if not stop.wait(ours, deadline.left_s):
+                raise NatError(f"cannot look up {name}: no answer in time")
+        finally:
+            future.cancel()  # no effect on an answer
+    return future.result()

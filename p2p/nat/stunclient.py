@@ -19,6 +19,7 @@ from p2p.nat.gateway import Stop
 from p2p.nat.mapping import Mapped, PortMapping
 from p2p.nat.names import addresses_of
 from p2p.nat.request import Request
+from p2p.net import NameLookups
 from p2p.netutil import Endpoint, IPAddress, join_host_port
 
 #: Servers that are asked at a time, and the time for each in seconds.
@@ -47,6 +48,7 @@ class StunServers:
         self.name = f"STUN {first}" if len(servers) == 1 else "STUN"
         self._servers = servers
         self._stop = stop
+        self._lookups = NameLookups()
         self._needed = min(MIN_AGREEING, len(servers))
 
     def external_ip(self, deadline: Deadline) -> IPAddress:
@@ -85,7 +87,7 @@ class StunServers:
     def _ask(self, host: str, port: int, deadline: Deadline) -> IPAddress:
         """Ask a server at its addresses in turn, each for the same part of its time."""
         share = Deadline(deadline.left_at_most(TRY_S))
-        untried = addresses_of(host, share, self._stop)
+        untried = addresses_of(host, share, self._stop, self._lookups)
         while True:
             part = share.part(1 / len(untried))
             try:

@@ -41,7 +41,7 @@ class NameLookups:
 
         Does not wait. The future is set on the thread of the look-up. It gets OSError if the name
         has no address or too many names are asked for, RuntimeError if the system has no threads
-        left, and ServerStopped after :meth:`stop`.
+        left, and ServerStopped after :meth:`stop`. The caller may cancel it.
         """
         future: Future[list[IPAddress]] = Future()
         error = self._add(name, future)
@@ -68,6 +68,7 @@ class NameLookups:
             text = f"cannot look up {name}: no answer within {timeout_s:g} s"
             raise OSError(errno.ETIMEDOUT, text) from None
         finally:
+            future.cancel()
             del future  # its error's traceback leads back to this frame
 
     def stop(self) -> None:
@@ -78,7 +79,8 @@ class NameLookups:
             self._asked.clear()
             self._waiting.clear()
         for future in futures:
-            future.set_exception(ServerStopped("stopped during the look-up of a name"))
+            if future.set_running_or_notify_cancel():
+                future.set_exception(ServerStopped("stopped during the look-up of a name"))
 
     def _add(self, name: str, future: Future[list[IPAddress]]) -> Exception | None:
         """Note that ``future`` waits for ``name``. Return the reason if it cannot."""
@@ -90,7 +92,8 @@ class NameLookups:
                     return OSError(errno.EAGAIN, f"cannot look up {name}: too many look-ups")
                 self._waiting.append(name)
                 self._asked[name] = []
-            self._asked[name].append(future)
+            wanted = [asked for asked in self._asked[name] if not asked.cancelled()]
+            self._asked[name] = [*wanted, future]
         return None
 
     def _needs_thread(self) -> bool:
@@ -132,6 +135,8 @@ class NameLookups:
         with self._lock:
             futures = self._asked.pop(name, [])  # none after a stop
         for future in futures:
+            if not future.set_running_or_notify_cancel():
+                continue  # cancelled
             if isinstance(outcome, Exception):
                 future.set_exception(outcome)
             else:

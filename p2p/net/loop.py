@@ -146,7 +146,7 @@ class Loop:
         try:
             self._poller = new_poller()
             forks.in_child(self._poller)
-        except OSError:
+        except BaseException:  # a Ctrl-C, too
             self._wake_up.close()
             raise
         self._started = True

@@ -11,7 +11,7 @@ import socket
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 
-from p2p.netutil import IPAddress, read_ip, read_zoned_ip
+from p2p.netutil import IPAddress, read_ip, read_zoned_ip, unmap
 
 #: Limit on the addresses of a name that are used; the others are dropped.
 MAX_ADDRESSES = 8
@@ -22,9 +22,9 @@ def look_up(name: str) -> list[IPAddress]:
 
     IPv4 and IPv6 take turns, so that a network without one of them costs one attempt (RFC 8305,
     section 4). IPv4 is first, since more networks can reach that. Within a family the order is the
-    resolver's. Asks the resolver of the system; not for an address with a zone, which is kept.
-    Raises OSError with the host in its ``strerror``, also for a host that looks like an IPv4
-    address but is not one.
+    resolver's. An IPv4-mapped address is one of IPv4. Asks the resolver of the system; not for an
+    address with a zone, which is kept. Raises OSError with the host in its ``strerror``, also for a
+    host that looks like an IPv4 address but is not one.
     """
     zoned = read_zoned_ip(name)
     if zoned is not None:
@@ -35,7 +35,7 @@ def look_up(name: str) -> list[IPAddress]:
     except (OSError, ValueError) as error:
         code = error.errno if isinstance(error, OSError) else None
         raise OSError(code or errno.EINVAL, f"cannot look up {name}: {error}") from error
-    addresses = [ip_address(str(info[4][0])) for info in found]
+    addresses = [unmap(ip_address(str(info[4][0]))) for info in found]
     if not addresses:
         raise OSError(errno.ENOENT, f"{name} has no address")
     return _in_turns(list(dict.fromkeys(addresses)))[:MAX_ADDRESSES]

@@ -48,7 +48,12 @@ def served_version(sock: socket.socket) -> int | None:
     """Return the IP version of a bound socket, 4 or 6; None for one that serves both."""
     if sock.family == socket.AF_INET:
         return 4
-    return None if is_unspecified(endpoint_of(sock.getsockname()).ip) else 6
+    is_for_all = is_unspecified(endpoint_of(sock.getsockname()).ip)
+    return None if is_for_all and not _is_for_ipv6_only(sock) else 6
+
+
+def _is_for_ipv6_only(sock: socket.socket) -> bool:
+    return sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) != 0
 
 
 def family_of(endpoint: tuple[IPAddress, int]) -> socket.AddressFamily:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -20,10 +23,12 @@ from p2p.dial.candidatefilter import (
 )
 from p2p.enode.iterator import OnNode
 from p2p.eth import Chain, eth_entry, node_filter
+from p2p.netutil import Endpoint
 from tests.kit import inspect
 from tests.kit.candidates import naming, refused, stranger
 from tests.kit.nodes import Nodes, assert_goes_on
 from tests.kit.swarm import stay
+from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
 
 LOG = logging.getLogger("p2p").getChild("server")
@@ -164,6 +169,29 @@ def test_node_that_is_found_again_is_not_checked_again(check: Callable[..., Chec
     assert judged == [node]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_child_of_a_filter_that_forks_ends(check: Callable[..., Checking]) -> None:
+    pids: SimpleQueue[int] = SimpleQueue()
+
+    def keep(node: p2p.Node) -> bool:
+        pid = os.fork()
+        if pid:
+            pids.put(pid)
+        return True
+
+    checking, node = check(keep), described()
+    checking.ask()
+    checking.found(node)
+    pid = pids.get(timeout=PATIENCE_S)
+    try:
+        eventually(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    eventually(lambda: checking.passed == [node])
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("planned"), SystemExit(3)], ids=repr)
 def test_filter_that_raises_refuses_the_node_and_is_logged_with_its_line(
     check: Callable[..., Checking], caplog: pytest.LogCaptureFixture, error: BaseException
@@ -299,6 +327,48 @@ def test_stop_names_the_filter_that_does_not_return(nodes: Nodes) -> None:
     assert here.connect(nodes.start().self)  # dials of the program go on
     assert_goes_on(here.stop(timeout=0.3), "p2p-filter")
     go_on.set()
+
+
+@pytest.mark.slow
+def test_filter_that_stops_the_server_during_a_stop_does_not_wait_for_it(nodes: Nodes) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def keep(node: p2p.Node) -> bool:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return bool(here.stop())
+
+    boot = nodes.start(no_discovery=False, no_dial=True)
+    here = nodes.start(no_discovery=False, bootstrap_nodes=[boot.self], candidate_filter=keep)
+    assert begun.wait(PATIENCE_S)
+    stopping = Call(here.stop)
+    eventually(lambda: "stopping" in repr(here))
+    go_on.set()
+    assert stopping.result() == []
+
+
+@pytest.mark.slow
+def test_talk_handler_that_stops_the_server_during_a_stop_does_not_wait_for_it(
+    nodes: Nodes,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def answer(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        here.stop()
+        return b""
+
+    there, here = nodes.start(no_discovery=False), nodes.start(no_discovery=False)
+    assert there.discovery_v5 is not None and here.discovery_v5 is not None
+    here.discovery_v5.on_talk("x", answer)
+    asking = Call(there.discovery_v5.talk, here.self, "x", b"")
+    assert begun.wait(PATIENCE_S)
+    stopping = Call(here.stop)
+    eventually(lambda: "stopping" in repr(here))
+    go_on.set()
+    assert stopping.result() == []
+    asking.outcome()
 
 
 @pytest.mark.parametrize(

@@ -401,6 +401,25 @@ def test_addresses_of_a_name_are_tried_until_one_connects(
     assert owner.session().node.ip == there.ip
 
 
+@pytest.mark.parametrize("ip", ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1"])
+def test_address_of_a_name_that_no_node_can_have_is_not_dialed(
+    owner: Owner, there: p2p.Node, names: Names, ip: str
+) -> None:
+    names.records[NAME] = [ip]
+    owner.dial(named(there))  # whose port is one of this machine
+    error = owner.error()
+    assert (type(error), error.step) == (p2p.errors.NameNotResolved, p2p.errors.DialStep.RESOLVE)
+    assert f"{NAME} has the address" in str(error)
+
+
+def test_address_of_a_name_that_no_node_can_have_is_passed_over(
+    owner: Owner, there: p2p.Node, names: Names
+) -> None:
+    names.records[NAME] = ["0.0.0.0", HOST]
+    owner.dial(named(there))
+    assert owner.session().node.ip == there.ip
+
+
 def test_address_of_a_name_outside_net_restrict_is_passed_over(
     owner: Owner, there: p2p.Node, names: Names
 ) -> None:

@@ -96,6 +96,8 @@ def test_endpoints_follow_the_node_and_leave_out_what_cannot_be_used() -> None:
     assert node.with_endpoint("::1", 5, 6).endpoints[1] == (IPv4Address("1.2.3.4"), 2, 1)
     assert node.with_ip(None).endpoints == node.with_ip("0.0.0.0").endpoints == ()
     assert of_record(**{**BOTH, "ip6": "ff02::1"}).endpoints == (node.endpoints[0],)
+    assert of_record(**{**BOTH, "ip6": "::"}).endpoints == (node.endpoints[0],)
+    assert of_record(**{**BOTH, "ip": "0.0.0.0"}).endpoints == (node.endpoints[1],)
     assert of_record(**{**BOTH, "ip6": "::ffff:1.2.3.5"}).endpoints == (node.endpoints[0],)
     assert of_record(**{**BOTH, "tcp6": 0}).tcp_endpoints == ((IPv4Address("1.2.3.4"), 1),)
     assert of_record(**{**BOTH, "udp": 0}).udp_endpoints == ((IPv6Address("2001::1"), 3),)

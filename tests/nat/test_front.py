@@ -52,11 +52,23 @@ class Published:
         self.changes += 1
 
 
+class SleepyClock(SimulatedClock):
+    """The clocks of a machine that sleeps: only the wall clock goes on."""
+
+    slept_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+    def time_unix(self) -> float:
+        return super().time_unix() + self.slept_s
+
+
 class Front:
     """Port mappings under test; ``find`` looks for the router of the test."""
 
     def __init__(self, router: Router, **find: Find) -> None:
-        self.clock = SimulatedClock()
+        self.clock = SleepyClock()
         self.published = Published()
         self.router = router
         searches: Any = find or {"pmp": partial(portmap.find, at=[router.endpoint])}
@@ -157,6 +169,20 @@ def test_short_lease_is_renewed_in_time_and_no_more_often_than_the_pause(router:
         eventually(lambda: len(router.granted) == 6)
         front.pass_time(MIN_PAUSE_S - 0.1)
         assert len(router.granted) == 6
+
+
+def test_mappings_are_renewed_after_a_sleep_of_the_machine(front: Front) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    front.pass_time(CHECK_S)
+    assert len(front.router.granted) == 2
+    front.router.mappings.clear()  # their time is over, but ours stood still
+    front.clock.sleep(LIFETIME_S)
+    front.pass_time(CHECK_S)
+    eventually(lambda: len(front.router.mappings) == 2)
+    front.clock.sleep(-2 * LIFETIME_S)  # a wall clock that is set
+    for _ in range(2):
+        front.pass_time(CHECK_S)
+    assert len(front.router.granted) == 4
 
 
 def test_port_that_changes_is_published(front: Front) -> None:
@@ -294,6 +320,19 @@ def test_address_of_a_network_of_the_user_is_published(router: Router) -> None:
         front.await_published("10.7.7.7", 30304, 30303)
 
 
+def test_address_that_is_not_confirmed_any_more_is_retracted(front: Front) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    front.router.address_result = 3  # its ports are still mapped
+    front.pass_time(LIFETIME_S - 1)
+    assert front.published.now == ("20.0.0.1", 30304, 30303)
+    for _ in range(3):
+        front.pass_time(CHECK_S)
+    eventually(lambda: front.published.now is None)
+    front.router.address_result = 0
+    front.pass_time(RETRY_S)
+    front.await_published("20.0.0.1", 30304, 30303)
+
+
 def test_router_without_an_address_is_asked_again(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -404,6 +443,20 @@ def test_changes_are_told_five_times_a_minute_at_most(
         front.pass_time(MIN_PAUSE_S)
     eventually(lambda: len(router.granted) > 20)
     assert 1 <= len(lines(caplog, logging.INFO)) <= LINES_PER_MINUTE
+
+
+def test_warnings_about_a_router_that_changes_its_mind_are_limited(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    front.await_published("20.0.0.1", 30304, 30303)
+    router = front.router
+    router.lifetime_s = 10
+    front.pass_time(LIFETIME_S / 2)
+    for number in range(12):
+        router.result = 2 * (number % 2)
+        front.pass_time(MIN_PAUSE_S)
+    eventually(lambda: len(router.requests) > 20)
+    assert 1 <= len(lines(caplog)) <= LINES_PER_MINUTE
 
 
 def test_reasons_of_a_failed_search_are_told(
@@ -577,3 +630,29 @@ def test_address_of_a_router_with_pcp_that_maps_one_port_only(
         front.pass_time(CHECK_S)
         front.await_published("20.0.0.2", None, 30303)
     assert not any("tells no external address" in line for line in lines(caplog))
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["after", "before"])
+def test_ctrl_c_during_the_start_leaves_nothing_behind(
+    router: Router,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_late: bool,
+) -> None:
+    front = Front(router)
+    begin = front.mappings._loop.start
+
+    def start() -> None:
+        if is_late:
+            begin()
+            front.await_published("20.0.0.1", 30304, 30303)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(front.mappings._loop, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        front.mappings.start()
+    assert front.mappings.stop(PATIENCE_S) == []
+    assert router.mappings == {}
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    stop = front.mappings._stop
+    assert stop is not None and stop._wakeup._writer is None, "it is open"

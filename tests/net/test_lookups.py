@@ -112,3 +112,21 @@ def test_without_threads_the_look_up_fails_and_the_next_one_may_succeed(
     assert isinstance(error, RuntimeError)
     future: Future[object] = lookups.begin(NAME)
     assert future.result(PATIENCE_S) == [HOME]
+
+
+def test_those_who_gave_up_are_not_kept_while_the_resolver_is_silent(names: Names) -> None:
+    names.records[SILENT] = None
+    lookups = NameLookups()
+    for _ in range(20):
+        with pytest.raises(OSError, match="no answer"):
+            lookups.wait(SILENT, 0.0)
+    assert len(lookups._asked[SILENT]) <= 1
+    kept = lookups.begin(SILENT)
+    assert lookups._asked[SILENT] == [kept]
+    lookups.begin(SILENT).cancel()
+    names.release()
+    assert kept.exception(PATIENCE_S) is not None
+    eventually(lambda: not running())
+    assert lookups._threads == 0
+    lookups.begin(NAME).cancel()
+    lookups.stop()

@@ -308,6 +308,25 @@ def test_on_end_is_last_and_on_the_loops_thread() -> None:
     assert calls == ["posted before", (None, True), "posted by on_end"]
 
 
+@pytest.mark.parametrize("error", [OSError("no descriptors"), KeyboardInterrupt()], ids=repr)
+def test_start_that_is_cut_short_closes_its_descriptor_and_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail() -> object:
+        raise error
+
+    loop = Loop("p2p-test", SystemClock())
+    with monkeypatch.context() as patch:
+        patch.setattr("p2p.net.loop.new_poller", fail)
+        with pytest.raises(type(error)):
+            loop.start()
+    assert loop._wake_up._writer is None, "it is open"
+    loop.start()
+    assert loop.call(int) == 0
+    loop.stop()
+    assert loop.join(PATIENCE_S)
+
+
 @needs_proc
 def test_end_closes_all_descriptors() -> None:
     before = open_fds()

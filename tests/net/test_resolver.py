@@ -32,6 +32,11 @@ def test_addresses_of_a_name_are_limited(names: Names) -> None:
     assert len(found(names, *(f"10.0.0.{number}" for number in range(100)))) == MAX_ADDRESSES
 
 
+def test_ipv4_mapped_address_is_one_of_ipv4(names: Names) -> None:
+    given = ("::1", "::ffff:10.0.0.1", "10.0.0.1")
+    assert found(names, *given) == ["10.0.0.1", "::1"]
+
+
 def test_zone_is_kept(names: Names) -> None:
     assert found(names, "fe80::1%eth0") == ["fe80::1%eth0"]
 

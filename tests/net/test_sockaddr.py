@@ -50,6 +50,15 @@ def test_served_version_is_that_of_the_bound_address(host: str | None, version: 
         assert served_version(sock) == version
 
 
+def test_served_version_of_a_socket_that_the_program_has_bound_for_ipv6_only_is_6() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(("::", 0))
+        assert served_version(sock) == 6
+
+
 LO = "lo" if sys.platform == "linux" else "lo0"
 
 

@@ -10,12 +10,14 @@ are limited.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 from typing import TypeAlias
 
-from p2p.arguments import BYTES
+from p2p import forks
+from p2p.arguments import BYTES, check_has_run
 from p2p.clock import Clock, Deadline
 from p2p.discover.event import TalkReceived
 from p2p.enode.nodeid import NodeID
@@ -44,7 +46,7 @@ class TalkHandlers:
         # fixed after __init__
         self._respond = respond
         self._log = logger
-        self._limit = LogLimit(clock)
+        self._limit = LogLimit(clock)  # a remote may ask again and again
         self._queue: Queue[TalkReceived | None] = Queue(MAX_QUEUED)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -87,9 +89,13 @@ class TalkHandlers:
 
     def join(self, deadline: Deadline) -> list[str]:
         """Wait for the threads after :meth:`close`; returns the names of those that run on."""
+        return join_threads(self.threads, deadline)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that run handlers."""
         with self._lock:
-            threads = tuple(self._threads)
-        return join_threads(threads, deadline)
+            return list(self._threads)
 
     def _start_threads_locked(self) -> None:
         while len(self._threads) < THREADS and not self._stopped:
@@ -104,19 +110,32 @@ class TalkHandlers:
         except Empty:
             pass
 
-    def _run(self) -> None:
-        while (request := self._queue.get()) is not None:
-            self._respond(request, self._handle(request))
+    # p2p-talk
 
-    def _handle(self, request: TalkReceived) -> bytes:
+    def _run(self) -> None:
+        process = forks.here
+        while (request := self._queue.get()) is not None:
+            response = b""
+            try:
+                response = self._response_to(request)
+            except BaseException:  # raised by the program's log; the thread must go on
+                thread = threading.current_thread()
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+            finally:
+                self._respond(request, response)
+            if not process.is_here:
+                return  # the handler has forked, and this is the child
+
+    def _response_to(self, request: TalkReceived) -> bytes:
         """Return the response of a handler; the empty one if it fails."""
         handler, protocol = self._handlers.get(request.protocol), request.protocol
         if handler is None:
             return b""
         try:
             response: object = handler(request.node_id, request.address, request.request)
-        except Exception as error:  # the top of a thread
-            self._report(request, type(error), "the handler of %r raised", protocol, exc_info=True)
+            check_has_run("handler", response)
+        except BaseException as error:  # any error of the program: the thread must go on
+            self._report(request, type(error), "the handler of %r raised", protocol, error=error)
             return b""
         if not isinstance(response, BYTES):
             kind = type(response)
@@ -131,9 +150,14 @@ class TalkHandlers:
         return data
 
     def _report(
-        self, request: TalkReceived, kind: type, text: str, *args: object, exc_info: bool = False
+        self,
+        request: TalkReceived,
+        kind: type,
+        text: str,
+        *args: object,
+        error: BaseException | None = None,
     ) -> None:
         """Log a failure of a handler, at DEBUG if there were many of that kind."""
-        is_rare = self._limit.admit((request.protocol, kind), object()) is not None
-        level = logging.ERROR if is_rare else logging.DEBUG
-        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=exc_info)
+        left_out = self._limit.admit((request.protocol, kind), request.node_id)
+        level = logging.DEBUG if left_out is None else logging.ERROR
+        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=error)

@@ -39,8 +39,10 @@ from p2p.netutil import is_lan, is_unspecified
 #: Length of a search in seconds, and the times of its requests.
 SEARCH_TIMEOUT_S = 3.0
 SEND_TIMES_S = (0.0, 0.5, 1.5)
-#: Datagrams that are read in one search: three answers of 16 devices to each of five requests.
+#: Datagrams that count in one search: three answers of 16 devices to each of five requests. Of one
+#: host as many count as four devices send; the others are dropped.
 MAX_DATAGRAMS = 256
+MAX_DATAGRAMS_PER_HOST = 64
 #: Descriptions that are read in one search, and of these of one host: some have one per version.
 MAX_DESCRIPTIONS = 16
 MAX_DESCRIPTIONS_PER_HOST = 3
@@ -99,6 +101,7 @@ class _Search:
         self._stop = stop
         self._tried: set[HttpURL] = set()
         self._per_host: Counter[IPv4Address] = Counter()
+        self._received: Counter[IPv4Address] = Counter()
         self._host_deadlines: dict[IPv4Address, Deadline] = {}
         #: The first router with a connection, but without an external address.
         self._fallback: InternetGateway | None = None
@@ -135,17 +138,17 @@ class _Search:
         """Send the requests, and yield what comes, also what came while a router was tried."""
         end = Deadline(SEARCH_TIMEOUT_S)
         sends = [Deadline(time_s) for time_s in SEND_TIMES_S]
-        received = 0
-        while received < MAX_DATAGRAMS and not self._deadline.is_over:
+        counted = 0
+        while counted < MAX_DATAGRAMS and not self._deadline.is_over:
             if sends and sends[0].is_over:
                 del sends[0]
                 self._send()
             next_time = sends[0] if sends else end
             timeout_s = self._deadline.left_at_most(next_time.left_at_least(0.0))
-            if self._stop.wait(self._socket, timeout_s):
-                received += 1
-                yield from self._receive()
-            elif end.is_over:
+            found = self._receive() if self._stop.wait(self._socket, timeout_s) else []
+            counted += len(found)
+            yield from found
+            if end.is_over and not found:
                 return
 
     def _send(self) -> None:
@@ -154,12 +157,14 @@ class _Search:
                 self._socket.sendto(search_request(target, self._group), self._group)
 
     def _receive(self) -> list[tuple[bytes, IPv4Address]]:
-        """The datagram that is there, unless it is lost."""
+        """The datagram that is there, unless it is lost or one too many of its host."""
         try:
             data, (host, _) = self._socket.recvfrom(MAX_ANSWER_BYTES + 1)
         except OSError:
             return []
-        return [(data, IPv4Address(host))]
+        sender = IPv4Address(host)
+        self._received[sender] += 1
+        return [(data, sender)] if self._received[sender] <= MAX_DATAGRAMS_PER_HOST else []
 
     def _try(self, location: HttpURL) -> InternetGateway | None:
         """Return a router with a connection and an external address. Raises NatError."""

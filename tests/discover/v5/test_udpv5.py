@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+import os
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -119,8 +124,9 @@ def test_largest_talk(fleet: Fleet) -> None:
         (lambda node_id, endpoint, request: None, "NoneType, not bytes"),
         (lambda node_id, endpoint, request: "text", "str, not bytes"),
         (lambda node_id, endpoint, request: 5, "int, not bytes"),
+        (lambda node_id, endpoint, request: asyncio.sleep(0), "has run nothing"),
     ],
-    ids=["raises", "too long", "nothing", "text", "number"],
+    ids=["raises", "too long", "nothing", "text", "number", "coroutine"],
 )
 def test_handler_that_fails_is_logged(
     fleet: Fleet, caplog: pytest.LogCaptureFixture, handler: Any, words: str
@@ -133,17 +139,72 @@ def test_handler_that_fails_is_logged(
     assert words in caplog.text
 
 
-def test_lines_about_a_failing_handler_are_limited(
+def test_handler_that_ends_threads_leaves_them_running(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+
+    def answer(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        if request:
+            sys.exit(1)
+        return b"here"
+
+    other.on_talk("x", answer)
+    for _ in range(THREADS):
+        assert one.talk(other.self, "x", b"exit", PATIENCE_S) == b""
+    assert one.talk(other.self, "x", b"", PATIENCE_S) == b"here"
+
+
+class FailingLog(logging.Handler):
+    """A log of the program that raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ValueError("the disk is full")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_handlers_go_on_when_the_log_fails(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    other.on_talk("x", lambda node_id, endpoint, request: 1 // len(request) * b"y")
+    failing, log = FailingLog(logging.ERROR), logging.getLogger("p2p.discover")
+    log.addHandler(failing)
+    try:
+        for _ in range(THREADS):
+            assert one.talk(other.self, "x", b"", PATIENCE_S) == b""
+        assert one.talk(other.self, "x", b"x", PATIENCE_S) == b"y"
+    finally:
+        log.removeHandler(failing)
+
+
+def test_remote_cannot_fill_the_log_with_errors_of_a_handler(
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A remote decides how often a handler fails."""
-    caplog.set_level(logging.DEBUG, "p2p.discover")
+    caplog.set_level(logging.ERROR, "p2p.discover")
     one, other = fleet.start(), fleet.start()
-    other.on_talk("x", lambda node_id, endpoint, request: bytes([request[0]]))
-    for _ in range(LINES_PER_MINUTE + 2):
+    other.on_talk("x", lambda node_id, endpoint, request: b"%d" % (1 // 0))
+    for _ in range(3 * LINES_PER_MINUTE):
         assert one.talk(other.self, "x", b"", PATIENCE_S) == b""
-    levels = [line.levelno for line in caplog.records if "raised" in line.getMessage()]
-    assert levels == [logging.ERROR] * LINES_PER_MINUTE + [logging.DEBUG] * 2
+    assert 1 <= len(caplog.records) <= LINES_PER_MINUTE
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_child_of_a_handler_that_forks_ends(fleet: Fleet) -> None:
+    one, other = fleet.start(), fleet.start()
+    pids: SimpleQueue[int] = SimpleQueue()
+
+    def answer(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
+        pid = os.fork()
+        if pid:
+            pids.put(pid)
+        return b"parent" if pid else b"child"
+
+    other.on_talk("x", answer)
+    assert one.talk(other.self, "x", b"", PATIENCE_S) == b"parent"
+    pid = pids.get()
+    try:
+        eventually(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def test_flood_of_talk_requests_is_dropped_and_counted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from p2p.nat.upnp import client, find
 from p2p.nat.upnp import search as search_module
 from p2p.nat.upnp.search import MAX_DESCRIPTIONS_PER_HOST
 from p2p.nat.upnp.ssdp import SEARCH_TARGETS
+from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.nat.upnp.router import (
     HOLD,
@@ -174,6 +176,40 @@ def test_datagrams_are_limited(
     with pytest.raises(NatError, match="not an answer"):
         search(stop, *[(OTHER, b"noise")] * 4, router)
     assert router.asked == []
+
+
+def test_datagrams_of_one_host_do_not_hide_the_router(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "MAX_DATAGRAMS", 8)
+    monkeypatch.setattr(search_module, "MAX_DATAGRAMS_PER_HOST", 4)
+    assert host_of(search(stop, *[(OTHER, b"noise")] * 20, router)) == LOCALHOST
+
+
+def test_flood_of_datagrams_does_not_lengthen_the_search(
+    stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "MAX_DATAGRAMS_PER_HOST", 4)
+    monkeypatch.setattr(search_module, "SEARCH_TIMEOUT_S", SHORT_S)
+    over = threading.Event()
+
+    def flood(address: tuple[str, int]) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            while not over.is_set():
+                sock.sendto(b"noise", address)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as group:
+        group.bind((LOCALHOST, 0))
+        group.settimeout(PATIENCE_S)
+        searching = Call(partial(find, group=group.getsockname()), Deadline(None), stop)
+        _, address = group.recvfrom(2048)
+        flooding = threading.Thread(target=flood, args=(address,))
+        flooding.start()
+        try:
+            assert "not an answer" in str(searching.outcome())
+        finally:
+            over.set()
+            flooding.join()
 
 
 def test_same_description_is_read_once(router: Router, stop: Stop) -> None:
