@@ -25,7 +25,9 @@ from p2p import optionchecks as checks
 from p2p.arguments import check_function, check_int, check_type, of_options
 from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.crypto import PrivateKey
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode import Node
+from p2p.enode.topic import topic_id
 from p2p.nat.spec import WANTED_NAT, NatKind, NatSpec, parse_advertised, parse_nat
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, split_listen_addr
 from p2p.networkoptions import chain_entry, options_of
@@ -77,6 +79,7 @@ class Config:
     listen_addr: str | None = None
     discovery_v4: bool | None = None
     discovery_v5: bool | None = None
+    discovery_topics: bool = False
     no_discovery: bool = False
     bootstrap_nodes: Sequence[Node] | None = None
     bootstrap_nodes_v5: Sequence[Node] | None = None
@@ -216,15 +219,25 @@ class Config:
     def record_entries(self, time_unix: float) -> dict[str, Any]:
         """Return the entries of our record, without identity and endpoints, at this time.
 
-        They are the fork identifier of ``network``, and the attributes of the protocols, which have
-        precedence.
+        They are the fork identifier of ``network``, the attributes of the protocols, which have
+        precedence, and the entry for topics.
         """
         entries: dict[str, Any] = {}
         if self.network is not None:
             entries["eth"] = chain_entry(self.network, time_unix)
         for protocol in self.protocols:
             entries.update(protocol.attributes)
+        if self.discovery_topics:
+            entries[TOPICS_ENTRY] = TOPICS_VERSION
         return entries
+
+    @property
+    def topics(self) -> list[bytes]:
+        """The topics of the protocols, each once, if topics are on."""
+        if not self.discovery_topics or not self.runs_v5:
+            return []
+        given = (protocol.topic for protocol in self.protocols if protocol.topic is not None)
+        return list(dict.fromkeys(map(topic_id, given)))
 
     def _set(self, option: str, value: object) -> None:
         object.__setattr__(self, option, value)  # bypasses frozen, during construction only
@@ -269,6 +282,7 @@ class Config:
     def _check_discovery(self) -> None:
         for option in ("discovery_v4", "discovery_v5"):
             check_type(option, getattr(self, option), (bool, type(None)), "True, False or None")
+        checks.check_topics(self.discovery_topics, self.runs_v5 or self.no_discovery)
         checks.check_listen_addr("disc_addr", self.disc_addr)
         checks.check_node_database(self.node_database)
         check_int("discovery_version", self.discovery_version, 0, 2**32 - 1, "an int from 0 up")

@@ -256,6 +256,16 @@ def tree_urls_of(value: object) -> tuple[str, ...]:
     return urls
 
 
+def check_topics(discovery_topics: object, may_run: bool) -> None:
+    """Check the option; ``may_run`` tells whether discovery v5 runs, or no discovery at all."""
+    check_type("discovery_topics", discovery_topics, bool, "True or False")
+    if discovery_topics and not may_run:
+        raise ConfigError(
+            "discovery_topics: topics need discovery v5, which does not run: give "
+            "discovery_v5=True, or listen_addr"
+        )
+
+
 # the rest
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_function, check_int, check_type, of_options, wrong
+from p2p.enode.topic import topic_id
 from p2p.rlpx import Cap
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Protocol:
     ``Peer.info``; ``peer_info`` may return None while its own handshake goes on. ``attributes`` are
     entries of our node record, by key. ``dial_candidates`` are nodes worth dialing for this
     protocol: a collection, which is read again and again, or an iterator, which may block and is
-    read once.
+    read once. ``topic`` is the name of a topic, or its identifier of 32 bytes: a server with
+    ``discovery_topics`` advertises itself under it if it listens, and dials nodes that it finds
+    under it, beside those of other sources.
 
     Raises ConfigError, naming the option, for values of other types or out of range.
     """
@@ -53,6 +56,7 @@ class Protocol:
     peer_info: Callable[[bytes], Any] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     dial_candidates: Iterable[Node] | None = None
+    topic: str | bytes | None = None
 
     @of_options()
     def __post_init__(self) -> None:
@@ -80,6 +84,8 @@ class Protocol:
         if self.dial_candidates is not None:
             wanted = "an iterable of nodes, or None"
             check_type("Protocol.dial_candidates", self.dial_candidates, Iterable, wanted)
+        if self.topic is not None:
+            topic_id(self.topic, "Protocol.topic")
 
     @property
     def cap(self) -> Cap:

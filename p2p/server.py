@@ -120,6 +120,11 @@ class Server:
         Run discovery v4, to find nodes and be found. None, the default: if the server listens.
     ``discovery_v5``
         Run discovery v5, on the same UDP port. None, the default: if the server listens.
+    ``discovery_topics``
+        Turn topics on, with discovery v5: nodes of a protocol find each other on a network of many
+        others. Our record says so, ads of other nodes are kept and given out, ``topic`` of the
+        protocols is advertised and searched for, and ``discovery_v5.advertise`` and
+        ``discovery_v5.find`` work. Other implementations do not have it yet. Default: False.
     ``no_discovery``
         Run no discovery, even with ``discovery_v4`` or ``discovery_v5``. Default: False.
     ``bootstrap_nodes``

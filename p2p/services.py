@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.discover.front import Discovery
+from p2p.discover.iterator import TopicNodes
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5.udpv5 import UDPv5
 from p2p.dnsdisc.front import NodeLists
@@ -255,6 +256,9 @@ class DiscoveryService(Service):
         first = self.v5 or self.v4
         assert first is not None
         first.start()
+        if self.v5 is not None and self.config.listen_addr is not None:
+            for topic in self.config.topics:
+                self.v5.advertise(topic)
 
     def _make_v5(self, sock: socket.socket) -> UDPv5:
         config = self.config
@@ -268,6 +272,7 @@ class DiscoveryService(Service):
             bootnodes=bootnodes,
             watched=watched,
             logger=self.logger,
+            topics=config.discovery_topics,
             **self._shared(),
         )
 
@@ -379,6 +384,11 @@ class Services:
     def discoveries(self) -> list[Discovery]:
         """The protocols of discovery that run or have run."""
         return [front for front in (self.discovery_v5, self.discovery_v4) if front is not None]
+
+    def find_topics(self) -> list[TopicNodes]:
+        """Return iterators over the nodes of the protocols' topics, to be dialed."""
+        v5, config = self.discovery_v5, self._discovery.config
+        return [] if v5 is None or config.no_dial else [v5.find(each) for each in config.topics]
 
     @property
     def node_lists(self) -> NodeLists | None:

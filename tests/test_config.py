@@ -15,7 +15,9 @@ from p2p.clock import SimulatedClock, SystemClock
 from p2p.config import Config
 from p2p.crypto import PrivateKey
 from p2p.dial.scheduler import REMOTE_WINDOW_S
+from p2p.discover.v5.topics.table import TOPICS_ENTRY
 from p2p.enode import Node
+from p2p.enode.topic import topic_id
 from p2p.enr import Record
 from p2p.errors import ConfigError
 from p2p.netutil import Netlist
@@ -62,6 +64,7 @@ def test_three_options_are_enough() -> None:
     assert (made.no_dial, made.enable_msg_events, made.accept_pre_eip8) == (False,) * 3
     assert isinstance(made.clock, SystemClock)
     assert (made.discovery_v4, made.node_database) == (None, None)
+    assert (made.discovery_topics, made.topics) == (False, [])
     assert (made.disc_addr, made.disc_endpoint) == (None, None)
     assert (made.no_discovery, made.bootstrap_nodes, made.discovery_version) == (False, (), 4)
     assert not made.discovers
@@ -80,6 +83,7 @@ def test_every_option_is_kept() -> None:
         "listen_addr": "127.0.0.1:0",
         "discovery_v4": True,
         "no_discovery": True,
+        "discovery_topics": True,
         "bootstrap_nodes": (BOOT,),
         "node_database": Path("nodes.db"),
         "disc_addr": "127.0.0.1:1",
@@ -172,7 +176,8 @@ def test_max_peers_may_be_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8"]
+    "option",
+    ["no_dial", "no_discovery", "discovery_topics", "enable_msg_events", "accept_pre_eip8"],
 )
 @pytest.mark.parametrize("value", [0, 1, None, "no"])
 def test_switch_must_be_true_or_false(option: str, value: object) -> None:
@@ -543,3 +548,31 @@ def test_options_without_an_effect_are_named() -> None:
         "nat is ignored",
     ]
     assert config(bootstrap_nodes=[BOOT], nat="any", listen_addr=":0")._warnings == []
+
+
+# topics
+
+
+def test_topics_need_discovery_v5() -> None:
+    words = "discovery_topics: topics need discovery v5, which does not run"
+    assert refusal(discovery_topics=True).startswith(words)
+    assert refusal(discovery_topics=True, listen_addr=":0", discovery_v5=False).startswith(words)
+    for options in ({"listen_addr": ":0"}, {"discovery_v5": True}, {"no_discovery": True}):
+        assert config(discovery_topics=True, **options).discovery_topics
+
+
+def test_topics_of_protocols_are_used_if_topics_are_on() -> None:
+    protocols = [
+        Protocol("one", 1, 1, topic="a topic"),
+        Protocol("one", 2, 1, topic="a topic"),
+        Protocol("two", 1, 1, topic=bytes(32)),
+        Protocol("three", 1, 1),
+    ]
+    made = config(protocols=protocols, listen_addr=":0", discovery_topics=True)
+    assert made.topics == [topic_id("a topic"), bytes(32)]
+    assert config(protocols=protocols, listen_addr=":0").topics == []
+
+
+def test_record_has_the_entry_for_topics() -> None:
+    assert config(discovery_topics=True, listen_addr=":0").record_entries(0) == {TOPICS_ENTRY: 1}
+    assert config(listen_addr=":0").record_entries(0) == {}

@@ -101,7 +101,8 @@ PURE = (
     *("_version", "arguments", "discreason", "errorcopy", "errors", "inputs", "codec", "crypto"),
     *("enr", "dnsdisc"),
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
-    *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.url"),
+    *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
+    *("enode.url",),
     *("eth", "networks"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
@@ -116,7 +117,7 @@ NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
-        *("v4.udpv4", "v5.talk", "v5.udpv5"),
+        *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
 ) + ("dnsdisc.front", "dnsdisc.resolver")
 

@@ -29,7 +29,7 @@ def refusal(**options: Any) -> str:
 def test_four_fields_are_enough() -> None:
     made = protocol()
     assert (made.name, made.version, made.length, made.run) == ("foo", 1, 1, run)
-    assert (made.node_info, made.peer_info, made.dial_candidates) == (None,) * 3
+    assert (made.node_info, made.peer_info, made.dial_candidates, made.topic) == (None,) * 4
     assert made.attributes == {}
 
 
@@ -62,6 +62,12 @@ def test_number_must_be_in_range(option: str, value: object) -> None:
     text = refusal(**{option: value})
     assert text.startswith(f"Protocol.{option}: wanted a number from ")
     assert repr(value) in text
+
+
+@pytest.mark.parametrize("topic", ["", b"", bytes(31), 7, ["a topic"]], ids=repr)
+def test_topic_is_a_name_or_an_identifier(topic: object) -> None:
+    assert refusal(topic=topic).startswith("Protocol.topic: wanted the name of a topic")
+    assert protocol(topic="a topic").topic == "a topic"
 
 
 def test_protocol_without_a_message_code_is_refused() -> None:

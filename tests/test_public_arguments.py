@@ -282,6 +282,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
         [p2p.Node.from_parts(KEY.public_key)],
     ),
     "dns_discovery": (["none", "list", "mapping", "iterator", "pipe"], ["enrtree://x"]),
+    "discovery_topics": ([], None),
     "no_discovery": (["true"], None),
     "node_database": (["none", "text"], None),
     "discovery_version": (["number"], -1),
@@ -306,11 +307,13 @@ PROTOCOL_OPTIONS: dict[str, tuple[Collection[str], object]] = {
         ["none", "text", "bytes", "tuple", "list", "mapping", "nodes", "iterator", "pipe"],
         None,
     ),
+    "topic": (["none", "text"], ""),
 }
 OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
 HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
+HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}
 
 
 def new_server(**options: Any) -> object:

@@ -51,10 +51,10 @@ class World:
     """An instance of each class, of a server that has a peer."""
 
     def __init__(self, nodes: Nodes) -> None:
-        talk, other = nodes.pair(no_discovery=False)
+        talk, other = nodes.pair(no_discovery=False, discovery_topics=True)
         self.server: p2p.Server = talk.server  # type: ignore[attr-defined]
-        discovery = self.server.discovery_v4
-        assert discovery is not None
+        discovery, topics = self.server.discovery_v4, self.server.discovery_v5
+        assert discovery is not None and topics is not None
         self._stack = ExitStack()
         enter = self._stack.enter_context
         protocol = p2p.Protocol("test", 1, 8, lambda peer, rw: None)
@@ -76,6 +76,8 @@ class World:
             "Received": p2p.testing.Received(ping, KEY.public_key, bytes(32)),
             "Remote": enter(p2p.testing.Remote.dial(self.server)),
             "RemoteListener": enter(p2p.testing.RemoteListener()),
+            "Advertisement": topics.advertise("a topic"),
+            "TopicNodes": topics.find("a topic"),
             "BucketView": discovery.table().buckets[0],
             "Cap": p2p.Cap("test", 1),
             "CapCounters": talk.peer.counters.by_cap[talk.rw.protocol.cap],
@@ -133,7 +135,7 @@ class World:
             self.instances[name] = kind(*ERROR_ARGUMENTS.get(kind, ("text",)))
 
     def close(self) -> None:
-        for name in ("FairMix", "ClientReadWriter", "RandomNodes"):
+        for name in ("FairMix", "ClientReadWriter", "RandomNodes", "TopicNodes"):
             self.instances[name].close()
         self._stack.close()
 

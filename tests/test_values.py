@@ -90,7 +90,8 @@ LIVE = {
     *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
     *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeLists", "NodeStore"),
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
-    *("SimulatedClock", "Subscription", "SystemClock", "UDPv4", "UDPv5", *KIT),
+    *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
+    *("UDPv5", *KIT),
 }
 
 

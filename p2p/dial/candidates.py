@@ -2,10 +2,11 @@
 
 They are the ``dial_candidates`` of the protocols, or, if no protocol has any, the nodes that
 discovery and node lists in DNS find, of which the program chooses by its ``candidate_filter``
-(:mod:`p2p.dial.candidatefilter`). The dials ask for one at a time, on ``p2p-io``. Discovery and the
-lists deliver it from their own threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may be
-the program's own code: each is read by a thread of its own (``p2p-source-<n>``), its nodes are
-checked there, and it can delay neither another source nor the end of the server.
+(:mod:`p2p.dial.candidatefilter`). The nodes of the protocols' topics are beside them in both cases.
+The dials ask for one at a time, on ``p2p-io``. Discovery and the lists deliver it from their own
+threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may be the program's own code: each is
+read by a thread of its own (``p2p-source-<n>``), its nodes are checked there, and it can delay
+neither another source nor the end of the server.
 
 The threads that start and stop the server start and close the sources.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from p2p.arguments import of_options
@@ -23,6 +24,7 @@ from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.dial.candidatefilter import Ask, CandidateFilter, OnRefused, RequestRecord
 from p2p.discover.front import Discovery
+from p2p.discover.iterator import TopicNodes
 from p2p.dnsdisc.front import NodeLists
 from p2p.enode import Node, cycle_nodes
 from p2p.enode.fairmix import PolledMix, Turn
@@ -40,16 +42,14 @@ LAST_MOMENT_S = 0.1
 
 
 class Candidates(ClosableNodes):
-    """The nodes of ``Protocol.dial_candidates``: an iterator once, a collection again and again.
+    """The nodes of ``dial_candidates`` of a protocol, or of another source that may block.
 
-    ``reader`` is the thread that reads it, None before the first read. Raises ConfigError for an
-    item that is not a Node.
+    An iterator is read once, a collection again and again. ``reader`` is the thread that reads it,
+    None before the first read. Raises ConfigError for an item that is not a Node.
     """
 
-    def __init__(self, protocol: Protocol, logger: logging.Logger) -> None:
-        given = protocol.dial_candidates
-        assert given is not None
-        self._name = protocol.name
+    def __init__(self, name: str, given: Iterable[Node], logger: logging.Logger) -> None:
+        self._name = name
         self._log = logger_of(logger)
         self._nodes = cycle_nodes(given) if isinstance(given, Collection) else iter(given)
         self.reader: threading.Thread | None = None
@@ -61,7 +61,7 @@ class Candidates(ClosableNodes):
         except Closed:  # the iterator used discovery or a subscription, which has stopped
             raise StopIteration from None
         with of_options():
-            check_node(node, f"dial_candidates of {self._name}")
+            check_node(node, self._name)
         return node
 
     def close(self) -> None:
@@ -135,16 +135,23 @@ class Sources:
 
     # the threads that start and stop the server
 
-    def start(self, discoveries: Sequence[Discovery], lists: NodeLists | None = None) -> None:
-        """Begin to read. If a protocol has a source of its own, the given ones are not used.
+    def start(
+        self,
+        discoveries: Sequence[Discovery],
+        lists: NodeLists | None = None,
+        topics: Sequence[TopicNodes] = (),
+    ) -> None:
+        """Begin to read. If a protocol has a source of its own, only ``topics`` are beside it.
 
         Raises RuntimeError if the system has no more threads; call :meth:`close` then.
         """
         if self._own:
+            self._own += [Candidates("topic", nodes, self._logger) for nodes in topics]
             self._start_mix()
         elif not self._config.no_dial and (discoveries or lists is not None):
             asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
             asks += [] if lists is None else [lists._ask]
+            asks += [nodes._ask for nodes in topics]
             # v4 is the last, and its nodes alone come without a record
             request = discoveries[-1]._request_enr if discoveries else None
             self.ask = self._filtered(FirstAnswer(asks, self._loop).ask, request)
@@ -248,4 +255,7 @@ def _make_candidates(config: Config, logger: logging.Logger) -> list[Candidates]
     for protocol in () if config.no_dial else config.protocols:
         if protocol.dial_candidates is not None:
             named.setdefault(protocol.name, protocol)
-    return [Candidates(protocol, logger) for protocol in named.values()]
+    return [
+        Candidates(f"dial_candidates of {name}", protocol.dial_candidates or (), logger)
+        for name, protocol in named.items()
+    ]

@@ -8,6 +8,8 @@ without a server makes its own, of a key and a UDP address. Any thread may use i
 * ``random_nodes`` is an endless iterator over nodes (:class:`RandomNodes`);
 * ``table`` shows the node table at one moment: a :class:`TableView` of :class:`BucketView` and
   :class:`TableNode`, which ``print`` makes readable;
+* ``UDPv5.advertise`` makes a node known under a topic (:class:`Advertisement`), ``UDPv5.find`` is
+  an endless iterator over the nodes of a topic (:class:`TopicNodes`);
 * ``subscribe_events`` reports each :class:`NodeAdded` and :class:`NodeRemoved`;
 * ``counters`` has the traffic so far (:class:`Counters`).
 
@@ -38,7 +40,7 @@ protocol has a folder of its own, `v4` or `v5`, and may use all of these.
 `runner`        one engine on the thread `p2p-disc`, and its waiting callers
 `driver`        the UDP socket that engines share
 `clockcheck`    a query to a time server when no node answers
-`iterator`      an endless iterator over nodes
+`iterator`      endless iterators over nodes
 `service`       the thread, its start and its stop
 `front`         the methods for programs
 ==============  ====================================================================
@@ -49,14 +51,16 @@ from __future__ import annotations
 from p2p.discover.counters import Counters
 from p2p.discover.event import NodeAdded, NodeRemoved
 from p2p.discover.front import Discovery
-from p2p.discover.iterator import RandomNodes
+from p2p.discover.iterator import RandomNodes, TopicNodes
 from p2p.discover.local import LocalView
 from p2p.discover.store import NodeStore
 from p2p.discover.table.snapshot import BucketView, TableNode, TableView
 from p2p.discover.v4.udpv4 import UDPv4
+from p2p.discover.v5.advertisement import Advertisement
 from p2p.discover.v5.udpv5 import UDPv5
 
 __all__ = [
+    "Advertisement",
     "BucketView",
     "Counters",
     "Discovery",
@@ -67,6 +71,7 @@ __all__ = [
     "RandomNodes",
     "TableNode",
     "TableView",
+    "TopicNodes",
     "UDPv4",
     "UDPv5",
 ]

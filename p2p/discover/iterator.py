@@ -1,12 +1,12 @@
-"""An endless random walk through the network: the nodes found by lookups of random targets.
+"""Endless iterators over found nodes: those of the whole network, and those of a topic.
 
-Any thread may read a :class:`RandomNodes`, or ask it for a node without waiting. The discovery
+Any thread may read a :class:`FoundNodes`, or ask it for a node without waiting. The discovery
 thread makes its lookups: one at a time, and only when a reader waits for a node. It owns the nodes
 found and not yet read, and the pause between two lookups; it does not own the lookups.
 
 In a large network each lookup finds nodes not seen before. In a small one it finds the same few
 again and again, and almost none while the table is empty. Lookups are less frequent then, and as
-frequent as before once a new node is found.
+frequent as before once a new node is found. So it is with the nodes of a topic.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from p2p.net import Loop, Timer
 MIN_INTERVAL_S = 1.0
 #: Longest time, in seconds. Each lookup without a new node doubles the time.
 MAX_INTERVAL_S = 8.0
+#: The same for the nodes of a topic. A pass asks some fifty registrars, and ads last for minutes.
+MAX_TOPIC_INTERVAL_S = 30.0
 #: Most nodes recorded as seen. In a larger network, nearly every lookup finds a new one.
 MAX_SEEN = 256
 
@@ -32,24 +34,23 @@ MAX_SEEN = 256
 OnLookup: TypeAlias = Callable[[list[Node] | None, P2PError | None], None]
 
 
-class RandomNodes(ClosableNodes):
-    """An endless iterator over nodes of the network, in no order, often with repetitions.
+class FoundNodes(ClosableNodes):
+    """An endless iterator over the nodes of one lookup after another.
 
-    ``next()`` waits for a node. It ends when any thread closes the iterator, or when discovery is
-    stopped; if an internal error ended discovery, LoopCrashed is raised instead. Several threads
-    may read it; each node goes to one of them. Made by ``Discovery.random_nodes``.
-
-    ``look_up`` begins a random lookup and returns its number, ``cancel`` ends one; both are called
-    on the thread of ``loop``. That thread also owns ``walking``, the set of iterators with waiting
+    ``look_up`` begins a lookup and returns its number, ``cancel`` ends one; both are called on the
+    thread of ``loop``. That thread also owns ``walking``, the set of iterators with waiting
     readers.
     """
+
+    #: Longest time from the beginning of a lookup to the next, in seconds.
+    _max_interval_s = MAX_INTERVAL_S
 
     def __init__(
         self,
         loop: Loop,
         look_up: Callable[[OnLookup], int],
         cancel: Callable[[int], None],
-        walking: set[RandomNodes],
+        walking: set[FoundNodes],
     ) -> None:
         # fixed after __init__
         self._loop = loop
@@ -117,7 +118,7 @@ class RandomNodes(ClosableNodes):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        return f"<RandomNodes, {state}, {len(self._nodes)} found>"
+        return f"<{type(self).__name__}, {state}, {len(self._nodes)} found>"
 
     # the loop's thread
 
@@ -167,7 +168,7 @@ class RandomNodes(ClosableNodes):
         if self._note(nodes or ()):
             self._interval_s = MIN_INTERVAL_S
         else:
-            self._interval_s = min(self._interval_s * 2, MAX_INTERVAL_S)
+            self._interval_s = min(self._interval_s * 2, self._max_interval_s)
         if not nodes:
             self._schedule()
             return
@@ -198,3 +199,23 @@ class RandomNodes(ClosableNodes):
         if self._lookup is not None:
             self._cancel(self._lookup)
             self._lookup = None
+
+
+class RandomNodes(FoundNodes):
+    """An endless iterator over nodes of the network, in no order, often with repetitions.
+
+    ``next()`` waits for a node. It ends when any thread closes the iterator, or when discovery is
+    stopped; if an internal error ended discovery, LoopCrashed is raised instead. Several threads
+    may read it; each node goes to one of them. Made by ``Discovery.random_nodes``.
+    """
+
+
+class TopicNodes(FoundNodes):
+    """An endless iterator over the nodes that advertise a topic.
+
+    It goes through the network in passes, and has each node once in a pass; ``next()`` waits
+    between two passes, longer if they find no new nodes, at most 30 s. Else it is like
+    :class:`RandomNodes`. Made by ``UDPv5.find``.
+    """
+
+    _max_interval_s = MAX_TOPIC_INTERVAL_S

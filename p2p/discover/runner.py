@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from p2p.clock import Clock
 from p2p.discover.clockcheck import ClockCheck, warn_of_drift
@@ -31,7 +31,7 @@ from p2p.discover.event import (
     OperationDone,
     TalkReceived,
 )
-from p2p.discover.iterator import OnLookup, RandomNodes
+from p2p.discover.iterator import FoundNodes, OnLookup, RandomNodes, TopicNodes
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.table.snapshot import TableView, view_of
@@ -43,6 +43,7 @@ from p2p.net import Loop, NameLookups, Timer
 from p2p.netutil import Endpoint, IPAddress, join_host_port
 from p2p.observers import ObserverGuard
 
+_T = TypeVar("_T")
 #: Makes an engine, with an observer or None.
 MakeEngine: TypeAlias = Callable[[Now, DiscoveryObserver | None], Engine]
 #: Starts an operation and returns its number.
@@ -96,7 +97,7 @@ class Runner:
         self._send: Send = _lose
         self._timer: Timer | None = None
         self._waiting: dict[int, OnDone] = {}
-        self._walking: set[RandomNodes] = set()
+        self._walking: set[FoundNodes] = set()
 
     def open(self, send: Send, use_zone: UseZone | None = None) -> None:
         """Make the engine and start it; datagrams are sent with ``send``.
@@ -134,7 +135,7 @@ class Runner:
 
     def post(self, fn: Callable[[Engine, Now], object]) -> None:
         """Have ``fn`` give the engine an input, soon. Any thread; nothing happens after the end."""
-        self._loop.post(self._give, fn)
+        self._loop.post(self.give, fn)
 
     def request_record(self, node: Node, on_done: OnDone) -> None:
         """Ask ``node`` for its record, without waiting. Any thread.
@@ -147,6 +148,11 @@ class Runner:
         """Return a new iterator over nodes of the network."""
         _ = self.engine  # raises before open()
         return RandomNodes(self._loop, self._begin_random_lookup, self.cancel, self._walking)
+
+    def topic_nodes(self, look_up: Start) -> TopicNodes:
+        """Return a new iterator over the nodes that ``look_up`` finds, one step of a search."""
+        begin = partial(self.begin, look_up)
+        return TopicNodes(self._loop, begin, self.cancel, self._walking)
 
     def table(self) -> TableView:
         """Return a copy of the current table."""
@@ -197,9 +203,11 @@ class Runner:
     def _now(self) -> Now:
         return Now(self._clock.monotonic(), self._clock.time_unix())
 
-    def _give(self, fn: Callable[[Engine, Now], object]) -> None:
-        fn(self.engine, self._now())
+    def give(self, fn: Callable[[Engine, Now], _T]) -> _T:
+        """Have ``fn`` give the engine an input. Returns its result, and raises its errors."""
+        result = fn(self.engine, self._now())
         self.after_input()
+        return result
 
     def _begin_random_lookup(self, on_lookup: OnLookup) -> int:
         return self.begin(Operations.random_lookup, on_lookup)

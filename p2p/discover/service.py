@@ -258,6 +258,11 @@ class Service:
             return f"of process {self._process.pid}"
         return "crashed" if self._loop.crash else self._state.value
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process made it; False in a forked child."""
+        return self._process.is_here
+
     def check_process(self) -> None:
         """Raise WrongProcess in a forked child."""
         self._process.check("discovery")

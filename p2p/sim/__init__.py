@@ -7,9 +7,9 @@
     network.run_for(60)
     print(boot.table())
 
-The nodes are the real engines of discovery v4, with the real record and memory of nodes; the time,
-the network and the machines they run on are simulated. No thread, no socket, no waiting, and no
-difference from run to run.
+The nodes are the real engines of discovery v4, or with ``Network(protocol="v5")`` those of v5, with
+the real record and memory of nodes; the time, the network and the machines they run on are
+simulated. No thread, no socket, no waiting, and no difference from run to run.
 
 ==============  ====================================================================
 `network`       the network that a program makes: nodes, time, partitions

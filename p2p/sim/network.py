@@ -58,7 +58,8 @@ class Network(DatagramNetwork):
     ``latency``, in seconds, is one number or the shortest and longest time of a link; ``loss``,
     ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.Link`. ``signed``
     False makes packets without signatures, which is a few times faster (:mod:`p2p.sim.wire`).
-    ``start_unix`` is the wall-clock time at the start. Raises ArgumentError for others.
+    ``start_unix`` is the wall-clock time at the start. ``protocol`` is that of all nodes, "v4" or
+    "v5". Raises ArgumentError for others.
     """
 
     def __init__(
@@ -71,10 +72,14 @@ class Network(DatagramNetwork):
         reordering: float = 0.0,
         signed: bool = True,
         start_unix: float = START_UNIX,
+        protocol: str = "v4",
     ) -> None:
+        if protocol not in ("v4", "v5"):
+            raise wrong("protocol", protocol, '"v4" or "v5"')
         span = latency if isinstance(latency, tuple) else (latency, latency)
         super().__init__(seed, Link(span, loss, duplication, reordering))
         self.seed = seed
+        self.protocol = protocol
         self.start_unix = start_unix
         self.wire: Wire = SignedWire() if signed else UnsignedWire()
         #: All nodes, in the order in which they were added, stopped ones included.
@@ -98,14 +103,15 @@ class Network(DatagramNetwork):
         own_networks: Netlist | None = None,
         ping_version: int = 4,
         limits: Limits | None = None,
+        topics: bool = False,
         start: bool = True,
     ) -> SimNode:
         """Add a node, and start it unless ``start`` is False.
 
         Without a ``name`` it is called n1, n2, and so on; its key is derived from name and seed,
         unless one is given. Without ``ip`` it has a network (/24) of its own. With ``router`` it is
-        behind that, and ``ip`` is its inner address. Raises ArgumentError if name or address are
-        taken.
+        behind that, and ``ip`` is its inner address. ``topics`` turns topics on, in a network of
+        v5. Raises ArgumentError if name or address are taken.
         """
         number = len(self.nodes) + 1
         name = name or f"n{number}"
@@ -127,6 +133,7 @@ class Network(DatagramNetwork):
             own_networks=own_networks or Netlist(),
             ping_version=ping_version,
             limits=limits,
+            topics=topics,
         )
         self.nodes.append(node)
         self._by_id[node.id] = node
@@ -208,7 +215,8 @@ class Network(DatagramNetwork):
         names = None
         if nodes is not None:
             names = {node if isinstance(node, str) else node.name for node in nodes}
-        self.trace = Trace(write, names, self.name_of, self.wire.decode)
+        decode = self.wire.decode if self.protocol == "v4" else None
+        self.trace = Trace(write, names, self.name_of, decode)
 
     def stop_trace(self) -> None:
         """Stop the trace."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2p.crypto import PrivateKey, keccak256
 from p2p.discover.counters import Counters
@@ -22,6 +22,10 @@ from p2p.discover.store import NodeStore
 from p2p.discover.table.snapshot import TableView, view_of
 from p2p.discover.transport import Target
 from p2p.discover.v4.engine import EngineV4
+from p2p.discover.v5.engine import AnswerTopic, EngineV5
+from p2p.discover.v5.operations import OperationsV5
+from p2p.discover.v5.topics.registrar import Registrar
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.localrecord import LocalRecord
 from p2p.enode.node import Node
@@ -56,6 +60,7 @@ class SimNode:
         own_networks: Netlist,
         ping_version: int,
         limits: Limits | None,
+        topics: bool,
     ) -> None:
         self.name = name
         self.private_key = private_key
@@ -65,7 +70,7 @@ class SimNode:
         self.tcp = tcp
         self.bootnodes = tuple(bootnodes)
         self.store: NodeStore = store or NodeMemory()
-        self._engine: EngineV4 | None = None
+        self._engine: EngineV4 | EngineV5 | None = None
         #: Counters of each run of the node, the last run last.
         self.run_counters: list[Counters] = []
         #: Called with each change of the table, if set.
@@ -75,6 +80,7 @@ class SimNode:
         self._own = OwnNetworks(own_networks)
         self._ping_version = ping_version
         self._limits = limits
+        self._topics = topics
         self._clock_ahead_s = 0.0
         self._wake_at = math.inf
         self._operations: dict[int, Operation] = {}
@@ -82,15 +88,20 @@ class SimNode:
         self._local.set_fallback_ip(address.ip)
         self._local.set_fallback_udp(address.port)
         self._local.set("tcp", tcp)
+        if topics:
+            self._local.set(TOPICS_ENTRY, TOPICS_VERSION)
+        self._searches = 0
 
     # state
 
     @property
     def node(self) -> Node:
-        """The node with its outer endpoint, for a list of bootnodes."""
+        """The node with its outer endpoint, for a list of bootnodes; with its record in v5."""
         ip, udp = self.address
         if self.router is not None:
             ip, udp = self.router.outside(self.address, self._network.time) or (self.router.ip, udp)
+        if self._network.protocol == "v5":
+            return Node.from_record(self._local.record).with_endpoint(ip, self.tcp, udp)
         return Node.from_parts(self.private_key.public_key, ip, self.tcp, udp)
 
     @property
@@ -134,22 +145,19 @@ class SimNode:
             return
         seed = f"{self._network.seed} {self.name} {len(self.run_counters)}"
         source = random.Random(seed)
-        wire = self._network.wire
-        self._engine = EngineV4(
-            self.private_key,
-            self._local,
-            self.store,
-            bootnodes=self.bootnodes,
-            net_restrict=self._net_restrict,
-            own_networks=self._own,
-            ping_version=self._ping_version,
-            entropy=source.randbytes,
-            random=source,
-            now=self.now,
-            limits=self._limits,
-            encode=wire.encode,
-            decode=wire.decode,
-        )
+        shared: dict[str, Any] = {
+            "bootnodes": self.bootnodes,
+            "net_restrict": self._net_restrict,
+            "own_networks": self._own,
+            "entropy": source.randbytes,
+            "random": source,
+            "now": self.now,
+            "limits": self._limits,
+        }
+        if self._network.protocol == "v5":
+            self._engine = self._make_v5(shared)
+        else:
+            self._engine = self._make_v4(shared)
         self.run_counters.append(self._engine.counters)
         self._network.attach(self.name, self.address, self._receive, self.router)
         self._trace("starts")
@@ -240,9 +248,65 @@ class SimNode:
         state = "" if self.is_running else ", stopped"
         return f"SimNode({self.name}, {self.id.short}… at {self.address[0]}{state})"
 
+    # topics
+
+    def advertise(self, topic: bytes) -> None:
+        """Begin to advertise a topic, 32 bytes. Raises ServerStateError if topics are off."""
+        self._running_v5().advertise(topic, self.now)
+        self._after_input()
+
+    def withdraw(self, topic: bytes) -> None:
+        """Advertise a topic no more; its ads expire."""
+        self._running_v5().withdraw(topic, self.now)
+
+    def registrars(self, topic: bytes) -> list[Node]:
+        """Return the nodes that have its ad of a topic, as far as it knows."""
+        return self._running_v5().topics.registrars(topic, self.now)
+
+    @property
+    def registrar(self) -> Registrar:
+        """Its registrar, with the ads of others. Raises ServerStateError if topics are off."""
+        return self._running_v5().topics.registrar
+
+    def answer_topics(self, answer: AnswerTopic) -> None:
+        """Have requests of others about topics answered by ``answer``, until it is restarted."""
+        self._running_v5().answer_topic = answer
+
+    def new_search(self) -> int:
+        """Return the number of a new search for :meth:`begin_find`."""
+        self._searches += 1
+        return self._searches
+
+    def begin_find(self, topic: bytes, search: int) -> Operation:
+        """Go on with a search. The result is a list of nodes, empty at the end of a pass."""
+        operations = self._running_v5().operations
+        assert isinstance(operations, OperationsV5)
+        return self._begin(lambda _: operations.find_topic(topic, search, self.now))
+
     # private
 
-    def _running(self) -> EngineV4:
+    def _make_v4(self, shared: dict[str, Any]) -> EngineV4:
+        wire = self._network.wire
+        return EngineV4(
+            self.private_key,
+            self._local,
+            self.store,
+            ping_version=self._ping_version,
+            encode=wire.encode,
+            decode=wire.decode,
+            **shared,
+        )
+
+    def _make_v5(self, shared: dict[str, Any]) -> EngineV5:
+        return EngineV5(self.private_key, self._local, self.store, topics=self._topics, **shared)
+
+    def _running_v5(self) -> EngineV5:
+        engine = self._running()
+        if not isinstance(engine, EngineV5):
+            raise ServerStateError("this network speaks discovery v4, which has no topics")
+        return engine
+
+    def _running(self) -> EngineV4 | EngineV5:
         if self._engine is None:
             raise ServerStateError(f"{self.name} is stopped")
         return self._engine

@@ -51,14 +51,17 @@ _NAMES_WIDTH = 14
 
 
 class Trace:
-    """Writes lines to ``write``. With ``nodes`` only those in which one of these names occurs."""
+    """Writes lines to ``write``. With ``nodes`` only those in which one of these names occurs.
+
+    ``decode`` reads the packets of discovery v4; those of v5 are encrypted, and None stands for it.
+    """
 
     def __init__(
         self,
         write: Write,
         nodes: Collection[str] | None,
         name_of: Callable[[Endpoint], str],
-        decode: Callable[[bytes], Received],
+        decode: Callable[[bytes], Received] | None,
     ) -> None:
         self._write = write
         self._nodes = None if nodes is None else frozenset(nodes)
@@ -127,6 +130,8 @@ class Trace:
         self._write(f"{time:10.3f}  {names:<{_NAMES_WIDTH}}  {what}")
 
     def _describe(self, data: bytes) -> str:
+        if self._decode is None:
+            return "packet"
         try:
             packet = self._decode(data).packet
         except PacketError as error:

@@ -36,8 +36,7 @@ from tests.test_threads import no_more_threads
 
 
 def candidates(given: Any) -> Candidates:
-    protocol = p2p.Protocol("test", 1, 8, stay, dial_candidates=given)
-    return Candidates(protocol, logging.getLogger("p2p"))
+    return Candidates("dial_candidates of test", given, logging.getLogger("p2p"))
 
 
 def some_nodes(count: int) -> list[p2p.Node]:

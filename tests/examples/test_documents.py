@@ -405,3 +405,18 @@ def test_lines_of_the_service_s_log_are_what_the_library_says() -> None:
     lines = re.findall(r'log(?:ger)?\b.*\.(?:warning|error|critical)\(\s*"([^"]*)"', library)
     assert len(lines) > 15
     assert [line for line in lines if not any(part in line for part in parts)] == []
+
+
+def test_topics_of_the_how_to(bootnode: p2p.Server, tmp_path: Path) -> None:
+    first, by_hand, around = sources("howto/topics.md")
+    server = make_server(first, bootnode, tmp_path)
+    assert len(server.config.topics) == 1
+    names: dict[str, Any] = {}
+    exec(around, names)
+    with server:
+        assert names["registrars_around"](server.discovery_v5) == []
+        assert server.discovery_v5 is not None
+        calls = re.findall(r"discovery\.(\w+)\(", by_hand)
+        assert calls == ["advertise", "find"]
+        assert all(callable(getattr(server.discovery_v5, call)) for call in calls)
+    compile(by_hand, "by hand", "exec")

@@ -68,7 +68,7 @@ ANSWERS = {
     "Peer.name", "Peer.log", "Peer.lifetime", "Peer.info", "Peer.running_cap",
     "Peer.is_connected", "Peer.disconnect_reason", "Peer.counters",
     "MsgPipe.is_closed", "MsgPipe.connection_id",
-    "Subscription.lost",
+    "Subscription.lost", "Advertisement.topic",
     "ProtocolReadWriter.is_closed", "ClientReadWriter.is_closed",
 }  # fmt: skip
 #: They are for the library itself.
@@ -84,10 +84,11 @@ class World:
 
     def __init__(self, nodes: Nodes, folder: Path) -> None:
         talk: Talk
-        talk, self.other = nodes.pair(no_discovery=False, node_database=folder / "nodes.db")
+        options = {"no_discovery": False, "discovery_topics": True}
+        talk, self.other = nodes.pair(**options, node_database=folder / "nodes.db")
         self.server: p2p.Server = talk.server  # type: ignore[attr-defined]
-        discovery = self.server.discovery_v4
-        assert discovery is not None
+        discovery, topics = self.server.discovery_v4, self.server.discovery_v5
+        assert discovery is not None and topics is not None
         self.db = NodeDB(folder / "more.db")
         self.db.start()
         self.mix = p2p.enode.FairMix(1.0)
@@ -104,6 +105,8 @@ class World:
             "subscription": self.server.subscribe_events(),
             "subscription of discovery": discovery.subscribe_events(),
             "random nodes": discovery.random_nodes(),
+            "topic nodes": topics.find("a topic"),
+            "advertisement": topics.advertise("a topic"),
             "database": self.db,
             "mix": self.mix,
             "read ahead": self.read_ahead,
@@ -114,6 +117,7 @@ class World:
     def close(self) -> None:
         self.client.close()
         self.things["random nodes"].close()
+        self.things["topic nodes"].close()
         self.mix.close()
         self.read_ahead.close()
         self.db.close()
@@ -128,7 +132,8 @@ def world(nodes: Nodes, tmp_path: Path) -> Iterator[World]:
 
 THINGS = (
     "server", "discovery", "peer", "read-writer", "subscription", "subscription of discovery",
-    "random nodes", "database", "mix", "read ahead", "pipe", "client",
+    "random nodes", "topic nodes", "advertisement", "database", "mix", "read ahead", "pipe",
+    "client",
 )  # fmt: skip
 
 

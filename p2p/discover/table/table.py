@@ -95,6 +95,10 @@ class Table:
         near = nsmallest(count, entries, key=lambda entry: entry.number ^ target)
         return [entry.node for entry in near]
 
+    def live(self) -> list[Node]:
+        """Return the nodes that have shown to be alive."""
+        return [entry.node for entry in self._entries.values() if entry.live]
+
     def live_at(self, distance: int) -> list[Node]:
         """Return the nodes at a logarithmic distance, 1 to 256, that have shown to be alive."""
         live = [entry.node for entry in self._bucket_at(distance).entries if entry.live]

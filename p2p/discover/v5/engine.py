@@ -11,6 +11,7 @@ Pure. It ties together the parts, each of which stands alone:
 `requests`       requests, and the responses that belong to them
 `transport`      requests of the shared parts of `discover`
 `operations`     the commands of the owner
+`topics`         topics: registrar, ads and searches; off unless wanted
 ===============  ===================================================================
 
 This module has the rules of incoming packets (discv5-wire). A message under a session is handled,
@@ -26,7 +27,8 @@ The order of calls is that of every engine (:mod:`p2p.discover.engine`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from p2p.crypto import Entropy, PrivateKey
 from p2p.discover.engine import Engine
@@ -40,23 +42,26 @@ from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
 from p2p.discover.transport import Target
 from p2p.discover.v5 import packet as packets
+from p2p.discover.v5.fields import MAX_DISTANCE, pack_records
 from p2p.discover.v5.handshakes import Handshakes
 from p2p.discover.v5.message import (
-    MAX_DISTANCE,
     FindNode,
     Message,
     Nodes,
     Ping,
     Pong,
+    RegTopic,
     TalkRequest,
     TalkResponse,
+    TopicQuery,
     decode,
     encode,
 )
-from p2p.discover.v5.operations import OperationsV5
+from p2p.discover.v5.operations import OperationsV5, running_topics
 from p2p.discover.v5.packet import HandshakePacket, MessagePacket, WhoAreYou
 from p2p.discover.v5.requests import MAX_RESPONSES, Requests
 from p2p.discover.v5.sessions import Remote, Sessions
+from p2p.discover.v5.topics.topics import Topics
 from p2p.discover.v5.transport import TransportV5
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
@@ -64,9 +69,8 @@ from p2p.errors import DecodeError, EncodeError, PacketError
 from p2p.inputs import Now, RandomSource
 from p2p.netutil import LAN, Endpoint, Netlist, OwnNetworks, unmap
 
-#: Bytes of records in a NODES message: 1,280 less the head (71), the tag (16) and the rest of the
-#: list (20).
-MAX_RECORD_BYTES = 1170
+#: Makes the response to a request; raises PacketError for one that gets none.
+AnswerTopic: TypeAlias = Callable[[RegTopic | TopicQuery, Remote, Now], Sequence[Message]]
 
 
 class EngineV5(Engine):
@@ -76,7 +80,8 @@ class EngineV5(Engine):
     ask, ``watched`` those reported when silent, ``net_restrict`` the allowed addresses (None: all),
     ``own_networks`` the networks without limits, ``ip_version`` that of the socket (None: both).
     ``entropy`` returns random bytes, ``random`` chooses, ``limits`` bounds the cost of unverified
-    sources, ``observer`` is called for each step.
+    sources, ``observer`` is called for each step. ``topics`` says whether requests about topics are
+    answered and sent; the record of ``local`` must then have the entry for it.
 
     The first refresh is due at once: call :meth:`handle_timeout` to begin.
     """
@@ -96,6 +101,7 @@ class EngineV5(Engine):
         random: RandomSource,
         now: Now,
         limits: Limits | None = None,
+        topics: bool = False,
         observer: DiscoveryObserver | None = None,
     ) -> None:
         if observer is not None:
@@ -107,6 +113,7 @@ class EngineV5(Engine):
                 "own_networks": own_networks,
                 "ip_version": ip_version,
                 "limits": limits,
+                "topics": topics,
             }
             setup = Setup("v5", now, arguments)
             local, store, entropy, random = observed(
@@ -155,8 +162,18 @@ class EngineV5(Engine):
             now,
             ping_tries=1,  # requests repeat a lost packet
         )
+        self._topics: Topics | None = None
+        #: Makes the response to a request about topics. A simulation may replace it, by that of a
+        #: registrar that lies.
+        self.answer_topic: AnswerTopic = _no_topics
+        if topics:
+            self._topics = Topics(
+                self._overlay, transport, self._timers, local, entropy, random
+            )
+            self.counters.topics = self._topics.registrar.counters
+            self.answer_topic = self._topics.receive
         self.operations = OperationsV5(
-            self._overlay, self._maintenance, entropy, transport, observer
+            self._overlay, self._maintenance, entropy, transport, self._topics, observer
         )
         self._talks: list[TalkReceived] = []
         self._mask = packets.mask_of(self.id)
@@ -198,6 +215,26 @@ class EngineV5(Engine):
             self._observer.command("respond", request, response, now)
         remote = request.node_id, request.address
         self._reply(remote, TalkResponse(request.request_id, response), now)
+
+    @property
+    def topics(self) -> Topics:
+        """The topics of this node. Raises ServerStateError if they are off."""
+        return running_topics(self._topics)
+
+    def advertise(self, topic: bytes, now: Now) -> None:
+        """Begin to advertise a topic, 32 bytes, or count one more reason to.
+
+        Raises ServerStateError if topics are off, and for too many of them.
+        """
+        if self._observer is not None:
+            self._observer.command("advertise", topic, now)
+        self.topics.advertise(topic, now)
+
+    def withdraw(self, topic: bytes, now: Now) -> None:
+        """Count one reason less to advertise a topic. Its ads expire."""
+        if self._observer is not None:
+            self._observer.command("withdraw", topic, now)
+        self.topics.withdraw(topic)
 
     # Received packets.
 
@@ -279,6 +316,8 @@ class EngineV5(Engine):
             self._on_findnode(message, remote, now)
         elif isinstance(message, TalkRequest):
             self._talks.append(TalkReceived(remote[0], remote[1], *_talk_fields(message)))
+        elif isinstance(message, (RegTopic, TopicQuery)):
+            self._on_topic(message, remote, now)
         else:
             if isinstance(message, Pong) and self._requests.is_awaited(remote, message):
                 self._on_pong(message, remote, now)
@@ -294,9 +333,13 @@ class EngineV5(Engine):
         if pong.recipient.port:
             self._local.endpoint_statement(ip, pong.recipient, now)
 
+    def _on_topic(self, request: RegTopic | TopicQuery, remote: Remote, now: Now) -> None:
+        for response in self.answer_topic(request, remote, now):
+            self._reply(remote, response, now)
+
     def _on_findnode(self, request: FindNode, remote: Remote, now: Now) -> None:
         records = list(self._records_at(request.distances, remote))[:BUCKET_SIZE]
-        parts = _packed(records)
+        parts = pack_records(records, MAX_RESPONSES)
         for part in parts:
             self._reply(remote, Nodes(request.request_id, len(parts), part), now)
 
@@ -337,18 +380,9 @@ class EngineV5(Engine):
         self._traffic.send(str(message.kind), message, datagram, remote[1], now)
 
 
+def _no_topics(request: RegTopic | TopicQuery, remote: Remote, now: Now) -> Sequence[Message]:
+    raise PacketError("topics", "topics are off")
+
+
 def _talk_fields(message: TalkRequest) -> tuple[bytes, bytes, bytes]:
     return message.request_id, message.protocol, message.request
-
-
-def _packed(records: list[bytes]) -> list[list[bytes]]:
-    """Divide records into lists that fit a packet each: one at least, and five at most."""
-    parts: list[list[bytes]] = [[]]
-    room = MAX_RECORD_BYTES
-    for record in records:
-        if len(record) > room:
-            parts.append([])
-            room = MAX_RECORD_BYTES
-        parts[-1].append(record)
-        room -= len(record)
-    return parts[:MAX_RESPONSES]

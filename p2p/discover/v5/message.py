@@ -9,13 +9,22 @@ discv5-wire, "Protocol Messages". A message is a type byte and an RLP list::
     0x04 NODES     [request-id, total, [record, ...]]
     0x05 TALKREQ   [request-id, protocol, request]
     0x06 TALKRESP  [request-id, response]
+    0x07 REGTOPIC         [request-id, topic, record, ticket, [topic-distance, ...]]
+    0x08 REGCONFIRMATION  [request-id, total, ticket, wait-time]
+    0x09 TOPICQUERY       [request-id, topic, [topic-distance, ...]]
+    0x0a TOPICNODES       [request-id, total, [record, ...]]
 
     request-id     up to 8 bytes, chosen by the requester, repeated in the response
     enr-seq        sequence number of the sender's record, 64 bits
     recipient-ip   4 or 16 bytes: the source address of the PING
     distance       logarithmic distance from the recipient's ID, 0 to 256
-    total          number of NODES messages of the response
+    total          number of messages of the response, of all types together
     record         a node record (EIP-778), at most 300 bytes
+    topic          the identifier of a topic, 32 bytes
+    ticket         of the registrar, at most 256 bytes; empty in a first REGTOPIC, and in the
+                   REGCONFIRMATION of an admitted ad
+    topic-distance logarithmic distance from the topic, 1 to 256, at most 32 of them
+    wait-time      milliseconds, 64 bits
 
 A list has exactly these items: go-ethereum refuses others. An IPv4 address in IPv6 form is read and
 written as IPv4. ``encode`` raises EncodeError, ``decode`` DecodeError.
@@ -26,22 +35,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
 from typing import ClassVar, TypeAlias
 
 from p2p.codec import decode as decode_rlp
 from p2p.codec import encode as encode_rlp
-from p2p.codec import encode_list, encode_uint, raw_items
-from p2p.enr import SIZE_LIMIT as RECORD_SIZE_LIMIT
+from p2p.codec import encode_list
+from p2p.discover.v5.fields import (
+    MAX_DISTANCE,
+    MAX_PORT,
+    MAX_TICKET_SIZE,
+    MAX_UINT64,
+    check_own_record,
+    check_record,
+    checked,
+    distance_items,
+    read_distances,
+    read_ip,
+    read_items,
+    read_records,
+    read_topic,
+    record_items,
+    sized,
+    topic_item,
+    uint_item,
+)
 from p2p.errors import DecodeError, EncodeError
-from p2p.netutil import Endpoint, IPAddress, unmap
+from p2p.netutil import Endpoint, unmap
 
 MAX_REQUEST_ID_SIZE = 8
-MAX_DISTANCE = 256
-_MAX_UINT64 = 2**64 - 1
-_MAX_PORT = 0xFFFF
-#: Bound for splitting a list; a datagram has no room for more items.
-_MAX_ITEMS = 1280
 
 
 class MessageType(IntEnum):
@@ -53,12 +74,19 @@ class MessageType(IntEnum):
     NODES = 4
     TALKREQ = 5
     TALKRESP = 6
+    REGTOPIC = 7
+    REGCONFIRMATION = 8
+    TOPICQUERY = 9
+    TOPICNODES = 10
 
     def __str__(self) -> str:
         return _NAMES[self]
 
 
-_NAMES = ("", "ping", "pong", "findnode", "nodes", "talkreq", "talkresp")
+_NAMES = (
+    *("", "ping", "pong", "findnode", "nodes", "talkreq", "talkresp"),
+    *("regtopic", "regconfirmation", "topicquery", "topicnodes"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +99,12 @@ class Ping:
     enr_seq: int
 
     def to_items(self) -> list[bytes]:
-        return [_uint("enr-seq", self.enr_seq, _MAX_UINT64)]
+        return [uint_item("enr-seq", self.enr_seq, MAX_UINT64)]
 
     @classmethod
     def from_data(cls, data: bytes) -> Ping:
         request_id, enr_seq = decode_rlp(data, tuple[bytes, int])
-        return cls(request_id, _checked("enr-seq", enr_seq, _MAX_UINT64))
+        return cls(request_id, checked("enr-seq", enr_seq, MAX_UINT64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +119,16 @@ class Pong:
 
     def to_items(self) -> list[bytes]:
         return [
-            _uint("enr-seq", self.enr_seq, _MAX_UINT64),
+            uint_item("enr-seq", self.enr_seq, MAX_UINT64),
             encode_rlp(unmap(self.recipient.ip).packed),
-            _uint("port", self.recipient.port, _MAX_PORT),
+            uint_item("port", self.recipient.port, MAX_PORT),
         ]
 
     @classmethod
     def from_data(cls, data: bytes) -> Pong:
         request_id, enr_seq, packed, port = decode_rlp(data, tuple[bytes, int, bytes, int])
-        endpoint = Endpoint(_read_ip(packed), _checked("port", port, _MAX_PORT))
-        return cls(request_id, _checked("enr-seq", enr_seq, _MAX_UINT64), endpoint)
+        endpoint = Endpoint(read_ip(packed), checked("port", port, MAX_PORT))
+        return cls(request_id, checked("enr-seq", enr_seq, MAX_UINT64), endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +141,7 @@ class FindNode:
     distances: Sequence[int]
 
     def to_items(self) -> list[bytes]:
-        items = [_uint("distance", distance, MAX_DISTANCE) for distance in self.distances]
+        items = [uint_item("distance", distance, MAX_DISTANCE) for distance in self.distances]
         return [encode_list(items)]
 
     @classmethod
@@ -124,7 +152,11 @@ class FindNode:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """One of ``total`` responses to a :class:`FindNode`; the ``records``, RLP, are not verified."""
+    """One of ``total`` responses with ``records`` of nodes, RLP, which are not verified.
+
+    It answers a :class:`FindNode`, and adds nodes to the response to a :class:`RegTopic` or a
+    :class:`TopicQuery`.
+    """
 
     kind: ClassVar[MessageType] = MessageType.NODES
 
@@ -133,23 +165,11 @@ class Nodes:
     records: Sequence[bytes]
 
     def to_items(self) -> list[bytes]:
-        try:
-            for record in self.records:
-                _check_record(record)  # anything but one list would break the message
-        except DecodeError as error:
-            raise EncodeError(f"not a record: {error}") from error
-        return [_uint("total", self.total, 0xFF), encode_list(self.records)]
+        return record_items(self.total, self.records)
 
     @classmethod
     def from_data(cls, data: bytes) -> Nodes:
-        items = raw_items(data, _MAX_ITEMS)
-        if len(items) != 3:
-            raise DecodeError(f"a list of {len(items)} items, expected 3")
-        total = _checked("total", decode_rlp(items[1], int), 0xFF)
-        records = tuple(raw_items(items[2], _MAX_ITEMS))
-        for record in records:
-            _check_record(record)
-        return cls(decode_rlp(items[0], bytes), total, records)
+        return cls(*read_records(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +207,126 @@ class TalkResponse:
         return cls(*decode_rlp(data, tuple[bytes, bytes]))
 
 
-Message: TypeAlias = Ping | Pong | FindNode | Nodes | TalkRequest | TalkResponse
+@dataclass(frozen=True, slots=True)
+class RegTopic:
+    """Request to keep an ad: the node of ``record``, the sender, serves ``topic``.
+
+    ``ticket`` is that of the last attempt, empty at the first. ``distances`` are distances from
+    the topic at which the sender would like to know nodes.
+    """
+
+    kind: ClassVar[MessageType] = MessageType.REGTOPIC
+
+    request_id: bytes
+    topic: bytes
+    record: bytes
+    ticket: bytes
+    distances: Sequence[int]
+
+    def to_items(self) -> list[bytes]:
+        check_own_record(self.record)
+        ticket = encode_rlp(sized("ticket", self.ticket, MAX_TICKET_SIZE))
+        return [topic_item(self.topic), self.record, ticket, distance_items(self.distances)]
+
+    @classmethod
+    def from_data(cls, data: bytes) -> RegTopic:
+        items = read_items(data, 5)
+        check_record(items[2])
+        ticket = decode_rlp(items[3], bytes)
+        if len(ticket) > MAX_TICKET_SIZE:
+            raise DecodeError(f"a ticket of {len(ticket)} bytes")
+        topic, distances = read_topic(items[1]), read_distances(items[4])
+        return cls(decode_rlp(items[0], bytes), topic, items[2], ticket, distances)
+
+
+@dataclass(frozen=True, slots=True)
+class RegConfirmation:
+    """Response to a :class:`RegTopic`, the only one of its type; :class:`Nodes` may come with it.
+
+    With a ``ticket`` the ad is to wait for ``wait_ms``; without one it is admitted, and expires
+    after ``wait_ms``.
+    """
+
+    kind: ClassVar[MessageType] = MessageType.REGCONFIRMATION
+
+    request_id: bytes
+    total: int
+    ticket: bytes
+    wait_ms: int
+
+    def to_items(self) -> list[bytes]:
+        return [
+            uint_item("total", self.total, 0xFF),
+            encode_rlp(sized("ticket", self.ticket, MAX_TICKET_SIZE)),
+            uint_item("wait-time", self.wait_ms, MAX_UINT64),
+        ]
+
+    @classmethod
+    def from_data(cls, data: bytes) -> RegConfirmation:
+        request_id, total, ticket, wait_ms = decode_rlp(data, tuple[bytes, int, bytes, int])
+        if len(ticket) > MAX_TICKET_SIZE:
+            raise DecodeError(f"a ticket of {len(ticket)} bytes")
+        total = checked("total", total, 0xFF)
+        return cls(request_id, total, ticket, checked("wait-time", wait_ms, MAX_UINT64))
+
+
+@dataclass(frozen=True, slots=True)
+class TopicQuery:
+    """Request for the ads of ``topic``; ``distances`` as in :class:`RegTopic`."""
+
+    kind: ClassVar[MessageType] = MessageType.TOPICQUERY
+
+    request_id: bytes
+    topic: bytes
+    distances: Sequence[int]
+
+    def to_items(self) -> list[bytes]:
+        return [topic_item(self.topic), distance_items(self.distances)]
+
+    @classmethod
+    def from_data(cls, data: bytes) -> TopicQuery:
+        items = read_items(data, 3)
+        topic, distances = read_topic(items[1]), read_distances(items[2])
+        return cls(decode_rlp(items[0], bytes), topic, distances)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNodes:
+    """One of ``total`` responses to a :class:`TopicQuery`; ``records`` are those of advertisers."""
+
+    kind: ClassVar[MessageType] = MessageType.TOPICNODES
+
+    request_id: bytes
+    total: int
+    records: Sequence[bytes]
+
+    def to_items(self) -> list[bytes]:
+        return record_items(self.total, self.records)
+
+    @classmethod
+    def from_data(cls, data: bytes) -> TopicNodes:
+        return cls(*read_records(data))
+
+
+Message: TypeAlias = (
+    Ping
+    | Pong
+    | FindNode
+    | Nodes
+    | TalkRequest
+    | TalkResponse
+    | RegTopic
+    | RegConfirmation
+    | TopicQuery
+    | TopicNodes
+)
 
 _TYPES: dict[int, type[Message]] = {
     int(message.kind): message
-    for message in (Ping, Pong, FindNode, Nodes, TalkRequest, TalkResponse)
+    for message in (
+        *(Ping, Pong, FindNode, Nodes, TalkRequest, TalkResponse),
+        *(RegTopic, RegConfirmation, TopicQuery, TopicNodes),
+    )
 }
 
 
@@ -214,30 +349,3 @@ def decode(plaintext: bytes) -> Message:
     if len(message.request_id) > MAX_REQUEST_ID_SIZE:
         raise DecodeError(f"a request ID of {len(message.request_id)} bytes")
     return message
-
-
-def _uint(name: str, value: int, limit: int) -> bytes:
-    if not 0 <= value <= limit:
-        raise EncodeError(f"{name} {value} is not in 0..{limit}")
-    return encode_uint(value)
-
-
-def _checked(name: str, value: int, limit: int) -> int:
-    if value > limit:
-        raise DecodeError(f"{name} beyond {limit}")
-    return value
-
-
-def _read_ip(packed: bytes) -> IPAddress:
-    if len(packed) == 4:
-        return IPv4Address(packed)
-    if len(packed) == 16:
-        return unmap(IPv6Address(packed))
-    raise DecodeError(f"an IP address of {len(packed)} bytes")
-
-
-def _check_record(record: bytes) -> None:
-    """Refuse anything but a list of at most 300 bytes; :class:`p2p.enr.Record` verifies it."""
-    if len(record) > RECORD_SIZE_LIMIT:
-        raise DecodeError(f"a record of {len(record)} bytes")
-    raw_items(record, RECORD_SIZE_LIMIT)

@@ -7,7 +7,8 @@ repeated in the handshake packet. Requests to the same remote wait until the res
 that there is a session; then they are sent under it, as are those that a remote could not decrypt
 because it had lost the session (discv5-theory, "Handshake Implementation Considerations"). A talk
 request makes no handshake: it may be too large for that packet, and its response may take long, so
-a ping goes in its place.
+a ping goes in its place. The response to some requests is several messages, of more than one type;
+each of them names the total.
 
 A request without a response is sent again once, except in lookups. The function of the requester is
 called once, with the responses, or with None.
@@ -35,7 +36,11 @@ from p2p.discover.v5.message import (
     MessageType,
     Nodes,
     Ping,
+    RegConfirmation,
+    RegTopic,
     TalkRequest,
+    TopicNodes,
+    TopicQuery,
     encode,
 )
 from p2p.discover.v5.packet import WhoAreYou
@@ -52,20 +57,24 @@ REPLY_TIMEOUT_S = 0.7
 #: go-ethereum: it asks many nodes, and waits long enough for those that are gone.
 TRIES = 2
 LOOKUP_TRIES = 1
-#: NODES messages that are read of a response, whatever its total says. Sixteen records of 300 bytes
-#: need as many; @chainsafe/discv5 puts three records into each, however short they are.
+#: Messages that are read of a response, whatever its total says. Sixteen records of 300 bytes need
+#: as many; @chainsafe/discv5 puts three records into each, however short they are.
 MAX_RESPONSES = 6
+#: The same for a response about topics: one message, or four with ten ads, and auxiliary records.
+MAX_TOPIC_RESPONSES = 10
 #: Requests that may wait for a session with one remote.
 MAX_WAITING = 256
 
-Request: TypeAlias = Ping | FindNode | TalkRequest
+Request: TypeAlias = Ping | FindNode | TalkRequest | RegTopic | TopicQuery
 #: Gets the responses, None if none came.
 Done: TypeAlias = Callable[[Sequence[Message] | None, Now], None]
 
 _RESPONSES = {
-    MessageType.PING: MessageType.PONG,
-    MessageType.FINDNODE: MessageType.NODES,
-    MessageType.TALKREQ: MessageType.TALKRESP,
+    MessageType.PING: (MessageType.PONG,),
+    MessageType.FINDNODE: (MessageType.NODES,),
+    MessageType.TALKREQ: (MessageType.TALKRESP,),
+    MessageType.REGTOPIC: (MessageType.REGCONFIRMATION, MessageType.NODES),
+    MessageType.TOPICQUERY: (MessageType.TOPICNODES, MessageType.NODES),
 }
 
 
@@ -151,7 +160,7 @@ class Requests:
         """Whether a response answers a request under way."""
         queue = self._queues.get(remote)
         call = None if queue is None else queue.sent.get(response.request_id)
-        return call is not None and _RESPONSES[call.request.kind] is response.kind
+        return call is not None and response.kind in _RESPONSES[call.request.kind]
 
     def sent_to(self, nonce: bytes, endpoint: Endpoint) -> NodeID | None:
         """Return the node to which a packet was sent, which a WHOAREYOU of ``endpoint`` names."""
@@ -192,7 +201,7 @@ class Requests:
         call = self._queues[remote].sent[message.request_id]
         self._traffic.answered()
         call.responses.append(message)
-        if not isinstance(message, Nodes) or len(call.responses) >= _total_of(call):
+        if len(call.responses) >= _total_of(call):
             self._end(call, now)
         self.use_session(remote, now)
         return True
@@ -285,8 +294,10 @@ def new_request_id(entropy: Entropy) -> bytes:
 def _total_of(call: _Call) -> int:
     """Number of responses to wait for, as the first one names it."""
     first = call.responses[0]
-    assert isinstance(first, Nodes)
-    return min(max(1, first.total), MAX_RESPONSES)
+    if not isinstance(first, (Nodes, RegConfirmation, TopicNodes)):
+        return 1
+    is_topic = isinstance(call.request, (RegTopic, TopicQuery))
+    return min(max(1, first.total), MAX_TOPIC_RESPONSES if is_topic else MAX_RESPONSES)
 
 
 def _ignore(responses: Sequence[Message] | None, now: Now) -> None:

@@ -6,22 +6,27 @@ nodes are described by their records, and the record of a node is what it has at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import TypeAlias, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from p2p.discover.local import LocalView
+from p2p.discover.lookup import relay_problem
 from p2p.discover.records import read_record
 from p2p.discover.transport import FindDone, Neighbor, PingDone, RecordDone, Target
+from p2p.discover.v5.fields import MAX_DISTANCE
 from p2p.discover.v5.message import (
-    MAX_DISTANCE,
     FindNode,
     Message,
     Nodes,
     Ping,
     Pong,
+    RegConfirmation,
+    RegTopic,
     TalkRequest,
     TalkResponse,
+    TopicNodes,
+    TopicQuery,
 )
 from p2p.discover.v5.requests import LOOKUP_TRIES, TRIES, Request, Requests
 from p2p.enode.distance import log_distance
@@ -36,6 +41,8 @@ from p2p.netutil import OwnNetworks
 LOOKUP_DISTANCES = 3
 #: Records that are read of a response; each costs a verification.
 MAX_NODES = 16
+#: Advertisers that are read of a response; F_return (discv5-theory, "Parameters").
+MAX_ADVERTISERS = 10
 #: Nodes whose records are not verified again when others send them. In a lookup, most of the nodes
 #: of a response are those of the one before.
 KNOWN_RECORDS = 1024
@@ -43,6 +50,26 @@ KNOWN_RECORDS = 1024
 T = TypeVar("T")
 #: Callback with the response to a talk request.
 TalkDone: TypeAlias = Callable[[bytes | None, P2PError | None, Now], None]
+
+
+class Confirmation(NamedTuple):
+    """The response to a registration: a ticket, or b"" and the lifetime; and auxiliary nodes."""
+
+    ticket: bytes
+    wait_s: float
+    nodes: list[Node]
+
+
+class TopicAnswer(NamedTuple):
+    """The response to a query for a topic: advertisers, and auxiliary nodes."""
+
+    advertisers: list[Node]
+    nodes: list[Node]
+
+
+#: Callbacks with the responses about topics.
+RegisterDone: TypeAlias = Callable[[Confirmation | None, P2PError | None, Now], None]
+QueryDone: TypeAlias = Callable[[TopicAnswer | None, P2PError | None, Now], None]
 
 
 class TransportV5:
@@ -83,6 +110,27 @@ class TransportV5:
     ) -> None:
         """Send a request of an application's protocol."""
         self._ask(node, TalkRequest(b"", protocol, request), _response_of, done, now)
+
+    def register_topic(
+        self,
+        node: Node,
+        topic: bytes,
+        ticket: bytes,
+        distances: Sequence[int],
+        done: RegisterDone,
+        now: Now,
+    ) -> None:
+        """Ask a node to keep our ad; ``distances`` from the topic are those of nodes wanted."""
+        record = self._local.record.to_rlp()
+        request = RegTopic(b"", topic, record, ticket, distances)
+        self._ask(node, request, partial(self._read_confirmation, node, request), done, now)
+
+    def query_topic(
+        self, node: Node, topic: bytes, distances: Sequence[int], done: QueryDone, now: Now
+    ) -> None:
+        """Ask a node for the ads of a topic; ``distances`` as for a registration."""
+        request = TopicQuery(b"", topic, distances)
+        self._ask(node, request, partial(self._read_topic_answer, node, request), done, now)
 
     def _ask(
         self,
@@ -126,6 +174,49 @@ class TransportV5:
                 found = Neighbor(node.id, node.ip, node.udp, node.tcp, node=node)
                 neighbors.setdefault(node.id, found)
         return list(neighbors.values())
+
+    def _read_confirmation(
+        self, node: Node, request: RegTopic, responses: Sequence[Message]
+    ) -> Confirmation:
+        confirmation = next((each for each in responses if isinstance(each, RegConfirmation)), None)
+        if confirmation is None:
+            raise PacketError("confirmation", "nodes without the confirmation")
+        nodes = self._auxiliary(node, request, responses)
+        return Confirmation(confirmation.ticket, confirmation.wait_ms / 1000, nodes)
+
+    def _read_topic_answer(
+        self, node: Node, request: TopicQuery, responses: Sequence[Message]
+    ) -> TopicAnswer:
+        ads = [rlp for each in responses if isinstance(each, TopicNodes) for rlp in each.records]
+        advertisers = self._nodes_of(node, ads[:MAX_ADVERTISERS])
+        return TopicAnswer(advertisers, self._auxiliary(node, request, responses))
+
+    def _auxiliary(
+        self, sender: Node, request: RegTopic | TopicQuery, responses: Sequence[Message]
+    ) -> list[Node]:
+        """Return the nodes of NODES responses: one for each topic distance that was asked for.
+
+        No more are taken: a hostile registrar may have many for one distance (discv5-theory,
+        "Auxiliary ENR Selection").
+        """
+        nodes = [each for each in responses if isinstance(each, Nodes)]
+        found: dict[int, Node] = {}
+        for node in self._nodes_of(sender, _records(nodes)):
+            found.setdefault(log_distance(request.topic, node.id), node)
+        return [found[distance] for distance in request.distances if distance in found]
+
+    def _nodes_of(self, sender: Node, records: Iterable[bytes]) -> list[Node]:
+        """Return the nodes of valid records whose address the sender may name."""
+        assert sender.ip is not None
+        nodes = []
+        for record in records:
+            try:
+                node = self._read_node(record)
+            except InvalidNode:
+                continue
+            if relay_problem(sender.ip, node.ip, self._own) is None:
+                nodes.append(node)
+        return nodes
 
     def _read_record(self, node: Node, responses: Sequence[Message]) -> Node:
         records = list(_records(responses))

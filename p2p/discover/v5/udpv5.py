@@ -10,8 +10,10 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import count
+from typing import TypeVar
 
 from p2p.arguments import BYTES, check_function, check_int, check_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, finite_timeout
@@ -20,21 +22,29 @@ from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
 from p2p.discover.front import Discovery, checked_networks, own_node, service_on
+from p2p.discover.iterator import TopicNodes
 from p2p.discover.local import LocalView
+from p2p.discover.operations import Operations
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
 from p2p.discover.store import NodeStore
 from p2p.discover.transport import Target
+from p2p.discover.v5.advertisement import Advertisement
 from p2p.discover.v5.engine import EngineV5
-from p2p.discover.v5.message import MAX_DISTANCE
+from p2p.discover.v5.fields import MAX_DISTANCE
+from p2p.discover.v5.operations import OperationsV5
 from p2p.discover.v5.talk import MAX_TALK_SIZE, TalkHandler, TalkHandlers
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import check_node
 from p2p.enode.nodeid import NodeID
+from p2p.enode.topic import topic_id
 from p2p.errors import EncodeError
 from p2p.inputs import Now
 from p2p.netutil import Netlist
+
+_T = TypeVar("_T")
 
 
 class UDPv5(Discovery):
@@ -47,6 +57,10 @@ class UDPv5(Discovery):
     The arguments are those of :class:`~p2p.discover.UDPv4`, as far as they are here, and so are the
     errors. ``watched`` are the bootnodes about whose silence a warning is logged (None: all).
     Communication is encrypted, and a node tells others of nodes by their records.
+
+    ``topics`` turns topics on, as ``discovery_topics`` of a server does: :meth:`advertise` and
+    :meth:`find`, and the ads of others are kept and given out. The record of ``local`` then needs
+    the entry "topic-discovery" with the value 1; without ``local`` it has it.
     """
 
     def __init__(
@@ -64,12 +78,16 @@ class UDPv5(Discovery):
         logger: logging.Logger | None = None,
         ntp_server: tuple[str, int] | None = NTP_SERVER,
         seed: int | None = None,
+        topics: bool = False,
     ) -> None:
+        check_type("topics", topics, bool, "True or False")
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
         net_restrict, own = checked_networks(net_restrict, own_networks)
         service = service_on(sock, clock=clock, logger=logger, ntp_server=ntp_server)
         if local is None:
             local = own_node(private_key, service.address, clock or SYSTEM_CLOCK, logger)
+            if topics:
+                local.set(TOPICS_ENTRY, TOPICS_VERSION)
         make = partial(
             EngineV5,
             private_key,
@@ -82,6 +100,7 @@ class UDPv5(Discovery):
             ip_version=service.ip_version,
             entropy=os.urandom,
             random=random.Random(seed),
+            topics=topics,
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         log = (logger or logging.getLogger("p2p")).getChild("discover")
@@ -89,6 +108,7 @@ class UDPv5(Discovery):
         self._talk = TalkHandlers(respond, clock or SYSTEM_CLOCK, log)
         self._runner.on_talk = self._talk.receive
         self._runner.on_end = self._talk.close
+        self._searches = count(1)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """As :meth:`Discovery.stop`; waits for handlers of talk requests, too."""
@@ -147,6 +167,54 @@ class UDPv5(Discovery):
         )
         return response
 
+    # topics; any thread
+
+    def advertise(self, topic: str | bytes) -> Advertisement:
+        """Advertise our node under a topic, so that :meth:`find` of other nodes finds it::
+
+            with discovery.advertise("my service"):
+                ...
+
+        ``topic`` is a name, or an identifier of 32 bytes; that of a name is its SHA-256. The ads
+        are placed in the background, at some nodes in each part of the network, and renewed
+        (discv5-theory, "Advertiser Behaviour"). It takes seconds, or minutes where many nodes
+        advertise. At most 64 topics at once. Raises ServerStateError before the start, for more
+        topics and while topics are off; ServerStopped or LoopCrashed after the end.
+        """
+        identifier = topic_id(topic)
+        self._give(lambda engine, now: engine.advertise(identifier, now))
+        return Advertisement(
+            identifier,
+            partial(self._withdraw, identifier),
+            partial(self._give, lambda engine, now: engine.topics.registrars(identifier, now)),
+        )
+
+    def find(self, topic: str | bytes) -> TopicNodes:
+        """Return an endless iterator over nodes that advertise a topic; close it after use.
+
+        ``topic`` as for :meth:`advertise`. No ad is verified: the nodes may be gone, or
+        not speak the protocol. Raises as :meth:`advertise`.
+        """
+        identifier, number = topic_id(topic), next(self._searches)
+        self._give(lambda engine, now: engine.topics)
+
+        def step(operations: Operations, now: Now) -> int:
+            assert isinstance(operations, OperationsV5)
+            return operations.find_topic(identifier, number, now)
+
+        return self._runner.topic_nodes(step)
+
+    def _give(self, fn: Callable[[EngineV5, Now], _T]) -> _T:
+        def give(engine: Engine, now: Now) -> _T:
+            assert isinstance(engine, EngineV5)
+            return fn(engine, now)
+
+        return self._service.call(partial(self._runner.give, give))
+
+    def _withdraw(self, topic: bytes) -> None:
+        if self._service.is_here:
+            self._runner.post(partial(_withdraw, topic))
+
     # answers to the network; any thread
 
     def on_talk(self, protocol: str | bytes, handler: TalkHandler | None) -> None:
@@ -163,6 +231,11 @@ class UDPv5(Discovery):
             check_function("handler", handler, "node_id", "endpoint", "request")
         self._service.check_process()
         self._talk.set(name, handler)
+
+
+def _withdraw(topic: bytes, engine: Engine, now: Now) -> None:
+    assert isinstance(engine, EngineV5)
+    engine.withdraw(topic, now)
 
 
 def _protocol_name(protocol: str | bytes) -> bytes:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p.codec import encode as rlp
+from p2p.discover.v5.fields import MAX_TICKET_SIZE, MAX_TOPIC_DISTANCES
 from p2p.discover.v5.message import (
     FindNode,
     Message,
@@ -15,12 +16,17 @@ from p2p.discover.v5.message import (
     Nodes,
     Ping,
     Pong,
+    RegConfirmation,
+    RegTopic,
     TalkRequest,
     TalkResponse,
+    TopicNodes,
+    TopicQuery,
     decode,
     encode,
 )
-from p2p.enr import Record
+from p2p.discover.v5.packet import MAX_PACKET_SIZE, handshake_head
+from p2p.enr import SIZE_LIMIT, Record
 from p2p.errors import DecodeError, EncodeError
 from p2p.netutil import Endpoint
 from tests.discover.v5.vectors import VECTORS, unhex
@@ -32,7 +38,11 @@ HOME = Endpoint(IPv4Address("127.0.0.1"), 5000)
 
 request_ids = st.binary(max_size=8)
 seqs = st.integers(0, 2**64 - 1)
-records = st.lists(st.binary(max_size=30).map(lambda data: rlp([data])), max_size=4).map(tuple)
+record = st.binary(max_size=30).map(lambda data: rlp([data]))
+records = st.lists(record, max_size=4).map(tuple)
+topics = st.binary(min_size=32, max_size=32)
+tickets = st.binary(max_size=MAX_TICKET_SIZE)
+distances = st.lists(st.integers(0, 256), max_size=MAX_TOPIC_DISTANCES).map(tuple)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Ping, request_ids, seqs),
     st.builds(
@@ -45,7 +55,16 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Nodes, request_ids, st.integers(0, 255), records),
     st.builds(TalkRequest, request_ids, st.binary(), st.binary()),
     st.builds(TalkResponse, request_ids, st.binary()),
+    st.builds(RegTopic, request_ids, topics, record, tickets, distances),
+    st.builds(RegConfirmation, request_ids, st.integers(0, 255), tickets, seqs),
+    st.builds(TopicQuery, request_ids, topics, distances),
+    st.builds(TopicNodes, request_ids, st.integers(0, 255), records),
 )
+
+TOPIC = bytes(range(32))
+RECORD = rlp([b"record"])
+#: Bytes that the encryption of a message adds.
+TAG_SIZE = 16
 
 
 def test_no_vector_is_left_out() -> None:
@@ -116,6 +135,16 @@ def test_mapped_address_is_ipv4() -> None:
         Nodes(b"", 256, ()),
         Nodes(b"", 1, (b"abc",)),
         Nodes(b"", 1, (rlp([bytes(300)]),)),
+        RegTopic(b"", TOPIC[1:], RECORD, b"", ()),
+        RegTopic(b"", TOPIC, b"abc", b"", ()),
+        RegTopic(b"", TOPIC, RECORD, bytes(MAX_TICKET_SIZE + 1), ()),
+        RegTopic(b"", TOPIC, RECORD, b"", (257,)),
+        RegTopic(b"", TOPIC, RECORD, b"", (1,) * (MAX_TOPIC_DISTANCES + 1)),
+        RegConfirmation(b"", 256, b"", 0),
+        RegConfirmation(b"", 1, bytes(MAX_TICKET_SIZE + 1), 0),
+        RegConfirmation(b"", 1, b"", 2**64),
+        TopicQuery(b"", TOPIC + b"\0", ()),
+        TopicNodes(b"", 1, (b"abc",)),
     ],
 )
 def test_value_that_does_not_fit_is_an_encode_error(message: Message) -> None:
@@ -125,4 +154,69 @@ def test_value_that_does_not_fit_is_an_encode_error(message: Message) -> None:
 
 def test_names_are_those_of_the_specification() -> None:
     names = ["ping", "pong", "findnode", "nodes", "talkreq", "talkresp"]
+    names += ["regtopic", "regconfirmation", "topicquery", "topicnodes"]
     assert [str(kind) for kind in MessageType] == names
+
+
+# Topics, by the layouts of discv5-wire.
+
+
+@pytest.mark.parametrize(
+    ("message", "layout"),
+    [
+        (
+            RegTopic(b"\1", TOPIC, RECORD, b"", (256, 9)),
+            (7, [b"\1", TOPIC, [b"record"], b"", [256, 9]]),
+        ),
+        (RegTopic(b"\1", TOPIC, RECORD, b"t", ()), (7, [b"\1", TOPIC, [b"record"], b"t", []])),
+        (RegConfirmation(b"\1", 2, b"t", 1000), (8, [b"\1", 2, b"t", 1000])),
+        (RegConfirmation(b"\1", 1, b"", 900_000), (8, [b"\1", 1, b"", 900_000])),
+        (TopicQuery(b"\1", TOPIC, (255,)), (9, [b"\1", TOPIC, [255]])),
+        (TopicNodes(b"\1", 3, (RECORD,)), (10, [b"\1", 3, [[b"record"]]])),
+    ],
+)
+def test_layout_of_topic_messages(message: Message, layout: tuple[int, list[object]]) -> None:
+    data = bytes([layout[0]]) + rlp(layout[1])
+    assert encode(message) == data
+    assert decode(data) == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "items"),
+    [
+        (7, [b"", TOPIC, [b"record"], b""]),
+        (7, [b"", TOPIC[1:], [b"record"], b"", []]),
+        (7, [b"", TOPIC, b"record", b"", []]),
+        (7, [b"", TOPIC, [bytes(300)], b"", []]),
+        (7, [b"", TOPIC, [b"record"], bytes(MAX_TICKET_SIZE + 1), []]),
+        (7, [b"", TOPIC, [b"record"], b"", b"\1"]),
+        (7, [b"", TOPIC, [b"record"], b"", [b"\0\1"]]),
+        (8, [b"", 256, b"", 0]),
+        (8, [b"", 1, bytes(MAX_TICKET_SIZE + 1), 0]),
+        (8, [b"", 1, b"", 2**64]),
+        (9, [b"", TOPIC + b"\0", []]),
+        (9, [b"", TOPIC]),
+        (10, [b"", 256, []]),
+        (10, [b"", 1, [b"record"]]),
+        (10, [bytes(9), 1, []]),
+    ],
+)
+def test_topic_message_beyond_a_bound_is_refused(kind: int, items: list[object]) -> None:
+    with pytest.raises(DecodeError):
+        decode(bytes([kind]) + rlp(items))
+
+
+def test_distances_beyond_the_bound_are_not_read() -> None:
+    data = b"\x09" + rlp([b"", TOPIC, list(range(1, 100))])
+    message = decode(data)
+    assert isinstance(message, TopicQuery)
+    assert message.distances == tuple(range(1, MAX_TOPIC_DISTANCES + 1))
+
+
+def test_largest_registration_fits_a_handshake_packet() -> None:
+    record = rlp([bytes(294)])
+    assert len(record) == SIZE_LIMIT
+    distances = (256,) * MAX_TOPIC_DISTANCES
+    request = RegTopic(bytes(8), TOPIC, record, bytes(MAX_TICKET_SIZE), distances)
+    head = handshake_head(bytes(16), bytes(12), bytes(32), bytes(64), bytes(33), record)
+    assert len(head) + len(encode(request)) + TAG_SIZE <= MAX_PACKET_SIZE

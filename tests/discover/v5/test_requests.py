@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from p2p.discover.table.bucket import BUCKET_SIZE
-from p2p.discover.v5.engine import MAX_RECORD_BYTES
+from p2p.discover.v5.fields import MAX_RECORD_BYTES
 from p2p.discover.v5.message import MAX_REQUEST_ID_SIZE
 from p2p.discover.v5.requests import MAX_RESPONSES, new_request_id
 from p2p.enr.layout import SIZE_LIMIT

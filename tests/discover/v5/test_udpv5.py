@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 import p2p
 from p2p.discover import UDPv4, UDPv5
+from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.talk import MAX_QUEUED, MAX_TALK_SIZE, THREADS
 from p2p.enode.distance import log_distance
 from p2p.loglimit import LINES_PER_MINUTE
@@ -326,3 +328,82 @@ def test_server_that_speaks_both_finds_nodes_of_either(nodes: Nodes) -> None:
     four, five = both.discovery_v4, both.discovery_v5
     eventually(lambda: [node.id for node in four.nodes()] == [known[0].id])
     eventually(lambda: [node.id for node in five.nodes()] == [known[1].id])
+
+
+# topics
+
+
+def topic_fleet(fleet: Fleet, count: int) -> list[UDPv5]:
+    boot = fleet.start(topics=True)
+    return [boot, *(fleet.start(boot, topics=True) for _ in range(count - 1))]
+
+
+def test_node_is_found_by_its_topic(fleet: Fleet) -> None:
+    _boot, one, other, _more = topic_fleet(fleet, 4)
+    with one.advertise("a topic") as ad, other.find(ad.topic) as nodes:
+        assert next(nodes) == one.self
+        assert ad.registrars()
+        assert repr(ad) == f"<Advertisement of {ad.topic.hex()}>"
+        assert repr(nodes).startswith("<TopicNodes, open")
+    assert "stopped" in repr(ad)
+    assert list(nodes) == []
+
+
+def test_topic_is_a_name_or_its_identifier(fleet: Fleet) -> None:
+    one = fleet.start(topics=True)
+    assert one.advertise("a topic").topic == hashlib.sha256(b"a topic").digest()
+    assert one.advertise(bytes(32)).topic == bytes(32)
+    for call in (one.advertise, one.find):
+        with pytest.raises(p2p.ArgumentError, match="topic: wanted the name"):
+            call(b"short")
+
+
+def test_advertisement_ends_once(fleet: Fleet) -> None:
+    one = fleet.start(topics=True)
+    first, second = one.advertise("a topic"), one.advertise("a topic")
+    for _ in range(3):
+        first.stop()
+    engine = one._runner.engine
+    assert isinstance(engine, EngineV5)
+    assert one._service.call(lambda: engine.topics.advertised) == [first.topic]
+    second.stop()
+    assert one._service.call(lambda: engine.topics.advertised) == []
+
+
+def test_topics_that_are_off_are_a_clear_error(fleet: Fleet) -> None:
+    one = fleet.start()
+    assert one.self.record is not None and one.self.record.get("topic-discovery") is None
+    for call in (one.advertise, one.find):
+        with pytest.raises(p2p.errors.ServerStateError, match="topics are off: they need"):
+            call("a topic")
+
+
+def test_search_waits_until_it_is_closed(fleet: Fleet) -> None:
+    one, *_ = topic_fleet(fleet, 2)
+    nodes = one.find("a topic")
+    reader = Call(list, nodes)
+    nodes.close()
+    assert reader.result() == []
+
+
+def test_end_of_discovery_ends_searches_and_ads(fleet: Fleet) -> None:
+    one, *_ = topic_fleet(fleet, 2)
+    nodes, ad = one.find("a topic"), one.advertise("a topic")
+    reader = Call(list, nodes)
+    assert one.stop() == []
+    assert reader.result() == []
+    with pytest.raises(p2p.ServerStopped):
+        ad.registrars()
+    ad.stop()
+    for call in (one.advertise, one.find):
+        with pytest.raises(p2p.ServerStopped):
+            call("a topic")
+
+
+def test_registrations_are_counted(fleet: Fleet) -> None:
+    boot, one = topic_fleet(fleet, 2)
+    ad = one.advertise("a topic")
+    eventually(lambda: ad.registrars() == [boot.self])
+    counters = boot.counters()
+    assert counters.topics["admitted"] == 1
+    assert counters.packets_in["regtopic"] == counters.packets_out["regconfirmation"] == 2

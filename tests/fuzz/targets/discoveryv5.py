@@ -6,6 +6,7 @@ begins with a number:
 =======  ======================  =========================================================
 0        [0, tenths of 1 s]      time passes
 1 to 6   [type, source, data]    a message with that type and data, under the session
+16 to 19 [type + 9, source, data] a message about topics
 7        [7, source, bytes]      a datagram as it is
 8        [8, what, source]       a command of the engine's owner
 9        [9, source, type, ...]  a handshake with that message, for the engine's challenge
@@ -39,6 +40,7 @@ from p2p.discover.v5.handshakes import Handshakes
 from p2p.discover.v5.keys import SessionKeys
 from p2p.discover.v5.packet import HandshakePacket, WhoAreYou
 from p2p.discover.v5.sessions import Session, Sessions
+from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode.db.memory import NodeMemory
 from p2p.enode.node import Node
 from p2p.enr import Record
@@ -60,6 +62,8 @@ LOCALS = tuple(
     fixed_local(key, NodeEndpoint(address.ip, address.port, 0))
     for key, address in zip(KEYS, ADDRESSES, strict=True)
 )
+for each in LOCALS:
+    each.set(TOPICS_ENTRY, TOPICS_VERSION)
 NODES = tuple(Node.from_record(local.record) for local in LOCALS)
 REMOTE = OWN_NODE.id, Endpoint(*address_of(0))
 FIRST_KEYS = SessionKeys(b"initiator's key ", b"recipient's key ")
@@ -70,7 +74,10 @@ REST_WAKES = 2
 #: Bit of the variant: the table is empty at the start.
 LONELY = 1
 #: Types of messages that answer a request.
-RESPONSES = (2, 4, 6)
+RESPONSES = (2, 4, 6, 8, 10)
+#: Number of a step with a message about topics, less its type.
+TOPIC_STEP = 9
+TOPIC = bytes(range(32))
 
 
 class Source:
@@ -191,7 +198,7 @@ class V5Scene(Scene[EngineV5]):
             self.wait(min(number(step, 1), 50_000) / 10)
         elif kind == 8:
             source = self.sources[number(step, 2) % len(self.sources)]
-            command(self, number(step, 1) % 6, source)
+            command(self, number(step, 1) % 8, source)
         else:
             receive(self, source, datagram_of(source, kind, step, self.time))
 
@@ -205,6 +212,7 @@ def build(variant: int, repaired: bool, body: bytes) -> V5Scene:
         bootnodes=[] if variant & LONELY else [NODES[0]],
         entropy=rng.randbytes,
         random=rng,
+        topics=True,
         now=START,
     )
     sources = [Source(key, index, rng) for index, key in enumerate(KEYS)]
@@ -221,6 +229,8 @@ def datagram_of(source: Source, kind: int, step: list[Tree], now: float) -> byte
     source.read_all()
     if 1 <= kind <= 6:
         return source.message(plaintext_of(source, kind, step[2:]))
+    if 7 <= kind - TOPIC_STEP <= 10:
+        return source.message(plaintext_of(source, kind - TOPIC_STEP, step[2:]))
     if kind == 9:
         return source.handshake(plaintext_of(source, number(step, 2), step[3:]))
     if kind == 10:
@@ -279,6 +289,12 @@ def command(scene: V5Scene, what: int, source: Source) -> None:
         operations.request_enr(node, now)
     elif what == 3:
         operations.find_node(node, [0, 255, 256], now)
+    elif what == 6:
+        scene.engine.topics._table(TOPIC).add(node, proven=True)
+        scene.engine.advertise(TOPIC, now)
+    elif what == 7:
+        scene.engine.topics._table(TOPIC).add(node, proven=True)
+        operations.find_topic(TOPIC, 1, now)
     else:
         operations.talk(node, b"protocol", b"request", now)
 
@@ -305,6 +321,10 @@ def seeds() -> list[bytes]:
         for n in range(9, 12)
     ]
     nodes = rlptree.encode([b"\4", b"", [b"", b"\1", told]])
+    records = [rlptree.read(node.record.to_rlp())[0] for node in NODES if node.record is not None]
+    register = [[b"id", TOPIC, record, b"", [256, 255]] for record in records]
+    query = [b"id", TOPIC, [256, 255, 254]]
+    ads = rlptree.encode([b"\x13", b"", [b"", b"\1", records[:2]]])
     wait_s = step_of(0, 3)
     head = packets.message_head(bytes(16), bytes(12), NODES[1].id) + bytes(24)
     scripts = [
@@ -321,6 +341,11 @@ def seeds() -> list[bytes]:
         step_of(1, 1, ping) + step_of(9, 1, 1, ping) + step_of(12, 1, 80, 1),
         step_of(11, 1, head[len(packetv5.START) :]) + step_of(7, 0, b"noise" * 30),
         step_of(1, 1, ping) + step_of(9, 1, 7, b"") + step_of(9, 1, 2, pong),
+        step_of(16, 0, register[0]) + step_of(18, 0, query),
+        step_of(16, 0, register[1]) + step_of(18, 0, query),
+        step_of(8, 6, 0) + step_of(17, 0, [b"", 1, b"ticket", 200]) + wait_s
+        + step_of(17, 0, [b"", 1, b"", 900_000]) + step_of(0, 6000),
+        step_of(8, 7, 0) + ads + wait_s,
     ]
     return [bytes([REPAIRED | n % 4 << 1]) + script for n, script in enumerate(scripts)] + [
         b"\0" + packets.mask(head[:-24], OWN_NODE.id) + bytes(24)

@@ -9,12 +9,21 @@ Nothing protects a message beside its encryption, so there is nothing to repair.
 
 from __future__ import annotations
 
-from p2p.discover.v5 import message, packet
-from p2p.discover.v5.message import FindNode, Message
+from p2p.discover.v5 import fields, message, packet
+from p2p.discover.v5.message import (
+    FindNode,
+    Message,
+    RegConfirmation,
+    RegTopic,
+    TopicNodes,
+    TopicQuery,
+)
 from p2p.discover.v5.packet import HandshakePacket, MessagePacket, Packet, WhoAreYou
+from p2p.enr import Record
 from p2p.errors import DecodeError, EncodeError, PacketError
 from tests.discover.v5.vectors import ID_B, VECTORS
 from tests.fuzz.target import REPAIRED, Target
+from tests.kit.link import key_of
 
 _IV = bytes(packet.IV_SIZE)
 START = _IV + b"discv5"
@@ -92,7 +101,8 @@ def check_message(plaintext: bytes, read: Message) -> None:
     try:
         again = message.encode(read)
     except EncodeError:  # a distance that no node has is read, and answered with nothing
-        assert isinstance(read, FindNode) and max(read.distances) > message.MAX_DISTANCE
+        assert isinstance(read, (FindNode, RegTopic, TopicQuery))
+        assert max(read.distances) > fields.MAX_DISTANCE
     else:
         assert message.decode(again) == read
 
@@ -102,7 +112,15 @@ def message_label(read: Message) -> str:
 
 
 def message_seeds() -> list[bytes]:
-    return [b"\0" + bytes.fromhex(case["encoded"]) for case in VECTORS["messages"]]
+    vectors = [bytes.fromhex(case["encoded"]) for case in VECTORS["messages"]]
+    record = Record.sign(key_of(1), 1, ip="20.0.0.1", udp=30303).to_rlp()
+    topics = [
+        RegTopic(b"\1", bytes(32), record, b"ticket", (256, 255, 1)),
+        RegConfirmation(b"\1", 2, b"ticket", 900_000),
+        TopicQuery(b"\1", bytes(32), (256, 255, 1)),
+        TopicNodes(b"\1", 1, (record, record)),
+    ]
+    return [b"\0" + each for each in (*vectors, *map(message.encode, topics))]
 
 
 TARGETS = (
