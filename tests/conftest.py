@@ -22,7 +22,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis.strategies import none
 
 from p2p import parts
 from p2p.peers import session
@@ -45,6 +46,9 @@ FD_FOLDER = "/proc/self/fd"  # Linux only; elsewhere descriptors are not watched
 
 
 def pytest_collection_finish() -> None:
+    # At its first example Hypothesis asks the garbage collector who refers to its random source,
+    # and warns if nobody does; a collection in another thread would hide who does.
+    given(none())(lambda value: None)()
     gc.collect()
     if hasattr(gc, "freeze"):  # PyPy has none
         gc.freeze()
