@@ -337,7 +337,6 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
-        # The lists stop last: a look-up may hang, and all others end at once.
         self._in_order: tuple[Service, ...] = (
             self._node_lists,
             self.sockets,

@@ -1,8 +1,9 @@
 """The nodes of lists in DNS, for programs and servers that ask for one at a time.
 
-The thread ``p2p-dns`` drives a :class:`~p2p.dnsdisc.client.Client` and makes its look-ups, which
-block (:class:`_Walker`). It owns the client, and makes no step unless a node was asked for. Any
-thread may ask: through an iterator, which waits, or with a callback.
+The thread ``p2p-dns`` drives a :class:`~p2p.dnsdisc.client.Client` (:class:`_Walker`). It owns the
+client, and makes no step unless a node was asked for. A look-up blocks a thread of its own, which a
+stop gives up (:mod:`p2p.net.lookups`). Any thread may ask: through an iterator, which waits, or
+with a callback.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future
+from functools import partial
 
 from p2p import forks
 from p2p.arguments import wrong, wrong_type
@@ -21,11 +24,11 @@ from p2p.dnsdisc.client import Client, NodeFound
 from p2p.dnsdisc.resolver import Resolver, TextResolver, check_installed
 from p2p.enode.iterator import ClosableNodes, NodeIterator, OnNode
 from p2p.enode.node import Node
-from p2p.errors import LoopCrashed, ServerStateError
+from p2p.errors import LoopCrashed, ServerStateError, ServerStopped
 from p2p.leaks import stop_if_leaked
-from p2p.net import Loop, Timer
+from p2p.net import Lookups, Loop, Timer
 
-#: Limit on the wait of ``stop`` for the thread, in seconds: a look-up may take as long.
+#: Limit on the wait of ``stop`` for the thread, in seconds.
 STOP_TIMEOUT_S = 5.0
 
 
@@ -39,12 +42,14 @@ class _Walker:
         self.log = logger.getChild("dnsdisc")
         self.resolver = resolver
         self.loop = Loop("p2p-dns", clock, self._loop_ended, logger)
+        self._lookups = Lookups(resolver.look_up)
         # owned by p2p-dns
         self._client = client
         #: Domains of the program's lists whose first look-up has not ended yet.
         self._unread = {link.domain for link in client.trees}
         self._askers: deque[OnNode] = deque()
         self._timer: Timer | None = None
+        self._is_looking_up = False
         # guarded by _lock; iterators that the program has dropped leave it by themselves
         self._lock = threading.Lock()
         self._iterators: weakref.WeakSet[_Nodes] = weakref.WeakSet()
@@ -64,6 +69,7 @@ class _Walker:
     def end(self) -> None:
         """Ask the thread to end, and end the iterators at once."""
         self.loop.stop()
+        self._lookups.stop()
         self._end_iterators()
 
     def _end_iterators(self) -> None:
@@ -83,30 +89,39 @@ class _Walker:
 
     def _schedule(self) -> None:
         """Plan the next step of the client, if a node is wanted."""
-        if self._askers and self._timer is None:
+        if self._askers and self._timer is None and not self._is_looking_up:
             self._timer = self.loop.call_at(self._client.deadline, self._step)
 
     def _step(self) -> None:
         self._timer = None
         name = self._client.poll_lookup(self.loop.now())
-        if name is not None:
-            self._look_up(name)
+        if name is None:
+            self._pass_on()
+        else:
+            self._is_looking_up = True
+            found = self._lookups.begin(name)
+            found.add_done_callback(partial(self.loop.post, self._looked_up, name))
+
+    def _looked_up(self, name: str, found: Future[list[str]]) -> None:
+        self._is_looking_up = False
+        try:
+            self._client.receive_texts(name, found.result(), self.loop.now())
+        except ServerStopped:
+            return
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no threads left
+            self._tell(name, str(error))
+            self._client.receive_failure(name, self.loop.now())
+        self._pass_on()
+        self._unread -= {name}
+
+    def _pass_on(self) -> None:
+        """Hand out what the client has found, and plan the next step."""
         for event in self._client.poll_events():
             if isinstance(event, NodeFound):
                 self._askers.popleft()(event.node)
             else:
                 self._tell(event.name, f"{event.name} of {event.link} is refused: {event.error}")
-        self._unread -= {name}
         self._schedule()
-
-    def _look_up(self, name: str) -> None:
-        try:
-            texts = self.resolver.look_up(name)
-        except OSError as error:
-            self._tell(name, str(error))
-            self._client.receive_failure(name, self.loop.now())
-        else:
-            self._client.receive_texts(name, texts, self.loop.now())
 
     def _tell(self, name: str, why: str) -> None:
         """Log a failure. It is a warning if it is the first look-up of a list of the program."""
@@ -225,9 +240,8 @@ class NodeLists:
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """End the thread and the iterators; callbacks of pending requests are dropped. Idempotent.
 
-        A look-up under way is not cut short. Returns the name of the thread if that still runs
-        after ``timeout`` seconds; it ends when the look-up has ended. In a forked child it does
-        nothing.
+        A look-up under way is given up. Returns the name of the thread if that still runs after
+        ``timeout`` seconds. In a forked child it does nothing.
         """
         timeout = finite_timeout(timeout)
         if not self._process.is_here:

@@ -12,7 +12,7 @@ from p2p.net.binding import bind, bind_pair, bind_udp
 from p2p.net.channel import Channel, Receiver
 from p2p.net.connector import Connector
 from p2p.net.listener import Listener
-from p2p.net.lookups import NameLookups
+from p2p.net.lookups import Lookups, NameLookups
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
 from p2p.net.resolver import look_up
@@ -36,6 +36,7 @@ __all__ = [
     "Datagrams",
     "Listener",
     "Loop",
+    "Lookups",
     "NameLookups",
     "Receiver",
     "Timer",

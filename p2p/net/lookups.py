@@ -1,7 +1,7 @@
-"""Look-ups of host names on threads of their own.
+"""Look-ups of names on threads of their own.
 
-The resolver of the system blocks, with silent name servers for half a minute, and cannot be
-stopped. So no thread that must end in time calls it: a :class:`NameLookups` does, on at most
+A resolver blocks, that of the system with silent name servers for half a minute, and cannot be
+stopped. So no thread that must end in time calls it: a :class:`Lookups` does, on at most
 ``MAX_THREADS`` daemon threads ``p2p-names``, and a stop gives up those that still wait for an
 answer. They hold nothing but the name, and end with the answer. A thread runs while there are names
 to look up. ``docs/design/names.md`` has the reasons. Any thread.
@@ -12,8 +12,10 @@ from __future__ import annotations
 import errno
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
+from typing import Generic, TypeVar
 
 from p2p.errors import ServerStopped
 from p2p.net.resolver import look_up
@@ -24,26 +26,33 @@ MAX_THREADS = 8
 #: Limit on the names that are looked up or wait for a thread.
 MAX_NAMES = 1024
 
+T = TypeVar("T")
 
-class NameLookups:
-    """Look-ups of names, each name once at a time."""
 
-    def __init__(self) -> None:
+class Lookups(Generic[T]):
+    """Look-ups of names by ``resolve``, each name once at a time.
+
+    ``resolve`` is called with a name and raises OSError if that has no answer.
+    """
+
+    def __init__(self, resolve: Callable[[str], T]) -> None:
+        # fixed after __init__
+        self._resolve = resolve
         # guarded by _lock
         self._lock = threading.Lock()
-        self._asked: dict[str, list[Future[list[IPAddress]]]] = {}
+        self._asked: dict[str, list[Future[T]]] = {}
         self._waiting: deque[str] = deque()  # names of _asked without a thread
         self._threads = 0
         self._stopped = False
 
-    def begin(self, name: str) -> Future[list[IPAddress]]:
-        """Look up ``name``; return the future of its addresses, as :func:`look_up` returns them.
+    def begin(self, name: str) -> Future[T]:
+        """Look up ``name``; return the future of the result.
 
         Does not wait. The future is set on the thread of the look-up. It gets OSError if the name
-        has no address or too many names are asked for, RuntimeError if the system has no threads
+        has no answer or too many names are asked for, RuntimeError if the system has no threads
         left, and ServerStopped after :meth:`stop`. The caller may cancel it.
         """
-        future: Future[list[IPAddress]] = Future()
+        future: Future[T] = Future()
         error = self._add(name, future)
         if error is not None:
             future.set_exception(error)
@@ -54,8 +63,8 @@ class NameLookups:
                 self._has_no_thread(name, no_thread)
         return future
 
-    def wait(self, name: str, timeout_s: float) -> list[IPAddress]:
-        """Return the addresses of ``name``; wait for at most ``timeout_s`` seconds.
+    def wait(self, name: str, timeout_s: float) -> T:
+        """Return the result for ``name``; wait for at most ``timeout_s`` seconds.
 
         Raises the errors of :meth:`begin`, and OSError when the time is over.
         """
@@ -82,7 +91,7 @@ class NameLookups:
             if future.set_running_or_notify_cancel():
                 future.set_exception(ServerStopped("stopped during the look-up of a name"))
 
-    def _add(self, name: str, future: Future[list[IPAddress]]) -> Exception | None:
+    def _add(self, name: str, future: Future[T]) -> Exception | None:
         """Note that ``future`` waits for ``name``. Return the reason if it cannot."""
         with self._lock:
             if self._stopped:
@@ -118,8 +127,8 @@ class NameLookups:
     def _run(self) -> None:
         while (name := self._next()) is not None:
             try:
-                outcome: list[IPAddress] | Exception = look_up(name)
-            except Exception as error:  # the top of a thread
+                outcome: T | BaseException = self._resolve(name)
+            except BaseException as error:  # the top of a thread
                 outcome = error
             self._end(name, outcome)
 
@@ -131,13 +140,20 @@ class NameLookups:
             self._threads -= 1
             return None
 
-    def _end(self, name: str, outcome: list[IPAddress] | Exception) -> None:
+    def _end(self, name: str, outcome: T | BaseException) -> None:
         with self._lock:
             futures = self._asked.pop(name, [])  # none after a stop
         for future in futures:
             if not future.set_running_or_notify_cancel():
                 continue  # cancelled
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, BaseException):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
+
+
+class NameLookups(Lookups[list[IPAddress]]):
+    """Look-ups of host names by the resolver of the system, as :func:`look_up` returns them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda name: look_up(name))  # a test may replace look_up
