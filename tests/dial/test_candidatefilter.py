@@ -26,7 +26,7 @@ from p2p.eth import Chain, eth_entry, node_filter
 from p2p.netutil import Endpoint
 from tests.kit import inspect
 from tests.kit.candidates import naming, refused, stranger
-from tests.kit.nodes import Nodes, assert_goes_on
+from tests.kit.nodes import Nodes, assert_goes_on, key_far_from
 from tests.kit.swarm import stay
 from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -275,8 +275,12 @@ def test_only_nodes_of_the_own_chain_are_dialed(nodes: Nodes, version: str) -> N
     only = {"discovery_v4": False, "discovery_v5": False, version: True}
     boot = nodes.start(no_discovery=False, no_dial=True, **only)
     common: dict[str, Any] = {"bootstrap_nodes": [boot.self], **only}
-    ours = [nodes.start(**of_chain(CHAIN), **common) for _ in range(2)]
-    theirs = [nodes.start(**of_chain(OTHER), **common) for _ in range(2)]
+    chains = [CHAIN, CHAIN, OTHER, OTHER]
+    started = [
+        nodes.start(private_key=key_far_from(boot.self), **of_chain(chain), **common)
+        for chain in chains
+    ]
+    ours, theirs = started[:2], started[2:]
     checked: set[p2p.NodeID] = set()
 
     def keep(node: p2p.Node) -> bool:

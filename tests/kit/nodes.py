@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import p2p
+from p2p.enode.distance import log_distance
 from tests.kit.remote import Remote
 from tests.kit.waiting import PATIENCE_S
 
@@ -193,6 +194,14 @@ def await_event(events: p2p.Subscription[p2p.PeerEvent], kind: str) -> p2p.PeerE
     while (event := events.get(PATIENCE_S)).type != kind:
         pass
     return event
+
+
+def key_far_from(node: p2p.Node) -> p2p.PrivateKey:
+    """The key of a node at the largest distance. Lookups of v5 rarely ask for near nodes."""
+    while True:
+        key = p2p.generate_key()
+        if log_distance(p2p.NodeID.from_public_key(key.public_key), node.id) == 256:
+            return key
 
 
 def assert_goes_on(left: Sequence[str], name: str) -> None:

@@ -20,10 +20,9 @@ import p2p
 from p2p.discover import UDPv4, UDPv5
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.talk import MAX_QUEUED, MAX_TALK_SIZE, THREADS
-from p2p.enode.distance import log_distance
 from p2p.loglimit import LINES_PER_MINUTE
 from p2p.netutil import Endpoint
-from tests.kit.nodes import HOST, Nodes
+from tests.kit.nodes import HOST, Nodes, key_far_from
 from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -64,14 +63,6 @@ def test_node_that_does_not_answer(fleet: Fleet) -> None:
     assert gone.stop() == []
     with pytest.raises(p2p.errors.NoResponse):
         one.ping(node, PATIENCE_S)
-
-
-def key_far_from(node: p2p.Node) -> p2p.PrivateKey:
-    """The key of a node at the largest distance. A lookup rarely asks for nodes that are near."""
-    while True:
-        key = p2p.generate_key()
-        if log_distance(p2p.NodeID.from_public_key(key.public_key), node.id) == 256:
-            return key
 
 
 def test_network_of_five(fleet: Fleet) -> None:
