@@ -1,10 +1,12 @@
 """Rate limit for log lines that remotes can cause, so that no remote can fill the log.
 
-Any thread may use it. It writes no line itself.
+A :class:`LogLimit` decides, :func:`log_limited` writes a line by its decision. Any thread may use
+both.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Hashable
@@ -67,3 +69,20 @@ class LogLimit:
 def _trim(entries: OrderedDict[Hashable, Any], limit: int) -> None:
     while len(entries) > limit:
         entries.popitem(last=False)
+
+
+def log_limited(
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger],
+    level: int,
+    left_out: int | None,
+    text: str,
+    *args: object,
+    error: BaseException | None = None,
+) -> None:
+    """Log a line at ``level``, or at DEBUG if the limit did not admit it (``left_out`` is None).
+
+    ``left_out`` is the result of :meth:`LogLimit.admit`; a number of more lines is added.
+    """
+    level = logging.DEBUG if left_out is None else level
+    more = f" (and {left_out} more like this)" if left_out else ""
+    log.log(level, f"{text}%s", *args, more, exc_info=error)

@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
 from p2p.clock import Clock
-from p2p.loglimit import LogLimit
+from p2p.loglimit import LogLimit, log_limited
 
 #: Maximum number of failed observers to keep, the latest ones.
 MAX_FAILED = 16
@@ -69,10 +69,8 @@ class ObserverGuard:
         self._held.pop(id(observer), None)
         name = _name_of(observer)
         left_out = self._limit.admit((name, type(error).__name__), object())
-        level = logging.DEBUG if left_out is None else logging.ERROR
-        more = f" (and {left_out} more like this)" if left_out else ""
-        text = "observer %s failed in %s, and is not called again%s"
-        self._log.log(level, text, name, doing, more, exc_info=error)
+        text = "observer %s failed in %s, and is not called again"
+        log_limited(self._log, logging.ERROR, left_out, text, name, doing, error=error)
 
 
 class _Held:

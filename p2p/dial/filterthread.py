@@ -16,7 +16,7 @@ from p2p import forks
 from p2p.arguments import check_has_run
 from p2p.clock import Clock
 from p2p.enode import Node
-from p2p.loglimit import LogLimit
+from p2p.loglimit import LogLimit, log_limited
 from p2p.usercode import where_raised
 
 
@@ -82,7 +82,6 @@ class FilterThread:
 
     def _log_error(self, node: Node, error: BaseException) -> None:
         left_out = self._limit.admit(type(error).__name__, node.id)
-        level = logging.DEBUG if left_out is None else logging.ERROR
-        more = f" (and {left_out} more like this)" if left_out else ""
-        text = "candidate_filter failed at %s for node %s, which is not dialed%s"
-        self._log.log(level, text, where_raised(error), node.id.short, more, exc_info=error)
+        text = "candidate_filter failed at %s for node %s, which is not dialed"
+        where = where_raised(error)
+        log_limited(self._log, logging.ERROR, left_out, text, where, node.id.short, error=error)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from p2p.clock import Clock, Deadline
-from p2p.loglimit import LogLimit
+from p2p.loglimit import LogLimit, log_limited
 from p2p.nat.errors import Interrupted, NatError, Restarted
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
@@ -303,8 +303,7 @@ class PortMappings:
 
     def _tell(self, text: str, level: int = logging.INFO) -> None:
         """Log a change, at DEBUG if there are many: a router decides how often."""
-        is_rare = self._limit.admit(level, object()) is not None
-        self._log.log(level if is_rare else logging.DEBUG, "%s", text)
+        log_limited(self._log, level, self._limit.admit(level, object()), "%s", text)
 
     def _warn(self, key: str, text: str) -> None:
         """Log a warning, at DEBUG if it is a repeated one."""

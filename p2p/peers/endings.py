@@ -25,7 +25,7 @@ from p2p.errors import (
     Timeout,
     UnexpectedMessage,
 )
-from p2p.loglimit import LogLimit
+from p2p.loglimit import LogLimit, log_limited
 from p2p.netutil import printable
 from p2p.peers.peer import Peer, ProtocolReadWriter
 from p2p.usercode import is_raised_by_library, where_raised
@@ -121,9 +121,10 @@ class EndLog:
         if end.level == logging.ERROR:
             left_out = self._failures.admit(kind, peer.connection_id)
             text = "handler of %s failed"
-            _write(peer, logging.ERROR, left_out, text, rw.protocol.cap, error=error)
+            log_limited(peer.log, logging.ERROR, left_out, text, rw.protocol.cap, error=error)
         elif end.level == logging.WARNING:
-            _write(peer, logging.WARNING, self._breaches.admit(kind, peer.id), "%s", end.text)
+            left_out = self._breaches.admit(kind, peer.id)
+            log_limited(peer.log, logging.WARNING, left_out, "%s", end.text)
         elif end.level == logging.DEBUG:
             peer.log.debug("%s", end.text)
 
@@ -136,22 +137,8 @@ class EndLog:
             if peer.log.isEnabledFor(level):
                 left_out = self._complaints.admit(int(reason), peer.id)
                 text = "remote left after %.1f s: %s; %s"
-                _write(peer, level, left_out, text, peer.lifetime, reason, meaning)
+                log_limited(peer.log, level, left_out, text, peer.lifetime, reason, meaning)
         elif isinstance(cause, InvalidMessageCode):
             left_out = self._breaches.admit("code", peer.id)
             text = "%s: %s; the length of a protocol may differ"
-            _write(peer, logging.WARNING, left_out, text, reason, cause)
-
-
-def _write(
-    peer: Peer,
-    level: int,
-    left_out: int | None,
-    text: str,
-    *args: object,
-    error: BaseException | None = None,
-) -> None:
-    """Log a line at ``level``, or at DEBUG if the limit did not admit it (``left_out`` is None)."""
-    level = logging.DEBUG if left_out is None else level
-    more = f" (and {left_out} more like this)" if left_out else ""
-    peer.log.log(level, f"{text}%s", *args, more, exc_info=error)
+            log_limited(peer.log, logging.WARNING, left_out, text, reason, cause)

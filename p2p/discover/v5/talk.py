@@ -21,7 +21,7 @@ from p2p.arguments import BYTES, check_has_run
 from p2p.clock import Clock, Deadline
 from p2p.discover.event import TalkReceived
 from p2p.enode.nodeid import NodeID
-from p2p.loglimit import LogLimit
+from p2p.loglimit import LogLimit, log_limited
 from p2p.netutil import Endpoint
 from p2p.threads import join_threads
 
@@ -159,5 +159,5 @@ class TalkHandlers:
     ) -> None:
         """Log a failure of a handler, at DEBUG if there were many of that kind."""
         left_out = self._limit.admit((request.protocol, kind), request.node_id)
-        level = logging.DEBUG if left_out is None else logging.ERROR
-        self._log.log(level, f"empty response to a talk request: {text}", *args, exc_info=error)
+        text = f"empty response to a talk request: {text}"
+        log_limited(self._log, logging.ERROR, left_out, text, *args, error=error)
