@@ -39,8 +39,9 @@ LAYERS: list[set[str]] = [
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
+    {"__main__"},
 ]
-BASE, USERS = LAYERS[0], LAYERS[-1]
+BASE, USERS = LAYERS[0], LAYERS[-2]
 #: A user that puts the parts of peers and connections together in place of a server.
 KIT = "testing"
 
@@ -139,6 +140,8 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "click": "cli",
+    "rich": "cli",
 }
 
 #: Ways to import that this check could not follow, and what to call them.
