@@ -28,10 +28,11 @@ LAYERS: list[set[str]] = [
     },
     {"crypto"},
     {"enr", "enode"},
-    {"eth", "networks"},
+    {"forkid", "networks"},
     {"net"},
     {"rlpx"},
     {"message", "mailbox", "pipe", "protocol"},
+    {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
         *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
@@ -39,8 +40,9 @@ LAYERS: list[set[str]] = [
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
+    {"__main__"},
 ]
-BASE, USERS = LAYERS[0], LAYERS[-1]
+BASE, USERS = LAYERS[0], LAYERS[-2]
 #: A user that puts the parts of peers and connections together in place of a server.
 KIT = "testing"
 
@@ -59,7 +61,7 @@ WITHIN: dict[str, set[str]] = {
     "observers": {"clock", "loglimit"},
     "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
-    "networks": {"eth"},
+    "networks": {"forkid"},
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
@@ -86,7 +88,7 @@ PUBLIC = {
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
-SHOWCASES = {"p2p.discover", "p2p.dnsdisc"}
+SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth"}
 
 #: Rooms upstairs: they use what lies beside them in their unit, and nothing of that knows them.
 #: Only the face and the users of the unit do.
@@ -104,7 +106,7 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
     *("enode.url",),
-    *("eth", "networks"),
+    *("forkid", "networks", "eth"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
@@ -140,6 +142,8 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "click": "cli",
+    "rich": "cli",
 }
 
 #: Ways to import that this check could not follow, and what to call them.
