@@ -14,6 +14,7 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.dns import dns
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
@@ -21,7 +22,7 @@ from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
 
 #: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (key, enr, nodeset)
+COMMANDS: tuple[click.Command, ...] = (key, enr, nodeset, dns)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
