@@ -54,8 +54,42 @@ class KeyType(_ParamType):
             self.fail(f"{error}", param, context)
 
 
+class NodeKeyType(KeyType):
+    """A private key, by the path of its file or, as go-ethereum's tool has it, by its digits."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
+        if not (isinstance(value, str) and len(value) == 64 and _is_hex(value)):
+            return super().convert(value, param, context)
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(value))
+        except p2p.errors.InvalidKey as error:
+            self.fail(f"{error}", param, context)
+
+
+class CapType(_ParamType):
+    """A capability, NAME/VERSION."""
+
+    name = "cap"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.Cap:
+        if isinstance(value, p2p.Cap):
+            return value
+        name, _, version = str(value).rpartition("/")
+        if not (name and name.isprintable() and version.isdecimal()):
+            self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
+        return p2p.Cap(name, int(version))
+
+
 NODE = NodeType()
 KEY = KeyType()
+NODE_KEY = NodeKeyType()
+CAP = CapType()
+
+
+def _is_hex(text: str) -> bool:
+    return all(char in "0123456789abcdefABCDEF" for char in text)
 
 
 def read_text(value: str) -> str:
