@@ -35,8 +35,8 @@ LAYERS: list[set[str]] = [
     {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("networkoptions", "optionchecks", "config", "options", "lifecycle", "peers", "dial"),
-        *("nodeinfo", "services", "parts", "server", "client"),
+        *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
+        *("dial", "nodeinfo", "services", "parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -65,10 +65,11 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "config": {"networkoptions", "optionchecks"},
+    "optionchecks": {"observe"},
+    "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
-    "peers": {"config"},
+    "peers": {"config", "observe"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
@@ -83,7 +84,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks"),
-    "p2p.rlp",
+    *("p2p.observe", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
