@@ -10,12 +10,12 @@ import p2p
 from p2p.cli import reach
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.failure import Failure, failure_of
+from p2p.cli.failure import Failure, failure_of, text_of
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import CAP, NODE, NODE_KEY
 from p2p.cli.reach import Answer
 from p2p.cli.remedy import remedy_of
-from p2p.cli.shown import milliseconds, shown
+from p2p.cli.shown import milliseconds
 
 #: The steps that show that a node answers, and the port of each.
 _PROOFS = {"discv4": "udp", "discv5": "udp", "hello": "tcp"}
@@ -111,9 +111,9 @@ def show(output: Output, answer: Answer) -> None:
     if answer.error is None:
         output.result(record, line + _summary(answer))
         return
-    record |= {"error": type(answer.error).__name__, "text": shown(answer.error, 400)}
+    record |= {"error": type(answer.error).__name__, "text": text_of(answer.error)}
     record["remedy"] = remedy_of(answer.error)
-    text = line + shown(answer.error, 400)
+    text = line + text_of(answer.error)
     if record["remedy"]:
         text += f"\n{'':<24}{record['remedy']}"
     output.result(record, text)

@@ -1,6 +1,6 @@
 """What to do about an error: a sentence for each class of the library's errors. Pure.
 
-It looks at the class and, for a Disconnect, at the reason; the text of the error says what happened.
+It looks at the class and, for a Disconnect, at the reason; the error's text says what happened.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_REASON: dict[DiscReason, str] = {
         "a node with this key is connected to it already: stop that one, or use another key"
     ),
     DiscReason.INCOMPATIBLE_VERSION: "the node is too old or too new for version 5 of RLPx",
-    DiscReason.UNEXPECTED_IDENTITY: "the key in the URL is not the one of the node; get its new URL",
+    DiscReason.UNEXPECTED_IDENTITY: "the key in the URL is not that of the node; get its new URL",
     DiscReason.SELF: "that is the node itself; give another one, or use another key",
     DiscReason.QUITTING: "the node is about to stop; try again when it runs",
     DiscReason.REQUESTED: "the node does not want this connection; wait 30 s and try again",

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 import p2p
+import p2p.testing
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.reach import facts_of
 from p2p.cli.remedy import remedy_of
-
-NAME = "remote/1.0\x1b[31m"
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ def test_ping_may_offer_a_capability(run, server):
     assert steps(result)["hello"]["ok"]
 
 
-def test_name_of_a_program_is_escaped(run):
-    with p2p.testing.RemoteListener() as listener:
-        node = listener.node
-        answer = p2p.testing
-        del node, answer
+def test_texts_of_a_hello_are_escaped():
+    caps = [p2p.Cap("x\n", 1)]
+    facts = facts_of(p2p.testing.Hello(5, "remote\x1b[31m", caps, 0, bytes(64)))
+    assert facts["name"] == "remote\\x1b[31m"
+    assert facts["capabilities"] == ["x\\n/1"]
 
 
 def test_node_that_is_full_refuses_before_its_hello(run):
