@@ -1,4 +1,4 @@
-"""What to do about an error: a sentence for each class of the library's errors. Pure.
+"""Remedies: a sentence for each class of the library's errors. Pure.
 
 It looks at the class and, for a Disconnect, at the reason; the error's text says what happened.
 """
@@ -60,7 +60,7 @@ _NO_ACK = (
 
 
 def remedy_of(error: BaseException) -> str:
-    """Return what to do about ``error``, "" if nothing is known that its text does not say."""
+    """Return the remedy for ``error``, "" if nothing is known that its text does not say."""
     if isinstance(error, errors.RefusedByPeer):
         return _OF_REASON.get(error.reason, "look into the log of the node")
     if isinstance(error, errors.DialTimeout) and error.step in (DialStep.AUTH, DialStep.ACK):

@@ -97,7 +97,7 @@ class UDPv4(Discovery):
     ) -> list[Node]:
         """Ask ``node`` for the nodes that it knows next to ``target``, at most 16.
 
-        ``target`` is a public key or any 64 bytes. The nodes have no record, and nobody has checked
+        ``target`` is a public key or any 64 bytes. The nodes have no record, and it is not checked
         whether they are there. A node that has no proof of our address is pinged first. Raises as
         :meth:`ping`.
         """
