@@ -12,7 +12,7 @@ from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, failure_of, text_of
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import CAP, NODE, NODE_KEY
+from p2p.cli.parameters import CAP, DURATION, NODE, NODE_KEY
 from p2p.cli.reach import Answer
 from p2p.cli.remedy import remedy_of
 from p2p.cli.shown import milliseconds
@@ -47,10 +47,10 @@ _PROOFS = {"discv4": "udp", "discv5": "udp", "hello": "tcp"}
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, 600),
-    default=15.0,
+    type=DURATION,
+    default="15s",
     show_default=True,
-    help="Seconds for each protocol.",
+    help="Time for each protocol, such as 15s.",
 )
 @with_output
 def ping(
