@@ -78,6 +78,11 @@ INTERFACES = {
 }
 
 
+@p2p.messages.message(0)
+class Greeting:
+    """A message."""
+
+
 class World:
     """An instance of each class, of a server that has a peer."""
 
@@ -123,6 +128,7 @@ class World:
             "Endpoint": discovery.address,
             "FairMix": p2p.enode.FairMix(1.0),
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
