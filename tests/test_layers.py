@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"eth", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "pipe", "protocol"},
+    {"message", "mailbox", "pipe", "protocol", "requests"},
     {"discover", "dnsdisc", "nat"},
     {
         *("networkoptions", "optionchecks", "config", "options", "lifecycle", "peers", "dial"),
@@ -63,6 +63,7 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
+    "requests": {"message"},
     "config": {"networkoptions", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
@@ -81,7 +82,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks"),
-    "p2p.rlp",
+    *("p2p.requests", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -109,6 +110,7 @@ PURE = (
     *("peers.event", "peers.phase", "peers.traffic"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
+    *("requests.pending",),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )

@@ -18,6 +18,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.errors": p2p.errors,
     "p2p.eth": p2p.eth,
     "p2p.networks": p2p.networks,
+    "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
 }
