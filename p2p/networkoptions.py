@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from p2p.dnsdisc.resolver import is_installed
 from p2p.enr import Raw
-from p2p.eth import eth_entry, node_filter
+from p2p.forkid import eth_entry, node_filter
 from p2p.networks import Network
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from functools import lru_cache
 from p2p.arguments import check_type, check_uint64, shown, wrong, wrong_type
 from p2p.enode.node import Node, parse_node
 from p2p.errors import InvalidNode
-from p2p.eth import Chain
+from p2p.forkid import Chain
 
 __all__ = ["HOODI", "MAINNET", "SEPOLIA", "Network"]
 

@@ -28,19 +28,21 @@ LAYERS: list[set[str]] = [
     },
     {"crypto"},
     {"enr", "enode"},
-    {"eth", "networks"},
+    {"forkid", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "pipe", "protocol", "requests"},
+    {"message", "mailbox", "messages", "pipe", "protocol", "requests"},
+    {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("networkoptions", "optionchecks", "config", "options", "lifecycle", "peers", "dial"),
-        *("nodeinfo", "services", "parts", "server", "client"),
+        *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
+        *("dial", "nodeinfo", "services", "parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
+    {"__main__"},
 ]
-BASE, USERS = LAYERS[0], LAYERS[-1]
+BASE, USERS = LAYERS[0], LAYERS[-2]
 #: A user that puts the parts of peers and connections together in place of a server.
 KIT = "testing"
 
@@ -59,15 +61,16 @@ WITHIN: dict[str, set[str]] = {
     "observers": {"clock", "loglimit"},
     "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
-    "networks": {"eth"},
+    "networks": {"forkid"},
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "requests": {"message"},
-    "config": {"networkoptions", "optionchecks"},
+    "optionchecks": {"observe"},
+    "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
-    "peers": {"config"},
+    "peers": {"config", "observe"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
@@ -81,12 +84,12 @@ WITHIN: dict[str, set[str]] = {
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
-    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks"),
-    *("p2p.requests", "p2p.rlp"),
+    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
+    *("p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
-SHOWCASES = {"p2p.discover", "p2p.dnsdisc"}
+SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth", "p2p.messages"}
 
 #: Rooms upstairs: they use what lies beside them in their unit, and nothing of that knows them.
 #: Only the face and the users of the unit do.
@@ -104,7 +107,7 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
     *("enode.url",),
-    *("eth", "networks"),
+    *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
@@ -141,6 +144,8 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "click": "cli",
+    "rich": "cli",
 }
 
 #: Ways to import that this check could not follow, and what to call them.
@@ -159,6 +164,7 @@ HIDING_MODULES = {"builtins", "importlib", "importlib.util", "sys"}
 EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
     ("p2p.nat.upnp.url", "urllib"),  # the same
+    ("p2p.messages.declaration", "typing_extensions"),  # for type checkers, which all know it
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 

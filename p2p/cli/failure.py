@@ -1,0 +1,62 @@
+"""Errors as one line with an exit code. Pure.
+
+A command raises the library's errors as they are; :func:`failure_of` gives each its exit code. For
+all else it raises a :class:`Failure`, whose text says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+import p2p
+from p2p import errors
+from p2p.cli.exitcode import ExitCode
+
+#: The exit code of each class of errors; the first that fits counts.
+EXIT_CODES: dict[tuple[type[Exception], ...], ExitCode] = {
+    (errors.RefusedByPeer, errors.NoSharedCapability, errors.PeerDisconnected): ExitCode.REFUSED,
+    (errors.LocalProtocolError, errors.PacketError, errors.DecodeError): ExitCode.USAGE,
+    (errors.RemoteProtocolError, errors.HandshakeFailed, errors.WrongIdentity): ExitCode.REFUSED,
+    (errors.Timeout, errors.ConnectError): ExitCode.NO_ANSWER,
+    (errors.NodeNotFound,): ExitCode.NEGATIVE,
+    (errors.NodeDBError, OSError): ExitCode.SYSTEM,
+}
+
+
+class Failure(Exception):
+    """The failure of a command: one line that says what to do, and an exit code."""
+
+    def __init__(self, text: str, exit_code: ExitCode = ExitCode.NEGATIVE) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failure for any error that left a command."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, click.ClickException):
+        return Failure(_usage(error), ExitCode(error.exit_code))
+    for classes, code in EXIT_CODES.items():
+        if isinstance(error, classes):
+            return Failure(_text(error), code)
+    text = f"{type(error).__name__}: {error} (a defect of p2p; --debug shows where)"
+    return Failure(text, ExitCode.DEFECT)
+
+
+def _usage(error: click.ClickException) -> str:
+    text = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{text.rstrip('.')}. See: {error.ctx.command_path} --help"
+    return text
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{os.fspath(error.filename)}: " if error.filename else ""
+        return place + error.strerror
+    if isinstance(error, p2p.P2PError):
+        return str(error) or type(error).__name__
+    return str(error)

@@ -1,0 +1,66 @@
+"""Commands for keys: ``p2p key new | show | to-enode | to-enr``. Main thread; files."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+import p2p
+from p2p.cli.command import group
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
+from p2p.cli.output import Output, with_output
+from p2p.cli.parameters import KEY
+
+PORT = click.IntRange(0, 65535)
+
+
+@group("key")
+def key() -> None:
+    """Make keys, and show their node IDs and URLs.
+
+    A key file has the format of go-ethereum: the private key as 64 hex digits. A program that
+    can read it can act as the node.
+    """
+
+
+@key.command("new", examples="p2p key new node.key")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@with_output
+def new(output: Output, file: Path, force: bool) -> None:
+    """Make a private key, write it to FILE with mode 0600, and print its node ID."""
+    if not force and file.exists():
+        raise Failure(f"{file} exists; --force replaces it, and its key is lost", ExitCode.SYSTEM)
+    made = p2p.generate_key()
+    p2p.save_key(file, made)
+    node = p2p.Node.from_parts(made.public_key)
+    output.result({"file": str(file), "id": str(node.id)}, f"{node.id}")
+
+
+@key.command("show", examples="p2p key show node.key\ncat node.key | p2p key show -")
+@click.argument("key_file", metavar="FILE", type=KEY)
+@with_output
+def show(output: Output, key_file: p2p.PrivateKey) -> None:
+    """Show the node ID and the public key of FILE."""
+    public_key = key_file.public_key
+    node_id = p2p.NodeID.from_public_key(public_key)
+    digits = public_key.to_bytes().hex()
+    output.result(
+        {"id": str(node_id), "public_key": digits}, f"id:         {node_id}\npublic key: {digits}"
+    )
+
+
+@key.command("to-enode", examples="p2p key to-enode node.key --ip 203.0.113.7 --tcp 30303")
+@click.argument("key_file", metavar="FILE", type=KEY)
+@click.option("--ip", type=ip_address, help="Address of the node; none if not given.")
+@click.option("--tcp", type=PORT, default=30303, show_default=True, help="Port of RLPx.")
+@click.option("--udp", type=PORT, help="Port of discovery (default: --tcp).")
+@with_output
+def to_enode(output: Output, key_file: p2p.PrivateKey, ip: str, tcp: int, udp: int | None) -> None:
+    """Print the enode URL of FILE's node."""
+    udp = tcp if udp is None else udp
+    node = p2p.Node.from_parts(key_file.public_key, ip, tcp, udp)
+    output.result({"enode": node.url}, node.url)

@@ -1,0 +1,108 @@
+"""Output of the commands: text for people, JSON lines for programs, progress.
+
+Results go to the standard output, all else to the standard error. Colour and progress appear on a
+terminal only; NO_COLOR turns colour off. With ``--json``, each result is a JSON object on a line of
+its own. An :class:`Output` may be used by any thread, :meth:`Output.progress` by one at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Output:
+    """Destination of the results of a command.
+
+    ``as_json`` is whether ``--json`` was given. ``console`` is the standard output, for what no
+    method here does.
+    """
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.errors = Console(highlight=False, stderr=True)
+
+    def result(self, record: Mapping[str, Any], text: RenderableType) -> None:
+        """Print one result: ``record`` as a line of JSON, or ``text`` for people.
+
+        A str is printed as it is, without markup; values of ``record`` that JSON does not have are
+        shown by ``str``.
+        """
+        if self.as_json:
+            line = json.dumps(record, default=_as_json, ensure_ascii=False)
+            self.console.file.write(line + "\n")
+            self.console.file.flush()
+        else:
+            self.text(text)
+
+    def text(self, text: RenderableType = "") -> None:
+        """Print for people; nothing with ``--json``."""
+        if not self.as_json:
+            self.console.print(Text(text) if isinstance(text, str) else text)
+
+    def note(self, text: str) -> None:
+        """Print a remark to the standard error."""
+        self.errors.print(Text(text, style="dim"), soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table for people; nothing with ``--json``."""
+        if self.as_json:
+            return
+        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        self.console.print(table)
+
+    @contextmanager
+    def progress(self, text: str, total: float | None = None) -> Iterator[Callable[..., None]]:
+        """Show progress while the block runs, if the standard error is a terminal.
+
+        ``total`` is the number of steps, None if it is not known. Yields the function
+        ``update(completed=…, text=…, total=…)``, for any thread.
+        """
+        bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            *((BarColumn(),) if total is not None else ()),
+            TimeElapsedColumn(),
+            console=self.errors,
+            transient=True,
+            disable=not self.errors.is_terminal,
+        )
+        task = bar.add_task(text, total=total)
+
+        def update(
+            completed: float | None = None, text: str | None = None, total: float | None = None
+        ) -> None:
+            bar.update(task, completed=completed, description=text, total=total)
+
+        with bar:
+            yield update
+
+
+def with_output(function: F) -> F:
+    """Add ``--json`` to a command, and pass it an :class:`Output` as its first argument."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object on each line.")
+    @functools.wraps(function)
+    def run(*arguments: Any, as_json: bool, **options: Any) -> object:
+        return function(Output(as_json), *arguments, **options)
+
+    return run  # type: ignore[return-value]
+
+
+def _as_json(value: object) -> object:
+    return "0x" + value.hex() if isinstance(value, (bytes, bytearray)) else str(value)

@@ -1,0 +1,87 @@
+"""Rules that hold for every command, found by a walk over all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from p2p.cli.command import Command
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.program import program
+
+
+def commands(group: click.Group, path: str = "p2p") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+ALL = dict(commands(program))
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_help_has_a_summary_and_examples_of_the_command(path, run):
+    command = ALL[path]
+    assert isinstance(command, Command)
+    assert command.help and command.help.splitlines()[0].endswith(".")
+    assert command.examples and all(path in example for example in command.examples)
+    result = run(*path.split()[1:], "--help")
+    assert result.exit_code == 0
+    for example in command.examples:
+        assert f"$ {example}" in result.out
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_each_command_has_json_and_debug(path):
+    options = {name for param in ALL[path].params for name in param.opts}
+    assert {"--json", "--debug"} <= options
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_options_have_a_help(path):
+    for param in ALL[path].params:
+        if isinstance(param, click.Option):
+            assert param.help, param.name
+
+
+def test_help_lists_the_exit_codes(run):
+    result = run("--help")
+    for code in ExitCode:
+        assert code.meaning.split(":")[0] in " ".join(result.out.split())
+
+
+def test_error_is_one_line(run):
+    result = run("key", "show", "/nowhere/node.key")
+    assert result.exit_code == ExitCode.USAGE
+    assert len(result.err.splitlines()) == 1
+    assert "p2p key new" in result.err
+
+
+def test_debug_shows_the_traceback(run):
+    assert "Traceback" in run("key", "show", "--debug", "/nowhere/node.key").err
+
+
+def test_unknown_option_names_the_help(run):
+    result = run("key", "new", "--nothing")
+    assert result.exit_code == ExitCode.USAGE
+    assert "p2p key new --help" in result.err
+
+
+def test_module_runs_the_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "p2p", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stdout.startswith("p2p ")
+
+
+def test_a_missing_extra_is_one_line():
+    code = "import sys; sys.modules['click'] = None; import p2p.__main__ as m; sys.exit(m.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == ExitCode.USAGE
+    assert "pip install 'p2p-blocking[cli]'" in done.stderr
