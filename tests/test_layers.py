@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"forkid", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "messages", "pipe", "protocol"},
+    {"message", "mailbox", "messages", "pipe", "protocol", "requests"},
     {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
@@ -66,6 +66,7 @@ WITHIN: dict[str, set[str]] = {
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
+    "requests": {"message"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
@@ -85,7 +86,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
-    *("p2p.networks", "p2p.observe", "p2p.rlp"),
+    *("p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -114,6 +115,7 @@ PURE = (
     "keylog.lines",
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
+    *("requests.pending",),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
