@@ -26,6 +26,9 @@ KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
 END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
+PUBLISHED = p2p.dnsdisc.PublishedTree(
+    p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"), 1, TREE.signature, (), (), {}, ()
+)
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -95,6 +98,7 @@ class World:
         enter = self._stack.enter_context
         protocol = p2p.Protocol("test", 1, 8, lambda peer, rw: None)
         pipe = p2p.testing.msg_pipe()[0]
+        requests = p2p.requests.Requests(pipe)
         remote = enter(p2p.testing.DiscoveryRemote(self.server))
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
@@ -148,10 +152,18 @@ class World:
             "PeerEvent": p2p.PeerEvent("add", NODE.id),
             "PrivateKey": KEY,
             "Protocol": talk.rw.protocol,
+            "Problem": p2p.dnsdisc.Problem("nodes.example.org", "not published"),
             "ProtocolReadWriter": talk.rw,
+            "PublishedTree": PUBLISHED,
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),
+            "CodeCounters": p2p.requests.CodeCounters(),
+            "PeerRates": p2p.requests.PeerRates(),
+            "RateEstimator": p2p.requests.RateEstimator(),
+            "Request": requests.start(0),
+            "RequestCounters": requests.counters,
+            "Requests": requests,
             "Record": self.server.self.record,
             "Server": self.server,
             "SignedTree": TREE,

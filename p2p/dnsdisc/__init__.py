@@ -5,7 +5,9 @@
 that publishes a list makes a :class:`Tree` of nodes and links to other lists, each a :class:`Link`
 or a URL, and puts the records of the :class:`SignedTree` into its zone.
 
-:func:`read_tree` reads a published list as a whole, to copy or to check it.
+:func:`read_tree` reads a published list as a whole, to copy or to check it: a
+:class:`PublishedTree`, in which each entry that is missing or wrong is a :class:`Problem`.
+:func:`resolver_of` makes a resolver that asks one name server.
 
 The modules are pure, except the front, the resolver and the download.
 

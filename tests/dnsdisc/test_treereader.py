@@ -155,7 +155,9 @@ def test_resolver_of_an_address(server: str, host: str, port: int) -> None:
     assert (resolver.nameservers, resolver.port) == ([host], port)
 
 
-@pytest.mark.parametrize("server", ["", "ns.example.org", "1.2.3", "127.0.0.1:0", ":53", "[::1]", 5])
+@pytest.mark.parametrize(
+    "server", ["", "ns.example.org", "1.2.3", "127.0.0.1:0", ":53", "[::1]", 5]
+)
 def test_resolver_of_anything_else_is_refused(server: Any) -> None:
     with pytest.raises(ArgumentError, match="server"):
         p2p.dnsdisc.resolver_of(server)
