@@ -103,7 +103,7 @@ class Walk:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody is left to ask, and all have answered."""
+        """Whether no node is left to ask, and all have answered."""
         if self._in_flight:
             return False
         return len(self.hops) >= MAX_QUERIES or all(known.hop for known in self._nearest())
