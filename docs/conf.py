@@ -19,7 +19,7 @@ extensions = [
     "myst_parser",
     "publicnames",
     "sitelinks",
-    "sphinx.ext.viewcode",
+    "sourcepages",
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_static", "extensions"]

@@ -10,38 +10,33 @@ The docstring of a module is shown up to a paragraph that begins with "Inside".
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
+import pydoc
 import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Generic, get_args, get_origin, get_type_hints
 
-import p2p.sim
-from tests.kit.publicnames import MODULES
+from tests.kit.publicnames import HOMES, home
 
 BLOCK = re.compile(r"^```\{names\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"^``(\w+)``$")
-BRANCH = re.compile(r"^(?P<before>\s*[├└│][├└│─ ]*|\s*)(?P<name>[A-Z]\w+)(?P<after>\s{2,}.*|)$")
+BRANCH = re.compile(r"^(?P<before>[├└│─ ]*)(?P<name>[A-Z]\w+)(?P<after>.*)$")
 
 
 def listed(block: str) -> Iterator[str]:
     """Yield the dotted names of a block."""
     for name in block.split():
         module, _, last = name.rpartition(".")
-        if last != "*":
-            yield name
-            continue
-        for public in importlib.import_module(module).__all__:
-            if module == "p2p" or public not in importlib.import_module("p2p").__all__:
-                yield f"{module}.{public}"
+        public = HOMES[module].__all__ if last == "*" else [last]
+        yield from (f"{module}.{one}" for one in public if home(one) == f"{module}.{one}")
 
 
 def found(name: str) -> Any:
     """Return what a dotted name of a public module stands for."""
     module, _, last = name.rpartition(".")
-    return getattr(importlib.import_module(module), last)
+    return getattr(HOMES[module], last)
 
 
 def directive(name: str) -> str:
@@ -57,13 +52,13 @@ def directive(name: str) -> str:
 
 def options(kind: type) -> Iterator[str]:
     yield ":members:"
-    yield ":show-inheritance:"
-    if is_dataclass(kind) or issubclass(kind, (Enum, tuple)):
+    bases = [base for base in kind.__mro__[1:] if base is not object]
+    if any(is_public(base) for base in bases):
+        yield ":show-inheritance:"
+    if issubclass(kind, (Enum, tuple)) or (is_dataclass(kind) and kind is not HOMES["p2p"].Config):
         yield ":undoc-members:"
-    ours = [base for base in kind.__mro__[1:] if base.__module__.startswith("p2p.")]
-    inner = [base for base in ours if base.__name__.startswith("_")]
-    if inner:  # its members are shown nowhere else
-        yield ":inherited-members:"
+    if any(base.__name__.startswith("_") and not is_public(base) for base in bases):
+        yield ":inherited-members:"  # they are shown nowhere else
 
 
 def expanded(match: re.Match[str]) -> str:
@@ -151,7 +146,7 @@ def is_public(kind: Any) -> bool:
 def public() -> dict[str, Any]:
     """Return what the public names stand for, by name and by dotted name."""
     known = {}
-    for module in [*MODULES.values(), p2p.sim]:
+    for module in HOMES.values():
         for name in module.__all__:
             known[name] = known[f"{module.__name__}.{name}"] = getattr(module, name)
     return known
@@ -165,7 +160,8 @@ def process_bases(app: Any, name: str, obj: Any, settings: Any, bases: list[Any]
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Find a name that is documented in another module, or by another class.
 
-    A type in a signature that is not public, such as a type variable, and a module stay plain text.
+    A type in a signature that is not public, such as a type variable, stays plain text, and so do
+    the parts of the library that its docstrings name.
     """
     if node.get("refdomain") != "py":
         return None
@@ -177,7 +173,7 @@ def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
         )
     is_of_signature = "refexplicit" not in node
     is_of_others = not node["reftarget"].startswith("p2p") and "." in node["reftarget"]
-    is_inside = node["reftype"] == "mod"
+    is_inside = node["reftarget"].startswith("p2p") and pydoc.locate(node["reftarget"])
     return contnode if is_of_signature or is_of_others or is_inside else None
 
 
