@@ -29,6 +29,7 @@ NETWORKS: dict[str, p2p.networks.Network] = {
     network.name: network
     for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
 }
+_KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
 #: Seconds of each unit of a duration.
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
@@ -103,8 +104,38 @@ class DurationType(_ParamType):
         self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
 
 
+class NodeKeyType(KeyType):
+    """A private key, by the path of its file or, as go-ethereum's tool has it, by its digits."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
+        if not (isinstance(value, str) and _KEY_DIGITS.fullmatch(value)):
+            return super().convert(value, param, context)
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(value))
+        except p2p.errors.InvalidKey as error:
+            self.fail(f"{error}", param, context)
+
+
+class CapType(_ParamType):
+    """A capability, NAME/VERSION."""
+
+    name = "cap"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.Cap:
+        if isinstance(value, p2p.Cap):
+            return value
+        name, _, version = str(value).rpartition("/")
+        if not (name and name.isprintable() and version.isdecimal()):
+            self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
+        return p2p.Cap(name, int(version))
+
+
 NODE = NodeType()
 KEY = KeyType()
+NODE_KEY = NodeKeyType()
+CAP = CapType()
 IP = IPType()
 DURATION = DurationType()
 NETWORK = click.Choice(list(NETWORKS))

@@ -19,9 +19,10 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
+from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (key, enr, nodeset)
+COMMANDS: tuple[click.Command, ...] = (key, enr, nodeset, ping)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
