@@ -14,6 +14,7 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
@@ -24,11 +25,8 @@ from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
-    key,
-    enr,
-    nodeset,
-    dns,
-    ping,
+    *(key, enr, nodeset, dns, ping),
+    *(disc_group(protocol) for protocol in ("v4", "v5")),
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.

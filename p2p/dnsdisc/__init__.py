@@ -9,7 +9,7 @@ or a URL, and puts the records of the :class:`SignedTree` into its zone.
 :class:`PublishedTree`, in which each entry that is missing or wrong is a :class:`Problem`.
 :func:`resolver_of` makes a resolver that asks one name server.
 
-The modules are pure, except the front, the resolver and the download.
+Inside, the modules are pure, except the front, the resolver and the download.
 
 ===============  ===================================================================
 `entry`          the entries of a tree: roots, branches, links; their text and hash
