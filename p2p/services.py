@@ -1,4 +1,4 @@
-"""Services of a server besides its peers: sockets, node database, discovery, node lists.
+"""Services of a server besides its peers: sockets, node database, discovery, and others.
 
 :class:`Services` starts them in order, each with the use of those before it, and stops them in
 reverse under one deadline. A new one is a :class:`Service` and an entry in its list. Their work is
@@ -27,6 +27,8 @@ from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
+from p2p.exporter import Exporter
+from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.routersearch import Find
@@ -327,7 +329,9 @@ class NodeListService(Service):
 class Services:
     """All services of a server, and the access of other parts to them."""
 
-    def __init__(self, config: Config, logger: logging.Logger, lookups: NameLookups) -> None:
+    def __init__(
+        self, config: Config, logger: logging.Logger, lookups: NameLookups, metrics: Metrics
+    ) -> None:
         # fixed after __init__
         self.sockets = Sockets(config, lookups)
         self.database = Database(config, logger)
@@ -337,6 +341,7 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
+        self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
             self._node_lists,
             self.sockets,
@@ -344,6 +349,7 @@ class Services:
             self.own_node,
             self._nat,
             self._discovery,
+            self.exporter,
         )
 
     def start(self) -> None:
