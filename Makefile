@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: all help demo test test-fast interop conformance lint types layers check bare bench bench-peers \
-        stress stress-short fuzz fuzz-ci cov wheel wheels clean
+        stress stress-short fuzz fuzz-ci cov docs wheel wheels clean
 .DEFAULT_GOAL := all
 
 all: check test  ## Everything but interop: lint, types, layers, tests (the default)
@@ -34,7 +34,7 @@ OTHER_CRYPTO += P2P_SECP256K1_BACKEND=btclib
 endif
 
 test: $(STAMP)  ## The test suite; the tests of the crypto with the other libraries, too
-	$(BIN)/python -m pytest tests --ignore=tests/interop --ignore=tests/stress
+	$(BIN)/python -m pytest tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs
 	$(OTHER_CRYPTO) $(BIN)/python -m pytest tests/crypto tests/rlpx
 
 # What mirrors a package or a module of p2p, the simulation apart, which is one big run.
@@ -89,9 +89,15 @@ fuzz-ci: $(STAMP)  ## 100,000 mutated inputs for each decoder, in two processes
 	$(BIN)/python -m tests.fuzz --inputs 100000 --jobs 2
 
 cov: $(STAMP)  ## The test suite with a report of the lines it missed (watched code is slow code)
-	$(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/stress \
+	$(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs \
 	  --deselect=tests/benchmarks/test_rlp.py::test_common_shape_is_at_least_three_times_as_fast_as_with_the_package
 	$(BIN)/coverage report
+
+docs: $(STAMP)  ## Build the documentation site into build/docs, and check its links; Python 3.11 or newer
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[docs]'
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees docs build/docs
+	$(BIN)/python -m pytest -q tests/docs
 
 wheel: $(STAMP)  ## Build the wheel into dist, and run the demo where only that is installed
 	rm -rf build/lib build/venv-wheel dist

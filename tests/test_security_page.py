@@ -100,7 +100,7 @@ def test_what_rlpx_cannot_protect_is_said() -> None:
         ("README.md", "SECURITY.md"),
         ("README.md", "docs/explanation/security.md"),
         ("docs/index.md", "explanation/security.md"),
-        ("docs/index.md", "design/rlp.md"),
+        ("docs/design/index.md", "rlp.md"),
         ("docs/index.md", "../SECURITY.md"),
         ("SECURITY.md", "docs/explanation/security.md"),
     ],
