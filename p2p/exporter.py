@@ -102,7 +102,7 @@ class Exporter:
 class _Server(WSGIServer):
     """A WSGI server on a socket that listens; :meth:`handle_request` does not wait for one."""
 
-    timeout = 0  # type: ignore[assignment]
+    timeout = 0
 
     def __init__(
         self, sock: socket.socket, app: Callable[..., Any], logger: logging.Logger

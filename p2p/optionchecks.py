@@ -217,7 +217,7 @@ def check_listen_addr(option: str, value: str | None) -> None:
 def metrics_endpoint_of(value: str | None) -> tuple[str, int] | None:
     """Return ``metrics_addr`` as host and port; None for None.
 
-    It must be an address of loopback: whoever can connect reads all metrics.
+    It must be an address of loopback: every host that can connect reads all metrics.
     """
     option = "metrics_addr"
     if value is None:

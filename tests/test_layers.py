@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "nat"},
     {
         *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
-        *("dial", "nodeinfo", "services", "parts", "server", "client"),
+        *("dial", "nodeinfo", "exporter", "services", "parts", "collector", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -70,12 +70,13 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config"},
+    "services": {"config", "exporter"},
+    "collector": {"parts", "peers"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
-        "services",
+        *("collector", "services"),
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
@@ -84,7 +85,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
-    *("p2p.networks", "p2p.observe", "p2p.rlp"),
+    *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -109,7 +110,8 @@ PURE = (
     *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
-    *("peers.event", "peers.phase", "peers.traffic"),
+    *("metrics.catalog", "metrics.metric"),
+    *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
@@ -142,6 +144,7 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "prometheus_client": "metrics.prometheus",
     "click": "cli",
     "rich": "cli",
 }

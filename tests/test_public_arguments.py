@@ -291,6 +291,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "candidate_filter": (["none", "function"], None),
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
+    "metrics_addr": (["none"], None),
     "logger": (["none"], None),
     "clock": ([], None),
     "accept_pre_eip8": (["true"], None),

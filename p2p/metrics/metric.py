@@ -83,7 +83,7 @@ class Histogram(_Reading):
     @property
     def value(self) -> dict[str, Any]:
         """All of it as a dict for JSON, with each bound as text."""
-        buckets = {f"{bound:g}": number for bound, number in self.buckets.items()}
+        buckets = {str(bound): number for bound, number in self.buckets.items()}
         return {"count": self.count, "sum": self.sum, "buckets": buckets}
 
 

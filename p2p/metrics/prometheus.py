@@ -78,7 +78,7 @@ def _empty(family: Family) -> Any:
 def _add(family: Any, metric: Metric) -> None:
     labels = [metric.labels[name] for name in metric.family.labels]
     if isinstance(metric, Histogram):
-        bounds = [(f"{bound:g}", number) for bound, number in metric.buckets.items()]
+        bounds = [(str(bound), number) for bound, number in metric.buckets.items()]
         family.add_metric(labels, [*bounds, ("+Inf", metric.count)], metric.sum)
     else:
         family.add_metric(labels, metric.value)

@@ -20,8 +20,8 @@ class Metrics(Mapping[str, Metric]):
             print(metric.name, metric.value)
         json.dumps(server.metrics.snapshot())
 
-    A metric of a message, a packet or an error is there once it has been counted. A KeyError is
-    raised for any other name. Any thread may use it.
+    A metric of a message, a packet or an error exists once it has been counted. Raises KeyError for
+    any other name. Any thread may use it.
     """
 
     def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
