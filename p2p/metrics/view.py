@@ -13,7 +13,7 @@ from p2p.metrics.metric import Metric
 
 
 class Metrics(Mapping[str, Metric]):
-    """The metrics of a server by name, from ``Server.metrics``; each call reads them anew::
+    """The metrics of a server by name, from ``Server.metrics``; each call reads all of them::
 
         server.metrics["p2p/peers"].value
         for metric in server.metrics.values():
