@@ -21,6 +21,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.metrics": p2p.metrics,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
+    "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
 }
