@@ -214,6 +214,7 @@ def test_peers_that_stay_a_minute_are_counted_once(nodes: Nodes) -> None:
     talk, _ = nodes.pair(clock=clock)
     here = talk.server  # type: ignore[attr-defined]
     here.connect(there.self, PATIENCE_S)
+    eventually(lambda: there.peer_count == 1)
 
     def counts() -> list[int]:
         return [value(here, "p2p/dials/success/1min"), value(there, "p2p/serves/success/1min")]
