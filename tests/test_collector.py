@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import p2p
+from p2p import collector
 from p2p.errors import DialRefused, NoSharedCapability, RefusedByPeer
 from p2p.metrics import Histogram
-from p2p.peers.outcomes import LASTING_S
+from p2p.peers import outcomes
 from tests.kit import inspect
 from tests.kit.nodes import HOST, Nodes, await_event, closed_port, node_at
 from tests.kit.swarm import Swarm, knows
@@ -208,7 +209,12 @@ def test_dial_under_way_shows(nodes: Nodes) -> None:
         assert value(server, "p2p/dials") == 1
 
 
-def test_peers_that_stay_a_minute_are_counted_once(nodes: Nodes) -> None:
+def test_peers_that_stay_a_minute_are_counted_once(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A short minute: a connection in which nothing comes for 30 s ends.
+    for module in (collector, outcomes):
+        monkeypatch.setattr(module, "LASTING_S", 5.0)
     clock = p2p.testing.SimulatedClock()
     there = nodes.start(clock=clock)
     talk, _ = nodes.pair(clock=clock)
@@ -219,10 +225,10 @@ def test_peers_that_stay_a_minute_are_counted_once(nodes: Nodes) -> None:
     def counts() -> list[int]:
         return [value(here, "p2p/dials/success/1min"), value(there, "p2p/serves/success/1min")]
 
-    clock.advance(LASTING_S - 1)
+    clock.advance(4.0)
     assert counts() == [0, 0]
     with here.subscribe_events() as events:
-        clock.advance(1)
+        clock.advance(1.0)
         assert counts() == [2, 1]
         talk.peer.disconnect()
         await_event(events, "drop")
