@@ -74,6 +74,30 @@ class KeyType(_ParamType):
             self.fail("the standard input is no key: want 64 hex digits", param, context)
 
 
+class TargetType(_ParamType):
+    """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
+
+    name = "target"
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PublicKey | p2p.NodeID:
+        if isinstance(value, (p2p.PublicKey, p2p.NodeID)):
+            return value
+        text = read_text(value)
+        try:
+            if re.fullmatch("[0-9a-fA-F]{128}", text):
+                return p2p.PublicKey.from_bytes(bytes.fromhex(text))
+            if self.protocol == "v5" and _KEY_DIGITS.fullmatch(text):
+                return p2p.NodeID(bytes.fromhex(text))
+            return p2p.parse_node(text).public_key
+        except (p2p.errors.InvalidKey, p2p.InvalidNode) as error:
+            wanted = "a node, or 128 hex digits of a public key"
+            wanted += ", or 64 of a node ID" if self.protocol == "v5" else ""
+            self.fail(f"{error}; give {wanted}", param, context)
+
+
 class IPType(_ParamType):
     """An IP address."""
 

@@ -14,6 +14,7 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.discv import disc_group
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
@@ -22,7 +23,10 @@ from p2p.cli.nodeset import nodeset
 from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (key, enr, nodeset, ping)
+COMMANDS: tuple[click.Command, ...] = (
+    *(key, enr, nodeset, ping),
+    *(disc_group(protocol) for protocol in ("v4", "v5")),
+)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
