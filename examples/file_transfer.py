@@ -104,7 +104,8 @@ class Download:
 
     def fetch(self, server: p2p.Server, node: p2p.Node) -> None:
         """Fetch chunks from a node, until the file is complete or the node fails."""
-        asked: deque[tuple[int, p2p.requests.Request[bytes]]] = deque()
+        asked: deque[int] = deque()
+        replies: deque[p2p.requests.Request[bytes]] = deque()
         count = 0
         try:
             with server.connect(node).open(NAME) as rw:
@@ -113,18 +114,19 @@ class Download:
                 self._begin(requests.ask(SUMMARY, expect=bytes, timeout=TIMEOUT_S))
                 while not self.is_complete:
                     while len(asked) < AHEAD and (index := self._next(wait=not asked)) is not None:
-                        request = requests.start(CHUNK, index, expect=bytes, timeout=TIMEOUT_S)
-                        asked.append((index, request))
+                        asked.append(index)
+                        replies.append(
+                            requests.start(CHUNK, index, expect=bytes, timeout=TIMEOUT_S)
+                        )
                     if asked:
-                        index, request = asked[0]
-                        self._store(index, request.result())
+                        self._store(asked[0], replies.popleft().result())
                         asked.popleft()
                         count += 1
         except p2p.P2PError as error:
             show(f"{node.tcp_endpoint}: {error}")
         with self._changed:
             self.counts.append(count)
-            self._missing.extend(index for index, _ in asked)  # for the other peers
+            self._missing.extend(asked)  # for the other peers
             self._changed.notify_all()
 
     def _begin(self, summary: bytes) -> None:
