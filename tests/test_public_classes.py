@@ -128,6 +128,7 @@ class World:
             "Endpoint": discovery.address,
             "FairMix": p2p.enode.FairMix(1.0),
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "MaxLength": p2p.rlp.MaxLength(8),
             "Messages": p2p.messages.Messages("test", 1, [Greeting]),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
