@@ -11,6 +11,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.enode`       nodes: iterators and mixes of them, distances, our own node
 `p2p.discover`    discovery: types of ``Server.discovery_v4``
 `p2p.dnsdisc`     node lists in DNS: their nodes, and trees to publish
+`p2p.requests`    requests and their replies on a read-writer, rates of peers
 `p2p.rlp`         encode and decode RLP
 `p2p.eth`         fork identifiers: nodes of the same Ethereum chain
 `p2p.messages`    a protocol declared by its messages, as dataclasses
@@ -31,6 +32,7 @@ from p2p import eth as eth
 from p2p import messages as messages
 from p2p import networks as networks
 from p2p import observe as observe
+from p2p import requests as requests
 from p2p import rlp as rlp
 from p2p._version import __version__
 from p2p.client import ClientReadWriter, connect

@@ -93,6 +93,7 @@ class Config:
     dialer: Dialer | None = None
     no_dial: bool = False
     candidate_filter: Callable[[Node], bool] | None = None
+    key_log: str | os.PathLike[str] | None = None
     observer: Observer | Sequence[Observer] | None = None
     enable_msg_events: bool = False
     logger: logging.Logger | None = None
@@ -116,6 +117,7 @@ class Config:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         checks.check_clock(self.clock)
         self._set("observer", self._observers)
+        self._set("key_log", checks.key_log_of(self.key_log))
         if self.candidate_filter is not None:
             check_function("candidate_filter", self.candidate_filter, "node")
 

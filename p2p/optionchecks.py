@@ -21,6 +21,7 @@ from p2p.dnsdisc.resolver import check_installed
 from p2p.enode import Node
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
+from p2p.keylog.writer import VARIABLE, path_from_environment
 from p2p.nat.spec import parse_advertised
 from p2p.netutil import IPNetwork, Netlist, split_listen_addr
 from p2p.observe import Observer
@@ -268,6 +269,16 @@ def check_topics(discovery_topics: object, may_run: bool) -> None:
 
 
 # the rest
+
+
+def key_log_of(value: object) -> str | os.PathLike[str] | None:
+    """Return ``key_log``, a path, or the one in P2P_KEYLOGFILE, or None."""
+    wanted = f"a path, or None for the one in {VARIABLE}, if any"
+    check_type("key_log", value, (str, os.PathLike, type(None)), wanted)
+    if value == "":
+        raise wrong("key_log", value, wanted)
+    assert value is None or isinstance(value, (str, os.PathLike))
+    return path_from_environment() if value is None else value
 
 
 def check_flags(values: Mapping[str, object]) -> None:

@@ -162,6 +162,12 @@ class Server:
 
     **Events, log and time**
 
+    ``key_log``
+        Path of a file to append the secrets of all connections and discovery v5 sessions to, for
+        ``p2p decode`` and other tools that decrypt captures. It is made with mode 0600, and a
+        warning is logged: its reader can read all messages. :meth:`start` raises OSError if it
+        cannot be opened. None, the default: the path in the environment variable P2P_KEYLOGFILE,
+        or no key log.
     ``observer``
         A :class:`p2p.observe.Observer`, or a list of them: what connections and discovery receive,
         send and do inside is reported to them, with keys and contents. None, the default: none.
@@ -208,7 +214,13 @@ class Server:
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(self.config, self._logger, self._parts.lookups)
+        services = Services(
+            self.config,
+            self._logger,
+            self._parts.lookups,
+            self._parts.observers,
+            self._parts.key_log,
+        )
         try:
             self._open(services)
         except BaseException:

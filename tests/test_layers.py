@@ -31,12 +31,12 @@ LAYERS: list[set[str]] = [
     {"forkid", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "messages", "pipe", "protocol"},
+    {"message", "mailbox", "messages", "pipe", "protocol", "requests"},
     {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
-        *("dial", "nodeinfo", "services", "parts", "server", "client"),
+        *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "services", "parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -65,14 +65,16 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "optionchecks": {"observe"},
+    "keylog": {"observe"},
+    "requests": {"message"},
+    "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config"},
+    "services": {"config", "keylog", "observe"},
     "dial": {"config", "peers"},
-    "parts": {"config", "dial", "peers", "services"},
+    "parts": {"config", "dial", "keylog", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
         "services",
@@ -84,7 +86,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
-    *("p2p.networks", "p2p.observe", "p2p.rlp"),
+    *("p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -110,8 +112,10 @@ PURE = (
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
+    "keylog.lines",
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
+    *("requests.pending",),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )

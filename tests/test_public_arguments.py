@@ -160,6 +160,24 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
     "Network(bootstrap_records)": (["list"], lambda value: new_network(bootstrap_records=value)),
     "Network(dns_trees)": (["list"], lambda value: new_network(dns_trees=value)),
     "Network(source)": (["text"], lambda value: new_network(source=value)),
+    "Requests(rw)": (["pipe"], lambda value: p2p.requests.Requests(value)),
+    "Requests(rates)": (["none"], lambda value: p2p.requests.Requests(PIPE, rates=value)),
+    "Requests.start(code)": (
+        ["number"],
+        lambda value: p2p.requests.Requests(p2p.testing.msg_pipe()[0]).start(value),
+    ),
+    "Requests.deliver(request_id)": (
+        ["number"],
+        lambda value: p2p.requests.Requests(PIPE).deliver(value, ""),
+    ),
+    "RateEstimator(rates)": (
+        ["none", "mapping"],
+        lambda value: p2p.requests.RateEstimator(value),
+    ),
+    "RateEstimator(round_trip_s)": (
+        ["number", "float"],
+        lambda value: p2p.requests.RateEstimator(None, value),
+    ),
     "FairMix": (["none", "number", "float"], lambda value: p2p.enode.FairMix(value).close()),
     "SimulatedClock": (["number", "float"], lambda value: p2p.testing.SimulatedClock(value)),
     "SimulatedClock.advance": (
@@ -290,6 +308,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "dialer": (["none"], None),
     "no_dial": (["true"], None),
     "candidate_filter": (["none", "function"], None),
+    "key_log": (["none", "text"], ""),
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
     "logger": (["none"], None),

@@ -95,6 +95,7 @@ class World:
         enter = self._stack.enter_context
         protocol = p2p.Protocol("test", 1, 8, lambda peer, rw: None)
         pipe = p2p.testing.msg_pipe()[0]
+        requests = p2p.requests.Requests(pipe)
         remote = enter(p2p.testing.DiscoveryRemote(self.server))
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
@@ -153,6 +154,12 @@ class World:
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),
+            "CodeCounters": p2p.requests.CodeCounters(),
+            "PeerRates": p2p.requests.PeerRates(),
+            "RateEstimator": p2p.requests.RateEstimator(),
+            "Request": requests.start(0),
+            "RequestCounters": requests.counters,
+            "Requests": requests,
             "Record": self.server.self.record,
             "Server": self.server,
             "SignedTree": TREE,

@@ -20,6 +20,7 @@ modules = pytest.mark.parametrize("name", MODULES)
 #: Made by the library only, so that their constructors are its own.
 MADE_BY_US = {
     *("ClientReadWriter", "Discovery", "MsgPipe", "Peer", "ProtocolReadWriter", "RandomNodes"),
+    "Request",
     *("Advertisement", "Subscription", "TopicNodes"),
 }
 

@@ -1,12 +1,16 @@
 """Types of arguments, and input from files or the standard input.
 
 A node is given by its enode URL or its record ("enr:…"), a key by its file. ``-`` is the standard
-input, so that commands can be joined by pipes.
+input, so that commands can be joined by pipes. A duration is Go's ("1h30m"), so that command lines
+of go-ethereum's tools work.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +24,15 @@ else:  # not generic before click 8.5
 
 #: Maximum number of characters to read from the standard input for one value.
 MAX_INPUT = 64 * 1024
+#: The networks by their names, which NETWORK takes.
+NETWORKS: dict[str, p2p.networks.Network] = {
+    network.name: network
+    for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
+}
+_KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
+#: Seconds of each unit of a duration.
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
 
 
 class NodeType(_ParamType):
@@ -44,18 +57,113 @@ class KeyType(_ParamType):
     def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
         if isinstance(value, p2p.PrivateKey):
             return value
+        if value == "-":
+            return self._read_digits(param, context)
         try:
-            if value == "-":
-                return p2p.PrivateKey.from_bytes(bytes.fromhex(read_text(value)))
             return p2p.load_key(value)
         except FileNotFoundError:
             self.fail(f"no such file: {value}; to make a key: p2p key new {value}", param, context)
-        except (p2p.errors.InvalidKey, ValueError) as error:
+        except p2p.errors.InvalidKey as error:
             self.fail(f"{error}", param, context)
+
+    def _read_digits(self, param: Any, context: Any) -> p2p.PrivateKey:
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(read_text("-")))
+        except (p2p.errors.InvalidKey, ValueError):
+            # The text of an error must not show the key.
+            self.fail("the standard input is no key: want 64 hex digits", param, context)
+
+
+class TargetType(_ParamType):
+    """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
+
+    name = "target"
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PublicKey | p2p.NodeID:
+        if isinstance(value, (p2p.PublicKey, p2p.NodeID)):
+            return value
+        text = read_text(value)
+        try:
+            if re.fullmatch("[0-9a-fA-F]{128}", text):
+                return p2p.PublicKey.from_bytes(bytes.fromhex(text))
+            if self.protocol == "v5" and _KEY_DIGITS.fullmatch(text):
+                return p2p.NodeID(bytes.fromhex(text))
+            return p2p.parse_node(text).public_key
+        except (p2p.errors.InvalidKey, p2p.InvalidNode) as error:
+            wanted = "a node, or 128 hex digits of a public key"
+            wanted += ", or 64 of a node ID" if self.protocol == "v5" else ""
+            self.fail(f"{error}; give {wanted}", param, context)
+
+
+class IPType(_ParamType):
+    """An IP address."""
+
+    name = "ip"
+
+    def convert(self, value: Any, param: Any, context: Any) -> IPv4Address | IPv6Address:
+        if isinstance(value, (IPv4Address, IPv6Address)):
+            return value
+        try:
+            return ip_address(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address", param, context)
+
+
+class DurationType(_ParamType):
+    """A duration in seconds: a number, or Go's form, "1h30m" or "500ms"."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        parts = _DURATION.findall(value)
+        if parts and "".join(number + unit for number, unit in parts) == value:
+            return sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
+            return float(value)
+        self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
+
+
+class NodeKeyType(KeyType):
+    """A private key, by the path of its file or, as go-ethereum's tool has it, by its digits."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
+        if not (isinstance(value, str) and _KEY_DIGITS.fullmatch(value)):
+            return super().convert(value, param, context)
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(value))
+        except p2p.errors.InvalidKey as error:
+            self.fail(f"{error}", param, context)
+
+
+class CapType(_ParamType):
+    """A capability, NAME/VERSION."""
+
+    name = "cap"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.Cap:
+        if isinstance(value, p2p.Cap):
+            return value
+        name, _, version = str(value).rpartition("/")
+        if not (name and name.isprintable() and version.isdecimal()):
+            self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
+        return p2p.Cap(name, int(version))
 
 
 NODE = NodeType()
 KEY = KeyType()
+NODE_KEY = NodeKeyType()
+CAP = CapType()
+IP = IPType()
+DURATION = DurationType()
+NETWORK = click.Choice(list(NETWORKS))
+PORT = click.IntRange(0, 0xFFFF)
 
 
 def read_text(value: str) -> str:
@@ -66,3 +174,11 @@ def read_text(value: str) -> str:
     if len(text) > MAX_INPUT:
         raise click.BadParameter(f"the standard input has more than {MAX_INPUT} characters")
     return text.strip()
+
+
+def read_file(path: str) -> str:
+    """Return the text of a file, for ``-`` the standard input."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path}: not a text file: {error}") from None

@@ -104,7 +104,7 @@ class Discovery:
 
         Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
         """
-        return self._lookup(_target_of(target), timeout)
+        return self._lookup(target_of(target), timeout)
 
     def resolve(self, node: Node, timeout: float | None = None) -> Node:
         """Return the newest version of ``node``: from the node itself, or from a lookup.
@@ -256,7 +256,8 @@ def checked_networks(
     return net_restrict, OwnNetworks(own_networks or Netlist())
 
 
-def _target_of(target: PublicKey | bytes) -> Target:
+def target_of(target: PublicKey | bytes) -> Target:
+    """Return the target of a lookup. Raises ArgumentError."""
     if isinstance(target, PublicKey):
         return Target.of_key(target.to_bytes())
     check_type("target", target, BYTES, f"a PublicKey or {KEY_SIZE} bytes")

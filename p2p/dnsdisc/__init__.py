@@ -5,7 +5,7 @@
 that publishes a list makes a :class:`Tree` of nodes and links to other lists, each a :class:`Link`
 or a URL, and puts the records of the :class:`SignedTree` into its zone.
 
-The modules are pure, except the front and the resolver.
+Inside, the modules are pure, except the front and the resolver.
 
 ===============  ===================================================================
 `entry`          the entries of a tree: roots, branches, links; their text and hash

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Literal, Protocol
@@ -21,6 +21,7 @@ from p2p.errors import DiscReason, LoopCrashed, ServerStopped
 from p2p.feed import Feed
 from p2p.net import Loop
 from p2p.netutil import Endpoint
+from p2p.observe import Observer
 from p2p.peers.admission import InboundThrottle, check_peer, is_allowed_address
 from p2p.peers.backlog import Backlog
 from p2p.peers.endings import EndLog
@@ -70,6 +71,7 @@ class PeerSet:
         launcher: Launcher,
         events: Feed[PeerEvent],
         logger: logging.Logger,
+        observers: Sequence[Observer] = (),
     ) -> None:
         # fixed after __init__
         self._config = config
@@ -78,7 +80,7 @@ class PeerSet:
         self._log = logger.getChild("server")
         self._peer_log = logger.getChild("peer")
         self._end_log = EndLog(config.clock)
-        self._observing = Observing(config._observers, config.clock, self._log)
+        self._observing = Observing(observers, config.clock, self._log)
         public_key = config.private_key.public_key
         self._self_id = NodeID.from_public_key(public_key)
         self._max_inbound = config.max_inbound_conns
