@@ -74,6 +74,7 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
         ["true", "number"],
         lambda value: p2p.expect_msg(p2p.testing.msg_pipe()[0], value, timeout=0),
     ),
+    "MaxLength": (["number"], lambda value: p2p.rlp.MaxLength(value)),
     "write_msg": ([], lambda value: p2p.testing.msg_pipe()[0].write_msg(value)),
     "connect(node)": (["node"], lambda value: connect(value)),
     "connect(private_key)": (["none", "key"], lambda value: connect(private_key=value)),
@@ -310,6 +311,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "key_log": (["none", "text"], ""),
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
+    "metrics_addr": (["none"], "x"),
     "logger": (["none"], None),
     "clock": ([], None),
     "accept_pre_eip8": (["true"], None),
@@ -333,6 +335,7 @@ OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
 HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
+HELD["metrics_addr"] = ["text"]
 HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}
 
 

@@ -19,6 +19,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.errors": p2p.errors,
     "p2p.eth": p2p.eth,
     "p2p.messages": p2p.messages,
+    "p2p.metrics": p2p.metrics,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
     "p2p.requests": p2p.requests,
