@@ -23,15 +23,14 @@ SHELLS = ("bash", "zsh", "fish")
     """,
 )
 @click.argument("shell", type=click.Choice(SHELLS))
-@click.pass_context
 @with_output
-def completion(output: Output, context: click.Context, shell: str) -> None:
+def completion(output: Output, shell: str) -> None:
     """Print the script that completes commands in a shell.
 
     Open a new shell afterwards. For zsh, ~/.zfunc must be in fpath before compinit.
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    root = context.find_root()
-    script = kind(root.command, {}, "p2p", "_P2P_COMPLETE").source()
+    program = click.get_current_context().find_root().command
+    script = kind(program, {}, "p2p", "_P2P_COMPLETE").source()
     output.result({"shell": shell, "script": script}, script)
