@@ -21,12 +21,13 @@ from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
+from p2p.cli.node import node
 from p2p.cli.nodeset import nodeset
 from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
-    *(key, enr, nodeset, dns, ping),
+    *(node, key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
     completion,
 )
