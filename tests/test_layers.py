@@ -52,7 +52,7 @@ WITHIN: dict[str, set[str]] = {
     "errors": {"discreason", "errorcopy"},
     "arguments": {"errors"},
     "clock": {"arguments", "errors"},
-    "codec": {"errors"},
+    "codec": {"arguments", "errors"},
     "feed": {"arguments", "clock", "errors", "forks", "latch"},
     "forks": {"errors", "latch"},
     "leaks": {"forks"},

@@ -134,6 +134,7 @@ class World:
             "FairMix": p2p.enode.FairMix(1.0),
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "MaxLength": p2p.rlp.MaxLength(8),
             "Messages": p2p.messages.Messages("test", 1, [Greeting]),
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
