@@ -41,7 +41,7 @@ class KeySource(Protocol):
 
 
 class _Direction:
-    """What one end sends."""
+    """The bytes that one end sends."""
 
     def __init__(self) -> None:
         self.stream: Stream | None = None

@@ -22,7 +22,7 @@ from p2p.netutil import Endpoint
 #: Node IDs that are tried on datagrams to an endpoint, each of which takes 2 us.
 MAX_NODE_IDS = 1024
 _NO_KEY = "no key of the key log fits; the first message to a node is random, it asks for WHOAREYOU"
-#: Endpoints whose node is remembered.
+#: Endpoints whose node ID is cached.
 MAX_ENDPOINTS = 65_536
 
 

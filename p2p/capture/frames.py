@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from p2p.capture.keystream import BLOCK_SIZE, TAIL, cipher_at, find_header
 from p2p.codec import split_uint
 from p2p.crypto import feedback_mask
-from p2p.crypto.backend import Hasher
+from p2p.crypto.backend import Cipher, Hasher
 from p2p.errors import DecodeError
 from p2p.rlpx.frame import HEADER_SIZE, MAC_SIZE
 
@@ -71,6 +71,7 @@ class FrameDecoder:
         self._aes = aes
         # where it is
         self._block = 0  # of the key stream
+        self._cipher: Cipher | None = None  # at that block
         self._buffer = bytearray()
         self._size = 0  # of the frame whose header has been read, or 0
         self._header_authentic: bool | None = None
@@ -143,8 +144,7 @@ class FrameDecoder:
         if self._mac is not None:
             authentic = self._mac.check_body(sealed, mac) and bool(authentic)
             self._mac = self._mac if authentic else None
-        plain = cipher_at(self._aes, self._block)(sealed)
-        self._block += padded // BLOCK_SIZE
+        plain = self._decrypt(sealed)
         code, data = _split(plain[: self._size])
         del buffer[: padded + MAC_SIZE]
         self._size = 0
@@ -157,22 +157,29 @@ class FrameDecoder:
         if self._mac is not None:
             mac = bytes(self._buffer[BLOCK_SIZE:HEADER_SIZE])
             authentic = self._mac.check_header(sealed, mac)
-        plain = cipher_at(self._aes, self._block)(sealed)
+        plain = self._decrypt(sealed)
         size = int.from_bytes(plain[:3], "big")
         if not size or not (authentic or plain.endswith(TAIL)):
+            self._block -= 1
             self._lost += BLOCK_SIZE
             del self._buffer[:BLOCK_SIZE]
             self._begin_search()
             return False
         self._header_authentic, self._size = authentic, size
-        self._block += 1
         del self._buffer[:HEADER_SIZE]
         return True
+
+    def _decrypt(self, sealed: bytes) -> bytes:
+        """Decrypt whole blocks, and move on."""
+        if self._cipher is None:
+            self._cipher = cipher_at(self._aes, self._block)
+        self._block += len(sealed) // BLOCK_SIZE
+        return self._cipher(sealed)
 
     # the search
 
     def _begin_search(self) -> None:
-        self._mac, self._size = None, 0
+        self._mac, self._cipher, self._size = None, None, 0
         self._searching = self._is_first_try = True
 
     def _search(self, time: float, is_last: bool) -> Loss | None:
@@ -207,7 +214,7 @@ class FrameDecoder:
         return is_short or is_last or self._is_first_try or len(self._buffer) >= WINDOW_SIZE
 
     def _drop_searched(self) -> None:
-        """Forget the bytes without a header, but for those that may begin one."""
+        """Drop the bytes without a header, except for those that may begin one."""
         gone = max(0, len(self._buffer) - HEADER_SIZE)
         gone -= gone % BLOCK_SIZE
         del self._buffer[:gone]
