@@ -8,19 +8,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.kit.publicnames import HOMES, home
+from publicnames import by_name
 
 BACK = re.compile(r'(class="viewcode-back" href="[^"#]*#)([\w.]+)"')
 
 
 def documented(match: re.Match[str]) -> str:
     """Return a link back to the name under which the reference documents it."""
-    names = {name for module in HOMES.values() for name in module.__all__}
     parts = match[2].split(".")
-    first = next((number for number, part in enumerate(parts) if part in names), None)
+    first = next((number for number, part in enumerate(parts) if part in by_name()), None)
     if first is None:
         return match[0]
-    return f'{match[1]}{".".join([home(parts[first]), *parts[first + 1 :]])}"'
+    return f'{match[1]}{".".join([by_name()[parts[first]], *parts[first + 1 :]])}"'
 
 
 def correct_links(app: Any, pagename: str, template: str, context: Any, doctree: Any) -> None:
