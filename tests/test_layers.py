@@ -52,7 +52,7 @@ WITHIN: dict[str, set[str]] = {
     "errors": {"discreason", "errorcopy"},
     "arguments": {"errors"},
     "clock": {"arguments", "errors"},
-    "codec": {"errors"},
+    "codec": {"arguments", "errors"},
     "feed": {"arguments", "clock", "errors", "forks", "latch"},
     "forks": {"errors", "latch"},
     "leaks": {"forks"},
@@ -129,7 +129,7 @@ NOT_PURE = tuple(
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {

@@ -74,6 +74,7 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
         ["true", "number"],
         lambda value: p2p.expect_msg(p2p.testing.msg_pipe()[0], value, timeout=0),
     ),
+    "MaxLength": (["number"], lambda value: p2p.rlp.MaxLength(value)),
     "write_msg": ([], lambda value: p2p.testing.msg_pipe()[0].write_msg(value)),
     "connect(node)": (["node"], lambda value: connect(value)),
     "connect(private_key)": (["none", "key"], lambda value: connect(private_key=value)),

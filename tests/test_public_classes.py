@@ -26,6 +26,9 @@ KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
 END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
+PUBLISHED = p2p.dnsdisc.PublishedTree(
+    p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"), 1, TREE.signature, (), (), {}, ()
+)
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -131,6 +134,7 @@ class World:
             "FairMix": p2p.enode.FairMix(1.0),
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "MaxLength": p2p.rlp.MaxLength(8),
             "Messages": p2p.messages.Messages("test", 1, [Greeting]),
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
@@ -154,7 +158,9 @@ class World:
             "PeerEvent": p2p.PeerEvent("add", NODE.id),
             "PrivateKey": KEY,
             "Protocol": talk.rw.protocol,
+            "Problem": p2p.dnsdisc.Problem("nodes.example.org", "not published"),
             "ProtocolReadWriter": talk.rw,
+            "PublishedTree": PUBLISHED,
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),

@@ -77,7 +77,11 @@ VALUES: dict[str, list[Any]] = {
     "PeerCounters": [p2p.PeerCounters(1, 2, {p2p.Cap("eth", 68): CAP_COUNTERS})],
     "PeerEvent": [p2p.PeerEvent("drop", NODE.id, "client quitting", msg_code=0)],
     "PrivateKey": [KEY],
+    "Problem": [p2p.dnsdisc.Problem("nodes.example", "not published")],
     "Protocol": [p2p.Protocol("eth", 68, 17, run, attributes={"eth": b"x"})],
+    "PublishedTree": [
+        p2p.dnsdisc.PublishedTree(LINK, 3, "", (RECORD,), (LINK,), {"nodes.example": "x"}, ())
+    ],
     "PublicKey": [KEY.public_key],
     "Raw": [Raw(b"\x01")],
     "Record": [RECORD],

@@ -15,6 +15,7 @@ import click
 import p2p
 from p2p.cli.command import DEBUG, Group
 from p2p.cli.discv import disc_group
+from p2p.cli.dns import dns
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
@@ -24,7 +25,7 @@ from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
-    *(key, enr, nodeset, ping),
+    *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
 )
 
