@@ -156,10 +156,10 @@ def by_name() -> dict[str, str]:
 
 @functools.cache
 def homes() -> dict[Any, str]:
-    """Return the dotted name in the reference of each public class."""
+    """Return the dotted name in the reference of each public class and function."""
     names = [(module, name) for module in HOMES for name in HOMES[module].__all__]
     found = [(getattr(HOMES[module], name), home(module, name)) for module, name in names]
-    return {thing: name for thing, name in found if inspect.isclass(thing)}
+    return {thing: name for thing, name in found if callable(thing)}
 
 
 @functools.cache
