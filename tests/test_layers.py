@@ -123,14 +123,14 @@ PURE = (
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
-#: The thin services around discovery's pure engine, and around the client of node lists.
+#: The thin services around discovery's pure engine, around the client of node lists, and of eth.
 NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver", "eth.client", "eth.handshake")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {

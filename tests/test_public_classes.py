@@ -17,6 +17,7 @@ import pytest
 import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -106,6 +107,8 @@ class World:
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
             "DiscoveryRemote": remote,
+            **messages_of_eth(),
+            "Client": p2p.eth.Client(pipe, 69),
             "ENRRequest": p2p.testing.ENRRequest(1),
             "ENRResponse": p2p.testing.ENRResponse(bytes(32), b"\xc0"),
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
