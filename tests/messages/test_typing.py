@@ -1,4 +1,4 @@
-"""Type checkers see the classes of messages, the constructor of each, and the types that are read."""
+"""Type checkers see the classes of messages, their constructors, and the types that are read."""
 
 from __future__ import annotations
 
