@@ -10,7 +10,7 @@ were named.
 
 A crawl is polite: a node gets one request at a time, a pause after each, and a bounded number; all
 requests together keep to a rate; of the nodes at one address of the Internet only some are visited,
-since anybody can make any number of them.
+since one host can make any number of them.
 """
 
 from __future__ import annotations
