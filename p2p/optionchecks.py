@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from p2p.arguments import NUMBER, check_function, check_int, check_type, wrong, wrong_type
@@ -22,8 +23,9 @@ from p2p.enode import Node
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
 from p2p.keylog.writer import VARIABLE, path_from_environment
+from p2p.metrics.prometheus import check_installed as check_installed_prometheus
 from p2p.nat.spec import parse_advertised
-from p2p.netutil import IPNetwork, Netlist, split_listen_addr
+from p2p.netutil import IPNetwork, Netlist, is_loopback, is_name, split_listen_addr
 from p2p.observe import Observer
 from p2p.protocol import Protocol
 from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
@@ -211,6 +213,27 @@ def check_listen_addr(option: str, value: str | None) -> None:
     if value is not None:
         check_type(option, value, str, 'text such as ":30303" or "127.0.0.1:0", or None')
         named(option, split_listen_addr, value)
+
+
+def metrics_endpoint_of(value: str | None) -> tuple[str, int] | None:
+    """Return ``metrics_addr`` as host and port; None for None.
+
+    It must be an address of loopback: every host that can connect reads all metrics.
+    """
+    option = "metrics_addr"
+    if value is None:
+        return None
+    check_type(option, value, str, 'text such as "127.0.0.1:6060", or None')
+    host, port = named(option, split_listen_addr, value)
+    host = "127.0.0.1" if host == "localhost" else host
+    if host is None or is_name(host) or not is_loopback(ip_address(host)):
+        wanted = (
+            'an address of loopback, such as "127.0.0.1:6060"; '
+            "p2p.metrics.prometheus_collector is for a program that serves others"
+        )
+        raise wrong(option, value, wanted)
+    check_installed_prometheus()
+    return host, port
 
 
 def advertised_of(value: object) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Services of a server besides its peers: sockets, node database, discovery, node lists.
+"""Services of a server besides its peers: sockets, node database, discovery, and others.
 
 :class:`Services` starts them in order, each with the use of those before it, and stops them in
 reverse under one deadline. A new one is a :class:`Service` and an entry in its list. Their work is
@@ -28,7 +28,9 @@ from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
+from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
+from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.routersearch import Find
@@ -345,6 +347,7 @@ class Services:
         config: Config,
         logger: logging.Logger,
         lookups: NameLookups,
+        metrics: Metrics,
         observers: Sequence[Observer] = (),
         key_log: KeyLog | None = None,
     ) -> None:
@@ -357,6 +360,7 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
+        self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),
             self._node_lists,
@@ -365,6 +369,7 @@ class Services:
             self.own_node,
             self._nat,
             self._discovery,
+            self.exporter,
         )
 
     def start(self) -> None:

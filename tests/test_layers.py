@@ -36,7 +36,8 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "services", "parts", "server", "client"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
+        *("collector", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -51,7 +52,7 @@ WITHIN: dict[str, set[str]] = {
     "errors": {"discreason", "errorcopy"},
     "arguments": {"errors"},
     "clock": {"arguments", "errors"},
-    "codec": {"errors"},
+    "codec": {"arguments", "errors"},
     "feed": {"arguments", "clock", "errors", "forks", "latch"},
     "forks": {"errors", "latch"},
     "leaks": {"forks"},
@@ -63,6 +64,7 @@ WITHIN: dict[str, set[str]] = {
     "enode": {"enr"},
     "networks": {"forkid"},
     "mailbox": {"message"},
+    "messages": {"message", "protocol"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
@@ -72,12 +74,13 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config", "keylog", "observe"},
+    "services": {"config", "exporter", "keylog", "observe"},
+    "collector": {"parts", "peers"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "keylog", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
-        "services",
+        *("collector", "services"),
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
@@ -86,7 +89,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
-    *("p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -98,7 +101,7 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration.
-FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
+FOR_TYPES = {"messages": {"peers"}, "protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.
@@ -111,7 +114,8 @@ PURE = (
     *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
-    *("peers.event", "peers.phase", "peers.traffic"),
+    *("metrics.catalog", "metrics.metric"),
+    *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
@@ -119,14 +123,14 @@ PURE = (
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
-#: The thin services around discovery's pure engine, and around the client of node lists.
+#: The thin services around discovery's pure engine, around the client of node lists, and of eth.
 NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver", "eth.client", "eth.handshake")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {
@@ -146,6 +150,7 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "prometheus_client": "metrics.prometheus",
     "click": "cli",
     "rich": "cli",
 }

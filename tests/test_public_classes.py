@@ -17,6 +17,7 @@ import pytest
 import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -26,6 +27,9 @@ KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
 END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
+PUBLISHED = p2p.dnsdisc.PublishedTree(
+    p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"), 1, TREE.signature, (), (), {}, ()
+)
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -83,6 +87,9 @@ class Greeting:
     """A message."""
 
 
+GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
+
+
 class World:
     """An instance of each class, of a server that has a peer."""
 
@@ -100,6 +107,8 @@ class World:
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
             "DiscoveryRemote": remote,
+            **messages_of_eth(),
+            "Client": p2p.eth.Client(pipe, 69),
             "ENRRequest": p2p.testing.ENRRequest(1),
             "ENRResponse": p2p.testing.ENRResponse(bytes(32), b"\xc0"),
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
@@ -122,14 +131,22 @@ class World:
             "Chain": p2p.eth.Chain(bytes(32)),
             "Compatibility": p2p.eth.Compatibility.SAME_FORKS,
             "Config": self.server.config,
+            "Counter": self.server.metrics["p2p/dials"],
             "Counters": discovery.counters(),
             "DialAttempt": self.server.dial_attempts(talk.peer.node)[0],
             "DialStep": p2p.errors.DialStep.TCP,
             "DiscReason": R,
             "Endpoint": discovery.address,
             "FairMix": p2p.enode.FairMix(1.0),
+            "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
-            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "MaxLength": p2p.rlp.MaxLength(8),
+            "Messages": GREETINGS,
+            "Gauge": self.server.metrics["p2p/peers"],
+            "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
+            "Metrics": self.server.metrics,
+            "MessageProtocol": p2p.messages.protocol(GREETINGS),
+            "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
@@ -149,7 +166,9 @@ class World:
             "PeerEvent": p2p.PeerEvent("add", NODE.id),
             "PrivateKey": KEY,
             "Protocol": talk.rw.protocol,
+            "Problem": p2p.dnsdisc.Problem("nodes.example.org", "not published"),
             "ProtocolReadWriter": talk.rw,
+            "PublishedTree": PUBLISHED,
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),

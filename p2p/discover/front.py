@@ -20,6 +20,7 @@ from p2p.arguments import BYTES, check_type, wrong
 from p2p.clock import Clock, Deadline, checked_timeout
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.counters import Counters
+from p2p.discover.engine import Engine
 from p2p.discover.iterator import RandomNodes
 from p2p.discover.local import LocalView
 from p2p.discover.operations import Operations
@@ -163,6 +164,11 @@ class Discovery:
     def counters(self) -> Counters:
         """Return the traffic counters since the start. Raises as :meth:`random_nodes`."""
         return self._service.call(self._runner.counters)
+
+    @property
+    def _running_engine(self) -> Engine | None:
+        """The engine, for its counts, which any thread may read; None before the start."""
+        return self._runner.engine_or_none
 
     @property
     def lost(self) -> dict[str, int]:
