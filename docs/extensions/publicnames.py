@@ -13,6 +13,7 @@ import functools
 import inspect
 import pydoc
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from enum import Enum
@@ -122,7 +123,9 @@ def process_signature(
 def is_made_by_programs(kind: type) -> bool:
     """Whether the arguments of a class are public types."""
     try:
-        hints = get_type_hints(kind.__init__, localns=public())
+        # A name in its own module may be that of another thing: Counter.
+        known = {**public(), **vars(sys.modules[kind.__module__])}
+        hints = get_type_hints(kind.__init__, localns=known)
     except NameError:  # imported for type checkers only
         return False
     return all(is_public(part) for hint in hints.values() for part in parts(hint))
