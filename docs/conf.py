@@ -16,7 +16,9 @@ version = release = p2p.__version__
 language = "en"
 
 extensions = [
+    "commands",
     "myst_parser",
+    "namelinks",
     "publicnames",
     "sitelinks",
     "sourcepages",
@@ -38,6 +40,9 @@ autodoc_typehints_format = "short"
 default_role = "code"
 maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
+
+# Two hyphens begin an option.
+smartquotes = False
 
 html_theme = "furo"
 html_title = f"p2p {release}"

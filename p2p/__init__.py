@@ -13,11 +13,12 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.dnsdisc`     node lists in DNS: their nodes, and trees to publish
 `p2p.requests`    requests and their replies on a read-writer, rates of peers
 `p2p.rlp`         encode and decode RLP
-`p2p.eth`         fork identifiers: nodes of the same Ethereum chain
+`p2p.eth`         Ethereum: nodes of the same chain, the messages of ``eth`` and ``snap``
 `p2p.messages`    a protocol declared by its messages, as dataclasses
 `p2p.metrics`     counters, gauges and histograms of ``Server.metrics``
 `p2p.observe`     what connections and discovery receive, send and do, for an observer
 `p2p.networks`    the public Ethereum networks: forks, bootstrap nodes, node lists
+`p2p.capture`     captures of tcpdump, decrypted and decoded; import it explicitly
 `p2p.testing`     tools for tests of programs; import it explicitly
 `p2p.sim`         a network of discovery nodes in memory; import it explicitly
 ================  ==================================================================
@@ -71,6 +72,7 @@ from p2p.errors import (
 )
 from p2p.feed import Subscription
 from p2p.message import Msg, MsgReadWriter, expect_msg, send, send_items
+from p2p.messages.layout import describe
 from p2p.netutil import Endpoint, Netlist
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer, ProtocolReadWriter
@@ -120,6 +122,7 @@ __all__ = [
     "UnexpectedMessage",
     "__version__",
     "connect",
+    "describe",
     "expect_msg",
     "generate_key",
     "load_key",

@@ -15,8 +15,10 @@ from unittest.mock import Mock
 import pytest
 
 import p2p
+import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -26,6 +28,9 @@ KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
 END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
+PUBLISHED = p2p.dnsdisc.PublishedTree(
+    p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"), 1, TREE.signature, (), (), {}, ()
+)
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -42,6 +47,17 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
 
 CAP = p2p.Cap("test", 1)
 HELLO = p2p.testing.Hello(5, "name", [], 0, bytes(64))
+#: Events of a capture.
+CAPTURED: dict[str, Any] = {
+    "ConnectionEnded": p2p.capture.ConnectionEnded(1.0, 1, END, END, "FIN"),
+    "ConnectionSeen": p2p.capture.ConnectionSeen(1.0, 1, END, END, True, True),
+    "MessageSeen": p2p.capture.MessageSeen(
+        1.0, 1, END, END, CAP, 0, 16, "Name", b"", None, "", 64, True
+    ),
+    "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
+    "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
+    "Remark": p2p.capture.Remark(1.0, "text"),
+}
 #: What observers get.
 OBSERVED: dict[str, Any] = {
     "BootnodeLeftOut": p2p.observe.BootnodeLeftOut(NODE, "reason"),
@@ -72,7 +88,7 @@ CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
@@ -81,6 +97,9 @@ INTERFACES = {
 @p2p.messages.message(0)
 class Greeting:
     """A message."""
+
+
+GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
 class World:
@@ -100,6 +119,8 @@ class World:
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
             "DiscoveryRemote": remote,
+            **messages_of_eth(),
+            "Client": p2p.eth.Client(pipe, 69),
             "ENRRequest": p2p.testing.ENRRequest(1),
             "ENRResponse": p2p.testing.ENRResponse(bytes(32), b"\xc0"),
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
@@ -131,10 +152,13 @@ class World:
             "FairMix": p2p.enode.FairMix(1.0),
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
-            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "MaxLength": p2p.rlp.MaxLength(8),
+            "Messages": GREETINGS,
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
             "Metrics": self.server.metrics,
+            "MessageProtocol": p2p.messages.protocol(GREETINGS),
+            "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
@@ -154,7 +178,9 @@ class World:
             "PeerEvent": p2p.PeerEvent("add", NODE.id),
             "PrivateKey": KEY,
             "Protocol": talk.rw.protocol,
+            "Problem": p2p.dnsdisc.Problem("nodes.example.org", "not published"),
             "ProtocolReadWriter": talk.rw,
+            "PublishedTree": PUBLISHED,
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),
@@ -176,6 +202,7 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

@@ -14,7 +14,9 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.crawl.command import crawl_command
 from p2p.cli.discv import disc_group
+from p2p.cli.dns import dns
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
@@ -24,8 +26,9 @@ from p2p.cli.ping import ping
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
-    *(key, enr, nodeset, ping),
+    *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
+    crawl_command(("v4", "v5"), "p2p crawl"),
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
