@@ -68,7 +68,7 @@ WITHIN: dict[str, set[str]] = {
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
-    "requests": {"message"},
+    "requests": {"message", "messages"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
@@ -119,7 +119,7 @@ PURE = (
     "keylog.lines",
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
-    *("requests.pending",),
+    *("requests.ids", "requests.pending"),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
