@@ -72,7 +72,7 @@ class Recording:
                         head = _read_head(_read_line(line))
                     elif line.strip():
                         entries.append(_read_entry(_read_line(line), head))
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
                     raise DecodeError(f"line {number} is none of a recording: {error!r}") from None
         if head is None:
             raise DecodeError("the file is empty, not a recording")
@@ -105,6 +105,7 @@ class RecordingReadWriter(MsgReadWriter):
         self._start = SYSTEM_CLOCK.monotonic()
         # guards the file
         self._lock = Lock()
+        self._has_ended = False
         head = {
             _FORMAT_KEY: FORMAT,
             "name": protocol.name,
@@ -124,7 +125,7 @@ class RecordingReadWriter(MsgReadWriter):
         try:
             msg = self._rw.read_msg(timeout)
         except PeerDisconnected as ended:
-            self._note(ended.by_remote, {"end": int(ended.reason)})
+            self._note_end(ended.by_remote, ended.reason)
             raise
         self._note(True, {"code": msg.code, "payload": msg.payload.hex()})
         return msg
@@ -135,7 +136,14 @@ class RecordingReadWriter(MsgReadWriter):
 
     def close(self, reason: int = DiscReason.REQUESTED) -> None:
         """End the stream, as the other read-writer does."""
+        if not self._rw.is_closed:
+            self._note_end(False, reason)
         self._rw.close(reason)
+
+    def _note_end(self, from_peer: bool, reason: int) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._note(from_peer, {"end": int(reason)})
 
     def _note(self, from_peer: bool, values: dict[str, Any]) -> None:
         at = round(SYSTEM_CLOCK.monotonic() - self._start, 6)

@@ -13,15 +13,15 @@ from typing import Any
 from p2p.arguments import check_type
 from p2p.capture.record import Recorded, Recording
 from p2p.clock import nonnegative_timeout
-from p2p.errors import PeerDisconnected
-from p2p.message import Msg
-from p2p.peers.peer import Peer, ProtocolReadWriter
+from p2p.errors import PeerDisconnected, Timeout
+from p2p.message import Msg, MsgReadWriter
+from p2p.peers.peer import Peer
 from p2p.protocol import Protocol
 from p2p.testing.handlers import HandlerRun, run_handler
 from p2p.testing.readwriter import PATIENCE_S
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A message that the handler wrote otherwise than in the recording.
 
@@ -34,9 +34,9 @@ class Difference:
     written: Msg | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of a replay.
+    """Result of a replay.
 
     ``written`` are the messages of the handler, ``differences`` those that are not as recorded;
     ``error`` is what the handler raised, None if it returned or was ended by the recorded end.
@@ -54,7 +54,7 @@ class Replayed:
 
 def replay(
     recording: Recording,
-    handler: Callable[[Peer, ProtocolReadWriter], object],
+    handler: Callable[[Peer, MsgReadWriter], object],
     *,
     timeout: float = PATIENCE_S,
 ) -> Replayed:
@@ -64,9 +64,10 @@ def replay(
         assert p2p.testing.replay(recording, handler).is_same
 
     The order of both sides is that of the recording: where a message of ours stands in it, the
-    handler must write one before the peer goes on, within ``timeout`` seconds. Delays are not
-    repeated. At the end the peer leaves, for the recorded reason. Raises AssertionError if the
-    handler then does not return, or does not read within ``timeout`` seconds.
+    handler must write one before the peer goes on. If it writes none within ``timeout`` seconds,
+    the replay ends there. Delays are not repeated. At the end the peer leaves, for the recorded
+    reason. Raises AssertionError if the handler then does not return, or does not read within
+    ``timeout`` seconds.
     """
     check_type("recording", recording, Recording, "a p2p.capture.Recording")
     timeout = nonnegative_timeout(timeout)
@@ -84,33 +85,37 @@ def _play(
     """Say all that the peer said; return the error of the handler."""
     try:
         for entry in recording.entries:
-            _play_entry(entry, remote, written, timeout)
-        remote.close()
-        while True:
-            written.append(remote.read_msg(timeout))
+            if not _play_entry(entry, remote, written, timeout):
+                break
     except PeerDisconnected:
-        pass
+        pass  # the handler has ended it
+    remote.close()
     return _error_of(remote, timeout)
 
 
-def _play_entry(entry: Recorded, remote: HandlerRun, written: list[Msg], timeout: float) -> None:
-    if entry.msg is None:
-        if entry.from_peer and entry.end is not None:
-            remote.close(entry.end)
-    elif entry.from_peer:
+def _play_entry(entry: Recorded, remote: HandlerRun, written: list[Msg], timeout: float) -> bool:
+    """Play one step; return False if the handler does not take part in it in time."""
+    if entry.from_peer and entry.end is not None:
+        remote.close(entry.end)
+    elif entry.from_peer and entry.msg is not None:
         remote.write_msg(entry.msg)
     else:
-        written.append(remote.read_msg(timeout))
+        try:
+            # of an end of ours: the end, or a message that was not recorded
+            written.append(remote.read_msg(timeout))
+        except Timeout:
+            return False
+    return True
 
 
 def _error_of(remote: HandlerRun, timeout: float) -> BaseException | None:
-    if not remote.wait_returned(timeout):
-        remote.result(0.0)  # raises: it has not returned
     try:
         remote.result(timeout)
     except PeerDisconnected:
         return None  # the recorded end
     except BaseException as error:  # of the program's handler, whatever it is
+        if not remote.has_returned:
+            raise
         return error
     return None
 
