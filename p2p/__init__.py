@@ -71,6 +71,7 @@ from p2p.errors import (
 )
 from p2p.feed import Subscription
 from p2p.message import Msg, MsgReadWriter, expect_msg, send, send_items
+from p2p.messages.layout import describe
 from p2p.netutil import Endpoint, Netlist
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer, ProtocolReadWriter
@@ -120,6 +121,7 @@ __all__ = [
     "UnexpectedMessage",
     "__version__",
     "connect",
+    "describe",
     "expect_msg",
     "generate_key",
     "load_key",

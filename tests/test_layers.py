@@ -64,6 +64,7 @@ WITHIN: dict[str, set[str]] = {
     "enode": {"enr"},
     "networks": {"forkid"},
     "mailbox": {"message"},
+    "messages": {"message", "protocol"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
@@ -100,7 +101,7 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration.
-FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
+FOR_TYPES = {"messages": {"peers"}, "protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.

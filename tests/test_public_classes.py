@@ -87,6 +87,9 @@ class Greeting:
     """A message."""
 
 
+GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
+
+
 class World:
     """An instance of each class, of a server that has a peer."""
 
@@ -138,10 +141,12 @@ class World:
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
             "MaxLength": p2p.rlp.MaxLength(8),
-            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "Messages": GREETINGS,
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
             "Metrics": self.server.metrics,
+            "MessageProtocol": p2p.messages.protocol(GREETINGS),
+            "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
