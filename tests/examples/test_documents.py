@@ -1,8 +1,9 @@
-"""The programs of the chapter on finding peers and of the how-tos run, and do what is said beside them."""
+"""The programs of the how-tos and of the chapter on finding peers do what is said beside them."""
 
 from __future__ import annotations
 
 import logging
+import pydoc
 import re
 import signal
 import sys
@@ -437,3 +438,22 @@ def test_topics_of_the_how_to(bootnode: p2p.Server, tmp_path: Path) -> None:
         assert calls == ["advertise", "find"]
         assert all(callable(getattr(server.discovery_v5, call)) for call in calls)
     compile(by_hand, "by hand", "exec")
+
+
+def test_protocol_for_users_of_asyncio_answers() -> None:
+    (source,) = sources("from-asyncio.md")
+    names: dict[str, Any] = {}
+    exec(compile(source, "from-asyncio.md", "exec", dont_inherit=True), names)
+    with p2p.testing.run_handler(names["protocol"]) as remote:
+        remote.send_items(0, b"data")
+        remote.send_items(2, 20, 22)
+        remote.expect(3, [42])
+
+
+def test_python_names_for_users_of_asyncio_are_public() -> None:
+    rows = re.findall(
+        r"^\| [^|]* \| ([^|]*)", (DOCS / "from-asyncio.md").read_text("utf-8"), re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`(p2p(?:\.\w+)+)", row)}
+    assert len(named) > 15
+    assert {name for name in named if pydoc.locate(name) is None} == set()
