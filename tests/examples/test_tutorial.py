@@ -178,7 +178,8 @@ def test_program_of_the_errors_says_why_nothing_was_told(folder: Folder, chat: N
 def test_tests_of_the_room_pass(folder: Folder, chat: None) -> None:
     path = folder.write("test_room.py", sources("docs/tutorial/errors-and-tests.md")[1])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
-    ran = subprocess.run([*command, path], capture_output=True, text=True, timeout=60, cwd=folder.path)
+    options: Any = {"capture_output": True, "text": True, "timeout": 60, "cwd": folder.path}
+    ran = subprocess.run([*command, path], **options)
     assert "3 passed" in ran.stdout, ran.stdout + ran.stderr
 
 
