@@ -1,0 +1,233 @@
+"""One node of discovery v5 under the control of a case: packets sent and read one by one.
+
+A :class:`TesterV5` has one key, sessions, and any number of sockets; it answers nothing on its own.
+It uses the packets, the handshake and the sessions of :mod:`p2p.discover.v5`, without its engine.
+One thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack
+from typing import TypeVar
+
+from p2p.clock import Deadline
+from p2p.crypto import PrivateKey
+from p2p.discover.v5.handshakes import Handshakes
+from p2p.discover.v5.message import (
+    FindNode,
+    Message,
+    Nodes,
+    Ping,
+    Pong,
+    TalkRequest,
+    decode,
+    encode,
+)
+from p2p.discover.v5.packet import HandshakePacket, MessagePacket, Packet, WhoAreYou
+from p2p.discover.v5.packet import decode as decode_packet
+from p2p.discover.v5.sessions import Session, Sessions
+from p2p.enode import Node, NodeID, generate_key
+from p2p.enr import Record
+from p2p.errors import PacketError
+from p2p.net import bind_udp
+from p2p.net.sockaddr import endpoint_of
+from p2p.netutil import Endpoint, NodeEndpoint
+from p2p.testing.conformance.case import Target
+from p2p.testing.failures import socket_timeout
+from p2p.testing.packets import local_host
+
+M = TypeVar("M", bound=Message)
+
+
+class _Self:
+    """Our own node, as a handshake asks for it."""
+
+    def __init__(self, key: PrivateKey, endpoint: Endpoint) -> None:
+        self.id = NodeID.from_public_key(key.public_key)
+        entries = {"ip" if endpoint.ip.version == 4 else "ip6": endpoint.ip}
+        entries |= {"udp" if endpoint.ip.version == 4 else "udp6": endpoint.port}
+        self.record = Record.sign(key, 1, entries)
+        self.seq = 1
+        self.endpoint = NodeEndpoint(endpoint.ip, endpoint.port, 0)
+
+
+class TesterV5:
+    """A node with a new key that talks to the target. The end of a ``with`` block closes it."""
+
+    def __init__(self, target: Target) -> None:
+        to = target.node.udp_endpoint
+        assert to is not None
+        self.to = to
+        self.node = target.node
+        self.answer_s = target.answer_s
+        self.remote = (target.node.id, to)
+        self.key = generate_key()
+        self._stack = ExitStack()
+        self.sock = self.bind(local_host(to))
+        self.endpoint = endpoint_of(self.sock.getsockname())
+        self.local = _Self(self.key, self.endpoint)
+        self.handshakes = Handshakes(self.key, self.local, os.urandom)  # type: ignore[arg-type]
+        self.sessions = Sessions(self.local.id, os.urandom)
+        self._requests = 0
+
+    def bind(self, host: str) -> socket.socket:
+        """Return a socket on another address of this machine, closed with the tester."""
+        return self._stack.enter_context(bind_udp(host, 0))
+
+    @property
+    def own_node(self) -> Node:
+        """The node that it is to the target."""
+        return Node.from_record(self.local.record)
+
+    def new_id(self) -> bytes:
+        """Return a request ID that was not used before."""
+        self._requests += 1
+        return self._requests.to_bytes(4, "big")
+
+    # packets
+
+    def send_raw(self, data: bytes, sock: socket.socket | None = None) -> None:
+        """Send a datagram."""
+        (sock or self.sock).sendto(data, (str(self.to.ip), self.to.port))
+
+    def send_random(self, sock: socket.socket | None = None) -> bytes:
+        """Send a message that the target cannot decrypt; return its nonce."""
+        sealed = self.handshakes.random_message(self.remote)
+        self.send_raw(sealed.datagram, sock)
+        return sealed.nonce
+
+    def send_under_session(self, plaintext: bytes, sock: socket.socket | None = None) -> bytes:
+        """Send a message under the session; return its nonce."""
+        session = self.sessions.get(self.remote)
+        assert session is not None, "there is no session"
+        sealed = self.sessions.encrypt(self.remote, session, plaintext)
+        self.send_raw(sealed.datagram, sock)
+        return sealed.nonce
+
+    def answer(
+        self, challenge: WhoAreYou, plaintext: bytes, sock: socket.socket | None = None
+    ) -> Session:
+        """Answer a challenge with a handshake packet; the session counts from here on."""
+        datagram, session = self.handshakes.answer(challenge, self.node, plaintext)
+        self.sessions.add(self.remote, session)
+        self.send_raw(datagram, sock)
+        return session
+
+    def read_packet(
+        self, timeout: float, sock: socket.socket | None = None
+    ) -> Packet | None:
+        """Return the next packet of the target, None after ``timeout`` seconds."""
+        deadline, sock = Deadline(timeout), sock or self.sock
+        while True:
+            sock.settimeout(socket_timeout(deadline))
+            try:
+                data, sender = sock.recvfrom(65536)
+            except (TimeoutError, BlockingIOError):
+                return None
+            if endpoint_of(sender) == self.to:
+                return decode_packet(data, self.local.id)
+
+    # conversation
+
+    def expect_whoareyou(self, nonce: bytes, sock: socket.socket | None = None) -> WhoAreYou:
+        """Return the challenge to the packet with ``nonce``; other packets are skipped."""
+        deadline = Deadline(self.answer_s)
+        while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
+            if isinstance(packet, WhoAreYou):
+                assert packet.nonce == nonce, "the WHOAREYOU names another packet"
+                return packet
+        raise AssertionError(f"no WHOAREYOU in {self.answer_s:g} s")
+
+    def handshake(self, sock: socket.socket | None = None) -> Pong:
+        """Make a session with a ping, and return the pong."""
+        challenge = self.expect_whoareyou(self.send_random(sock), sock)
+        ping = Ping(self.new_id(), self.local.seq)
+        self.answer(challenge, encode(ping), sock)
+        return self.expect(Pong, ping.request_id, sock=sock)
+
+    def ask(self, request: Message, kind: type[M]) -> M:
+        """Send a request under the session, which is made first; return the response."""
+        if self.sessions.get(self.remote) is None:
+            self.handshake()
+        self.send_under_session(encode(request))
+        return self.expect(kind, request.request_id)
+
+    def find_node(self, distances: list[int]) -> list[Record]:
+        """Return the records in all messages of the response to a FINDNODE."""
+        request = FindNode(self.new_id(), distances)
+        nodes = self.ask(request, Nodes)
+        records = list(nodes.records)
+        for _ in range(nodes.total - 1):
+            records += self.expect(Nodes, request.request_id).records
+        return [Record.from_rlp(record) for record in records]
+
+    def expect(
+        self,
+        kind: type[M],
+        request_id: bytes,
+        timeout: float | None = None,
+        sock: socket.socket | None = None,
+    ) -> M:
+        """Return the response to ``request_id``; requests of the target are answered meanwhile."""
+        timeout = self.answer_s if timeout is None else timeout
+        deadline = Deadline(timeout)
+        while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
+            message = self.open(packet, sock)
+            if isinstance(message, kind) and message.request_id == request_id:
+                return message
+        raise AssertionError(f"no {kind.__name__} in {timeout:g} s")
+
+    def open(self, packet: Packet, sock: socket.socket | None = None) -> Message | None:
+        """Decrypt a packet; a challenge is answered with a ping, and a request by its response."""
+        if isinstance(packet, WhoAreYou):
+            return None
+        plaintext = self._plaintext(packet)
+        if plaintext is None:
+            if isinstance(packet, MessagePacket):
+                self._challenge(packet, sock)
+            return None
+        message = decode(plaintext)
+        self._respond(message, sock)
+        return message
+
+    def _plaintext(self, packet: MessagePacket | HandshakePacket) -> bytes | None:
+        if isinstance(packet, MessagePacket):
+            return self.sessions.decrypt(self.remote, packet)
+        try:
+            accepted = self.handshakes.accept(self.remote, packet, 0.0)
+        except PacketError:
+            return None
+        self.sessions.add(self.remote, accepted.session)
+        return accepted.plaintext
+
+    def _challenge(self, packet: MessagePacket, sock: socket.socket | None) -> None:
+        datagram = self.handshakes.challenge(self.remote, packet.nonce, self.node, 0.0)
+        if datagram is not None:
+            self.send_raw(datagram, sock)
+
+    def _respond(self, message: Message, sock: socket.socket | None) -> None:
+        response: Message
+        if isinstance(message, Ping):
+            response = Pong(message.request_id, self.local.seq, self.to)
+        elif isinstance(message, FindNode):
+            records = [self.local.record.to_rlp()] if 0 in message.distances else []
+            response = Nodes(message.request_id, 1, records)
+        elif isinstance(message, TalkRequest):
+            return
+        else:
+            return
+        datagram = self.sessions.encrypt_reply(self.remote, encode(response))
+        if datagram is not None:
+            self.send_raw(datagram, sock)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._stack.close()
+
+    def __enter__(self) -> TesterV5:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
