@@ -32,6 +32,7 @@ from p2p.nat.spec import WANTED_NAT, NatKind, NatSpec, parse_advertised, parse_n
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, split_listen_addr
 from p2p.networkoptions import chain_entry, options_of
 from p2p.networks import Network
+from p2p.observe import Observer
 from p2p.protocol import Protocol
 
 #: Limit on connections in their handshake, for inbound and for dialed ones each.
@@ -92,6 +93,7 @@ class Config:
     dialer: Dialer | None = None
     no_dial: bool = False
     candidate_filter: Callable[[Node], bool] | None = None
+    observer: Observer | Sequence[Observer] | None = None
     enable_msg_events: bool = False
     logger: logging.Logger | None = None
     clock: Clock = SYSTEM_CLOCK
@@ -113,6 +115,7 @@ class Config:
         if self.logger is not None:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         checks.check_clock(self.clock)
+        self._set("observer", self._observers)
         if self.candidate_filter is not None:
             check_function("candidate_filter", self.candidate_filter, "node")
 
@@ -138,6 +141,11 @@ class Config:
     def _advertised(self) -> list[Endpoint]:
         """``advertise`` as endpoints, with port 0 for that of the server; one for each family."""
         return [parse_advertised(text) for text in self.advertise]
+
+    @property
+    def _observers(self) -> tuple[Observer, ...]:
+        """``observer`` as a tuple."""
+        return checks.observers_of(self.observer)
 
     @property
     def listen_endpoint(self) -> tuple[str | None, int] | None:

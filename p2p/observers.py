@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import FunctionType, MethodType
 from typing import TypeVar, cast
@@ -54,8 +54,21 @@ class ObserverGuard:
             return None
         return self.guard(observer)
 
+    def make_all(
+        self, factories: Iterable[Callable[..., _T | None]], *arguments: object
+    ) -> _T | None:
+        """Call each factory as :meth:`make` does; return one observer for all that they make.
+
+        Returns None if they make none.
+        """
+        made = [self.make(factory, *arguments) for factory in factories]
+        found = [observer for observer in made if observer is not None]
+        return cast(_T, _Joined(found)) if len(found) > 1 else next(iter(found), None)
+
     def guard(self, observer: _T) -> _T:
         """Return an observer that passes each call to ``observer`` and never raises."""
+        if isinstance(observer, (_Guarded, _Joined)):
+            return observer
         held = self._held.setdefault(id(observer), _Held(self, observer))
         return cast(_T, _Guarded(held))
 
@@ -101,6 +114,23 @@ class _Guarded:
         call = partial(self._held.call, name)
         setattr(self, name, call)  # cache: later look-ups skip __getattr__
         return call
+
+
+class _Joined:
+    """Proxy of several guarded observers, which are called in their order."""
+
+    def __init__(self, observers: Sequence[object]) -> None:
+        self._observers = observers
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        calls = [getattr(observer, name) for observer in self._observers]
+
+        def call_all(*arguments: object) -> None:
+            for call in calls:
+                call(*arguments)
+
+        setattr(self, name, call_all)
+        return call_all
 
 
 def _name_of(observer: object) -> str:

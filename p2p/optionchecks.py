@@ -23,6 +23,7 @@ from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
 from p2p.nat.spec import parse_advertised
 from p2p.netutil import IPNetwork, Netlist, split_listen_addr
+from p2p.observe import Observer
 from p2p.protocol import Protocol
 from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
 
@@ -273,6 +274,17 @@ def check_flags(values: Mapping[str, object]) -> None:
     """Check options that are True or False."""
     for option, value in values.items():
         check_type(option, value, bool, "True or False")
+
+
+def observers_of(value: object) -> tuple[Observer, ...]:
+    """Return ``observer``, None, an observer or a list of them, as a tuple."""
+    wanted = "a p2p.observe.Observer, a list of them, or None"
+    if value is None or isinstance(value, Observer):
+        return () if value is None else (value,)
+    observers = _as_tuple("observer", value, wanted)
+    for observer in observers:
+        check_type("observer", observer, Observer, wanted)
+    return observers
 
 
 def check_clock(clock: object) -> None:

@@ -162,6 +162,9 @@ class Server:
 
     **Events, log and time**
 
+    ``observer``
+        A :class:`p2p.observe.Observer`, or a list of them: what connections and discovery receive,
+        send and do inside is reported to them, with keys and contents. None, the default: none.
     ``enable_msg_events``
         Publish an event for each message to :meth:`subscribe_events`. Default: False.
     ``logger``

@@ -21,6 +21,7 @@ from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.discover.front import Discovery
 from p2p.discover.iterator import TopicNodes
+from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5.udpv5 import UDPv5
 from p2p.dnsdisc.front import NodeLists
@@ -34,6 +35,7 @@ from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
+from p2p.observers import ObserverGuard
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
@@ -272,6 +274,7 @@ class DiscoveryService(Service):
             bootnodes=bootnodes,
             watched=watched,
             logger=self.logger,
+            observer=self._observer("v5"),
             topics=config.discovery_topics,
             **self._shared(),
         )
@@ -284,8 +287,15 @@ class DiscoveryService(Service):
             bootnodes=config.bootstrap_nodes or (),
             ping_version=config.discovery_version,
             logger=self.logger,
+            observer=self._observer("v4"),
             **self._shared(),
         )
+
+    def _observer(self, protocol: str) -> DiscoveryObserver | None:
+        # one guard for each: it is used on p2p-disc later
+        guard = ObserverGuard(self.config.clock, self.logger.getChild("discover"))
+        factories = [observer.discovery for observer in self.config._observers]
+        return guard.make_all(factories, protocol)
 
     def _shared(self) -> dict[str, Any]:
         """The arguments of both."""

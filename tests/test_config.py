@@ -22,6 +22,7 @@ from p2p.enr import Record
 from p2p.errors import ConfigError
 from p2p.netutil import Netlist
 from p2p.networks import MAINNET
+from p2p.observe import Observer
 from p2p.protocol import Protocol
 
 SECRET = bytes(range(1, 33))
@@ -60,7 +61,7 @@ def test_three_options_are_enough() -> None:
     assert (made.max_pending_peers, made.dial_ratio) == (50, 3)
     assert (made.static_nodes, made.trusted_nodes, made.protocols) == ((), (), ())
     assert (made.net_restrict, made.netlist, made.listen_addr, made.listen_endpoint) == (None,) * 4
-    assert (made.dialer, made.logger) == (None, None)
+    assert (made.dialer, made.logger, made.observer) == (None, None, ())
     assert (made.no_dial, made.enable_msg_events, made.accept_pre_eip8) == (False,) * 3
     assert isinstance(made.clock, SystemClock)
     assert (made.discovery_v4, made.node_database) == (None, None)
@@ -91,6 +92,7 @@ def test_every_option_is_kept() -> None:
         "dns_discovery": MAINNET.dns_trees,
         "dialer": Dialer(),
         "no_dial": True,
+        "observer": (Observer(), Observer()),
         "enable_msg_events": True,
         "logger": logging.getLogger("test"),
         "clock": SimulatedClock(),

@@ -31,12 +31,12 @@ LAYERS: list[set[str]] = [
     {"forkid", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "pipe", "protocol"},
+    {"message", "mailbox", "messages", "pipe", "protocol"},
     {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("networkoptions", "optionchecks", "config", "options", "lifecycle", "peers", "dial"),
-        *("nodeinfo", "services", "parts", "server", "client"),
+        *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
+        *("dial", "nodeinfo", "services", "parts", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -65,10 +65,11 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "config": {"networkoptions", "optionchecks"},
+    "optionchecks": {"observe"},
+    "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
-    "peers": {"config"},
+    "peers": {"config", "observe"},
     "services": {"config"},
     "dial": {"config", "peers"},
     "parts": {"config", "dial", "peers", "services"},
@@ -82,12 +83,12 @@ WITHIN: dict[str, set[str]] = {
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
-    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.networks"),
-    "p2p.rlp",
+    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
+    *("p2p.networks", "p2p.observe", "p2p.rlp"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
-SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth"}
+SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth", "p2p.messages"}
 
 #: Rooms upstairs: they use what lies beside them in their unit, and nothing of that knows them.
 #: Only the face and the users of the unit do.
@@ -105,7 +106,7 @@ PURE = (
     *("netutil", "rlpx", "discover", "enode.db.memory", "enode.db.rows", "enode.distance"),
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
     *("enode.url",),
-    *("forkid", "networks", "eth"),
+    *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
     *("peers.event", "peers.phase", "peers.traffic"),
@@ -161,6 +162,7 @@ HIDING_MODULES = {"builtins", "importlib", "importlib.util", "sys"}
 EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
     ("p2p.nat.upnp.url", "urllib"),  # the same
+    ("p2p.messages.declaration", "typing_extensions"),  # for type checkers, which all know it
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 

@@ -289,6 +289,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "dialer": (["none"], None),
     "no_dial": (["true"], None),
     "candidate_filter": (["none", "function"], None),
+    "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
     "logger": (["none"], None),
     "clock": ([], None),

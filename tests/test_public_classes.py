@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from enum import Enum
+from ipaddress import IPv4Address
 from typing import Any
 from unittest.mock import Mock
 
@@ -23,6 +24,7 @@ from tests.kit.waiting import PATIENCE_S
 
 KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
+END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
 R = p2p.DiscReason.REQUESTED
 
@@ -38,13 +40,47 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
     p2p.errors.RefusedByPeer: (R,),
 }
 
+CAP = p2p.Cap("test", 1)
+HELLO = p2p.testing.Hello(5, "name", [], 0, bytes(64))
+#: What observers get.
+OBSERVED: dict[str, Any] = {
+    "BootnodeLeftOut": p2p.observe.BootnodeLeftOut(NODE, "reason"),
+    "BootnodeSilent": p2p.observe.BootnodeSilent(NODE, 1),
+    "ClockAhead": p2p.observe.ClockAhead(1.0, 1, ()),
+    "ConnectionFailed": p2p.observe.ConnectionFailed(p2p.ConnectError("text")),
+    "ConnectionSetup": p2p.observe.ConnectionSetup(KEY, HELLO, [(CAP, 1)], 1.0, None, False),
+    "DisconnectReceived": p2p.observe.DisconnectReceived(R),
+    "DiscoverySetup": p2p.observe.DiscoverySetup("v4", Now(1.0, 2.0), {}),
+    "HelloReceived": p2p.observe.HelloReceived(HELLO, ()),
+    "IdentityKnown": p2p.observe.IdentityKnown(KEY.public_key),
+    "ManyTimeouts": p2p.observe.ManyTimeouts(1),
+    "MessageWaiting": p2p.observe.MessageWaiting(),
+    "MessagesReceived": p2p.observe.MessagesReceived(0, []),
+    "NameWanted": p2p.observe.NameWanted("name"),
+    "NewConnection": p2p.observe.NewConnection(END, END, NODE),
+    "NodeState": p2p.observe.NodeState.LIVE,
+    "OperationDone": p2p.observe.OperationDone(1),
+    "Secrets": p2p.observe.Secrets(
+        KEY.public_key, True, KEY.public_key, b"", (b"", b""), (b"", b""), b"", b""
+    ),
+    "SharedCap": p2p.observe.SharedCap(CAP, 16, 1),
+    "State": p2p.observe.State.OPEN,
+    "TalkReceived": p2p.observe.TalkReceived(NODE.id, END, b"", b"", b""),
+}
+
 CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
+    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
+
+
+@p2p.messages.message(0)
+class Greeting:
+    """A message."""
 
 
 class World:
@@ -68,7 +104,7 @@ class World:
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
             "FindNode": p2p.testing.FindNode(bytes(64), 1),
             "HandlerRun": enter(p2p.testing.run_handler(protocol)),
-            "Hello": p2p.testing.Hello(5, "name", [], 0, bytes(64)),
+            "Hello": HELLO,
             "NeighborNode": p2p.testing.NeighborNode(None, 1, 2, bytes(64)),
             "Neighbors": p2p.testing.Neighbors([], 1),
             "Ping": ping,
@@ -92,6 +128,7 @@ class World:
             "Endpoint": discovery.address,
             "FairMix": p2p.enode.FairMix(1.0),
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
@@ -126,6 +163,7 @@ class World:
             "Tree": p2p.dnsdisc.Tree(1, []),
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
+            **OBSERVED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

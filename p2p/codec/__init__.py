@@ -18,8 +18,9 @@ Pure; any thread. Ethereum Yellow Paper, appendix B.
 
 from __future__ import annotations
 
-from p2p.codec.decoder import decode, decode_fields
+from p2p.codec.decoder import decode, decode_fields, decoder_of
 from p2p.codec.encoder import MAX_LIST_SIZE, encode, encode_list, encode_uint
+from p2p.codec.kinds import only_field
 from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
 from p2p.codec.sedes import MAX_SEDES_ITEMS
 
@@ -31,9 +32,11 @@ __all__ = [
     "MAX_SEDES_ITEMS",
     "decode",
     "decode_fields",
+    "decoder_of",
     "encode",
     "encode_list",
     "encode_uint",
+    "only_field",
     "raw_items",
     "split_uint",
 ]

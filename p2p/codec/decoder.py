@@ -13,9 +13,11 @@ Pure; any thread. Ethereum Yellow Paper, appendix B; the layout is drawn in `p2p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, overload
 
-from p2p.codec.kinds import read_first, reader_for
+from p2p.codec.kinds import Reader, read_first, reader_for
 from p2p.codec.scan import (
     Data,
     DecodeFailure,
@@ -42,7 +44,19 @@ def decode(data: Data, kind: object = None) -> Any:
     bytes, or nested lists of bytes. Raises `DecodeError` when the data are not canonical RLP or not
     of that kind, TypeError when ``kind`` is not a kind. Any thread.
     """
-    reader = reader_for(kind)
+    return read_whole(reader_for(kind), data)
+
+
+def decoder_of(kind: object) -> Callable[[Data], Any]:
+    """Return :func:`decode` for one kind. Raises TypeError at once when it is not a kind.
+
+    Any thread, the result as well.
+    """
+    return partial(read_whole, reader_for(kind))
+
+
+def read_whole(reader: Reader, data: Data) -> Any:
+    """Read the one item that is exactly ``data``. Raises `DecodeError`."""
     if type(data) is not bytes:
         data = as_bytes(data)
     try:

@@ -343,6 +343,15 @@ def _nesting_checked(reader: Reader, limit: int) -> Reader:
     return read_checked
 
 
+def only_field(kind: type) -> tuple[str, object]:
+    """Return the name and the kind of the only field of a dataclass. Raises ArgumentTypeError."""
+    names = [field.name for field in wire_fields(kind)] if dataclasses.is_dataclass(kind) else []
+    if len(names) != 1:
+        text = "is bare, so it must have one field: that is the payload"
+        raise ArgumentTypeError(f"{kind.__name__} {text}")
+    return names[0], _hints(kind)[names[0]]
+
+
 def _hints(kind: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(kind)

@@ -26,8 +26,8 @@ from p2p.inputs import Now, RandomSource
 from p2p.netutil import Endpoint
 
 
-@dataclass(frozen=True)
-class Setup:
+@dataclass(frozen=True, slots=True)
+class DiscoverySetup:
     """Arguments of an engine, except for its environment (:meth:`DiscoveryObserver.environment`).
 
     ``protocol`` is "v4" or "v5"; ``arguments`` are those of the engine's class by name, including
@@ -52,7 +52,7 @@ class DiscoveryObserver(Protocol):
 
     # input
 
-    def setup(self, setup: Setup) -> None:
+    def setup(self, setup: DiscoverySetup) -> None:
         """Called first."""
 
     def entropy(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class DiscoveryObserver(Protocol):
 
 def observed(
     observer: DiscoveryObserver,
-    setup: Setup,
+    setup: DiscoverySetup,
     local: LocalView,
     store: NodeStore,
     entropy: Entropy,

@@ -19,6 +19,7 @@ from p2p.net.resolver import look_up
 from p2p.net.sockaddr import (
     UNKNOWN_ENDPOINT,
     endpoint_of,
+    ends_of,
     family_of,
     served_version,
     sockaddr_of,
@@ -44,6 +45,7 @@ __all__ = [
     "bind_pair",
     "bind_udp",
     "endpoint_of",
+    "ends_of",
     "family_of",
     "look_up",
     "served_version",

@@ -30,9 +30,8 @@ from typing import Protocol
 from p2p import forks
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
-from p2p.net.sockaddr import UNKNOWN_ENDPOINT, endpoint_of
+from p2p.net.sockaddr import ends_of
 from p2p.net.timer import Timer
-from p2p.netutil import Endpoint
 
 Buffer = bytes | bytearray | memoryview
 
@@ -100,7 +99,7 @@ class Channel:
     ) -> None:
         forks.in_child(sock)
         sock.setblocking(False)
-        self.remote_addr, self.local_addr = _addresses_of(sock)
+        self.remote_addr, self.local_addr = ends_of(sock)
         self.unsent_bytes = 0
         self._loop = loop
         self._sock = sock
@@ -322,15 +321,6 @@ class Channel:
 
 def _size_of(buffer: Buffer) -> int:
     return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
-
-
-def _addresses_of(sock: socket.socket) -> tuple[Endpoint, Endpoint]:
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
-    try:
-        return endpoint_of(sock.getpeername()), endpoint_of(sock.getsockname())
-    except OSError:  # reset already; the first read will report it
-        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
 
 
 def _set_no_delay(sock: socket.socket) -> None:

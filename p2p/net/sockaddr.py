@@ -44,6 +44,20 @@ def _ip_of(host: str) -> IPAddress:
     return canonical(ip_address(host))
 
 
+def ends_of(sock: socket.socket) -> tuple[Endpoint, Endpoint]:
+    """Return the remote and the local endpoint of a connected socket.
+
+    Both are UNKNOWN_ENDPOINT if it is not an IP socket, or was reset already, as the first read
+    will tell.
+    """
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
+    try:
+        return endpoint_of(sock.getpeername()), endpoint_of(sock.getsockname())
+    except OSError:
+        return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
+
+
 def served_version(sock: socket.socket) -> int | None:
     """Return the IP version of a bound socket, 4 or 6; None for one that serves both."""
     if sock.family == socket.AF_INET:

@@ -21,17 +21,17 @@ from p2p.errors import DiscReason, LoopCrashed, ServerStopped
 from p2p.feed import Feed
 from p2p.net import Loop
 from p2p.netutil import Endpoint
-from p2p.observers import ObserverGuard
 from p2p.peers.admission import InboundThrottle, check_peer, is_allowed_address
 from p2p.peers.backlog import Backlog
 from p2p.peers.endings import EndLog
 from p2p.peers.event import PeerEvent
 from p2p.peers.handlers import Handlers
 from p2p.peers.holds import Holds
+from p2p.peers.observing import Observing
 from p2p.peers.peer import Peer, PeerTraits, ProtocolReadWriter
 from p2p.peers.phase import Ending
 from p2p.peers.session import Session
-from p2p.rlpx import Connection, ConnectionObserver, Hello
+from p2p.rlpx import Connection, Hello
 from p2p.rlpx.messages import VERSION
 from p2p.threads import Launcher
 
@@ -59,11 +59,9 @@ class PeerWatcher(Protocol):
 
 
 class PeerSet:
-    """All sessions of a server. ``watcher`` is set before the first, and ``observe`` if wanted."""
+    """All sessions of a server. ``watcher`` is set before the first."""
 
     watcher: PeerWatcher
-    #: Called for each new connection, with its socket and the node that was dialed, if it was.
-    observe: Callable[[socket.socket, Node | None], ConnectionObserver | None] | None = None
 
     def __init__(
         self,
@@ -80,7 +78,7 @@ class PeerSet:
         self._log = logger.getChild("server")
         self._peer_log = logger.getChild("peer")
         self._end_log = EndLog(config.clock)
-        self._guard = ObserverGuard(config.clock, self._log)
+        self._observing = Observing(config._observers, config.clock, self._log)
         public_key = config.private_key.public_key
         self._self_id = NodeID.from_public_key(public_key)
         self._max_inbound = config.max_inbound_conns
@@ -157,11 +155,8 @@ class PeerSet:
             self._loop.now(),
             remote=None if dest is None else dest.public_key,
             accept_pre_eip8=self._config.accept_pre_eip8,
-            observer=self._observer(sock, dest),
+            observer=self._observing.observer(sock, dest),
         )
-
-    def _observer(self, sock: socket.socket, dest: Node | None) -> ConnectionObserver | None:
-        return None if self.observe is None else self._guard.make(self.observe, sock, dest)
 
     def _add(self, session: Session) -> Session:
         self._sessions.add(session)

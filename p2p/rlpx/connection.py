@@ -44,6 +44,8 @@ from p2p.rlpx.handshake import (
     PacketBuffer,
     Recipient,
     Secrets,
+    egress_mac,
+    ingress_mac,
 )
 from p2p.rlpx.messages import (
     DISCONNECT,
@@ -60,7 +62,7 @@ from p2p.rlpx.messages import (
     encode_hello,
     open_disconnect,
 )
-from p2p.rlpx.observer import ConnectionObserver, Setup
+from p2p.rlpx.observer import ConnectionObserver, ConnectionSetup
 from p2p.rlpx.snappy import compress, decompress, unchanged
 from p2p.rlpx.state import TRANSITIONS, State
 
@@ -127,7 +129,8 @@ class Connection:
         self.error: P2PError | None = None  # the reason of a failure
 
         if observer is not None:
-            observer.setup(Setup(private_key, hello, protocols, now, remote, accept_pre_eip8))
+            given = private_key, hello, protocols, now, remote, accept_pre_eip8
+            observer.setup(ConnectionSetup(*given))
         plain_size = PLAIN_AUTH_SIZE if remote is None else PLAIN_ACK_SIZE
         self._packets = PacketBuffer(private_key, plain_size, refuses_plain=not accept_pre_eip8)
         if remote is not None:
@@ -315,8 +318,8 @@ class Connection:
     def _start_frames(self, secrets: Secrets) -> None:
         self.remote = secrets.remote
         self._initiator = None
-        self._writer = FrameWriter(secrets.aes, secrets.mac, secrets.egress_mac)
-        self._reader = FrameReader(secrets.aes, secrets.mac, secrets.ingress_mac)
+        self._writer = FrameWriter(secrets.aes, secrets.mac, egress_mac(secrets))
+        self._reader = FrameReader(secrets.aes, secrets.mac, ingress_mac(secrets))
         # One more byte for the message code.
         self._reader.limit = MAX_HELLO_SIZE + 1
         self._reader.receive_data(self._packets.rest())

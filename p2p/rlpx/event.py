@@ -15,7 +15,7 @@ from p2p.rlpx.capability import SharedCap
 from p2p.rlpx.messages import Hello
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IdentityKnown:
     """The secrets are agreed, and the remote claims to have this key.
 
@@ -26,7 +26,7 @@ class IdentityKnown:
     public_key: PublicKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HelloReceived:
     """The remote's hello, which proves its key, and the capabilities that both ends have."""
 
@@ -34,7 +34,7 @@ class HelloReceived:
     shared: Sequence[SharedCap]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MessageWaiting:
     """A frame other than a Disconnect has arrived after a hello that is not accepted yet.
 
@@ -42,7 +42,7 @@ class MessageWaiting:
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MessagesReceived:
     """A run of messages of one capability, in order.
 
@@ -54,14 +54,14 @@ class MessagesReceived:
     messages: list[tuple[int, bytes, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DisconnectReceived:
     """The remote has ended the connection."""
 
     reason: DiscReason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ConnectionFailed:
     """The connection has failed; ``error.disc_reason`` is the reason sent to the remote."""
 

@@ -49,7 +49,7 @@ PLAIN_ACK_SIZE = 97 + OVERHEAD
 _PLAIN_START = b"\x04"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """Result of the handshake, as both ends have computed it. Its ``repr`` shows no secret.
 
@@ -67,19 +67,21 @@ class Secrets:
     aes: bytes = field(repr=False)
     mac: bytes = field(repr=False)
 
-    @property
-    def egress_mac(self) -> Hasher:
-        """New MAC state of this end's frames, as before the first frame."""
-        return self._mac_state(0 if self.initiator else 1)
 
-    @property
-    def ingress_mac(self) -> Hasher:
-        """New MAC state of the remote's frames, as before the first frame."""
-        return self._mac_state(1 if self.initiator else 0)
+def egress_mac(secrets: Secrets) -> Hasher:
+    """Return a new MAC state of this end's frames, as before the first frame."""
+    return _mac_state(secrets, 0 if secrets.initiator else 1)
 
-    def _mac_state(self, sender: int) -> Hasher:
-        """Return the MAC state of the frames of one end: 0 is the initiator, 1 the recipient."""
-        return keccak_hasher(_xor(self.mac, self.nonces[1 - sender]) + self.packets[sender])
+
+def ingress_mac(secrets: Secrets) -> Hasher:
+    """Return a new MAC state of the remote's frames, as before the first frame."""
+    return _mac_state(secrets, 1 if secrets.initiator else 0)
+
+
+def _mac_state(secrets: Secrets, sender: int) -> Hasher:
+    """Return the MAC state of the frames of one end: 0 is the initiator, 1 the recipient."""
+    seed = _xor(secrets.mac, secrets.nonces[1 - sender])
+    return keccak_hasher(seed + secrets.packets[sender])
 
 
 class PacketBuffer:

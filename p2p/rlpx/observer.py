@@ -20,8 +20,8 @@ from p2p.rlpx.messages import Hello
 from p2p.rlpx.state import State
 
 
-@dataclass(frozen=True)
-class Setup:
+@dataclass(frozen=True, slots=True)
+class ConnectionSetup:
     """Arguments of a :class:`~p2p.rlpx.Connection`, except for its entropy."""
 
     private_key: PrivateKey = field(repr=False)
@@ -45,7 +45,7 @@ class ConnectionObserver(Protocol):
 
     # input
 
-    def setup(self, setup: Setup) -> None:
+    def setup(self, setup: ConnectionSetup) -> None:
         """Called first. ``remote`` is None for the end that listens."""
 
     def entropy(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from p2p.discover.engine import Engine
 from p2p.discover.event import Event, OperationDone
-from p2p.discover.observer import DiscoveryObserver, Setup
+from p2p.discover.observer import DiscoveryObserver, DiscoverySetup
 from p2p.discover.operations import Operations
 from p2p.discover.table.bucket import NodeState
 from p2p.discover.v4.engine import EngineV4
@@ -27,7 +27,7 @@ _PROPERTIES = ("record", "endpoint")
 class Recording(Calls, DiscoveryObserver):
     """All calls of one engine."""
 
-    def setup(self, setup: Setup) -> None:
+    def setup(self, setup: DiscoverySetup) -> None:
         self.calls.append(("setup", (setup,)))
 
     def entropy(self, data: bytes) -> None:

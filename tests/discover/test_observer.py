@@ -169,7 +169,7 @@ def test_moved_node_is_no_longer_live(link: Link) -> None:
 def test_setup_shows_no_private_key(lived: tuple[Network, Recording]) -> None:
     (setup,) = lived[1].told("setup")
     assert setup.arguments["private_key"] == key_of(2)
-    assert repr(setup).startswith("Setup(protocol='v4', now=") and "key" not in repr(setup)
+    assert repr(setup).startswith("DiscoverySetup(protocol='v4', now=") and "key" not in repr(setup)
 
 
 @pytest.mark.slow

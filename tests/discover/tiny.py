@@ -22,7 +22,7 @@ from p2p.discover.engine import Engine
 from p2p.discover.local import LocalView
 from p2p.discover.lookup import Overlay
 from p2p.discover.maintenance import Maintenance
-from p2p.discover.observer import DiscoveryObserver, Setup, observed
+from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.operations import Operations
 from p2p.discover.store import NodeStore
 from p2p.discover.timers import Timer, Timers
@@ -59,7 +59,7 @@ class TinyEngine(Engine):
     ) -> None:
         store: NodeStore = NodeMemory()
         if observer is not None:
-            setup = Setup("tiny", now, {"public_key": public_key, "bootnodes": bootnodes})
+            setup = DiscoverySetup("tiny", now, {"public_key": public_key, "bootnodes": bootnodes})
             local, store, entropy, random = observed(
                 observer, setup, local, store, entropy, random
             )

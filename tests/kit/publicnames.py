@@ -17,7 +17,9 @@ MODULES: dict[str, ModuleType] = {
     "p2p.enode": p2p.enode,
     "p2p.errors": p2p.errors,
     "p2p.eth": p2p.eth,
+    "p2p.messages": p2p.messages,
     "p2p.networks": p2p.networks,
+    "p2p.observe": p2p.observe,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
 }

@@ -84,9 +84,13 @@ class Services:
         local = fixed_node(key_of(number), NodeEndpoint(HOME, sock.port, 0), number)
         chosen: dict[str, Any] = {"clock": self.clock, "seed": number, "ntp_server": None}
         service = UDPv4(
-            key_of(number), sock, local=local, bootnodes=bootnodes, **{**chosen, **options}
+            key_of(number),
+            sock,
+            local=local,
+            bootnodes=bootnodes,
+            observer=observer,
+            **{**chosen, **options},
         )
-        service._runner.observer = observer
         return self.add(service, start)
 
     def bind(self) -> CountingSocket:

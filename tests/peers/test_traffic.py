@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import socket
 from typing import Any, cast
 
 import pytest
 
 import p2p
+from p2p.observe import NewConnection, Observer
 from p2p.peers.traffic import CapCounters, PeerCounters, Traffic
 from p2p.rlpx import Cap, ConnectionObserver, MessagesReceived, SharedCap
-from tests.kit import inspect
 from tests.kit.nodes import Nodes, Talk, Talks
 from tests.kit.observers import Failing, methods_of
 from tests.kit.waiting import PATIENCE_S
@@ -43,7 +42,7 @@ def test_counters_are_those_of_one_moment() -> None:
     assert before == PeerCounters(0, 0, {}) and traffic.counters().bytes_in == 5
 
 
-class Conversation:
+class Conversation(Observer):
     """Two servers that have sent each other THERE and BACK, and parted."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -67,11 +66,9 @@ class Conversation:
     def new(self, nodes: Nodes, talks: dict[Cap, Talks]) -> p2p.Server:
         lengths = {shared.cap: shared.length for shared in SHARED}
         protocols = [own.protocol(*cap, lengths[cap]) for cap, own in talks.items()]
-        server = nodes.new(protocols=protocols)
-        inspect.peer_set(server).observe = self.observe
-        return server
+        return nodes.new(protocols=protocols, observer=self)
 
-    def observe(self, sock: socket.socket, dest: p2p.Node | None) -> ConnectionObserver:
+    def connection(self, new: NewConnection) -> ConnectionObserver:
         self.recordings.append(Recording())
         return cast(ConnectionObserver, self.recordings[-1])
 
@@ -83,8 +80,8 @@ class FailingConversation(Conversation):
         self.fails = fails
         super().__init__(nodes)
 
-    def observe(self, sock: socket.socket, dest: p2p.Node | None) -> ConnectionObserver:
-        if self.fails == "observe":
+    def connection(self, new: NewConnection) -> ConnectionObserver:
+        if self.fails == "connection":
             raise Mistake
         self.recordings.append(Failing(self.fails, Mistake()))
         return cast(ConnectionObserver, self.recordings[-1])
@@ -130,7 +127,7 @@ def test_recordings_of_connections_of_servers_replay(conversation: Conversation)
         assert recording.told("command")[-1] == "drop_buffers"
 
 
-@pytest.mark.parametrize("fails", ["observe", *methods_of(ConnectionObserver)])
+@pytest.mark.parametrize("fails", ["connection", *methods_of(ConnectionObserver)])
 def test_observer_that_fails_harms_no_connection(
     nodes: Nodes, fails: str, caplog: pytest.LogCaptureFixture
 ) -> None:

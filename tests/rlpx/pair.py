@@ -31,7 +31,7 @@ from p2p.rlpx import (
     State,
 )
 from p2p.rlpx.frame import FrameReader
-from p2p.rlpx.handshake import Initiator, PacketBuffer, Recipient
+from p2p.rlpx.handshake import Initiator, PacketBuffer, Recipient, egress_mac, ingress_mac
 from p2p.rlpx.messages import HELLO, encode_hello
 from p2p.rlpx.snappy import compress
 
@@ -271,8 +271,8 @@ class RawRemote:
             recipient = Recipient(key, *opened, entropy)
             secrets = recipient.secrets
             self.receive(recipient.ack)
-        self.writer = RawWriter(secrets.aes, secrets.mac, secrets.egress_mac)
-        self.reader = FrameReader(secrets.aes, secrets.mac, secrets.ingress_mac)
+        self.writer = RawWriter(secrets.aes, secrets.mac, egress_mac(secrets))
+        self.reader = FrameReader(secrets.aes, secrets.mac, ingress_mac(secrets))
         self.reader.receive_data(packets.rest())
 
     @property

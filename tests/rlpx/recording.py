@@ -15,14 +15,14 @@ from p2p.rlpx import (
     State,
 )
 from p2p.rlpx.handshake import Secrets
-from p2p.rlpx.observer import Setup
+from p2p.rlpx.observer import ConnectionSetup
 from tests.kit.observers import Calls
 
 
 class Recording(Calls, ConnectionObserver):
     """All calls of one connection."""
 
-    def setup(self, setup: Setup) -> None:
+    def setup(self, setup: ConnectionSetup) -> None:
         self.calls.append(("setup", (setup,)))
 
     def entropy(self, data: bytes) -> None:

@@ -12,7 +12,7 @@ from p2p.errors import DiscReason
 from p2p.rlpx import Connection, State
 from p2p.rlpx.connection import FRAMES_AT_ONCE, HANDSHAKE_TIMEOUT_S, PING_INTERVAL_S
 from p2p.rlpx.frame import LARGE_FRAME, FrameReader
-from p2p.rlpx.handshake import Secrets
+from p2p.rlpx.handshake import Secrets, egress_mac, ingress_mac
 from p2p.rlpx.messages import DISCONNECT, HELLO, PING, PONG
 from p2p.rlpx.observer import ConnectionObserver
 from p2p.rlpx.snappy import decompress
@@ -135,7 +135,7 @@ def test_secrets_decrypt_a_capture() -> None:
 def decoded(secrets: Secrets, *wires: bytes) -> tuple[list[object], ...]:
     """The frames of a capture, sent and received, by nothing but the secrets."""
     packets = secrets.packets if secrets.initiator else secrets.packets[::-1]
-    macs = secrets.egress_mac, secrets.ingress_mac
+    macs = egress_mac(secrets), ingress_mac(secrets)
     frames = []
     for wire, packet, mac in zip(wires, packets, macs, strict=True):
         assert wire.startswith(packet)

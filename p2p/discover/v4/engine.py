@@ -38,7 +38,7 @@ from p2p.discover.event import Event
 from p2p.discover.local import LocalView
 from p2p.discover.lookup import Overlay, relay_problem
 from p2p.discover.maintenance import Maintenance
-from p2p.discover.observer import DiscoveryObserver, Setup, observed
+from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.operations import Operations
 from p2p.discover.ratelimit import Limits, SourceLimits
 from p2p.discover.store import NodeStore
@@ -123,7 +123,7 @@ class EngineV4(Engine):
                 "encode": encode,
                 "decode": decode,
             }
-            setup = Setup("v4", now, arguments)
+            setup = DiscoverySetup("v4", now, arguments)
             local, store, entropy, random = observed(
                 observer, setup, local, store, entropy, random
             )

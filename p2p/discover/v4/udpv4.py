@@ -19,6 +19,7 @@ from p2p.crypto import PrivateKey
 from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.front import Discovery, checked_networks, own_node, service_on
 from p2p.discover.local import LocalView
+from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.store import NodeStore
 from p2p.discover.v4.engine import EngineV4
 from p2p.enode import Node
@@ -45,6 +46,7 @@ class UDPv4(Discovery):
     ``own_networks`` those without limits besides LANs, ``ping_version`` the version in our pings.
     ``ntp_server`` is the host and port of the time server that is asked when no node answers any
     more (None: none). ``seed`` makes the engine's choices repeatable, for tests.
+    ``observer`` gets all that the engine receives, sends and does.
 
     Raises OSError if the address cannot be bound, ArgumentTypeError for arguments of other types.
     Use it in a ``with`` block, or call :meth:`start` and :meth:`stop`, also after a start that
@@ -67,6 +69,7 @@ class UDPv4(Discovery):
         logger: logging.Logger | None = None,
         ntp_server: tuple[str, int] | None = NTP_SERVER,
         seed: int | None = None,
+        observer: DiscoveryObserver | None = None,
     ) -> None:
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
         net_restrict, own = checked_networks(net_restrict, own_networks)
@@ -87,3 +90,4 @@ class UDPv4(Discovery):
             random=random.Random(seed),
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
+        self._runner.observer = observer

@@ -36,7 +36,7 @@ from p2p.discover.event import Event, TalkReceived
 from p2p.discover.local import LocalView
 from p2p.discover.lookup import Overlay, relay_problem
 from p2p.discover.maintenance import Maintenance
-from p2p.discover.observer import DiscoveryObserver, Setup, observed
+from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.ratelimit import Limits, SourceLimits
 from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
@@ -115,7 +115,7 @@ class EngineV5(Engine):
                 "limits": limits,
                 "topics": topics,
             }
-            setup = Setup("v5", now, arguments)
+            setup = DiscoverySetup("v5", now, arguments)
             local, store, entropy, random = observed(
                 observer, setup, local, store, entropy, random
             )

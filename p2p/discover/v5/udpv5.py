@@ -24,6 +24,7 @@ from p2p.discover.event import TalkReceived
 from p2p.discover.front import Discovery, checked_networks, own_node, service_on
 from p2p.discover.iterator import TopicNodes
 from p2p.discover.local import LocalView
+from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
 from p2p.discover.runner import Runner
 from p2p.discover.service import STOP_TIMEOUT_S
@@ -58,6 +59,8 @@ class UDPv5(Discovery):
     errors. ``watched`` are the bootnodes about whose silence a warning is logged (None: all).
     Communication is encrypted, and a node tells others of nodes by their records.
 
+    ``observer`` gets all that the engine receives, sends and does.
+
     ``topics`` turns topics on, as ``discovery_topics`` of a server does: :meth:`advertise` and
     :meth:`find`, and the ads of others are kept and given out. The record of ``local`` then needs
     the entry "topic-discovery" with the value 1; without ``local`` it has it.
@@ -78,6 +81,7 @@ class UDPv5(Discovery):
         logger: logging.Logger | None = None,
         ntp_server: tuple[str, int] | None = NTP_SERVER,
         seed: int | None = None,
+        observer: DiscoveryObserver | None = None,
         topics: bool = False,
     ) -> None:
         check_type("topics", topics, bool, "True or False")
@@ -103,6 +107,7 @@ class UDPv5(Discovery):
             topics=topics,
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
+        self._runner.observer = observer
         log = (logger or logging.getLogger("p2p")).getChild("discover")
         respond = partial(_respond, self._runner)
         self._talk = TalkHandlers(respond, clock or SYSTEM_CLOCK, log)

@@ -1,0 +1,134 @@
+"""Observing a server: input, output and internal steps of its connections and of discovery.
+
+A program gives an :class:`Observer` to the option ``observer`` of :class:`p2p.Server` or
+:func:`p2p.connect`. It is asked for a :class:`ConnectionObserver` for each :class:`NewConnection`,
+and for a :class:`DiscoveryObserver` for each discovery protocol. This one prints the names of all
+packets that discovery receives::
+
+    class Packets(p2p.observe.DiscoveryObserver):
+        def packet_in(self, kind, packet, sender, addr):
+            print(kind, addr)
+
+    class MyObserver(p2p.observe.Observer):
+        def discovery(self, protocol):
+            return Packets()
+
+    server = p2p.Server(..., observer=MyObserver())
+
+The calls and their order are documented in the two base classes. What a connection reports has
+these types: its arguments (:class:`ConnectionSetup`), its :class:`Secrets`, its :class:`State`, and
+for ``events`` a ``ConnectionEvent``, one of :class:`IdentityKnown`, :class:`HelloReceived` (with
+:class:`Hello` and :class:`SharedCap`), :class:`MessageWaiting`, :class:`MessagesReceived`,
+:class:`DisconnectReceived` and :class:`ConnectionFailed`. Discovery has :class:`DiscoverySetup`,
+:class:`NodeState`, and as ``DiscoveryEvent`` one of :class:`OperationDone`, :class:`NodeAdded`,
+:class:`NodeRemoved`, :class:`ManyTimeouts`, :class:`BootnodeSilent`, :class:`BootnodeLeftOut`,
+:class:`NameWanted`, :class:`ClockAhead` and :class:`TalkReceived`.
+
+Calls about connections come on the thread ``p2p-io``, those about discovery on ``p2p-disc``. They
+must not block: nothing else happens meanwhile. An observer gets private keys and the contents of
+messages. After its first error, which is logged, an observer is not called again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from p2p.discover import event as discovery_events
+from p2p.discover.event import (
+    BootnodeLeftOut,
+    BootnodeSilent,
+    ClockAhead,
+    ManyTimeouts,
+    NameWanted,
+    NodeAdded,
+    NodeRemoved,
+    OperationDone,
+    TalkReceived,
+)
+from p2p.discover.observer import DiscoveryObserver, DiscoverySetup
+from p2p.discover.table.bucket import NodeState
+from p2p.enode import Node
+from p2p.netutil import Endpoint
+from p2p.rlpx import (
+    ConnectionFailed,
+    ConnectionObserver,
+    DisconnectReceived,
+    Event,
+    Hello,
+    HelloReceived,
+    IdentityKnown,
+    MessagesReceived,
+    MessageWaiting,
+    SharedCap,
+    State,
+)
+from p2p.rlpx.handshake import Secrets
+from p2p.rlpx.observer import ConnectionSetup
+
+__all__ = [
+    "BootnodeLeftOut",
+    "BootnodeSilent",
+    "ClockAhead",
+    "ConnectionEvent",
+    "ConnectionFailed",
+    "ConnectionObserver",
+    "ConnectionSetup",
+    "DisconnectReceived",
+    "DiscoveryEvent",
+    "DiscoveryObserver",
+    "DiscoverySetup",
+    "Hello",
+    "HelloReceived",
+    "IdentityKnown",
+    "ManyTimeouts",
+    "MessageWaiting",
+    "MessagesReceived",
+    "NameWanted",
+    "NewConnection",
+    "NodeAdded",
+    "NodeRemoved",
+    "NodeState",
+    "Observer",
+    "OperationDone",
+    "Secrets",
+    "SharedCap",
+    "State",
+    "TalkReceived",
+]
+
+#: Event of a connection.
+ConnectionEvent: TypeAlias = Event
+#: Event of a discovery engine.
+DiscoveryEvent: TypeAlias = discovery_events.Event
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """A TCP connection before its handshake.
+
+    ``local`` and ``remote`` are its endpoints, 0.0.0.0:0 if the remote has reset it already or it
+    is not of TCP. ``node`` is the node that was dialed, None for an inbound connection.
+    """
+
+    local: Endpoint
+    remote: Endpoint
+    node: Node | None
+
+
+class Observer:
+    """Base class of observers of a server. A subclass defines what it wants; the default is None.
+
+    A method that raises an error is not called again.
+    """
+
+    def connection(self, new: NewConnection) -> ConnectionObserver | None:
+        """Return the observer of a connection, or None. Called on ``p2p-io``."""
+        return None
+
+    def discovery(self, protocol: str) -> DiscoveryObserver | None:
+        """Return the observer of a discovery protocol, "v4" or "v5", or None.
+
+        Called by the thread that starts the server.
+        """
+        return None

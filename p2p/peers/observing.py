@@ -1,0 +1,34 @@
+"""The observers of a server's connections: one for each connection and observer of the program.
+
+It owns the guard of observers that fail (:mod:`p2p.observers`), and no observer. ``p2p-io`` only.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+
+from p2p.clock import Clock
+from p2p.enode import Node
+from p2p.net import ends_of
+from p2p.observe import NewConnection, Observer
+from p2p.observers import ObserverGuard
+from p2p.rlpx import ConnectionObserver
+
+
+class Observing:
+    """Asks each of ``observers`` about each connection."""
+
+    def __init__(
+        self, observers: Sequence[Observer], clock: Clock, logger: logging.Logger
+    ) -> None:
+        self._factories = [observer.connection for observer in observers]
+        self._guard = ObserverGuard(clock, logger)
+
+    def observer(self, sock: socket.socket, dest: Node | None) -> ConnectionObserver | None:
+        """Return the observer of the connection ``sock``; ``dest`` is the dialed node, if any."""
+        if not self._factories:
+            return None
+        remote, local = ends_of(sock)
+        return self._guard.make_all(self._factories, NewConnection(local, remote, dest))
