@@ -16,9 +16,10 @@ from p2p.cli.command import DEBUG, Group
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
+from p2p.cli.test import test
 
 #: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (key,)
+COMMANDS: tuple[click.Command, ...] = (key, test)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 

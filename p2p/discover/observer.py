@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from p2p.crypto import Entropy
 from p2p.discover.event import Event
@@ -39,7 +39,7 @@ class DiscoverySetup:
     arguments: Mapping[str, Any] = field(repr=False)
 
 
-class DiscoveryObserver(Protocol):
+class DiscoveryObserver:
     """Observer of one engine. A subclass defines the calls it wants; the others do nothing.
 
     It must not raise, call the engine or change its arguments, which it may keep. It gets private

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.crypto.backend import Bytes
@@ -32,7 +31,7 @@ class ConnectionSetup:
     accept_pre_eip8: bool
 
 
-class ConnectionObserver(Protocol):
+class ConnectionObserver:
     """Observer of one connection. A subclass defines the calls it wants; the others do nothing.
 
     It must not raise, call the machine or change its arguments. All but the data of :meth:`data_in`

@@ -31,8 +31,8 @@ from p2p.testing.packets import DiscoveryRemote
 QUIET_S = 0.5
 #: Nodes of a response at most (discv4.md, "FindNode Packet").
 MAX_NEIGHBORS = 16
-#: Endpoint of nobody, of a network for documentation.
-_NOBODY = NodeEndpoint(ip_address("192.0.2.0"), 1, 1)
+#: An endpoint of a network for documentation (RFC 5737).
+_UNREACHABLE = NodeEndpoint(ip_address("192.0.2.0"), 1, 1)
 #: Second address of this machine, for targets on loopback.
 _OTHER_HOST = "127.0.0.2"
 
@@ -147,13 +147,13 @@ def ping_back(target: Target) -> None:
 @case("Ping Packet", "A wrong recipient in a Ping is ignored.")
 def ping_with_wrong_to(target: Target) -> None:
     with _Tester(target) as tester:
-        tester.check_pong(tester.ping(recipient=_NOBODY))
+        tester.check_pong(tester.ping(recipient=_UNREACHABLE))
 
 
 @case("Ping Packet", "A wrong sender in a Ping is ignored: the address of the packet counts.")
 def ping_with_wrong_from(target: Target) -> None:
     with _Tester(target) as tester:
-        tester.check_pong(tester.ping(sender=_NOBODY))
+        tester.check_pong(tester.ping(sender=_UNREACHABLE))
 
 
 @case("Ping Packet", "A mismatch of the version of a Ping is ignored.")
@@ -171,7 +171,7 @@ def ping_with_more_data(target: Target) -> None:
 @case("Wire Protocol", "Additional data is ignored in a Ping with a wrong sender, too.")
 def ping_with_more_data_and_wrong_from(target: Target) -> None:
     with _Tester(target) as tester:
-        tester.check_pong(_send_with_more(tester, sender=_NOBODY))
+        tester.check_pong(_send_with_more(tester, sender=_UNREACHABLE))
 
 
 def _send_with_more(tester: _Tester, **changes: object) -> bytes:
@@ -206,7 +206,7 @@ def wrong_hash(target: Target) -> None:
 def bond_then_ping_with_wrong_from(target: Target) -> None:
     with _Tester(target) as tester:
         tester.prove()
-        tester.check_pong(tester.ping(sender=_NOBODY))
+        tester.check_pong(tester.ping(sender=_UNREACHABLE))
 
 
 # FindNode
@@ -238,15 +238,15 @@ def find_node_limit(target: Target) -> None:
         assert len(keys) == len(set(keys)), "a node comes twice"
 
 
-@case("Neighbors Packet", "Nodes of Neighbors that nobody asked for are not adopted.")
+@case("Neighbors Packet", "Nodes of unsolicited Neighbors are not adopted.")
 def unsolicited_neighbors(target: Target) -> None:
     with _Tester(target) as tester:
         tester.prove()
         fake = generate_key().public_key.to_bytes()
-        nodes = (NeighborNode(*_NOBODY, fake),)
+        nodes = (NeighborNode(*_UNREACHABLE, fake),)
         tester.send(Neighbors(nodes, tester.expiration))
         found = tester.neighbors(fake)
-        assert fake not in [node.public_key for node in found], "the target tells the node"
+        assert fake not in [node.public_key for node in found], "the target sent the node"
 
 
 @case("FindNode Packet", "A FindNode that has expired is not answered.")

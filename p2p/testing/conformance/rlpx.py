@@ -7,7 +7,6 @@ node keeps the connection; what the node says in that protocol is not read.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Sequence
 
 from p2p.clock import Deadline
@@ -47,13 +46,13 @@ cases = case.cases
 
 
 class _Frames(ConnectionObserver):
-    """The codes of the frames received."""
+    """The frames received and not read yet, by code."""
 
     def __init__(self) -> None:
-        self.codes: deque[int] = deque()
+        self.waiting: dict[int, bytes] = {}
 
     def frames_in(self, frames: Sequence[tuple[int, Bytes]]) -> None:
-        self.codes += [code for code, _ in frames]
+        self.waiting |= {code: bytes(data) for code, data in frames}
 
 
 class _Dialed(Remote):
@@ -66,20 +65,21 @@ class _Dialed(Remote):
         self._machine._observer = self._frames
         return self
 
-    def await_frame(self, wanted: int, timeout: float) -> None:
-        """Wait for a frame of the base protocol; frames of others are skipped."""
-        deadline = Deadline(timeout)
-        while wanted not in self._frames.codes:
-            self._frames.codes.clear()
+    def await_frame(self, wanted: int, timeout: float) -> bytes:
+        """Return the data of a frame of the base protocol; frames of others are skipped."""
+        deadline, waiting = Deadline(timeout), self._frames.waiting
+        while wanted not in waiting:
+            waiting.clear()
             self._fail_on_events()
             try:
                 self._receive(deadline)
             except Timeout:
                 raise AssertionError(f"message {wanted} did not come in {timeout:g} s") from None
             self._messages.clear()
-            if self._is_at_end and wanted not in self._frames.codes:
+            if self._is_at_end and wanted not in waiting:
                 self._fail_on_events()
                 raise AssertionError(f"the connection was closed without message {wanted}")
+        return waiting.pop(wanted)
 
     def await_end(self, timeout: float) -> DiscReason | None:
         """Wait until the target ends the connection; return its reason, None without one."""
@@ -260,7 +260,9 @@ def hello_with_a_higher_version(target: Target) -> None:
 @case("Version 5 (EIP-706)", "With a peer of version 4, messages are not compressed.")
 def hello_with_version_4(target: Target) -> None:
     with _open(target, version=4) as remote:
-        _check_understood(remote, target)
+        remote.send_frame(PING, EMPTY)
+        pong = remote.await_frame(PONG, target.answer_s)
+        assert pong == EMPTY, f"the Pong has {pong.hex()}, not {EMPTY.hex()}"
 
 
 @case("Hello", "No other message may be sent before the Hello.")

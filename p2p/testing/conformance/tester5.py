@@ -21,36 +21,23 @@ from p2p.discover.v5.message import (
     Nodes,
     Ping,
     Pong,
-    TalkRequest,
     decode,
     encode,
 )
 from p2p.discover.v5.packet import HandshakePacket, MessagePacket, Packet, WhoAreYou
 from p2p.discover.v5.packet import decode as decode_packet
 from p2p.discover.v5.sessions import Session, Sessions
-from p2p.enode import Node, NodeID, generate_key
+from p2p.enode import NodeID, generate_key
+from p2p.enode.localrecord import LocalRecord
 from p2p.enr import Record
 from p2p.errors import PacketError
 from p2p.net import bind_udp
 from p2p.net.sockaddr import endpoint_of
-from p2p.netutil import Endpoint, NodeEndpoint
 from p2p.testing.conformance.case import Target
 from p2p.testing.failures import socket_timeout
 from p2p.testing.packets import local_host
 
 M = TypeVar("M", bound=Message)
-
-
-class _Self:
-    """Our own node, as a handshake asks for it."""
-
-    def __init__(self, key: PrivateKey, endpoint: Endpoint) -> None:
-        self.id = NodeID.from_public_key(key.public_key)
-        entries = {"ip" if endpoint.ip.version == 4 else "ip6": endpoint.ip}
-        entries |= {"udp" if endpoint.ip.version == 4 else "udp6": endpoint.port}
-        self.record = Record.sign(key, 1, entries)
-        self.seq = 1
-        self.endpoint = NodeEndpoint(endpoint.ip, endpoint.port, 0)
 
 
 class TesterV5:
@@ -67,19 +54,16 @@ class TesterV5:
         self._stack = ExitStack()
         self.sock = self.bind(local_host(to))
         self.endpoint = endpoint_of(self.sock.getsockname())
-        self.local = _Self(self.key, self.endpoint)
-        self.handshakes = Handshakes(self.key, self.local, os.urandom)  # type: ignore[arg-type]
-        self.sessions = Sessions(self.local.id, os.urandom)
+        self.id = NodeID.from_public_key(self.key.public_key)
+        self.local = LocalRecord(self.key)
+        self.local.set_static_endpoint(*self.endpoint)
+        self.handshakes = Handshakes(self.key, self.local, os.urandom)
+        self.sessions = Sessions(self.id, os.urandom)
         self._requests = 0
 
     def bind(self, host: str) -> socket.socket:
         """Return a socket on another address of this machine, closed with the tester."""
         return self._stack.enter_context(bind_udp(host, 0))
-
-    @property
-    def own_node(self) -> Node:
-        """The node that it is to the target."""
-        return Node.from_record(self.local.record)
 
     def new_id(self) -> bytes:
         """Return a request ID that was not used before."""
@@ -127,7 +111,11 @@ class TesterV5:
             except (TimeoutError, BlockingIOError):
                 return None
             if endpoint_of(sender) == self.to:
-                return decode_packet(data, self.local.id)
+                return decode_packet(data, self.id)
+
+    def sign_with(self, key: PrivateKey) -> None:
+        """Sign handshakes with another key; the session keys stay right."""
+        self.handshakes._private_key = key
 
     # conversation
 
@@ -143,7 +131,7 @@ class TesterV5:
     def handshake(self, sock: socket.socket | None = None) -> Pong:
         """Make a session with a ping, and return the pong."""
         challenge = self.expect_whoareyou(self.send_random(sock), sock)
-        ping = Ping(self.new_id(), self.local.seq)
+        ping = Ping(self.new_id(), self.local.record.seq)
         self.answer(challenge, encode(ping), sock)
         return self.expect(Pong, ping.request_id, sock=sock)
 
@@ -210,12 +198,10 @@ class TesterV5:
     def _respond(self, message: Message, sock: socket.socket | None) -> None:
         response: Message
         if isinstance(message, Ping):
-            response = Pong(message.request_id, self.local.seq, self.to)
+            response = Pong(message.request_id, self.local.record.seq, self.to)
         elif isinstance(message, FindNode):
             records = [self.local.record.to_rlp()] if 0 in message.distances else []
             response = Nodes(message.request_id, 1, records)
-        elif isinstance(message, TalkRequest):
-            return
         else:
             return
         datagram = self.sessions.encrypt_reply(self.remote, encode(response))
