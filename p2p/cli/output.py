@@ -3,6 +3,8 @@
 Results go to the standard output, all else to the standard error. Colour and progress appear on a
 terminal only; NO_COLOR turns colour off. With ``--json``, each result is a JSON object on a line of
 its own. An :class:`Output` may be used by any thread, :meth:`Output.progress` by one at a time.
+
+rich is imported by the first output that needs it: the import takes as long as a short command.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+
+import p2p
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -26,41 +30,62 @@ F = TypeVar("F", bound=Callable[..., object])
 class Output:
     """Destination of the results of a command.
 
-    ``as_json`` is whether ``--json`` was given. ``console`` is the standard output, for what no
-    method here does.
+    ``as_json`` is whether ``--json`` was given.
     """
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        self.errors = Console(highlight=False, stderr=True)
+
+    @cached_property
+    def console(self) -> Console:
+        """The standard output, for what no method here does."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @cached_property
+    def errors(self) -> Console:
+        """The standard error likewise."""
+        from rich.console import Console
+
+        return Console(highlight=False, stderr=True)
 
     def result(self, record: Mapping[str, Any], text: RenderableType) -> None:
         """Print one result: ``record`` as a line of JSON, or ``text`` for people.
 
-        A str is printed as it is, without markup; values of ``record`` that JSON does not have are
-        shown by ``str``.
+        A str is printed as it is, without markup and line breaks; values of ``record`` that JSON
+        does not have are shown by ``str``.
         """
         if self.as_json:
-            line = json.dumps(record, default=_as_json, ensure_ascii=False)
-            self.console.file.write(line + "\n")
-            self.console.file.flush()
+            _write(json.dumps(record, default=_as_json, ensure_ascii=False))
         else:
             self.text(text)
 
     def text(self, text: RenderableType = "") -> None:
         """Print for people; nothing with ``--json``."""
-        if not self.as_json:
-            self.console.print(Text(text) if isinstance(text, str) else text)
+        if self.as_json:
+            return
+        if isinstance(text, str):
+            _write(text)
+        else:
+            self.console.print(text)
 
     def note(self, text: str) -> None:
         """Print a remark to the standard error."""
-        self.errors.print(Text(text, style="dim"), soft_wrap=True)
+        if sys.stderr.isatty():
+            from rich.text import Text
+
+            self.errors.print(Text(text, style="dim"), soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table for people; nothing with ``--json``."""
         if self.as_json:
             return
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
@@ -73,6 +98,11 @@ class Output:
         ``total`` is the number of steps, None if it is not known. Yields the function
         ``update(completed=…, text=…, total=…)``, for any thread.
         """
+        if not sys.stderr.isatty():
+            yield _no_update
+            return
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -80,7 +110,6 @@ class Output:
             TimeElapsedColumn(),
             console=self.errors,
             transient=True,
-            disable=not self.errors.is_terminal,
         )
         task = bar.add_task(text, total=total)
 
@@ -104,5 +133,18 @@ def with_output(function: F) -> F:
     return run  # type: ignore[return-value]
 
 
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _no_update(
+    completed: float | None = None, text: str | None = None, total: float | None = None
+) -> None:
+    """Take the steps of a progress that is not shown."""
+
+
 def _as_json(value: object) -> object:
-    return "0x" + value.hex() if isinstance(value, (bytes, bytearray)) else str(value)
+    if isinstance(value, (bytes, bytearray)) and not isinstance(value, p2p.NodeID):
+        return "0x" + value.hex()
+    return str(value)

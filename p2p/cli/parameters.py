@@ -1,12 +1,16 @@
 """Types of arguments, and input from files or the standard input.
 
 A node is given by its enode URL or its record ("enr:…"), a key by its file. ``-`` is the standard
-input, so that commands can be joined by pipes.
+input, so that commands can be joined by pipes. A duration is Go's ("1h30m"), so that command lines
+of go-ethereum's tools work.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +24,14 @@ else:  # not generic before click 8.5
 
 #: Maximum number of characters to read from the standard input for one value.
 MAX_INPUT = 64 * 1024
+#: The networks by their names, which NETWORK takes.
+NETWORKS: dict[str, p2p.networks.Network] = {
+    network.name: network
+    for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
+}
+#: Seconds of each unit of a duration.
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
 
 
 class NodeType(_ParamType):
@@ -44,18 +56,59 @@ class KeyType(_ParamType):
     def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
         if isinstance(value, p2p.PrivateKey):
             return value
+        if value == "-":
+            return self._read_digits(param, context)
         try:
-            if value == "-":
-                return p2p.PrivateKey.from_bytes(bytes.fromhex(read_text(value)))
             return p2p.load_key(value)
         except FileNotFoundError:
             self.fail(f"no such file: {value}; to make a key: p2p key new {value}", param, context)
-        except (p2p.errors.InvalidKey, ValueError) as error:
+        except p2p.errors.InvalidKey as error:
             self.fail(f"{error}", param, context)
+
+    def _read_digits(self, param: Any, context: Any) -> p2p.PrivateKey:
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(read_text("-")))
+        except (p2p.errors.InvalidKey, ValueError):
+            # The text of an error must not show the key.
+            self.fail("the standard input is no key: want 64 hex digits", param, context)
+
+
+class IPType(_ParamType):
+    """An IP address."""
+
+    name = "ip"
+
+    def convert(self, value: Any, param: Any, context: Any) -> IPv4Address | IPv6Address:
+        if isinstance(value, (IPv4Address, IPv6Address)):
+            return value
+        try:
+            return ip_address(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address", param, context)
+
+
+class DurationType(_ParamType):
+    """A duration in seconds: a number, or Go's form, "1h30m" or "500ms"."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        parts = _DURATION.findall(value)
+        if parts and "".join(number + unit for number, unit in parts) == value:
+            return sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
+            return float(value)
+        self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
 
 
 NODE = NodeType()
 KEY = KeyType()
+IP = IPType()
+DURATION = DurationType()
+NETWORK = click.Choice(list(NETWORKS))
+PORT = click.IntRange(0, 0xFFFF)
 
 
 def read_text(value: str) -> str:
@@ -66,3 +119,11 @@ def read_text(value: str) -> str:
     if len(text) > MAX_INPUT:
         raise click.BadParameter(f"the standard input has more than {MAX_INPUT} characters")
     return text.strip()
+
+
+def read_file(path: str) -> str:
+    """Return the text of a file, for ``-`` the standard input."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path}: not a text file: {error}") from None

@@ -5,6 +5,7 @@ Runs in the main thread.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,13 +14,20 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
+from p2p.cli.nodeset import nodeset
 from p2p.cli.test import test
 
 #: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (key, test)
+COMMANDS: tuple[click.Command, ...] = (
+    key,
+    enr,
+    nodeset,
+    test,
+)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
@@ -28,6 +36,16 @@ A NODE is an enode URL or a node record (enr:…); "-" reads it from the standar
 
 class Program(Group):
     """The outermost group, with the exit codes in its help."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            # The reader of a pipe, such as head, has all it wants. The interpreter flushes again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.OK
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
@@ -22,6 +23,7 @@ def commands(group: click.Group, path: str = "p2p") -> Iterator[tuple[str, click
             yield f"{path} {name}", command
 
 
+CAPTURED: Any = {"capture_output": True, "text": True, "timeout": 60}
 ALL = dict(commands(program))
 
 
@@ -74,14 +76,24 @@ def test_unknown_option_names_the_help(run):
 
 
 def test_module_runs_the_command_line():
-    done = subprocess.run(
-        [sys.executable, "-m", "p2p", "--version"], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-m", "p2p", "--version"], **CAPTURED)
     assert done.returncode == 0 and done.stdout.startswith("p2p ")
 
 
 def test_a_missing_extra_is_one_line():
     code = "import sys; sys.modules['click'] = None; import p2p.__main__ as m; sys.exit(m.main())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], **CAPTURED)
     assert done.returncode == ExitCode.USAGE
     assert "pip install 'p2p-blocking[cli]'" in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    command = f"{sys.executable} -m p2p nodeset filter - <<< '{{}}' | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], **CAPTURED)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_is_one_line():
+    command = f"{sys.executable} -m p2p nodeset filter - <<< '{{}}' > /dev/full"
+    done = subprocess.run(["bash", "-c", command], **CAPTURED)
+    assert (done.returncode, done.stderr) == (ExitCode.SYSTEM, "p2p: No space left on device\n")
