@@ -41,6 +41,6 @@ def test_a_failed_case_is_in_the_exit_code(run):
 def test_a_node_without_a_port_is_a_wrong_argument(run):
     key = p2p.generate_key().public_key
     node = p2p.Node.from_parts(key, "127.0.0.1", 30303, 0)
-    result = run("test", "discv4", f"{node.url}?discport=0")
+    result = run("test", "discv4", node.url)
     assert result.exit_code == ExitCode.USAGE
     assert "UDP port" in result.err

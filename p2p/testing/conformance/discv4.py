@@ -6,8 +6,11 @@ nothing before it. Only where no ping may follow, a case waits for silence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import get_args
 
+from p2p.clock import Deadline
 from p2p.codec import encode, encode_list
 from p2p.crypto import PrivateKey, keccak256
 from p2p.discover.v4.packet import (
@@ -47,23 +50,27 @@ class _Tester(DiscoveryRemote):
         super().__init__(target.node, key, host=host)
         self._target = target
 
-    def read(self) -> Received | None:
-        return self.read_packet(self._target.answer_s)
+    def packets(self, seconds: float) -> Iterator[Received]:
+        """Yield the packets of the target that come within ``seconds``; pings are answered."""
+        deadline = Deadline(seconds)
+        while (received := self.read_packet(deadline.left_at_least(0.0))) is not None:
+            assert received.public_key == self._target.node.public_key, "another node answered"
+            if isinstance(received.packet, Ping):
+                self.pong(received.packet_hash)
+            yield received
 
     def check_pong(self, ping_hash: bytes) -> None:
-        """Wait for the pong to a ping; pings of the target are answered."""
-        while True:
-            pong = self.read_answer()
-            if isinstance(pong, Pong) and pong.ping_hash == ping_hash:
+        """Wait for the pong to a ping."""
+        for received in self.packets(self._target.answer_s):
+            if isinstance(received.packet, Pong) and received.packet.ping_hash == ping_hash:
                 return
+        raise AssertionError(f"no Pong in {self._target.answer_s:g} s")
 
     def read_answer(self) -> Packet:
-        """Return the next packet that is not a ping; pings are answered."""
-        while (received := self.read()) is not None:
-            assert received.public_key == self._target.node.public_key, "another node answered"
-            if not isinstance(received.packet, Ping):
+        """Return the next packet that is no request."""
+        for received in self.packets(self._target.answer_s):
+            if not isinstance(received.packet, (Ping, FindNode, ENRRequest)):
                 return received.packet
-            self.pong(received.packet_hash)
         raise AssertionError(f"no answer in {self._target.answer_s:g} s")
 
     def prove(self) -> None:
@@ -71,26 +78,21 @@ class _Tester(DiscoveryRemote):
 
         A target that knows the proof already does not ping.
         """
-        ping_hash = self.ping()
-        has_pong = has_ping = False
-        while not (has_pong and has_ping):
-            received = self.read_packet(QUIET_S if has_pong else self._target.answer_s)
-            if received is None:
-                assert has_pong, f"no pong in {self._target.answer_s:g} s"
-                return
+        self.check_pong(self.ping())
+        for received in self.packets(QUIET_S):
             if isinstance(received.packet, Ping):
-                self.pong(received.packet_hash)
-                has_ping = True
-            elif isinstance(received.packet, Pong):
-                has_pong |= received.packet.ping_hash == ping_hash
+                return
+
+    def expect_silence(self, *kinds: type[Packet]) -> None:
+        """Check that no packet of ``kinds`` comes."""
+        for received in self.packets(QUIET_S):
+            assert not isinstance(received.packet, kinds), _shown(received.packet)
 
     def expect_ignored(self) -> None:
         """Check that the next answer is the pong to a new ping, none to what was sent before."""
         ping_hash = self.ping()
         answer = self.read_answer()
-        assert isinstance(answer, Pong) and answer.ping_hash == ping_hash, (
-            f"the target answered with {answer}"
-        )
+        assert isinstance(answer, Pong) and answer.ping_hash == ping_hash, _shown(answer)
 
     def send_signed(self, kind: int, data: bytes) -> bytes:
         """Send a packet with any type and data; return its hash."""
@@ -103,17 +105,18 @@ class _Tester(DiscoveryRemote):
         """Ask for the nodes near ``find``, 64 bytes, and return them all."""
         self.find_node(find)
         found: list[NeighborNode] = []
-        while True:
-            wait_s = QUIET_S if found else self._target.answer_s
-            received = self.read_packet(wait_s)
-            if received is None:
-                return found
-            if isinstance(received.packet, Ping):
-                self.pong(received.packet_hash)
-            elif isinstance(received.packet, Neighbors):
+        for received in self.packets(self._target.answer_s):
+            if isinstance(received.packet, Neighbors):
                 found += received.packet.nodes
-                if not received.packet.nodes:
-                    return found
+                break
+        for received in self.packets(QUIET_S):
+            if isinstance(received.packet, Neighbors):
+                found += received.packet.nodes
+        return found
+
+
+def _shown(answer: Packet) -> str:
+    return f"the target answered with a {type(answer).__name__}"
 
 
 # Ping
@@ -131,7 +134,7 @@ def pong_fields(target: Target) -> None:
     with _Tester(target) as tester:
         tester.ping()
         pong = tester.read_answer()
-        assert isinstance(pong, Pong), f"the target answered with {pong}"
+        assert isinstance(pong, Pong), _shown(pong)
         place = pong.recipient
         assert (place.ip, place.udp) == tester.endpoint, f"the Pong names {place}"
         assert pong.expiration > tester.now_unix(), "the Pong has expired"
@@ -199,7 +202,7 @@ def wrong_hash(target: Target) -> None:
     with _Tester(target) as tester:
         data, _ = tester.encode(tester.make_ping(tester.to))
         tester.send_raw(bytes([data[0] ^ 1]) + data[1:])
-        assert tester.read_packet(QUIET_S) is None, "the target answered"
+        tester.expect_silence(*get_args(Packet))
 
 
 @case("Ping Packet", "A wrong sender is ignored after the endpoint proof, too.")
@@ -216,7 +219,7 @@ def bond_then_ping_with_wrong_from(target: Target) -> None:
 def find_node_without_proof(target: Target) -> None:
     with _Tester(target) as tester:
         tester.find_node(generate_key().public_key)
-        assert tester.read_packet(QUIET_S) is None, "the target answered"
+        tester.expect_silence(Neighbors)
 
 
 @case("FindNode Packet", "A FindNode after the endpoint proof is answered by Neighbors.")
@@ -225,7 +228,7 @@ def find_node(target: Target) -> None:
         tester.prove()
         tester.find_node(generate_key().public_key)
         answer = tester.read_answer()
-        assert isinstance(answer, Neighbors), f"the target answered with {answer}"
+        assert isinstance(answer, Neighbors), _shown(answer)
 
 
 @case("FindNode Packet", "A FindNode is answered with 16 nodes at most, each once.")
@@ -265,8 +268,7 @@ def find_node_after_a_wrong_pong(target: Target) -> None:
         tester.expect(Ping, target.answer_s)
         tester.pong(bytes(32))
         tester.find_node(generate_key().public_key)
-        while (received := tester.read_packet(QUIET_S)) is not None:
-            assert not isinstance(received.packet, Neighbors), "the target answered"
+        tester.expect_silence(Neighbors)
 
 
 @case("Endpoint Proof", "An endpoint proof counts for its address only.")
@@ -278,8 +280,7 @@ def find_node_from_another_address(target: Target) -> None:
         tester.prove()
         with _Tester(target, key, _OTHER_HOST) as other:
             other.find_node(generate_key().public_key)
-            while (received := other.read_packet(QUIET_S)) is not None:
-                assert not isinstance(received.packet, Neighbors), "the target answered"
+            other.expect_silence(Neighbors)
 
 
 # ENRRequest
@@ -291,7 +292,7 @@ def enr_request(target: Target) -> None:
         tester.prove()
         request_hash = tester.request_record()
         answer = tester.read_answer()
-        assert isinstance(answer, ENRResponse), f"the target answered with {answer}"
+        assert isinstance(answer, ENRResponse), _shown(answer)
         assert answer.request_hash == request_hash, "the answer has another hash"
         node = Node.from_record(Record.from_rlp(answer.record))
         assert node.id == target.node.id, "the record is of another node"
@@ -301,7 +302,7 @@ def enr_request(target: Target) -> None:
 def enr_request_without_proof(target: Target) -> None:
     with _Tester(target) as tester:
         tester.request_record()
-        assert tester.read_packet(QUIET_S) is None, "the target answered"
+        tester.expect_silence(ENRResponse)
 
 
 @case("ENRRequest Packet", "An ENRRequest that has expired is not answered.")

@@ -81,7 +81,7 @@ def handshake_resend(target: Target) -> None:
         first = tester.expect_whoareyou(tester.send_random())
         tester.send_random()
         second = tester.read_packet(target.answer_s)
-        assert isinstance(second, WhoAreYou), f"the target answered with {second}"
+        assert isinstance(second, WhoAreYou), "there is no second WHOAREYOU"
         assert second.head == first.head, "the second WHOAREYOU is another one"
 
 
@@ -113,6 +113,12 @@ def pong_fields(target: Target) -> None:
     with TesterV5(target) as tester:
         pong = tester.handshake()
         assert pong.recipient == tester.endpoint, f"the PONG names {pong.recipient}"
+
+
+@case("Protocol Messages", "A request ID is mirrored as it is, with leading zeros.")
+def ping_with_zeros_in_the_request_id(target: Target) -> None:
+    with TesterV5(target) as tester:
+        tester.ask(Ping(b"\0\0\0\1", 1), Pong)
 
 
 @case("Protocol Messages", "A request ID of more than 8 bytes is refused.")
@@ -193,12 +199,12 @@ def find_node_results(target: Target) -> None:
 
 def _serve(tester: TesterV5) -> None:
     """Answer what the target has asked."""
-    while (packet := tester.read_packet(0.05)) is not None:
+    for packet in tester.packets(0.05):
         tester.open(packet)
 
 
 def _expect_no_message(tester: TesterV5) -> None:
-    while (packet := tester.read_packet(QUIET_S)) is not None:
+    for packet in tester.packets(QUIET_S):
         if isinstance(packet, MessagePacket):
             assert tester.open(packet) is None, "the target answered"
 
@@ -207,10 +213,10 @@ def _expect_only_pong(tester: TesterV5) -> None:
     """Check that the next response is the PONG to a new PING."""
     ping = Ping(tester.new_id(), 1)
     tester.send_under_session(encode(ping))
-    deadline = Deadline(tester.answer_s)
-    while (packet := tester.read_packet(deadline.left_at_least(0.0))) is not None:
+    for packet in tester.packets(tester.answer_s):
         message = tester.open(packet)
         if isinstance(message, (Pong, Nodes, TalkResponse)):
-            assert message.request_id == ping.request_id, f"the target answered with {message}"
+            kind = type(message).__name__
+            assert message.request_id == ping.request_id, f"the target answered with a {kind}"
             return
     raise AssertionError("the target no longer answers")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from p2p.discover.v5.message import (
 )
 from p2p.discover.v5.packet import HandshakePacket, MessagePacket, Packet, WhoAreYou
 from p2p.discover.v5.packet import decode as decode_packet
+from p2p.discover.v5.requests import new_request_id
 from p2p.discover.v5.sessions import Session, Sessions
 from p2p.enode import NodeID, generate_key
 from p2p.enode.localrecord import LocalRecord
@@ -59,16 +61,14 @@ class TesterV5:
         self.local.set_static_endpoint(*self.endpoint)
         self.handshakes = Handshakes(self.key, self.local, os.urandom)
         self.sessions = Sessions(self.id, os.urandom)
-        self._requests = 0
 
     def bind(self, host: str) -> socket.socket:
         """Return a socket on another address of this machine, closed with the tester."""
         return self._stack.enter_context(bind_udp(host, 0))
 
     def new_id(self) -> bytes:
-        """Return a request ID that was not used before."""
-        self._requests += 1
-        return self._requests.to_bytes(4, "big")
+        """Return a random request ID."""
+        return new_request_id(os.urandom)
 
     # packets
 
@@ -113,6 +113,12 @@ class TesterV5:
             if endpoint_of(sender) == self.to:
                 return decode_packet(data, self.id)
 
+    def packets(self, seconds: float, sock: socket.socket | None = None) -> Iterator[Packet]:
+        """Yield the packets of the target that come within ``seconds``."""
+        deadline = Deadline(seconds)
+        while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
+            yield packet
+
     def sign_with(self, key: PrivateKey) -> None:
         """Sign handshakes with another key; the session keys stay right."""
         self.handshakes._private_key = key
@@ -121,8 +127,7 @@ class TesterV5:
 
     def expect_whoareyou(self, nonce: bytes, sock: socket.socket | None = None) -> WhoAreYou:
         """Return the challenge to the packet with ``nonce``; other packets are skipped."""
-        deadline = Deadline(self.answer_s)
-        while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
+        for packet in self.packets(self.answer_s, sock):
             if isinstance(packet, WhoAreYou):
                 assert packet.nonce == nonce, "the WHOAREYOU names another packet"
                 return packet
@@ -160,8 +165,7 @@ class TesterV5:
     ) -> M:
         """Return the response to ``request_id``; requests of the target are answered meanwhile."""
         timeout = self.answer_s if timeout is None else timeout
-        deadline = Deadline(timeout)
-        while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
+        for packet in self.packets(timeout, sock):
             message = self.open(packet, sock)
             if isinstance(message, kind) and message.request_id == request_id:
                 return message

@@ -219,6 +219,16 @@ def wrong_pong(patch: Patch) -> None:
     patch.setattr(engine5, "Pong", WrongPong)
 
 
+def number_as_request_id(patch: Patch) -> None:
+    made = engine5.Pong
+
+    class NumberedPong(made):
+        def __init__(self, request_id, *rest):
+            super().__init__(request_id.lstrip(b"\0"), *rest)
+
+    patch.setattr(engine5, "Pong", NumberedPong)
+
+
 def answer_unknown_type(patch: Patch) -> None:
     def make(method):
         def decode(self, plaintext):
@@ -259,6 +269,7 @@ DISCV5: dict[str, Fault] = {
     "session-from-another-address": sessions_of_any_address,
     "wrong-protocol-id": answer_everything,
     "pong-fields": wrong_pong,
+    "ping-with-zeros-in-the-request-id": number_as_request_id,
     "ping-with-a-long-request-id": lambda p: p.setattr(message5, "MAX_REQUEST_ID_SIZE", 32),
     "unknown-message-type": answer_unknown_type,
     "talk-of-an-unknown-protocol": talking(lambda request, response: b"x"),
