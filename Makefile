@@ -94,7 +94,7 @@ cov: $(STAMP)  ## The test suite with a report of the lines it missed (watched c
 	$(BIN)/coverage report
 
 docs: $(STAMP)  ## Build the documentation site into build/docs, and check its links; Python 3.11 or newer
-	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[cli,docs]'
 	rm -rf build/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees docs build/docs
 	$(BIN)/python -m pytest -q tests/docs

@@ -15,7 +15,14 @@ author = copyright = "The p2p authors"
 version = release = p2p.__version__
 language = "en"
 
-extensions = ["myst_parser", "sphinx_copybutton", "sitelinks"]
+extensions = [
+    "commands",
+    "myst_parser",
+    "publicnames",
+    "sitelinks",
+    "sourcepages",
+    "sphinx_copybutton",
+]
 exclude_patterns = ["_static", "extensions"]
 nitpicky = True
 
@@ -23,6 +30,18 @@ nitpicky = True
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 suppress_warnings = ["myst.header"]
+
+# Names of the library from its docstrings, as programs write them.
+add_module_names = True
+autodoc_class_signature = "mixed"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+default_role = "code"
+maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+
+# Two hyphens begin an option.
+smartquotes = False
 
 html_theme = "furo"
 html_title = f"p2p {release}"

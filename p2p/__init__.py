@@ -11,9 +11,11 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.enode`       nodes: iterators and mixes of them, distances, our own node
 `p2p.discover`    discovery: types of ``Server.discovery_v4``
 `p2p.dnsdisc`     node lists in DNS: their nodes, and trees to publish
+`p2p.requests`    requests and their replies on a read-writer, rates of peers
 `p2p.rlp`         encode and decode RLP
 `p2p.eth`         fork identifiers: nodes of the same Ethereum chain
 `p2p.messages`    a protocol declared by its messages, as dataclasses
+`p2p.metrics`     counters, gauges and histograms of ``Server.metrics``
 `p2p.observe`     what connections and discovery receive, send and do, for an observer
 `p2p.networks`    the public Ethereum networks: forks, bootstrap nodes, node lists
 `p2p.testing`     tools for tests of programs; import it explicitly
@@ -29,8 +31,10 @@ from p2p import enode as enode
 from p2p import errors as errors
 from p2p import eth as eth
 from p2p import messages as messages
+from p2p import metrics as metrics
 from p2p import networks as networks
 from p2p import observe as observe
+from p2p import requests as requests
 from p2p import rlp as rlp
 from p2p._version import __version__
 from p2p.client import ClientReadWriter, connect

@@ -93,8 +93,10 @@ class Config:
     dialer: Dialer | None = None
     no_dial: bool = False
     candidate_filter: Callable[[Node], bool] | None = None
+    key_log: str | os.PathLike[str] | None = None
     observer: Observer | Sequence[Observer] | None = None
     enable_msg_events: bool = False
+    metrics_addr: str | None = None
     logger: logging.Logger | None = None
     clock: Clock = SYSTEM_CLOCK
     accept_pre_eip8: bool = False
@@ -110,12 +112,14 @@ class Config:
         self._check_protocols()
         self._check_discovery()
         self._check_reachable()
+        checks.metrics_endpoint_of(self.metrics_addr)
         flags = ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8")
         checks.check_flags({option: getattr(self, option) for option in flags})
         if self.logger is not None:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")
         checks.check_clock(self.clock)
         self._set("observer", self._observers)
+        self._set("key_log", checks.key_log_of(self.key_log))
         if self.candidate_filter is not None:
             check_function("candidate_filter", self.candidate_filter, "node")
 
@@ -156,6 +160,11 @@ class Config:
     def disc_endpoint(self) -> tuple[str | None, int] | None:
         """``disc_addr`` as host (None: every address) and port, or None."""
         return None if self.disc_addr is None else split_listen_addr(self.disc_addr)
+
+    @property
+    def metrics_endpoint(self) -> tuple[str, int] | None:
+        """``metrics_addr`` as host and port, or None: do not serve metrics."""
+        return checks.metrics_endpoint_of(self.metrics_addr)
 
     @property
     def runs_v4(self) -> bool:

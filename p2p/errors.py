@@ -38,7 +38,8 @@ Attributes of errors also have a value in the class, for ``Mock(spec=...)``. Two
     │   └── PipeClosed              one end of a message pipe was closed (also an EOFError)
     ├── Timeout                     a timeout has expired (also a TimeoutError)
     │   └── NoResponse              a node has not answered a discovery request
-    ├── UnexpectedMessage           expect_msg got another message
+    ├── UnexpectedMessage           another message or reply than the expected one
+    ├── RequestCancelled            the request was cancelled while the call waited
     ├── LoopCrashed                 an I/O thread died; __cause__ is the error
     ├── Closed                      a subscription or a simulated node was closed
     │   └── ServerStopped           the server stopped while the call waited
@@ -83,9 +84,9 @@ __all__ = [
     "InvalidTree", "IsSelf", "LocalProtocolError", "LoopCrashed", "MessageTooLarge",
     "NameNotResolved", "NetRestricted", "NoEndpoint", "NoResponse", "NoSharedCapability",
     "NodeDBError", "NodeNotFound", "P2PError", "PacketError", "PeerDisconnected", "PipeClosed",
-    "RecentlyDialed", "RefusedByPeer", "RemoteProtocolError", "RemoteTimeout", "ServerStateError",
-    "ServerStopped", "Throttled", "Timeout", "TooManyPeers", "UnexpectedIdentity",
-    "UnexpectedMessage", "Unreachable", "WrongIdentity", "WrongProcess",
+    "RecentlyDialed", "RefusedByPeer", "RemoteProtocolError", "RemoteTimeout", "RequestCancelled",
+    "ServerStateError", "ServerStopped", "Throttled", "Timeout", "TooManyPeers",
+    "UnexpectedIdentity", "UnexpectedMessage", "Unreachable", "WrongIdentity", "WrongProcess",
 ]  # fmt: skip
 
 
@@ -287,9 +288,13 @@ class PipeClosed(PeerDisconnected, EOFError):
 
 
 class UnexpectedMessage(P2PError):
-    """``expect_msg`` got another message than the expected one."""
+    """``expect_msg`` or a request got another message than the expected one."""
 
     disc_reason = DiscReason.PROTOCOL_ERROR
+
+
+class RequestCancelled(P2PError):
+    """The request was cancelled before or while the call waited for its reply."""
 
 
 class LoopCrashed(P2PError):

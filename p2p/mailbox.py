@@ -181,6 +181,11 @@ class Mailbox:
         return len(self._items)
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of the payloads at this moment, and ``ITEM_BYTES`` for each item."""
+        return self._size
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is no item at this moment."""
         return not self._items

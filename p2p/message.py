@@ -151,7 +151,9 @@ class MsgReadWriter(ABC):
         self.write_msg(Msg(code, encode(value)))
 
     def send_items(self, code: int, *items: object) -> None:
-        """Send the RLP list of ``items`` as message ``code``. Raises as :meth:`send` does::
+        """Send the RLP list of ``items`` as message ``code``. Raises as :meth:`send` does.
+
+        ::
 
             rw.send_items(0, "foo", 5)  # read by msg.decode(tuple[str, int])
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from p2p.arguments import NUMBER, check_function, check_int, check_type, wrong, wrong_type
@@ -21,8 +22,10 @@ from p2p.dnsdisc.resolver import check_installed
 from p2p.enode import Node
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
+from p2p.keylog.writer import VARIABLE, path_from_environment
+from p2p.metrics.prometheus import check_installed as check_installed_prometheus
 from p2p.nat.spec import parse_advertised
-from p2p.netutil import IPNetwork, Netlist, split_listen_addr
+from p2p.netutil import IPNetwork, Netlist, is_loopback, is_name, split_listen_addr
 from p2p.observe import Observer
 from p2p.protocol import Protocol
 from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, encode_hello
@@ -212,6 +215,27 @@ def check_listen_addr(option: str, value: str | None) -> None:
         named(option, split_listen_addr, value)
 
 
+def metrics_endpoint_of(value: str | None) -> tuple[str, int] | None:
+    """Return ``metrics_addr`` as host and port; None for None.
+
+    It must be an address of loopback: every host that can connect reads all metrics.
+    """
+    option = "metrics_addr"
+    if value is None:
+        return None
+    check_type(option, value, str, 'text such as "127.0.0.1:6060", or None')
+    host, port = named(option, split_listen_addr, value)
+    host = "127.0.0.1" if host == "localhost" else host
+    if host is None or is_name(host) or not is_loopback(ip_address(host)):
+        wanted = (
+            'an address of loopback, such as "127.0.0.1:6060"; '
+            "p2p.metrics.prometheus_collector is for a program that serves others"
+        )
+        raise wrong(option, value, wanted)
+    check_installed_prometheus()
+    return host, port
+
+
 def advertised_of(value: object) -> tuple[str, ...]:
     """Return ``advertise``, a text or a list of texts, as a tuple."""
     wanted = 'text such as "203.0.113.7:30303", or a list of them, one for each IP version'
@@ -268,6 +292,16 @@ def check_topics(discovery_topics: object, may_run: bool) -> None:
 
 
 # the rest
+
+
+def key_log_of(value: object) -> str | os.PathLike[str] | None:
+    """Return ``key_log``, a path, or the one in P2P_KEYLOGFILE, or None."""
+    wanted = f"a path, or None for the one in {VARIABLE}, if any"
+    check_type("key_log", value, (str, os.PathLike, type(None)), wanted)
+    if value == "":
+        raise wrong("key_log", value, wanted)
+    assert value is None or isinstance(value, (str, os.PathLike))
+    return path_from_environment() if value is None else value
 
 
 def check_flags(values: Mapping[str, object]) -> None:

@@ -32,6 +32,7 @@ from p2p.dial.dials import Dials
 from p2p.enode import LocalNode, NodeID
 from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
+from p2p.keylog.writer import KeyLog
 from p2p.net import Listener, Loop, NameLookups
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
@@ -60,7 +61,11 @@ class Parts:
         self.launcher = Launcher()
         self.lookups = NameLookups()
         self.events: Feed[PeerEvent] = Feed()
-        self.peer_set = PeerSet(config, self.loop, self.launcher, self.events, logger)
+        self.key_log = None if config.key_log is None else KeyLog(config.key_log, logger)
+        self.observers = (*config._observers, *filter(None, [self.key_log]))
+        self.peer_set = PeerSet(
+            config, self.loop, self.launcher, self.events, logger, self.observers
+        )
         self.dials = Dials(
             config, self.loop, self.peer_set, self.launcher, self.lookups, logger
         )

@@ -28,7 +28,7 @@ class Protocol:
 
     ``name`` and ``version`` are its capability; ``length`` is the number of its message codes, at
     least 1. rlpx.md demands a name of at most eight ASCII characters; go-ethereum and this library
-    accept longer ones, others may not: see "Names and numbers of a protocol" in docs/reference.md.
+    accept longer ones, others may not: see docs/reference/peers.md.
 
     ``run(peer, rw)`` is called in a thread of its own for each peer that has the capability; the
     connection ends when it returns (DiscReason.QUITTING) or raises. An exception about this

@@ -13,6 +13,7 @@ import weakref
 from typing import Any
 
 from p2p.clock import Deadline, checked_timeout, finite_timeout, nonnegative_timeout
+from p2p.collector import Collector
 from p2p.config import Config
 from p2p.dial.attempts import DialAttempt
 from p2p.dial.limits import DIAL_TIMEOUT_S
@@ -24,6 +25,7 @@ from p2p.errors import ConfigError, ServerStopped, Timeout
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
+from p2p.metrics import Metrics
 from p2p.netutil import Endpoint
 from p2p.nodeinfo import node_info
 from p2p.optionchecks import checked_entry_key
@@ -160,13 +162,24 @@ class Server:
         restarts; one for each server. :meth:`start` raises NodeDBError if it cannot be used.
         None, the default: memory only.
 
-    **Events, log and time**
+    **Events, metrics, log and time**
 
+    ``key_log``
+        Path of a file to append the secrets of all connections and discovery v5 sessions to, for
+        ``p2p decode`` and other tools that decrypt captures. It is made with mode 0600, and a
+        warning is logged: its reader can read all messages. :meth:`start` raises OSError if it
+        cannot be opened. None, the default: the path in the environment variable P2P_KEYLOGFILE,
+        or no key log.
     ``observer``
         A :class:`p2p.observe.Observer`, or a list of them: what connections and discovery receive,
         send and do inside is reported to them, with keys and contents. None, the default: none.
     ``enable_msg_events``
         Publish an event for each message to :meth:`subscribe_events`. Default: False.
+    ``metrics_addr``
+        Address of loopback to serve :attr:`metrics` to Prometheus at, "127.0.0.1:6060"; port 0
+        takes a free one, which the property ``metrics_addr`` has. :meth:`start` raises OSError if
+        it is taken. Needs prometheus-client (``pip install 'p2p-blocking[metrics]'``). None, the
+        default: do not serve them.
     ``logger``
         A ``logging.Logger``; all log lines go to its children, such as ``net`` and ``server``. With
         one for each server, the lines show their server. None, the default: the logger "p2p".
@@ -191,6 +204,7 @@ class Server:
         # The running parts do not refer to the server, which the program may lose (p2p.leaks).
         self._parts = Parts(config, logger)
         self._lifecycle = Lifecycle(self._parts.loop)
+        self._metrics = Metrics(Collector(self._parts).collect)
         # fixed after start()
         self._finalizer: weakref.finalize[..., object] | None = None
 
@@ -208,7 +222,14 @@ class Server:
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(self.config, self._logger, self._parts.lookups)
+        services = Services(
+            self.config,
+            self._logger,
+            self._parts.lookups,
+            self._metrics,
+            self._parts.observers,
+            self._parts.key_log,
+        )
         try:
             self._open(services)
         except BaseException:
@@ -354,6 +375,17 @@ class Server:
         """
         self._lifecycle.check_process()
         return self._parts.events.subscribe(capacity)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics, by go-ethereum's names: ``server.metrics["p2p/peers"].value``."""
+        self._lifecycle.check_process()
+        return self._metrics
+
+    @property
+    def metrics_addr(self) -> Endpoint | None:
+        """Endpoint that serves the metrics; None before the start, or without the option."""
+        return None if self._parts.services is None else self._parts.services.exporter.address
 
     # our own node
 

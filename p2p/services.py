@@ -1,4 +1,4 @@
-"""Services of a server besides its peers: sockets, node database, discovery, node lists.
+"""Services of a server besides its peers: sockets, node database, discovery, and others.
 
 :class:`Services` starts them in order, each with the use of those before it, and stops them in
 reverse under one deadline. A new one is a :class:`Service` and an entry in its list. Their work is
@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
+from p2p.exporter import Exporter
+from p2p.keylog.writer import KeyLog
+from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.routersearch import Find
@@ -35,6 +38,7 @@ from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
+from p2p.observe import Observer
 from p2p.observers import ObserverGuard
 
 #: Limit on the search for a node whose address is stale or unknown.
@@ -242,6 +246,7 @@ class DiscoveryService(Service):
     sockets: Sockets
     database: Database
     own_node: OwnNode
+    observers: Sequence[Observer]
     v4: UDPv4 | None = None
     v5: UDPv5 | None = None
 
@@ -294,7 +299,7 @@ class DiscoveryService(Service):
     def _observer(self, protocol: str) -> DiscoveryObserver | None:
         # one guard for each: it is used on p2p-disc later
         guard = ObserverGuard(self.config.clock, self.logger.getChild("discover"))
-        factories = [observer.discovery for observer in self.config._observers]
+        factories = [observer.discovery for observer in self.observers]
         return guard.make_all(factories, protocol)
 
     def _shared(self) -> dict[str, Any]:
@@ -337,23 +342,34 @@ class NodeListService(Service):
 class Services:
     """All services of a server, and the access of other parts to them."""
 
-    def __init__(self, config: Config, logger: logging.Logger, lookups: NameLookups) -> None:
+    def __init__(
+        self,
+        config: Config,
+        logger: logging.Logger,
+        lookups: NameLookups,
+        metrics: Metrics,
+        observers: Sequence[Observer] = (),
+        key_log: KeyLog | None = None,
+    ) -> None:
         # fixed after __init__
         self.sockets = Sockets(config, lookups)
         self.database = Database(config, logger)
         self.own_node = OwnNode(config, logger, self.sockets, self.database)
         self._discovery = DiscoveryService(
-            config, logger, self.sockets, self.database, self.own_node
+            config, logger, self.sockets, self.database, self.own_node, observers
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
+        self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
+            *filter(None, [key_log]),
             self._node_lists,
             self.sockets,
             self.database,
             self.own_node,
             self._nat,
             self._discovery,
+            self.exporter,
         )
 
     def start(self) -> None:

@@ -62,6 +62,7 @@ def test_three_options_are_enough() -> None:
     assert (made.static_nodes, made.trusted_nodes, made.protocols) == ((), (), ())
     assert (made.net_restrict, made.netlist, made.listen_addr, made.listen_endpoint) == (None,) * 4
     assert (made.dialer, made.logger, made.observer) == (None, None, ())
+    assert made.key_log is None
     assert (made.no_dial, made.enable_msg_events, made.accept_pre_eip8) == (False,) * 3
     assert isinstance(made.clock, SystemClock)
     assert (made.discovery_v4, made.node_database) == (None, None)
@@ -92,6 +93,7 @@ def test_every_option_is_kept() -> None:
         "dns_discovery": MAINNET.dns_trees,
         "dialer": Dialer(),
         "no_dial": True,
+        "key_log": "keys.log",
         "observer": (Observer(), Observer()),
         "enable_msg_events": True,
         "logger": logging.getLogger("test"),

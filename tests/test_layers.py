@@ -31,12 +31,13 @@ LAYERS: list[set[str]] = [
     {"forkid", "networks"},
     {"net"},
     {"rlpx"},
-    {"message", "mailbox", "messages", "pipe", "protocol"},
+    {"message", "mailbox", "messages", "pipe", "protocol", "requests"},
     {"eth"},
     {"discover", "dnsdisc", "nat"},
     {
-        *("observe", "networkoptions", "optionchecks", "config", "options", "lifecycle", "peers"),
-        *("dial", "nodeinfo", "services", "parts", "server", "client"),
+        *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
+        *("collector", "server", "client"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -51,7 +52,7 @@ WITHIN: dict[str, set[str]] = {
     "errors": {"discreason", "errorcopy"},
     "arguments": {"errors"},
     "clock": {"arguments", "errors"},
-    "codec": {"errors"},
+    "codec": {"arguments", "errors"},
     "feed": {"arguments", "clock", "errors", "forks", "latch"},
     "forks": {"errors", "latch"},
     "leaks": {"forks"},
@@ -65,17 +66,20 @@ WITHIN: dict[str, set[str]] = {
     "mailbox": {"message"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
-    "optionchecks": {"observe"},
+    "keylog": {"observe"},
+    "requests": {"message"},
+    "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config"},
+    "services": {"config", "exporter", "keylog", "observe"},
+    "collector": {"parts", "peers"},
     "dial": {"config", "peers"},
-    "parts": {"config", "dial", "peers", "services"},
+    "parts": {"config", "dial", "keylog", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
-        "services",
+        *("collector", "services"),
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
@@ -85,7 +89,8 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
-    *("p2p.networks", "p2p.observe", "p2p.rlp", "p2p.testing", "p2p.testing.conformance"),
+    *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -110,9 +115,12 @@ PURE = (
     *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
-    *("peers.event", "peers.phase", "peers.traffic"),
+    *("metrics.catalog", "metrics.metric"),
+    *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
+    "keylog.lines",
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
+    *("requests.pending",),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
@@ -123,7 +131,7 @@ NOT_PURE = tuple(
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {
@@ -143,6 +151,7 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "prometheus_client": "metrics.prometheus",
     "click": "cli",
     "rich": "cli",
 }

@@ -15,7 +15,7 @@ import pytest
 import p2p
 import p2p.sim
 from tests.kit.publicnames import MODULES as MODULES_BY_NAME
-from tests.kit.publicnames import is_class
+from tests.kit.publicnames import home, is_class
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "p2p").rglob("*.py"))
@@ -123,29 +123,28 @@ def test_public_name_has_a_docstring(module: str, name: str) -> None:
         assert inspect.getdoc(value)
 
 
-def sections() -> dict[str, str]:
-    """The tables of the reference by the public module that their section is about."""
-    parts = re.split(r"^## .*?`(p2p[\w.]*)`.*$", read("docs", "reference.md"), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def test_the_reference_has_a_section_for_each_public_module() -> None:
-    assert sections().keys() == PUBLIC_MODULES.keys()
+def referenced() -> list[str]:
+    """The dotted names in the pages of the reference: those that their blocks list."""
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    blocks = [re.findall(r"```{names}\n(.*?)```", page.read_text("utf-8"), re.S) for page in pages]
+    names: list[str] = []
+    for name in "".join(block for found in blocks for block in found).split():
+        module, _, last = name.rpartition(".")
+        all_names = [f"{module}.{public}" for public in PUBLIC_MODULES[module].__all__]
+        names += [one for one in all_names if home(one.rpartition(".")[2]) == one] \
+            if last == "*" else [name]  # fmt: skip
+    return names
 
 
 @public_names
-def test_public_name_has_a_line_in_the_section_of_its_module(module: str, name: str) -> None:
-    if module != "p2p" and name in p2p.__all__:
-        module = "p2p"  # where programs take it from
-    rows = re.findall(r"^\| (`.*?) \|", sections()[module], re.MULTILINE)
-    assert any(f"`{name}`" in row for row in rows)
+def test_public_name_is_in_the_reference(module: str, name: str) -> None:
+    assert home(name) in referenced(), "list it in a block {names} of a page in docs/reference"
 
 
-def test_each_line_of_the_reference_is_of_a_public_name() -> None:
-    for module, text in sections().items():
-        rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-        listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-        assert {name for name in listed if (module, name) not in PUBLIC} == set()
+def test_each_name_of_the_reference_is_public_and_there_once() -> None:
+    names = referenced()
+    assert sorted(names) == sorted(set(names))
+    assert {name for name in names if tuple(name.rsplit(".", 1)) not in PUBLIC} == set()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
         ["true", "number"],
         lambda value: p2p.expect_msg(p2p.testing.msg_pipe()[0], value, timeout=0),
     ),
+    "MaxLength": (["number"], lambda value: p2p.rlp.MaxLength(value)),
     "write_msg": ([], lambda value: p2p.testing.msg_pipe()[0].write_msg(value)),
     "connect(node)": (["node"], lambda value: connect(value)),
     "connect(private_key)": (["none", "key"], lambda value: connect(private_key=value)),
@@ -159,6 +160,24 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
     "Network(bootstrap_records)": (["list"], lambda value: new_network(bootstrap_records=value)),
     "Network(dns_trees)": (["list"], lambda value: new_network(dns_trees=value)),
     "Network(source)": (["text"], lambda value: new_network(source=value)),
+    "Requests(rw)": (["pipe"], lambda value: p2p.requests.Requests(value)),
+    "Requests(rates)": (["none"], lambda value: p2p.requests.Requests(PIPE, rates=value)),
+    "Requests.start(code)": (
+        ["number"],
+        lambda value: p2p.requests.Requests(p2p.testing.msg_pipe()[0]).start(value),
+    ),
+    "Requests.deliver(request_id)": (
+        ["number"],
+        lambda value: p2p.requests.Requests(PIPE).deliver(value, ""),
+    ),
+    "RateEstimator(rates)": (
+        ["none", "mapping"],
+        lambda value: p2p.requests.RateEstimator(value),
+    ),
+    "RateEstimator(round_trip_s)": (
+        ["number", "float"],
+        lambda value: p2p.requests.RateEstimator(None, value),
+    ),
     "FairMix": (["none", "number", "float"], lambda value: p2p.enode.FairMix(value).close()),
     "SimulatedClock": (["number", "float"], lambda value: p2p.testing.SimulatedClock(value)),
     "SimulatedClock.advance": (
@@ -289,8 +308,10 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "dialer": (["none"], None),
     "no_dial": (["true"], None),
     "candidate_filter": (["none", "function"], None),
+    "key_log": (["none", "text"], ""),
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
+    "metrics_addr": (["none"], "x"),
     "logger": (["none"], None),
     "clock": ([], None),
     "accept_pre_eip8": (["true"], None),
@@ -314,6 +335,7 @@ OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
 HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
+HELD["metrics_addr"] = ["text"]
 HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}
 
 

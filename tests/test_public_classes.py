@@ -26,6 +26,9 @@ KEY = p2p.PrivateKey.from_bytes(b"\x05" * 32)
 NODE = p2p.Node.from_parts(KEY.public_key, HOST, 30303)
 END = p2p.Endpoint(IPv4Address(HOST), 30303)
 TREE = p2p.dnsdisc.Tree(1, []).sign(KEY, "nodes.example.org")
+PUBLISHED = p2p.dnsdisc.PublishedTree(
+    p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"), 1, TREE.signature, (), (), {}, ()
+)
 R = p2p.DiscReason.REQUESTED
 
 #: The arguments of errors that want other ones than a text.
@@ -95,6 +98,7 @@ class World:
         enter = self._stack.enter_context
         protocol = p2p.Protocol("test", 1, 8, lambda peer, rw: None)
         pipe = p2p.testing.msg_pipe()[0]
+        requests = p2p.requests.Requests(pipe)
         remote = enter(p2p.testing.DiscoveryRemote(self.server))
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
@@ -121,14 +125,20 @@ class World:
             "Chain": p2p.eth.Chain(bytes(32)),
             "Compatibility": p2p.eth.Compatibility.SAME_FORKS,
             "Config": self.server.config,
+            "Counter": self.server.metrics["p2p/dials"],
             "Counters": discovery.counters(),
             "DialAttempt": self.server.dial_attempts(talk.peer.node)[0],
             "DialStep": p2p.errors.DialStep.TCP,
             "DiscReason": R,
             "Endpoint": discovery.address,
             "FairMix": p2p.enode.FairMix(1.0),
+            "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
+            "MaxLength": p2p.rlp.MaxLength(8),
             "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "Gauge": self.server.metrics["p2p/peers"],
+            "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
+            "Metrics": self.server.metrics,
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
@@ -148,10 +158,18 @@ class World:
             "PeerEvent": p2p.PeerEvent("add", NODE.id),
             "PrivateKey": KEY,
             "Protocol": talk.rw.protocol,
+            "Problem": p2p.dnsdisc.Problem("nodes.example.org", "not published"),
             "ProtocolReadWriter": talk.rw,
+            "PublishedTree": PUBLISHED,
             "PublicKey": KEY.public_key,
             "RandomNodes": discovery.random_nodes(),
             "Raw": Raw(b"\x01"),
+            "CodeCounters": p2p.requests.CodeCounters(),
+            "PeerRates": p2p.requests.PeerRates(),
+            "RateEstimator": p2p.requests.RateEstimator(),
+            "Request": requests.start(0),
+            "RequestCounters": requests.counters,
+            "Requests": requests,
             "Record": self.server.self.record,
             "Server": self.server,
             "SignedTree": TREE,

@@ -122,7 +122,8 @@ class Noting(Service):
 
 
 def services_of(nodes: Nodes, *services: Service) -> Services:
-    made = Services(nodes.new().config, logging.getLogger("p2p"), NameLookups())
+    metrics = p2p.metrics.Metrics(list)
+    made = Services(nodes.new().config, logging.getLogger("p2p"), NameLookups(), metrics)
     made._in_order = services  # type: ignore[assignment]
     return made
 

@@ -27,6 +27,8 @@ COUNTERS.packets_in["ping"] += 5
 LINK = p2p.dnsdisc.Link(KEY.public_key, "nodes.example")
 TREE = p2p.dnsdisc.Tree(3, [NODE], [LINK])
 CAP_COUNTERS = p2p.CapCounters(1, 2, 3, 4)
+FAMILY = p2p.metrics.FAMILIES[2]
+LABELS = {"protocol": "eth", "version": "68", "code": "0x02"}
 
 
 def run(peer: object, rw: object) -> None:
@@ -50,6 +52,7 @@ VALUES: dict[str, list[Any]] = {
     "CapCounters": [CAP_COUNTERS],
     "Chain": [p2p.eth.Chain(bytes(32), [5, 3], (7,), 6)],
     "Compatibility": list(p2p.eth.Compatibility),
+    "Counter": [p2p.metrics.Counter(FAMILY, LABELS, 3)],
     "Counters": [COUNTERS],
     "DialAttempt": [
         p2p.DialAttempt(1.5, ADDRESS, p2p.errors.DialStep.CONNECTED),
@@ -57,7 +60,10 @@ VALUES: dict[str, list[Any]] = {
     "DialStep": list(p2p.errors.DialStep),
     "DiscReason": [*p2p.DiscReason, p2p.DiscReason(0x42)],
     "Endpoint": [NODE.tcp_endpoint],
+    "Family": [*p2p.metrics.FAMILIES],
     "ForkID": [p2p.eth.ForkID(b"\x01\x02\x03\x04", 5)],
+    "Gauge": [p2p.metrics.Gauge(FAMILY, LABELS, 3)],
+    "Histogram": [p2p.metrics.Histogram(FAMILY, LABELS, 2, 0.5, {0.1: 1, 1.0: 2})],
     "Link": [LINK],
     "Msg": [p2p.Msg(3, b"abc", 1.5), p2p.Msg(0)],
     "Netlist": [p2p.Netlist.parse("10.0.0.0/8, fd00::/8"), p2p.Netlist()],
@@ -71,7 +77,11 @@ VALUES: dict[str, list[Any]] = {
     "PeerCounters": [p2p.PeerCounters(1, 2, {p2p.Cap("eth", 68): CAP_COUNTERS})],
     "PeerEvent": [p2p.PeerEvent("drop", NODE.id, "client quitting", msg_code=0)],
     "PrivateKey": [KEY],
+    "Problem": [p2p.dnsdisc.Problem("nodes.example", "not published")],
     "Protocol": [p2p.Protocol("eth", 68, 17, run, attributes={"eth": b"x"})],
+    "PublishedTree": [
+        p2p.dnsdisc.PublishedTree(LINK, 3, "", (RECORD,), (LINK,), {"nodes.example": "x"}, ())
+    ],
     "PublicKey": [KEY.public_key],
     "Raw": [Raw(b"\x01")],
     "Record": [RECORD],
@@ -88,7 +98,8 @@ KIT = {
 #: Public classes that are no values: what they stand for is in this process alone, or is nothing.
 LIVE = {
     *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
-    *("LocalView", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeLists", "NodeStore"),
+    *("LocalView", "Metrics", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeLists"),
+    "NodeStore",
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
     *("UDPv5", *KIT),

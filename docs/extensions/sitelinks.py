@@ -26,6 +26,7 @@ PAGES = {
 EXAMPLES = "examples.md"
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)((?:#[^)\s]*)?)(?=\))")
+TITLED = re.compile(r"\[([^]]+)\]\(([^):#\s]+\.md)\)")
 HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 SHOWN = "<!-- On the site: the source of each. -->"
 INCLUDE = re.compile(r"```\{include\} (\S+)\n```")
@@ -61,12 +62,12 @@ def contents(text: str, folder: Path) -> str:
     listed = {"index.md"}
     tables = []
     for heading, part in [("", first), *zip(parts[::2], parts[1::2], strict=True)]:
-        pages = dict.fromkeys(path for path, _ in LINK.findall(part) if path.endswith(".md"))
-        own = [path for path in pages if path not in listed and is_under(folder, path)]
+        pages = {path: title for title, path in TITLED.findall(part) if path not in listed}
+        own = [path for path in pages if is_under(folder, path)]
         listed.update(own)
         if own:
             caption = f":caption: {heading}\n" if heading else ""
-            entries = "\n".join(path.removesuffix(".md") for path in own)
+            entries = "\n".join(f"{pages[path]} <{path.removesuffix('.md')}>" for path in own)
             tables.append(f"```{{toctree}}\n:hidden:\n{caption}\n{entries}\n```\n")
     return "\n".join(tables)
 

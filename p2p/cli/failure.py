@@ -7,12 +7,20 @@ all else it raises a :class:`Failure`, whose text says what to do.
 from __future__ import annotations
 
 import os
+import re
 
 import click
 
 import p2p
 from p2p import errors
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.remedy import remedy_of
+from p2p.cli.shown import shown
+
+#: Most characters of the text of an error of the library, which may quote a remote.
+MAX_TEXT = 400
+#: The number that Python puts before the text of an error of the system.
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 #: The exit code of each class of errors; the first that fits counts.
 EXIT_CODES: dict[tuple[type[Exception], ...], ExitCode] = {
@@ -53,10 +61,17 @@ def _usage(error: click.ClickException) -> str:
     return text
 
 
+def text_of(error: Exception) -> str:
+    """Return what has happened, without what to do about it."""
+    text = str(error) or type(error).__name__
+    return shown(_ERRNO.sub("", text), MAX_TEXT)
+
+
 def _text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{os.fspath(error.filename)}: " if error.filename else ""
         return place + error.strerror
     if isinstance(error, p2p.P2PError):
-        return str(error) or type(error).__name__
+        remedy = remedy_of(error)
+        return text_of(error) + (f"; {remedy}" if remedy else "")
     return str(error)

@@ -29,6 +29,7 @@ NETWORKS: dict[str, p2p.networks.Network] = {
     network.name: network
     for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
 }
+_KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
 #: Seconds of each unit of a duration.
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
@@ -73,6 +74,30 @@ class KeyType(_ParamType):
             self.fail("the standard input is no key: want 64 hex digits", param, context)
 
 
+class TargetType(_ParamType):
+    """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
+
+    name = "target"
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PublicKey | p2p.NodeID:
+        if isinstance(value, (p2p.PublicKey, p2p.NodeID)):
+            return value
+        text = read_text(value)
+        try:
+            if re.fullmatch("[0-9a-fA-F]{128}", text):
+                return p2p.PublicKey.from_bytes(bytes.fromhex(text))
+            if self.protocol == "v5" and _KEY_DIGITS.fullmatch(text):
+                return p2p.NodeID(bytes.fromhex(text))
+            return p2p.parse_node(text).public_key
+        except (p2p.errors.InvalidKey, p2p.InvalidNode) as error:
+            wanted = "a node, or 128 hex digits of a public key"
+            wanted += ", or 64 of a node ID" if self.protocol == "v5" else ""
+            self.fail(f"{error}; give {wanted}", param, context)
+
+
 class IPType(_ParamType):
     """An IP address."""
 
@@ -103,8 +128,38 @@ class DurationType(_ParamType):
         self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
 
 
+class NodeKeyType(KeyType):
+    """A private key, by the path of its file or, as go-ethereum's tool has it, by its digits."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.PrivateKey:
+        if not (isinstance(value, str) and _KEY_DIGITS.fullmatch(value)):
+            return super().convert(value, param, context)
+        try:
+            return p2p.PrivateKey.from_bytes(bytes.fromhex(value))
+        except p2p.errors.InvalidKey as error:
+            self.fail(f"{error}", param, context)
+
+
+class CapType(_ParamType):
+    """A capability, NAME/VERSION."""
+
+    name = "cap"
+
+    def convert(self, value: Any, param: Any, context: Any) -> p2p.Cap:
+        if isinstance(value, p2p.Cap):
+            return value
+        name, _, version = str(value).rpartition("/")
+        if not (name and name.isprintable() and version.isdecimal()):
+            self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
+        return p2p.Cap(name, int(version))
+
+
 NODE = NodeType()
 KEY = KeyType()
+NODE_KEY = NodeKeyType()
+CAP = CapType()
 IP = IPType()
 DURATION = DurationType()
 NETWORK = click.Choice(list(NETWORKS))

@@ -7,7 +7,11 @@ recurse over the nesting of remote data, except for kinds that contain themselve
 ==============  ====================================================================
 `scan`          headers, canonical rules, limits, raw values
 `encoder`       values to bytes
-`kinds`         the types that an item can be decoded as; compiled into readers
+`kinds`         the types that an item can be decoded as, and their shapes
+`hints`         the types of the fields of a class
+`enums`         enums and literals
+`shapes`        the form on the wire of each kind
+`readers`       readers, compiled from shapes; `strings` has those of strings
 `decoder`       bytes to values
 `fields`        the fields of a dataclass that are on the wire
 `sedes`         the bridge to the ``rlp`` library
@@ -20,9 +24,10 @@ from __future__ import annotations
 
 from p2p.codec.decoder import decode, decode_fields, decoder_of
 from p2p.codec.encoder import MAX_LIST_SIZE, encode, encode_list, encode_uint
-from p2p.codec.kinds import only_field
+from p2p.codec.kinds import shape_of
 from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
 from p2p.codec.sedes import MAX_SEDES_ITEMS
+from p2p.codec.shapes import MaxLength, Record, Shape
 
 __all__ = [
     "MAX_DEPTH",
@@ -30,13 +35,16 @@ __all__ = [
     "MAX_ITEMS",
     "MAX_LIST_SIZE",
     "MAX_SEDES_ITEMS",
+    "MaxLength",
+    "Record",
+    "Shape",
     "decode",
     "decode_fields",
     "decoder_of",
     "encode",
     "encode_list",
     "encode_uint",
-    "only_field",
     "raw_items",
+    "shape_of",
     "split_uint",
 ]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from p2p.codec.kinds import Reader, read_first, reader_for
+from p2p.codec.readers import read_first, reader_for, reader_of
 from p2p.codec.scan import (
     Data,
     DecodeFailure,
@@ -27,6 +27,8 @@ from p2p.codec.scan import (
     refuse_rest,
     skip_items,
 )
+from p2p.codec.shapes import Shape
+from p2p.codec.strings import Reader
 
 T = TypeVar("T")
 
@@ -47,12 +49,9 @@ def decode(data: Data, kind: object = None) -> Any:
     return read_whole(reader_for(kind), data)
 
 
-def decoder_of(kind: object) -> Callable[[Data], Any]:
-    """Return :func:`decode` for one kind. Raises TypeError at once when it is not a kind.
-
-    Any thread, the result as well.
-    """
-    return partial(read_whole, reader_for(kind))
+def decoder_of(shape: Shape) -> Callable[[Data], Any]:
+    """Return :func:`decode` for the kind of a shape. Any thread, the result as well."""
+    return partial(read_whole, reader_of(shape))
 
 
 def read_whole(reader: Reader, data: Data) -> Any:

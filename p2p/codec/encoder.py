@@ -1,10 +1,10 @@
 """RLP encoding of Python values.
 
 Types with an encoding: bytes, bytearray and memoryview; str as UTF-8; bool as 0x01 or 0x80; int
-from zero up; list and tuple; an instance of a dataclass, as the list of its fields in order; an
-instance of ``rlp.Serializable`` or of another class that has ``serialize`` and ``deserialize``.
-Subclasses are encoded as their base type. Everything else is an `EncodeError` that names the type
-and the place.
+from zero up; an Enum as its value; list and tuple; an instance of a dataclass or of a NamedTuple,
+as the list of its fields in order; an instance of ``rlp.Serializable`` or of another class that has
+``serialize`` and ``deserialize``. Subclasses are encoded as their base type. Everything else is an
+`EncodeError` that names the type and the place.
 
 Pure; any thread. Nesting is bounded, so neither deep lists nor a list that contains itself can
 exhaust the stack. The size of a list is bounded too, since a few lists that contain each other many
@@ -15,11 +15,12 @@ Ethereum Yellow Paper, appendix B; the layout is drawn in `p2p.codec.scan`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import is_dataclass
+from enum import Enum
 from typing import Any
 
 from p2p.codec import sedes
-from p2p.codec.fields import count_required, wire_fields
+from p2p.codec.enums import plain
+from p2p.codec.fields import count_required, has_fields, wire_fields
 from p2p.codec.scan import MAX_DEPTH
 from p2p.errors import EncodeError
 
@@ -36,7 +37,7 @@ _MAX_TYPES = 1024
 
 _STRING = 0x80
 _LIST = 0xC0
-_SENDABLE = "send str, bytes, bool, int from 0 up, list, tuple or a dataclass"
+_SENDABLE = "send str, bytes, bool, int from 0 up, an Enum, list, tuple or a dataclass"
 _HEAD_ROOM = 55  # the longest payload whose length is part of the head
 _TOO_LONG = f"makes a list of more than {MAX_LIST_SIZE} bytes"
 _HEADS = tuple(bytes([value]) for value in range(256))
@@ -160,7 +161,14 @@ def _encode_items(
     return _wrap(payload)
 
 
-def _dataclass_encoder(kind: type[Any]) -> _Encoder:
+def _encode_enum(value: Enum, depth_left: int) -> bytes:
+    content = plain(value)
+    if isinstance(content, Enum):
+        raise _NoEncoding(f"{type(value).__name__} has values without an RLP encoding")
+    return _encoder_for(type(content))(content, depth_left)
+
+
+def _fields_encoder(kind: type[Any]) -> _Encoder:
     fields = wire_fields(kind)
     names = [field.name for field in fields]
     required = count_required(fields)
@@ -215,8 +223,10 @@ def _encoder_for(kind: type) -> _Encoder:
 def _find_encoder(kind: type) -> _Encoder:
     if sedes.is_sedes(kind):
         return _encode_serializable
-    if is_dataclass(kind):
-        return _dataclass_encoder(kind)
+    if issubclass(kind, Enum):
+        return _encode_enum
+    if has_fields(kind):
+        return _fields_encoder(kind)
     if issubclass(kind, bytes):
         return _encode_buffer
     for base, encoder in _BUILTIN.items():

@@ -1,370 +1,340 @@
-"""Kinds, the types that an item can be decoded as, and the readers compiled from them.
+"""Kinds, the types that an item can be decoded as, and their shapes.
 
 A kind is one of
 
-=========================  =====================================================================
-None, object, Any          the raw value: bytes, or nested lists of bytes
-bytes, str, int, bool      a string; strict UTF-8; canonical integer; 0x01 or 0x80
-list, list[T]              any list; a list of any length whose items are all T
-tuple, tuple[T, ...]       the same, as tuples
-tuple[A, B], tuple[()]     a list of exactly these items
-a dataclass                a list of its fields; those with defaults may be missing at the end
-X | None                   only for a dataclass field with a default: X when it is there
-a sedes, a Serializable    from the ``rlp`` package, see `p2p.codec.sedes`
-=========================  =====================================================================
+============================  ==================================================================
+None, object, Any             the raw value: bytes, or nested lists of bytes
+bytes, str, int, bool         a string; strict UTF-8; canonical integer; 0x01 or 0x80
+bytearray, memoryview         a string
+a subclass of bytes, str, int what the class makes of it; refused if it raises ValueError
+an Enum, a Literal            one of its values, all of them bytes, str, int, or bool
+list, list[T], Sequence[T]    any list; a list of any length whose items are all T
+tuple, tuple[T, ...]          the same, as tuples
+tuple[A, B], tuple[()]        a list of exactly these items
+a dataclass, a NamedTuple     a list of its fields; those with defaults may be missing at the end
+Box[int]                      a generic one of these, with its type parameters
+Annotated[T, 32]              bytes, str or list of exactly 32 bytes, or items
+Annotated[T, MaxLength(32)]   the same, or int, of at most 32
+A | B                         of two strings that differ in length, or of a string and a list
+X | None                      only for a field with a default: X when it is there
+a NewType, a ``type`` alias   the type that it stands for
+a sedes, a Serializable       from the ``rlp`` package, see `p2p.codec.sedes`
+============================  ==================================================================
 
-A kind is compiled once into a reader (see `p2p.codec.scan`) and cached. A reader reads only the
-items that its kind asks for and stops at the first mismatch. Items are counted before any is built
-only if the kind leaves their number open. If a kind contains itself, so that the remote chooses the
-depth, depth and count are checked before its outermost item is read.
-
-Pure; any thread.
+Whatever else is given is refused, with what to write instead. Pure; any thread.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
+import datetime
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence, Set
+from enum import Enum
 from typing import Any
 
-from p2p.codec.fields import Field, count_required, has_default, wire_fields
-from p2p.codec.scan import (
-    MAX_ITEMS,
-    DecodeFailure,
-    check_count,
-    check_nesting,
-    list_span,
-    read_bytes,
-    read_bytes_list,
-    read_raw,
-    read_raw_list,
-    read_str,
-    read_uint,
+from p2p.codec.enums import enum_shape, literal_shape
+from p2p.codec.fields import Field, count_required, has_fields, wire_fields
+from p2p.codec.hints import bind, field_hints
+from p2p.codec.sedes import is_sedes
+from p2p.codec.shapes import (
+    Choice,
+    Custom,
+    Form,
+    ListOf,
+    Make,
+    MaxLength,
+    Named,
+    Raw,
+    Record,
+    Shape,
+    String,
 )
-from p2p.codec.sedes import MAX_SEDES_ITEMS, SedesReader, is_sedes
 from p2p.errors import ArgumentTypeError
 
-Reader = Callable[[bytes, int, int], tuple[Any, int]]
+#: Limit on the kinds inside one another, beyond which a generic class grows without end.
+_MAX_NESTING = 64
 
-#: Kinds whose reader is cached; a program has a few dozen, unless it makes them at run time.
-_MAX_KINDS = 1024
+#: From typing, or from typing_extensions before Python 3.12.
+_ALIAS = getattr(typing, "TypeAliasType", ())
 
-# Any thread may read and write this: each access is atomic, and a kind that two threads compile at
-# the same time is only compiled twice.
-_readers: dict[object, Reader] = {}
-
-
-def reader_for(kind: object) -> Reader:
-    """Return the reader of ``kind``. Raises TypeError when it is not a kind."""
-    try:
-        reader = _readers.get(kind)
-    except TypeError:  # not hashable, as a List of the rlp package is
-        return _Compiler().compile(kind)
-    if reader is None:
-        reader = _Compiler().compile(kind)
-        if len(_readers) >= _MAX_KINDS:
-            _readers.clear()
-        _readers[kind] = reader
-    return reader
-
-
-def read_bool(data: bytes, pos: int, end: int) -> tuple[bool, int]:
-    """Read 0x01 or 0x80."""
-    head = data[pos]
-    if head == 0x01:
-        return True, pos + 1
-    if head == 0x80:
-        return False, pos + 1
-    raise DecodeFailure(pos, "a boolean is 0x01 or 0x80")
-
-
-def _read_raw_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[object, ...], int]:
-    items, stop = read_raw_list(data, pos, end)
-    return tuple(items), stop
-
+_LISTS = (list, Sequence, MutableSequence)
 
 # Pairs, not a dict: a kind need not be hashable.
-_SIMPLE: tuple[tuple[object, Reader], ...] = (
-    (None, read_raw),
-    (object, read_raw),
-    (Any, read_raw),
-    (bytes, read_bytes),
-    (str, read_str),
-    (int, read_uint),
-    (bool, read_bool),
-    (list, read_raw_list),
-    (typing.List, read_raw_list),  # noqa: UP006
-    (tuple, _read_raw_tuple),
-    (typing.Tuple, _read_raw_tuple),  # noqa: UP006
+_SIMPLE: tuple[tuple[object, Callable[[], Shape]], ...] = (
+    (None, Raw),
+    (object, Raw),
+    (Any, Raw),
+    (bytes, lambda: String(Form.BYTES)),
+    (str, lambda: String(Form.TEXT)),
+    (int, lambda: String(Form.INTEGER)),
+    (bool, lambda: String(Form.BOOLEAN)),
+    (bytearray, lambda: String(Form.BYTES, make=bytearray, name="bytearray")),
+    (memoryview, lambda: String(Form.BYTES, make=memoryview, name="memoryview")),
+    (list, lambda: Raw(only_lists=True)),
+    (typing.List, lambda: Raw(only_lists=True)),  # noqa: UP006
+    (Sequence, lambda: Raw(only_lists=True)),
+    (typing.Sequence, lambda: Raw(only_lists=True)),
+    (MutableSequence, lambda: Raw(only_lists=True)),
+    (typing.MutableSequence, lambda: Raw(only_lists=True)),
+    (tuple, lambda: Raw(only_lists=True, as_tuple=True)),
+    (typing.Tuple, lambda: Raw(only_lists=True, as_tuple=True)),  # noqa: UP006
+)
+
+_BASES = {bytes: Form.BYTES, str: Form.TEXT, int: Form.INTEGER}
+
+_ADVICE: tuple[tuple[type, str], ...] = (
+    (float, "write int, in a smaller unit, or str"),
+    (Mapping, "write list[tuple[K, V]]"),
+    (Set, "write list[T]"),
+    (datetime.date, "write int, such as the seconds since 1970"),
+    (datetime.timedelta, "write int, such as milliseconds"),
+)
+_ANY_ADVICE = "write bytes, str, int, bool, list[T], tuple[A, B], an Enum or a dataclass"
+
+
+def shape_of(kind: object) -> Shape:
+    """Return the shape of ``kind``. Raises ArgumentTypeError when it is not a kind."""
+    finder = _Finder()
+    shape = finder.find(kind)
+    finder.fill_choices()
+    return shape
+
+
+class _Finder:
+    """Finds the shape of one kind. Keeps the kinds it is inside of, since they may come again."""
+
+    def __init__(self) -> None:
+        #: Kind, its shape, and the number of lists around it.
+        self._open: list[tuple[object, Record | Named, int]] = []
+        self._depth = 0
+        #: Choices to fill at the end, when each of their members is: with kind, members and place.
+        self._choices: list[tuple[Choice, object, list[Shape], str]] = []
+        self._path: list[str] = []
+
+    def fill_choices(self) -> None:
+        """Fill the choices that were found. Raises ArgumentTypeError for ambiguous ones."""
+        for choice, kind, members, where in self._choices:
+            try:
+                _fill_choice(choice, kind, members)
+            except TypeError as err:
+                raise ArgumentTypeError(f"{where}{err}") from None
+
+    def find(self, kind: Any) -> Shape:
+        """Return the shape of ``kind``. Raises ArgumentTypeError when it is not a kind."""
+        for simple, make in _SIMPLE:
+            if kind is simple:
+                return make()
+        if is_sedes(kind):
+            return Custom(kind)
+        if isinstance(kind, typing.NewType):
+            return self.find(kind.__supertype__)
+        origin = typing.get_origin(kind)
+        if isinstance(kind, _ALIAS) or isinstance(origin, _ALIAS):
+            return self._inside(kind, Named(str(kind)), self._fill_alias)
+        if origin is not None:
+            return self._find_generic(kind, origin, typing.get_args(kind))
+        if isinstance(kind, type):
+            return self._find_class(kind, ())
+        raise not_a_kind(kind)
+
+    def _find_generic(self, kind: Any, origin: Any, args: tuple[Any, ...]) -> Shape:
+        if origin is typing.Annotated:
+            return _limited(self.find(args[0]), kind, args[1:])
+        if origin is typing.Literal:
+            return literal_shape(kind, args)
+        if origin is typing.Final:
+            return self.find(args[0])
+        if origin in (typing.Union, types.UnionType):
+            return self._find_choice(kind, args)
+        if origin in _LISTS:
+            return ListOf(self._find_item(args[0]))
+        if origin is tuple:
+            return self._find_tuple(args)
+        if isinstance(origin, type) and has_fields(origin):
+            return self._find_class(kind, args)
+        raise not_a_kind(kind)
+
+    def _find_item(self, kind: Any) -> Shape:
+        self._depth += 1
+        try:
+            return self.find(kind)
+        finally:
+            self._depth -= 1
+
+    def _find_tuple(self, args: tuple[Any, ...]) -> Shape:
+        if len(args) == 2 and args[1] is Ellipsis:
+            return ListOf(self._find_item(args[0]), as_tuple=True)
+        if args == ((),):  # how Python 3.10 spells the arguments of typing.Tuple[()]
+            args = ()
+        items = [self._find_item(arg) for arg in args]
+        labels = [f"[{index}]" for index in range(len(args))]
+        return Record("", tuple, labels, items, len(items))
+
+    def _find_class(self, kind: Any, args: tuple[Any, ...]) -> Shape:
+        origin = typing.get_origin(kind) or kind
+        if issubclass(origin, Enum):
+            return enum_shape(origin)
+        if has_fields(origin):
+            return self._inside(kind, Record(origin.__name__, tuple), self._fill_record)
+        for base, form in _BASES.items():
+            if issubclass(origin, base):
+                return String(form, make=origin, name=origin.__name__)
+        raise not_a_kind(kind)
+
+    def _inside(
+        self, kind: Any, shape: Record | Named, fill: Callable[[Any, Any], Shape]
+    ) -> Shape:
+        """Return a shape that may contain itself: filled, or that which is being filled."""
+        for known, opened, depth in self._open:
+            if known == kind:
+                if depth == self._depth:
+                    raise ArgumentTypeError(f"{_name(kind)} is itself, without a list around it")
+                return opened
+        if len(self._open) >= _MAX_NESTING:
+            raise ArgumentTypeError(f"{_name(kind)} grows without end: it contains another Box[T]")
+        self._open.append((kind, shape, self._depth))
+        try:
+            return fill(kind, shape)
+        finally:
+            self._open.pop()
+
+    def _fill_alias(self, kind: Any, shape: Named) -> Shape:
+        alias = typing.get_origin(kind) or kind
+        bindings = dict(zip(alias.__type_params__, typing.get_args(kind), strict=False))
+        shape.target = self.find(bind(alias.__value__, bindings))
+        return shape
+
+    def _fill_record(self, kind: Any, shape: Record) -> Shape:
+        origin: type[Any] = typing.get_origin(kind) or kind
+        fields = wire_fields(origin)
+        hints = field_hints(origin, typing.get_args(kind))
+        shape.required = count_required(fields)
+        shape.labels = [f".{field.name}" for field in fields]
+        shape.make = _maker(origin, fields)
+        shape.items = [self._find_field(origin, field, hints) for field in fields]
+        return shape
+
+    def _find_field(self, kind: type, field: Field, hints: dict[str, Any]) -> Shape:
+        where = f"{kind.__name__}.{field.name}"
+        if field.name not in hints:
+            raise ArgumentTypeError(f"{where} has no type; write class {kind.__name__}(NamedTuple)")
+        hint = hints[field.name]
+        self._path.append(where)
+        try:
+            return self._find_item(_without_none(hint) if field.has_default else hint)
+        except TypeError as err:
+            raise ArgumentTypeError(f"{where}: {err}") from None
+        finally:
+            self._path.pop()
+
+    def _find_choice(self, kind: Any, args: tuple[Any, ...]) -> Shape:
+        if type(None) in args:
+            advice = "give the field a default, seq: int | None = None; then it may be missing"
+            raise not_a_kind(kind, advice)
+        members = [self.find(arg) for arg in args]
+        where = "".join(f"{field}: " for field in self._path)
+        self._choices.append((choice := Choice([]), kind, members, where))
+        return choice
+
+
+def _maker(kind: type[Any], fields: list[Field]) -> Make:
+    if not any(field.by_name for field in fields):
+        return lambda values: kind(*values)
+    names = [field.name for field in fields]
+    return lambda values: kind(**dict(zip(names, values, strict=False)))  # they may end early
+
+
+def _limited(shape: Shape, kind: object, marks: tuple[object, ...]) -> Shape:
+    """Return the shape within the limits among the metadata of ``Annotated``."""
+    for mark in marks:
+        if type(mark) is int:
+            shape = _within(shape, kind, mark, mark)
+        elif isinstance(mark, MaxLength):
+            shape = _within(shape, kind, 0, mark.length)
+    return shape
+
+
+def _within(shape: Shape, kind: object, least: int, most: int) -> Shape:
+    while isinstance(shape, Named):
+        shape = shape.target
+    if isinstance(shape, Raw) and shape.only_lists:
+        shape = ListOf(Raw(), shape.as_tuple)
+    if isinstance(shape, String) and shape.form in (Form.BYTES, Form.TEXT):
+        fits = True
+    elif isinstance(shape, String) and shape.form is Form.INTEGER:
+        fits = least == 0
+    else:
+        fits = isinstance(shape, ListOf)
+    if not fits or most < 0 or not isinstance(shape, (String, ListOf)):
+        raise not_a_kind(kind, _LENGTH_ADVICE)
+    least = max(least, shape.least)
+    most = most if shape.most is None else min(most, shape.most)
+    if least > most:
+        raise not_a_kind(kind, "its limits exclude each other")
+    return dataclasses.replace(shape, least=least, most=most)
+
+
+_CHOICE_ADVICE = (
+    "strings must differ in length, as Annotated[bytes, 32] and Annotated[int, MaxLength(8)] do"
+)
+_LENGTH_ADVICE = (
+    "a length is for bytes, str and list; of an int, write Annotated[int, MaxLength(8)] for 64 bits"
 )
 
 
-def _label_index(index: int) -> str:
-    return f"[{index}]"
+def _fill_choice(choice: Choice, kind: object, members: list[Shape]) -> None:
+    """Fill a choice with shapes that the first bytes of an item tell apart."""
+    strings = choice.strings
+    lists: list[Shape] = []
+    for given in members:
+        member = given
+        while isinstance(member, Named):
+            member = member.target
+        if isinstance(member, Choice):
+            strings += member.strings
+            lists += [] if member.a_list is None else [member.a_list]
+        elif isinstance(member, String):
+            strings.append(member)
+        elif isinstance(member, Custom) or (isinstance(member, Raw) and not member.only_lists):
+            raise not_a_kind(kind, "Any, and a sedes, stand for any item: write it alone")
+        else:
+            lists.append(given)  # by its name, since it may contain itself
+    strings.sort(key=lambda one: one.least)
+    if len(lists) > 1:
+        raise not_a_kind(kind, "lists look alike: write one dataclass, or a message for each")
+    for shorter, longer in zip(strings, strings[1:], strict=False):
+        if shorter.most is None or shorter.most >= longer.least:
+            raise not_a_kind(kind, _CHOICE_ADVICE)
+    choice.a_list = lists[0] if lists else None
 
 
-def read_first(
-    data: bytes,
-    pos: int,
-    end: int,
-    readers: Sequence[Reader],
-    label: Callable[[int], str] = _label_index,
-) -> tuple[list[Any], int]:
-    """Read an item with each reader, fewer where the items end before the readers.
-
-    Returns the values and the offset after the last. ``label`` names an item in errors.
-    """
-    values: list[Any] = []
-    try:
-        for reader in readers:
-            if pos >= end:
-                break
-            value, pos = reader(data, pos, end)
-            values.append(value)
-    except DecodeFailure as failure:
-        failure.path.append(label(len(values)))
-        raise
-    return values, pos
-
-
-def _list_reader(read_item: Reader, limit: int) -> Reader:
-    if read_item is read_bytes:
-        return read_bytes_list
-
-    def read_list(data: bytes, pos: int, end: int) -> tuple[list[Any], int]:
-        start = pos
-        pos, stop = list_span(data, pos, end)
-        check_count(data, start, stop, limit)
-        values: list[Any] = []
-        try:
-            while pos < stop:
-                value, pos = read_item(data, pos, stop)
-                values.append(value)
-        except DecodeFailure as failure:
-            failure.path.append(f"[{len(values)}]")
-            raise
-        return values, stop
-
-    return read_list
-
-
-def _open_tuple_reader(read_item: Reader, limit: int) -> Reader:
-    read_list = _list_reader(read_item, limit)
-
-    def read_tuple(data: bytes, pos: int, end: int) -> tuple[tuple[Any, ...], int]:
-        values, stop = read_list(data, pos, end)
-        return tuple(values), stop
-
-    return read_tuple
-
-
-def fields_reader(
-    readers: Sequence[Reader],
-    required: int,
-    label: Callable[[int], str],
-    make: Callable[[list[Any]], Any],
-    name: str = "",
-) -> Reader:
-    """Return a reader of a list with an item for each of ``readers``, the last ones optional.
-
-    At least ``required`` items must be there. The value is the result of ``make``, called with the
-    list of the items' values; if it raises ValueError, the list is refused in the name of ``name``.
-    ``label`` names an item in errors. An item after that of the last reader is not read: its
-    presence is a mismatch already.
-    """
-    readers = tuple(readers)
-
-    def read_fields(data: bytes, start: int, end: int) -> tuple[Any, int]:
-        pos, stop = list_span(data, start, end)
-        values: list[Any] = []
-        # read_first, inlined: the call takes 3 to 6 % more time for a few fields.
-        try:
-            for reader in readers:
-                if pos >= stop:
-                    break
-                value, pos = reader(data, pos, stop)
-                values.append(value)
-        except DecodeFailure as failure:
-            failure.path.append(label(len(values)))
-            raise
-        if len(values) < required:
-            raise DecodeFailure(start, f"a list of {len(values)} items, expected {required}")
-        if pos < stop:
-            raise DecodeFailure(pos, f"a list of more than {len(readers)} items")
-        try:
-            return make(values), stop
-        except ValueError as err:
-            # The class checks its values itself. The text of its error may repeat the remote's
-            # bytes.
-            raise DecodeFailure(start, f"refused by {name}") from err
-
-    return read_fields
-
-
-class _Compiler:
-    """Compiles one kind. Keeps the dataclasses it is inside of, since fields may refer to them."""
-
-    def __init__(self) -> None:
-        self._open: dict[type, _Backward] = {}
-        # Inside a dataclass that contains itself: depth and count are checked once, outside.
-        self._checked = False
-        self._has_sedes = False
-
-    def compile(self, kind: object) -> Reader:
-        """Return the reader of ``kind``. Raises TypeError when it is not a kind."""
-        for simple, reader in _SIMPLE:
-            if kind is simple:
-                return reader
-        if is_sedes(kind):
-            self._has_sedes = True
-            return SedesReader(kind)
-        if isinstance(kind, typing.NewType):
-            return self.compile(kind.__supertype__)
-        origin = typing.get_origin(kind)
-        if origin is list or origin is tuple:
-            return self._compile_sequence(origin, typing.get_args(kind))
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            return self._compile_dataclass(kind)
-        raise ArgumentTypeError(f"{_name(kind)} is not a kind that RLP can be decoded as")
-
-    def _compile_sequence(self, origin: object, args: tuple[Any, ...]) -> Reader:
-        if origin is list:
-            return _list_reader(*self._compile_open(args[0]))
-        if len(args) == 2 and args[1] is Ellipsis:
-            return _open_tuple_reader(*self._compile_open(args[0]))
-        if args == ((),):  # how Python 3.10 spells the arguments of typing.Tuple[()]
-            args = ()
-        readers = [self.compile(arg) for arg in args]
-        return fields_reader(readers, len(readers), _label_index, tuple)
-
-    def _compile_open(self, kind: object) -> tuple[Reader, int]:
-        """Return the reader of a list's items, and the limit on their number."""
-        reader, limit = self._compile_bounded(self.compile, kind)
-        return reader, sys.maxsize if self._checked else limit
-
-    def _compile_bounded(
-        self, compile_: Callable[[Any], Reader], kind: Any
-    ) -> tuple[Reader, int]:
-        """Return a reader, and the limit on the number of items that it may read."""
-        outside, self._has_sedes = self._has_sedes, False
-        reader = compile_(kind)
-        limit = MAX_SEDES_ITEMS if self._has_sedes else MAX_ITEMS
-        self._has_sedes |= outside
-        return reader, limit
-
-    def _compile_dataclass(self, kind: type[Any]) -> Reader:
-        if kind in self._open:
-            return self._refer_back(kind)
-        self._open[kind] = backward = _Backward()
-        backward.reader = self._dataclass_reader(kind)
-        del self._open[kind]
-        if self._checked or not backward.is_outermost:
-            return backward.reader
-        self._checked = True
-        try:
-            return _nesting_checked(*self._compile_bounded(self._compile_dataclass, kind))
-        finally:
-            self._checked = False
-
-    def _refer_back(self, kind: type[Any]) -> Reader:
-        """Return the reader of a dataclass that contains itself through those opened after it."""
-        opened = list(self._open)
-        for inner in opened[opened.index(kind) + 1 :]:
-            self._open[inner].is_inner = True
-        self._open[kind].is_used = True
-        return self._open[kind]
-
-    def _dataclass_reader(self, kind: type[Any]) -> Reader:
-        fields = wire_fields(kind)
-        hints = _hints(kind)
-        names = [field.name for field in fields]
-        readers = [self._compile_field(kind, field, hints[field.name]) for field in fields]
-        construct = _by_name(kind, fields) if any(f.kw_only for f in fields) else _by_place(kind)
-        return fields_reader(
-            readers,
-            count_required(fields),
-            lambda index: f".{names[index]}",
-            construct,
-            kind.__name__,
-        )
-
-    def _compile_field(self, kind: type, field: Field, hint: object) -> Reader:
-        try:
-            return self.compile(_without_none(hint) if has_default(field) else hint)
-        except TypeError as err:
-            raise ArgumentTypeError(f"{kind.__name__}.{field.name}: {err}") from None
-
-
-def _by_place(kind: type[Any]) -> Callable[[Sequence[Any]], Any]:
-    def construct(values: Sequence[Any]) -> Any:
-        return kind(*values)
-
-    return construct
-
-
-def _by_name(kind: type[Any], fields: Sequence[Field]) -> Callable[[Sequence[Any]], Any]:
-    names = [field.name for field in fields]
-
-    def construct(values: Sequence[Any]) -> Any:
-        return kind(**dict(zip(names, values, strict=False)))  # values may end early
-
-    return construct
-
-
-class _Backward:
-    """Placeholder for the reader of a dataclass whose compilation is not finished."""
-
-    reader: Reader
-    is_used = False
-    is_inner = False  # an enclosing dataclass contains itself through this one
-
-    @property
-    def is_outermost(self) -> bool:
-        """Whether the dataclass contains itself and no enclosing one does so through it."""
-        return self.is_used and not self.is_inner
-
-    def __call__(self, data: bytes, pos: int, end: int) -> tuple[Any, int]:
-        return self.reader(data, pos, end)
-
-
-def _nesting_checked(reader: Reader, limit: int) -> Reader:
-    """Return ``reader`` with a check of depth and count in front.
-
-    For a kind that contains itself, so that the remote chooses its depth.
-    """
-
-    def read_checked(data: bytes, pos: int, end: int) -> tuple[Any, int]:
-        check_nesting(data, pos, end, limit)
-        return reader(data, pos, end)
-
-    return read_checked
-
-
-def only_field(kind: type) -> tuple[str, object]:
-    """Return the name and the kind of the only field of a dataclass. Raises ArgumentTypeError."""
-    names = [field.name for field in wire_fields(kind)] if dataclasses.is_dataclass(kind) else []
-    if len(names) != 1:
-        text = "is bare, so it must have one field: that is the payload"
-        raise ArgumentTypeError(f"{kind.__name__} {text}")
-    return names[0], _hints(kind)[names[0]]
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(kind)
-    except NameError as err:
-        raise ArgumentTypeError(f"the types of {kind.__name__} cannot be resolved: {err}") from err
-
-
-def _without_none(hint: object) -> object:
+def _without_none(hint: Any) -> Any:
     """Return X for ``X | None``, any other hint unchanged."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint
     members = [member for member in typing.get_args(hint) if member is not type(None)]
-    return members[0] if len(members) == 1 else hint
+    return typing.Union[tuple(members)]  # noqa: UP007
+
+
+def not_a_kind(kind: object, advice: str = "") -> ArgumentTypeError:
+    """Return the error for anything that is not a kind, with what to write instead."""
+    text = f"{_name(kind)} is not a kind that RLP can be decoded as"
+    return ArgumentTypeError(f"{text}; {advice or _advice(kind)}")
+
+
+def _advice(kind: object) -> str:
+    if isinstance(kind, (str, typing.ForwardRef)):
+        return "write the type itself, not its name"
+    if isinstance(kind, typing.TypeVar):
+        return "it is a type parameter: write the class with its types, such as Box[int]"
+    origin = typing.get_origin(kind) or kind
+    if isinstance(origin, type):
+        for base, advice in _ADVICE:
+            if issubclass(origin, base):
+                return advice
+    return _ANY_ADVICE
 
 
 def _name(kind: object) -> str:

@@ -20,7 +20,7 @@ from p2p.dial.attempts import AttemptLog, DialAttempt
 from p2p.dial.candidatefilter import Ask
 from p2p.dial.dial import Dial, Resolve, address_text, answer, fail
 from p2p.dial.endpoints import at_first_endpoint
-from p2p.dial.failures import timeout_error
+from p2p.dial.failures import kind_of_failure, timeout_error
 from p2p.dial.limits import DIAL_TIMEOUT_S, ResolveBackoff
 from p2p.dial.scheduler import DialScheduler
 from p2p.dial.searchreport import SearchReport
@@ -106,6 +106,11 @@ class Dials:
         begun = self._loop.submit(self.connect, node, timeout_s, waiter)
         begun.add_done_callback(partial(_pass_on_error, waiter))
         return waiter
+
+    @property
+    def under_way(self) -> int:
+        """Number of dials under way."""
+        return len(self._dials)
 
     def candidate_found(self, node: Node) -> None:
         """Accept the node that a source was asked for."""
@@ -260,6 +265,7 @@ class Dials:
         resolve = self._resolve if self._may_resolve(node) else None
         dial = self._make_dial(node, static, resolve, wanted_s)
         self._dials[node.id] = dial
+        self._peer_set.dials.begun += 1
         dial.start()
         # Log last: a logging handler that raises must not leave the dial half started.
         if self._log.isEnabledFor(logging.DEBUG):
@@ -366,6 +372,8 @@ class Dials:
         step = DialStep.CONNECTED if error is None else error.step
         attempt = self._attempt(node, step, error)
         self.attempts.add(node.id, attempt)
+        if error is not None:
+            self._peer_set.dials.failed[kind_of_failure(error)] += 1
         if self._log.isEnabledFor(logging.DEBUG):
             self._log.debug("dial of %s: %s", node.id.short, attempt.outcome)
         self._scheduler.dial_done(node.id)

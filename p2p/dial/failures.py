@@ -28,6 +28,7 @@ from p2p.errors import (
     WrongIdentity,
 )
 from p2p.netutil import printable
+from p2p.peers.outcomes import OF_STEP, OTHER, REFUSALS
 from p2p.peers.session import Session
 from p2p.rlpx import State
 
@@ -57,6 +58,15 @@ _AWAITED = {
     DialStep.ACK: "answer to the handshake (ack)",
     DialStep.HELLO: "hello",
     DialStep.CONNECTED: "start of the handlers",
+}
+
+#: The reason of each refusal that has an error of its own.
+_REFUSED = {
+    AlreadyConnected: DiscReason.ALREADY_CONNECTED,
+    IsSelf: DiscReason.SELF,
+    NoSharedCapability: DiscReason.USELESS_PEER,
+    TooManyPeers: DiscReason.TOO_MANY_PEERS,
+    WrongIdentity: DiscReason.UNEXPECTED_IDENTITY,
 }
 
 
@@ -150,3 +160,10 @@ def _join(caps: object) -> str:
     assert isinstance(caps, (list, tuple))
     text = ", ".join(printable(str(cap), CAP_LENGTH) for cap in caps[:MAX_CAPS])
     return f"[{text}]" if len(caps) <= MAX_CAPS else f"[{text}, ...]"
+
+
+def kind_of_failure(error: ConnectError) -> str:
+    """Return the kind of a failed dial, as the metrics have it (:mod:`p2p.peers.outcomes`)."""
+    reason = error.reason if isinstance(error, RefusedByPeer) else _REFUSED.get(type(error))
+    refusal = None if reason is None else REFUSALS.get(reason)
+    return refusal or OF_STEP.get(error.step, OTHER)

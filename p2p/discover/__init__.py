@@ -16,8 +16,8 @@ without a server makes its own, of a key and a UDP address. Any thread may use i
 :class:`LocalView` and :class:`NodeStore` are what an own node and a node database of the program
 must look like; :class:`p2p.enode.LocalNode` and :class:`p2p.enode.NodeDB` do.
 
-There are two layers. The modules here are shared by all discovery protocols and know no packets. A
-protocol has a folder of its own, `v4` or `v5`, and may use all of these.
+Inside, there are two layers. The modules here are shared by all discovery protocols and know no
+packets. A protocol has a folder of its own, `v4` or `v5`, and may use all of these.
 
 ==============  ====================================================================
 `table`         the known nodes: `bucket`, `revalidation`; `snapshot` is a copy for display

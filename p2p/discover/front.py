@@ -20,6 +20,7 @@ from p2p.arguments import BYTES, check_type, wrong
 from p2p.clock import Clock, Deadline, checked_timeout
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.counters import Counters
+from p2p.discover.engine import Engine
 from p2p.discover.iterator import RandomNodes
 from p2p.discover.local import LocalView
 from p2p.discover.operations import Operations
@@ -104,7 +105,7 @@ class Discovery:
 
         Returns the closest nodes that answered, at most 16, nearest first. Raises as :meth:`ping`.
         """
-        return self._lookup(_target_of(target), timeout)
+        return self._lookup(target_of(target), timeout)
 
     def resolve(self, node: Node, timeout: float | None = None) -> Node:
         """Return the newest version of ``node``: from the node itself, or from a lookup.
@@ -163,6 +164,11 @@ class Discovery:
     def counters(self) -> Counters:
         """Return the traffic counters since the start. Raises as :meth:`random_nodes`."""
         return self._service.call(self._runner.counters)
+
+    @property
+    def _running_engine(self) -> Engine | None:
+        """The engine, for its counts, which any thread may read; None before the start."""
+        return self._runner.engine_or_none
 
     @property
     def lost(self) -> dict[str, int]:
@@ -256,7 +262,8 @@ def checked_networks(
     return net_restrict, OwnNetworks(own_networks or Netlist())
 
 
-def _target_of(target: PublicKey | bytes) -> Target:
+def target_of(target: PublicKey | bytes) -> Target:
+    """Return the target of a lookup. Raises ArgumentError."""
     if isinstance(target, PublicKey):
         return Target.of_key(target.to_bytes())
     check_type("target", target, BYTES, f"a PublicKey or {KEY_SIZE} bytes")

@@ -105,11 +105,17 @@ class DiscoveryObserver:
         """
 
     def secrets(
-        self, node_id: NodeID, addr: Endpoint, initiator_key: bytes, recipient_key: bytes
+        self,
+        node_id: NodeID,
+        addr: Endpoint,
+        initiator: bool,
+        initiator_key: bytes,
+        recipient_key: bytes,
     ) -> None:
         """Called with the keys of a new session, 16 bytes each (discovery v5, "Sessions").
 
-        The end that began the session encrypts with ``initiator_key``. v4 has no sessions.
+        ``initiator`` is True for the end that answered the WHOAREYOU, which encrypts with
+        ``initiator_key``. v4 has no sessions.
         """
 
     def state(self, node: Node, old: NodeState, new: NodeState) -> None:

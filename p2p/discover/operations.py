@@ -6,7 +6,7 @@ cancelled one emits no event; late answers to it still update the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -15,7 +15,8 @@ from p2p.discover.event import OperationDone, Result
 from p2p.discover.lookup import Lookup, LookupDone, Overlay
 from p2p.discover.maintenance import Maintenance
 from p2p.discover.observer import DiscoveryObserver
-from p2p.discover.transport import Target
+from p2p.discover.shortlist import LookupEntry
+from p2p.discover.transport import Neighbor, Target
 from p2p.enode.node import Node
 from p2p.errors import (
     NetRestricted,
@@ -81,6 +82,15 @@ class Operations:
         """Ask a node for its record. The result is the node as its record describes it."""
         self._observe("request_enr", node, now)
         return self._ask(node, self._transport.request_record, now)
+
+    def find_near(self, node: Node, target: Target, now: Now) -> int:
+        """Ask a node for the nodes near a target that it knows. The result is a list of them."""
+        self._observe("find_near", node, target, now)
+
+        def send(at: Node, done: Answered, now: Now) -> None:
+            self._transport.find_nodes(at, target, partial(_found, done), now)
+
+        return self._ask(node, send, now)
 
     def resolve(self, node: Node, now: Now) -> int:
         """Find the current endpoint of a node. The result is the node as its record describes it.
@@ -234,3 +244,16 @@ class Operations:
 
     def _not_found(self, number: int, node: Node) -> None:
         self._end(number, None, NodeNotFound(f"node {node.id.short} was not found"))
+
+
+def _found(
+    done: Answered, neighbors: Sequence[Neighbor] | None, error: P2PError | None, now: Now
+) -> None:
+    """Pass on the neighbors as nodes, except those whose key is not on the curve."""
+    nodes = None if neighbors is None else [node for each in neighbors if (node := _node_of(each))]
+    done(nodes, error, now)
+
+
+def _node_of(neighbor: Neighbor) -> Node | None:
+    node_id, ip, udp, tcp, key, node = neighbor
+    return None if ip is None else LookupEntry(node_id, ip, udp, tcp, key, node).node()

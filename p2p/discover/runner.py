@@ -118,6 +118,11 @@ class Runner:
             raise ServerStateError("discovery is not started")
         return self._engine
 
+    @property
+    def engine_or_none(self) -> Engine | None:
+        """The engine; None before :meth:`open`. Any thread, to read its counts."""
+        return self._engine
+
     # commands and queries
 
     def begin(self, start: Start, on_done: OnDone) -> int:

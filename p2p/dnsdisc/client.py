@@ -173,9 +173,9 @@ class Client:
         lookup = self._answered(name)
         try:
             if lookup.hash is None:
-                lookup.tree.receive_root(_read_root(texts, lookup.tree.link.public_key), now)
+                lookup.tree.receive_root(read_root(texts, lookup.tree.link.public_key), now)
                 return
-            digest, text = _find_text(texts, parse_hash(lookup.hash))
+            digest, text = find_text(texts, parse_hash(lookup.hash))
         except InvalidTree as error:
             self._events.append(AnswerRefused(name, lookup.tree.link, error))
             _failed(lookup, now)
@@ -279,7 +279,7 @@ def _failed(lookup: _Lookup, now: float) -> None:
         lookup.tree.entry_failed(now)
 
 
-def _read_root(texts: Sequence[str], public_key: PublicKey) -> Root:
+def read_root(texts: Sequence[str], public_key: PublicKey) -> Root:
     """Return the root that the key has signed, the newest of several. Raises InvalidTree."""
     newest: Root | None = None
     error = InvalidTree("no root among the TXT records")
@@ -304,7 +304,7 @@ def _verified_root(text: str, public_key: PublicKey) -> Root:
     return root
 
 
-def _find_text(texts: Sequence[str], wanted: bytes) -> tuple[bytes, str]:
+def find_text(texts: Sequence[str], wanted: bytes) -> tuple[bytes, str]:
     """Return the text whose hash begins with ``wanted``, and that hash. Raises InvalidTree."""
     for text in islice(texts, MAX_TEXTS):
         if len(text) <= MAX_TEXT_SIZE and text.isascii():

@@ -79,9 +79,13 @@ class Root:
     def _signed_text(self) -> str:
         return f"{ROOT_PREFIX} e={self.nodes} l={self.links} seq={self.seq}"
 
+    @property
+    def signature_text(self) -> str:
+        """The signature in base64."""
+        return base64.urlsafe_b64encode(self.signature).rstrip(b"=").decode("ascii")
+
     def __str__(self) -> str:
-        signature = base64.urlsafe_b64encode(self.signature).rstrip(b"=").decode("ascii")
-        return f"{self._signed_text} sig={signature}"
+        return f"{self._signed_text} sig={self.signature_text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def parse_root(text: str) -> Root:
     parse_hash(links)
     if int(seq) > MAX_SEQ:
         raise InvalidTree("invalid root: sequence number does not fit 64 bits")
-    return Root(nodes, links, int(seq), _parse_signature(signature))
+    return Root(nodes, links, int(seq), parse_signature(signature))
 
 
 def parse_entry(text: str) -> Entry:
@@ -212,7 +216,8 @@ def _parse_record(text: str) -> Record:
         raise InvalidTree(str(error)) from error
 
 
-def _parse_signature(text: str) -> bytes:
+def parse_signature(text: str) -> bytes:
+    """Read the signature of a root, 65 bytes in base64."""
     try:
         signature = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from p2p.arguments import text_of, wrong
 from p2p.errors import ConfigError
-from p2p.netutil import printable
+from p2p.netutil import printable, read_ip, split_host_port
 
 #: Limit on a look-up with all its tries, in seconds; as in go-ethereum.
 LOOKUP_TIMEOUT_S = 5.0
 #: Characters of an error of dnspython, which has all tries, that are shown.
 MAX_SHOWN = 300
+#: Port of name servers (RFC 1035).
+DNS_PORT = 53
 
 
 class Resolver(Protocol):
@@ -44,6 +47,19 @@ def is_installed() -> bool:
     except ConfigError:
         return False
     return True
+
+
+def resolver_of(server: str) -> Resolver:
+    """Return a resolver that asks one name server only.
+
+    ``server`` is its IP address, or address and port: "192.0.2.53", "127.0.0.1:5353",
+    "[::1]:5353". Raises ArgumentError for another text, ConfigError if dnspython is not installed.
+    """
+    host, port = _endpoint_of(server)
+    resolver: Any = _dns_resolver().Resolver(configure=False)
+    resolver.nameservers, resolver.port = [host], port
+    made: Resolver = resolver
+    return made
 
 
 class TextResolver:
@@ -84,6 +100,21 @@ class TextResolver:
         except module.NoResolverConfiguration as error:
             raise OSError(f"no name server is configured: {error}") from error
         return default
+
+
+def _endpoint_of(server: str) -> tuple[str, int]:
+    """Return address and port of a name server."""
+    text = text_of(server, "name server")
+    wanted = 'an IP address, or "127.0.0.1:5353" with its port'
+    try:
+        if (ip := read_ip(text)) is not None:
+            return str(ip), DNS_PORT
+        host, port = split_host_port(text)
+        if host is None or read_ip(host) is None or port == 0:
+            raise ValueError
+    except ValueError:
+        raise wrong("server", text, wanted) from None
+    return host, port
 
 
 def _text_of(record: Any) -> str:

@@ -54,6 +54,11 @@ class Subtree:
         self._taken = self._missing[0]
 
     @property
+    def missing(self) -> int:
+        """Number of entries that are known and not found yet."""
+        return len(self._missing)
+
+    @property
     def is_done(self) -> bool:
         """Whether no entry is missing. One that was taken does not count as missing."""
         return not self._missing

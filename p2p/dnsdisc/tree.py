@@ -20,6 +20,9 @@ from p2p.dnsdisc.entry import (
     checked_domain,
     hash_of,
     link_of,
+    parse_link,
+    parse_root,
+    parse_signature,
 )
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
@@ -38,6 +41,11 @@ class SignedTree(NamedTuple):
 
     url: str
     records: dict[str, str]
+
+    @property
+    def signature(self) -> str:
+        """The signature of the root in base64, for :meth:`Tree.with_signature`."""
+        return parse_root(self.records[parse_link(self.url).domain]).signature_text
 
 
 class Tree:
@@ -71,8 +79,24 @@ class Tree:
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
         domain = checked_domain(domain)
         root = Root.sign(private_key, self._node_root, self._link_root, self.seq)
-        below = {f"{name}.{domain}": text for name, text in self._entries.items()}
-        return SignedTree(str(Link(private_key.public_key, domain)), {domain: str(root), **below})
+        return self._signed(Link(private_key.public_key, domain), root)
+
+    def with_signature(self, url: Link | str, signature: str) -> SignedTree:
+        """Return the tree as it is published at ``url``, with a signature made before.
+
+        ``signature`` is that of a :class:`SignedTree`. Raises InvalidTree if it is not one of this
+        tree by the key of ``url``.
+        """
+        check_type("signature", signature, str, "a str")
+        link = link_of(url)
+        root = Root(self._node_root, self._link_root, self.seq, parse_signature(signature))
+        if not root.is_signed_by(link.public_key):
+            raise InvalidTree("the signature is not of this tree, by the key of its URL")
+        return self._signed(link, root)
+
+    def _signed(self, link: Link, root: Root) -> SignedTree:
+        below = {f"{name}.{link.domain}": text for name, text in self._entries.items()}
+        return SignedTree(str(link), {link.domain: str(root), **below})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tree) and self._content == other._content

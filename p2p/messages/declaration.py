@@ -17,8 +17,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from p2p.arguments import check_int, check_type, of_options, wrong, wrong_type
-from p2p.codec import decoder_of, encode, only_field
+from p2p.codec import Record, Shape, decoder_of, encode, shape_of
 from p2p.errors import (
+    ArgumentTypeError,
     DecodeError,
     EncodeError,
     InvalidMessageCode,
@@ -192,11 +193,11 @@ class _Entry(Generic[M]):
         self.code = declared.code
         self.name = kind.__name__
         self._max_size = declared.max_size
+        self.shape = shape_of(kind)
         self._field: str | None = None
-        payload_kind: object = kind
         if declared.is_bare:
-            self._field, payload_kind = only_field(kind)
-        self._read = decoder_of(payload_kind)
+            self._field, self.shape = _only_field(self.shape)
+        self._read = decoder_of(self.shape)
 
     def encode(self, message: M) -> bytes:
         value = message if self._field is None else getattr(message, self._field)
@@ -238,6 +239,14 @@ def _by_code(messages: Iterable[type[M]]) -> dict[int, _Entry[M]]:
     if not found:
         raise wrong("messages", messages, "at least one class")
     return dict(sorted(found.items()))
+
+
+def _only_field(shape: Shape) -> tuple[str, Shape]:
+    assert isinstance(shape, Record)
+    if len(shape.items) != 1:
+        text = "is bare, so it must have one field: that is the payload"
+        raise ArgumentTypeError(f"{shape.name} {text}")
+    return shape.labels[0].lstrip("."), shape.items[0]
 
 
 def _is_named_tuple(kind: type) -> bool:

@@ -126,6 +126,11 @@ class Loop:
         return self._passes
 
     @property
+    def waiting(self) -> int:
+        """Number of functions that were posted and have not run yet."""
+        return len(self._posted)
+
+    @property
     def wake_ups(self) -> int:
         """Number of times another thread had to wake the loop."""
         return self._wake_up.sent if self._started else 0

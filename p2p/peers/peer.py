@@ -34,6 +34,7 @@ from p2p.mailbox import Mailbox
 from p2p.message import Msg, MsgReadWriter, outgoing
 from p2p.netutil import Endpoint, printable
 from p2p.peers.event import PeerEvent
+from p2p.peers.handletimes import Stopwatch
 from p2p.peers.traffic import PeerCounters, Traffic
 from p2p.protocol import Protocol
 from p2p.rlpx import Cap, SharedCap
@@ -305,6 +306,8 @@ class ProtocolReadWriter(MsgReadWriter):
         self.protocol = protocol
         self._inbox = Mailbox(on_room=on_room)
         self.connection_id = peer.connection_id
+        # fixed before a handler has it; only for one with a handler
+        self._stopwatch: Stopwatch | None = None
         # set by the worker while the handler runs, for reports
         self._thread: threading.Thread | None = None
         self._peer = peer
@@ -334,11 +337,16 @@ class ProtocolReadWriter(MsgReadWriter):
             self._peer._disconnect(reason)
 
     def read_msg(self, timeout: float | None = None) -> Msg:
+        stopwatch = self._stopwatch
+        if stopwatch is not None and stopwatch.runs:
+            stopwatch.stop()
         try:
             code, payload, received_at = self._inbox.get(timeout)
         except P2PError as error:
             error.connection_id = self.connection_id
             raise
+        if stopwatch is not None and received_at != stopwatch.batch:
+            stopwatch.start(code, received_at)
         msg = Msg(code, payload, received_at, self.connection_id)
         if self._events is not None:
             self._publish("msgrecv", msg.code, msg.size)

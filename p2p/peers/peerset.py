@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Literal, Protocol
@@ -21,16 +21,20 @@ from p2p.errors import DiscReason, LoopCrashed, ServerStopped
 from p2p.feed import Feed
 from p2p.net import Loop
 from p2p.netutil import Endpoint
+from p2p.observe import Observer
 from p2p.peers.admission import InboundThrottle, check_peer, is_allowed_address
 from p2p.peers.backlog import Backlog
 from p2p.peers.endings import EndLog
 from p2p.peers.event import PeerEvent
 from p2p.peers.handlers import Handlers
 from p2p.peers.holds import Holds
+from p2p.peers.maker import PeerMaker
 from p2p.peers.observing import Observing
-from p2p.peers.peer import Peer, PeerTraits, ProtocolReadWriter
+from p2p.peers.outcomes import DIAL_KINDS, SERVE_KINDS, Outcomes, kind_of
+from p2p.peers.peer import Peer
 from p2p.peers.phase import Ending
 from p2p.peers.session import Session
+from p2p.peers.traffic import Totals
 from p2p.rlpx import Connection, Hello
 from p2p.rlpx.messages import VERSION
 from p2p.threads import Launcher
@@ -70,15 +74,15 @@ class PeerSet:
         launcher: Launcher,
         events: Feed[PeerEvent],
         logger: logging.Logger,
+        observers: Sequence[Observer] = (),
     ) -> None:
         # fixed after __init__
         self._config = config
         self._loop = loop
         self._events = events
         self._log = logger.getChild("server")
-        self._peer_log = logger.getChild("peer")
         self._end_log = EndLog(config.clock)
-        self._observing = Observing(config._observers, config.clock, self._log)
+        self._observing = Observing(observers, config.clock, self._log)
         public_key = config.private_key.public_key
         self._self_id = NodeID.from_public_key(public_key)
         self._max_inbound = config.max_inbound_conns
@@ -86,8 +90,12 @@ class PeerSet:
         caps = sorted(protocol.cap for protocol in config.protocols)
         self._hello = Hello(VERSION, config.name, caps, _NO_PORT, public_key.to_bytes())
         self._offers = [(protocol.cap, protocol.length) for protocol in config.protocols]
-        self._protocols = {protocol.cap: protocol for protocol in config.protocols}
+        self._maker = PeerMaker(config, events, logger)
         self.backlog = Backlog(self._max_lingering)
+        self.totals = Totals(caps)
+        self.handle_times = self._maker.handle_times
+        self.serves = Outcomes(SERVE_KINDS)
+        self.dials = Outcomes(DIAL_KINDS)
         # owned by p2p-io
         self._throttle = InboundThrottle(own=config._own)
         self._trusted: set[bytes] = {node.id for node in config.trusted_nodes}
@@ -113,6 +121,11 @@ class PeerSet:
         return self._snapshot
 
     @property
+    def pending(self) -> int:
+        """Number of inbound connections in their handshake. Any thread."""
+        return len(self._pending)
+
+    @property
     def is_full(self) -> bool:
         """Whether there are ``max_peers`` peers."""
         return len(self._peers) >= self._config.max_peers
@@ -131,8 +144,9 @@ class PeerSet:
             return
         if len(self._pending) >= self._config.max_pending_peers:
             self._make_room()
-        session = self._add(Session(self._loop, sock, self._machine(sock), self))
+        session = self._add(Session(self._loop, sock, self._machine(sock), self, self.totals))
         self._pending[session] = None
+        self.serves.begun += 1
 
     def dialed(
         self, sock: socket.socket, node: Node, static: bool, on_settled: Callable[[Session], None]
@@ -141,8 +155,9 @@ class PeerSet:
 
         Raises OSError if the selector can watch no more sockets; the socket is the caller's then.
         """
-        machine = self._machine(sock, node)
-        session = self._add(Session(self._loop, sock, machine, self, dest=node, static=static))
+        machine, totals = self._machine(sock, node), self.totals
+        session = Session(self._loop, sock, machine, self, totals, dest=node, static=static)
+        self._add(session)
         self._watchers[session] = on_settled
         return session
 
@@ -240,9 +255,11 @@ class PeerSet:
     # beginnings and ends (SessionOwner)
 
     def session_opened(self, session: Session) -> Peer:
-        peer = session.peer = self._make_peer(session)
+        node = self._node_of(session)
+        peer = session.peer = self._maker.make(session, node, node.id in self._trusted)
         self._peers[peer.id] = session
         self._inbound_peers += session.inbound
+        self._outcomes_of(session).succeeded += 1
         self._publish_peers()
         self.watcher.peer_added(peer.id, dialed=not session.inbound)
         self._log.debug("added peer %s %r, now %d", peer, peer.fullname, len(self._peers))
@@ -287,6 +304,7 @@ class PeerSet:
         del self._peers[peer.id]
         self._inbound_peers -= session.inbound
         self._publish_peers()
+        self._outcomes_of(session).peer_left(peer.lifetime)
         self.watcher.peer_removed(peer.id, dialed=not session.inbound)
         self._log.debug("removed peer %s, now %d: %s", peer, len(self._peers), session.ending)
         if (ending := session.ending) is not None:
@@ -302,6 +320,8 @@ class PeerSet:
         if peer is None:
             addr = session.channel.remote_addr
             self._log.debug("connection with %s failed: %s", addr, session.ending)
+            if session.inbound:  # a dial counts its own failures: not all of them have a session
+                self.serves.failed[kind_of(session.ending)] += 1
         watcher = self._watchers.pop(session, None)
         if session.node is not None:  # else the remote has not named its key yet
             self._holds.settled(session)
@@ -318,33 +338,8 @@ class PeerSet:
         refused = ending is not None and ending.reason is DiscReason.ALREADY_CONNECTED
         return refused and node_id not in self._peers and self._holds.has_handshake(node_id)
 
-    def _make_peer(self, session: Session) -> Peer:
-        machine, channel = session.machine, session.channel
-        node = self._node_of(session)
-        assert machine.remote_hello is not None
-        traits = PeerTraits(
-            node=node,
-            name=machine.remote_hello.name,
-            caps=machine.remote_hello.caps,
-            inbound=session.inbound,
-            static_dialed=session.static,
-            trusted=node.id in self._trusted,
-            remote_addr=channel.remote_addr,
-            local_addr=channel.local_addr,
-            compressed=machine.compresses,
-            offers=self._hello.caps,
-            handlers=sum(self._protocols[s.cap].run is not None for s in machine.shared),
-        )
-        clock = self._config.clock
-        outbox, traffic = session.outbox, session.traffic
-        peer = Peer(traits, clock, self._peer_log, session.disconnect, outbox, traffic)
-        events = self._events if self._config.enable_msg_events else None
-        for shared in machine.shared:
-            protocol = self._protocols[shared.cap]
-            peer._running.append(
-                ProtocolReadWriter(peer, protocol, shared, outbox, session.resume, events)
-            )
-        return peer
+    def _outcomes_of(self, session: Session) -> Outcomes:
+        return self.serves if session.inbound else self.dials
 
     def _node_of(self, session: Session) -> Node:
         if session.node is None:

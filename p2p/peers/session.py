@@ -20,7 +20,7 @@ from p2p.net import Channel, Loop, Timer
 from p2p.peers.peer import Peer
 from p2p.peers.phase import TRANSITIONS, Ending, Phase
 from p2p.peers.stalls import STALL_REPORT_S, StallWatch
-from p2p.peers.traffic import Traffic
+from p2p.peers.traffic import Totals, Traffic
 from p2p.rlpx import (
     Connection,
     ConnectionFailed,
@@ -83,6 +83,7 @@ class Session:
         sock: socket,
         machine: Connection,
         owner: SessionOwner,
+        totals: Totals,
         *,
         dest: Node | None = None,
         static: bool = False,
@@ -95,7 +96,7 @@ class Session:
         self.inbound = dest is None
         self._owner = owner
         self.outbox = Mailbox(on_items=self._post_pump)
-        self.traffic = Traffic()
+        self.traffic = Traffic(totals)
         # owned by p2p-io
         self.phase = Phase.HANDSHAKE
         self.node = dest  # known from the auth on for an inbound connection
@@ -143,7 +144,7 @@ class Session:
     # calls of the channel
 
     def data_received(self, data: memoryview) -> None:
-        self.traffic.bytes_in += len(data)
+        self.traffic.received(len(data))
         if self.phase is Phase.OPEN or self.phase is Phase.HANDSHAKE:
             self._handle(self.machine.receive_data(data, self.loop.now()))
 
@@ -300,8 +301,7 @@ class Session:
         return self.machine.data_to_send()
 
     def _send(self, buffers: list[bytes]) -> None:
-        for buffer in buffers:
-            self.traffic.bytes_out += len(buffer)
+        self.traffic.sent(sum(map(len, buffers)))
         self.channel.send(buffers)
 
     # ending

@@ -1,7 +1,8 @@
-"""Traffic of one connection: bytes on the wire, and messages of each capability.
+"""Traffic of one connection, and of all together: bytes on the wire, and messages.
 
-Pure. ``p2p-io`` counts, once for each batch; any thread may read. ``docs/design/observer.md`` has
-the reason for plain counts instead of an observer of the machine.
+Pure. ``p2p-io`` counts, once for each run of messages of one code; any thread may read. Messages of
+a connection are counted by capability, those of all connections also by code.
+``docs/design/observer.md`` has the reason for plain counts instead of an observer of the machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2p.rlpx import Cap, MessagesReceived, SharedCap
+
+#: Codes of a capability that are counted one by one, from 0: a protocol may have 2**32 of them, and
+#: a remote send each once. The rest is counted together, under this number.
+MAX_CODES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +51,86 @@ class PeerCounters:
         return sum(counters.messages_out for counters in self.by_cap.values())
 
 
+class CodeCounts(dict[int, list[int]]):
+    """Number of messages and bytes of their payloads, by code; ``MAX_CODES`` for all from there."""
+
+    def __missing__(self, code: int) -> list[int]:
+        return self.setdefault(min(code, MAX_CODES), [0, 0])
+
+
+class Totals:
+    """The traffic of all connections together, of those that have ended as well."""
+
+    def __init__(self, caps: Iterable[Cap] = ()) -> None:
+        caps = list(caps)
+        # owned by p2p-io, read by any thread
+        self.bytes_in = 0
+        self.bytes_out = 0
+        # fixed after __init__, except for the counts
+        self.received = {cap: CodeCounts() for cap in caps}
+        self.sent = {cap: CodeCounts() for cap in caps}
+
+
 class Traffic:
-    """The running counts."""
+    """The running counts of a connection, which are added to ``totals`` as well."""
 
-    __slots__ = ("_last", "_tallies", "bytes_in", "bytes_out")
+    __slots__ = ("_last", "_tallies", "bytes_in", "bytes_out", "totals")
 
-    def __init__(self) -> None:
+    def __init__(self, totals: Totals) -> None:
+        # fixed after __init__
+        self.totals = totals
         # owned by p2p-io, read by any thread
         self.bytes_in = 0
         self.bytes_out = 0
         self._tallies: Sequence[_Tally] = ()
-        self._last = _NONE  # capability of the last message sent, mostly also of the next one
+        self._last: _Tally | None = None  # of the last message sent, mostly also of the next one
 
     def open(self, shared: Iterable[SharedCap]) -> None:
         """Begin to count the messages of the shared capabilities."""
-        self._tallies = [_Tally(*capability) for capability in shared]
+        self._tallies = [_Tally(*capability, self.totals) for capability in shared]
+
+    def received(self, size_bytes: int) -> None:
+        """Count bytes received."""
+        self.bytes_in += size_bytes
+        self.totals.bytes_in += size_bytes
+
+    def sent(self, size_bytes: int) -> None:
+        """Count bytes given to the socket."""
+        self.bytes_out += size_bytes
+        self.totals.bytes_out += size_bytes
 
     def count_in(self, run: MessagesReceived) -> None:
         """Count a run of messages received."""
-        tally, size = self._tallies[run.capability], 0
-        for _code, payload, _time in run.messages:
+        tally = self._tallies[run.capability]
+        number = size = 0
+        last = -1
+        for code, payload, _time in run.messages:
+            if code != last:
+                tally.add_in(last, number, size)
+                last, number, size = code, 0, 0
+            number += 1
             size += len(payload)
-        tally.messages_in += len(run.messages)
-        tally.bytes_in += size
+        tally.add_in(last, number, size)
 
     def count_out(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Count messages to be sent, as (code on the wire, payload)."""
-        tally = self._last
-        first, end = tally.first, tally.end
+        number = size = 0
+        last = -1
         for code, payload in messages:
-            if not first <= code < end:
-                tally = self._last = self._find(code)
-                first, end = tally.first, tally.end
-            tally.messages_out += 1
-            tally.bytes_out += len(payload)
+            if code != last:
+                self._add_out(last, number, size)
+                last, number, size = code, 0, 0
+            number += 1
+            size += len(payload)
+        self._add_out(last, number, size)
+
+    def _add_out(self, code: int, number: int, size: int) -> None:
+        if not number:
+            return
+        tally = self._last
+        if tally is None or not tally.first <= code < tally.end:
+            tally = self._last = self._find(code)
+        tally.add_out(code, number, size)
 
     def _find(self, code: int) -> _Tally:
         for tally in self._tallies:
@@ -96,16 +147,35 @@ class Traffic:
 class _Tally:
     """The counts of one capability, whose codes are ``first`` to ``end - 1``."""
 
-    __slots__ = ("bytes_in", "bytes_out", "cap", "end", "first", "messages_in", "messages_out")
+    __slots__ = (
+        *("_received", "_sent", "bytes_in", "bytes_out", "cap", "end", "first", "messages_in"),
+        "messages_out",
+    )
 
-    def __init__(self, cap: Cap, offset: int, length: int) -> None:
+    def __init__(self, cap: Cap, offset: int, length: int, totals: Totals) -> None:
         self.cap = cap
         self.first = offset
         self.end = offset + length
         self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = 0
+        self._received = totals.received[cap]
+        self._sent = totals.sent[cap]
+
+    def add_in(self, code: int, number: int, size: int) -> None:
+        """Count messages received of one code, as their protocol numbers it."""
+        if number:
+            self.messages_in += number
+            self.bytes_in += size
+            counts = self._received[code]
+            counts[0] += number
+            counts[1] += size
+
+    def add_out(self, code: int, number: int, size: int) -> None:
+        """Count messages to be sent of one code on the wire."""
+        self.messages_out += number
+        self.bytes_out += size
+        counts = self._sent[code - self.first]
+        counts[0] += number
+        counts[1] += size
 
     def counters(self) -> CapCounters:
         return CapCounters(self.messages_in, self.messages_out, self.bytes_in, self.bytes_out)
-
-
-_NONE = _Tally(Cap("", 0), 0, 0)

@@ -1,5 +1,7 @@
 """A network of discovery nodes in memory, on simulated time, for tests and demonstrations.
 
+::
+
     network = Network(seed=1, loss=0.01)
     boot = network.add("boot")
     for _ in range(20):
@@ -10,6 +12,8 @@
 The nodes are the real engines of discovery v4, or with ``Network(protocol="v5")`` those of v5, with
 the real record and memory of nodes; the time, the network and the machines they run on are
 simulated. No thread, no socket, no waiting, and no difference from run to run.
+
+Inside:
 
 ==============  ====================================================================
 `network`       the network that a program makes: nodes, time, partitions

@@ -17,7 +17,7 @@ from p2p.enode import Node, generate_key
 from p2p.errors import ArgumentError, DiscReason
 from p2p.netutil import Endpoint, IPAddress, ip_of
 from p2p.peers.peer import Peer, PeerTraits, ProtocolReadWriter
-from p2p.peers.traffic import Traffic
+from p2p.peers.traffic import Totals, Traffic
 from p2p.pipe import MsgPipe, msg_pipe
 from p2p.protocol import Protocol
 from p2p.rlpx import BASE_LENGTH, Cap, SharedCap
@@ -123,7 +123,7 @@ def _join(traits: PeerTraits, pipe: MsgPipe, logger: logging.Logger) -> Peer:
         peer._handlers_returned.open()
         peer._socket_closed()
 
-    peer = Peer(traits, SYSTEM_CLOCK, logger, disconnect, pipe._outgoing, Traffic())
+    peer = Peer(traits, SYSTEM_CLOCK, logger, disconnect, pipe._outgoing, Traffic(Totals()))
     pipe._on_closed(closed)
     return peer
 

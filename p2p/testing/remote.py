@@ -381,7 +381,9 @@ class Remote(ScriptedReadWriter):
 
 
 class RemoteListener:
-    """An address on loopback for a server to dial a :class:`Remote`::
+    """An address on loopback for a server to dial a :class:`Remote`.
+
+    ::
 
         with p2p.testing.RemoteListener() as listener:
             server.add_peer(listener.node)

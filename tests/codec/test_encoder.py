@@ -161,7 +161,7 @@ def test_refusal_of_a_serializable_becomes_encode_error() -> None:
     ("value", "message"),
     [
         (None, "None has no RLP encoding"),
-        (1.5, "float has no RLP encoding; send str, bytes, bool, int from 0 up, list"),
+        (1.5, "float has no RLP encoding; send str, bytes, bool, int from 0 up, an Enum"),
         ({}, "dict has no RLP encoding"),
         (Status, "type has no RLP encoding"),
         (-1, "an int below zero has no RLP encoding"),

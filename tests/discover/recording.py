@@ -60,9 +60,15 @@ class Recording(Calls, DiscoveryObserver):
         self.calls.append(("dropped", (reason, data, addr)))
 
     def secrets(
-        self, node_id: NodeID, addr: Endpoint, initiator_key: bytes, recipient_key: bytes
+        self,
+        node_id: NodeID,
+        addr: Endpoint,
+        initiator: bool,
+        initiator_key: bytes,
+        recipient_key: bytes,
     ) -> None:
-        self.calls.append(("secrets", (node_id, addr, initiator_key, recipient_key)))
+        keys = initiator_key, recipient_key
+        self.calls.append(("secrets", (node_id, addr, initiator, *keys)))
 
     def state(self, node: Node, old: NodeState, new: NodeState) -> None:
         self.calls.append(("state", (node, old, new)))

@@ -129,3 +129,16 @@ def cut() -> Callable[[list[str]], list[str]]:
     """Makes enode URLs look as the docstrings show them."""
     url = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+(\?discport=0)?")
     return lambda lines: [url.sub("enode://...@127.0.0.1:...", line) for line in lines]
+
+
+@pytest.fixture
+def assert_like() -> Callable[[list[str], list[str]], None]:
+    """Compares lines with those that a docstring shows, where "..." stands for any text."""
+
+    def compare(lines: list[str], shown: list[str]) -> None:
+        patterns = [re.escape(line).replace(re.escape("..."), ".*") for line in shown]
+        assert len(lines) == len(shown), lines
+        pairs = zip(lines, shown, patterns, strict=True)
+        assert [pair for pair in pairs if not re.fullmatch(pair[2], pair[0])] == []
+
+    return compare

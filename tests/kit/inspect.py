@@ -126,6 +126,12 @@ def database(server: Server) -> NodeDB:
     return database
 
 
+def asks_for_metrics(server: Server) -> bool:
+    """Whether a client is connected to the port of its metrics."""
+    exporter = services(server).exporter._server
+    return exporter is not None and exporter._client is not None
+
+
 def own_node(server: Server) -> LocalNode:
     local = services(server).own_node.local
     assert local is not None

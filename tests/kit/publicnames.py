@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, get_origin
 
 import p2p
+import p2p.sim
 import p2p.testing
 
 #: The public modules but for the simulation, which is a program's own world.
@@ -18,11 +19,23 @@ MODULES: dict[str, ModuleType] = {
     "p2p.errors": p2p.errors,
     "p2p.eth": p2p.eth,
     "p2p.messages": p2p.messages,
+    "p2p.metrics": p2p.metrics,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
+    "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
 }
+
+
+#: A name that several modules have is documented in the first of these that has it.
+HOMES = {name: MODULES[name] for name in ("p2p", "p2p.discover", "p2p.testing")}
+HOMES.update({**MODULES, "p2p.sim": p2p.sim})
+
+
+def home(name: str) -> str:
+    """The dotted name under which the reference documents a public name."""
+    return next(f"{there}.{name}" for there, module in HOMES.items() if name in module.__all__)
 
 
 def public_names() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from p2p.mailbox import LIMIT_BYTES
 from p2p.net import Loop
 from p2p.peers.phase import Ending, Phase
 from p2p.peers.session import BATCH_BYTES, Session
+from p2p.peers.traffic import Totals
 from p2p.rlpx import Connection, Hello, State
 from p2p.testing import SimulatedClock
 from tests.kit import inspect
@@ -102,7 +103,7 @@ class Bench:
         def make() -> Session:
             now = self.loop.now()
             machine = Connection(key, hello, [(TEST, LENGTH)], os.urandom, now)
-            return Session(self.loop, sock, machine, self.owner)
+            return Session(self.loop, sock, machine, self.owner, Totals([TEST]))
 
         self.session = self.run(make)
 

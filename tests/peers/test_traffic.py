@@ -9,7 +9,7 @@ import pytest
 
 import p2p
 from p2p.observe import NewConnection, Observer
-from p2p.peers.traffic import CapCounters, PeerCounters, Traffic
+from p2p.peers.traffic import MAX_CODES, CapCounters, PeerCounters, Totals, Traffic
 from p2p.rlpx import Cap, ConnectionObserver, MessagesReceived, SharedCap
 from tests.kit.nodes import Nodes, Talk, Talks
 from tests.kit.observers import Failing, methods_of
@@ -23,9 +23,14 @@ THERE = {ALPHA: [b"x" * size for size in (0, 1, 300)], BETA: [b"y" * 20_000]}
 BACK = {ALPHA: [b"z" * 70], BETA: []}
 
 
-def test_messages_are_counted_by_capability() -> None:
-    traffic = Traffic()
+def new_traffic(totals: Totals | None = None) -> Traffic:
+    traffic = Traffic(totals or Totals([ALPHA, BETA]))
     traffic.open(SHARED)
+    return traffic
+
+
+def test_messages_are_counted_by_capability() -> None:
+    traffic = new_traffic()
     traffic.count_out([(16, b"1"), (18, b"22"), (19, b""), (23, b"4444"), (17, b"55555")])
     traffic.count_out([])
     traffic.count_out([(20, b"666666")])
@@ -35,11 +40,39 @@ def test_messages_are_counted_by_capability() -> None:
     assert (counters.messages_in, counters.messages_out) == (2, 6)
 
 
+def test_messages_of_all_connections_are_counted_by_code() -> None:
+    totals = Totals([ALPHA, BETA])
+    one, other = new_traffic(totals), new_traffic(totals)
+    one.count_out([(16, b"1"), (16, b"22"), (18, b""), (16, b"333"), (19, b"4444")])
+    other.count_out([(18, b"55555")])
+    one.count_in(MessagesReceived(1, [(4, b"1", 0.0), (4, b"22", 0.0), (0, b"333", 0.0)]))
+    other.count_in(MessagesReceived(1, [(4, b"4444", 0.0)]))
+    assert totals.sent == {ALPHA: {0: [3, 6], 2: [2, 5]}, BETA: {0: [1, 4]}}
+    assert totals.received == {ALPHA: {}, BETA: {4: [3, 7], 0: [1, 3]}}
+
+
+def test_large_codes_share_one_count() -> None:
+    totals = Totals([ALPHA])
+    traffic = Traffic(totals)
+    traffic.open([SharedCap(ALPHA, 16, 2**32)])
+    codes = [MAX_CODES - 1, MAX_CODES, MAX_CODES + 1, 2**32 - 1]
+    for _ in range(2):
+        traffic.count_in(MessagesReceived(0, [(code, b"xx", 0.0) for code in codes]))
+    traffic.count_out([(16 + code, b"x") for code in codes])
+    assert totals.received == {ALPHA: {MAX_CODES - 1: [2, 4], MAX_CODES: [6, 12]}}
+    assert totals.sent == {ALPHA: {MAX_CODES - 1: [1, 1], MAX_CODES: [3, 3]}}
+
+
 def test_counters_are_those_of_one_moment() -> None:
-    traffic = Traffic()
+    totals = Totals()
+    traffic, other = Traffic(totals), Traffic(totals)
     before = traffic.counters()
-    traffic.bytes_in += 5
-    assert before == PeerCounters(0, 0, {}) and traffic.counters().bytes_in == 5
+    traffic.received(5)
+    other.received(7)
+    traffic.sent(2)
+    assert before == PeerCounters(0, 0, {})
+    assert (traffic.counters().bytes_in, traffic.counters().bytes_out) == (5, 2)
+    assert (totals.bytes_in, totals.bytes_out) == (12, 2)
 
 
 class Conversation(Observer):

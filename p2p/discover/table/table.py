@@ -82,6 +82,10 @@ class Table:
         """Return the replacement nodes of each bucket, the newest first."""
         return [[entry.node for entry in bucket.replacements] for bucket in self._buckets]
 
+    def bucket_sizes(self) -> list[int]:
+        """Return the number of nodes in each bucket, from the nearest on. Any thread."""
+        return [len(bucket.entries) for bucket in self._buckets]
+
     def closest(self, target_id: bytes, count: int, *, prefer_live: bool = False) -> list[Node]:
         """Return up to ``count`` nodes, nearest to ``target_id`` first.
 
@@ -118,8 +122,8 @@ class Table:
 
     @property
     def live_count(self) -> int:
-        """Number of nodes in buckets that are proven alive."""
-        return sum(entry.live for entry in self._entries.values())
+        """Number of nodes in buckets that are proven alive. Any thread."""
+        return sum(entry.live for entry in list(self._entries.values()))
 
     def __len__(self) -> int:
         return len(self._entries)

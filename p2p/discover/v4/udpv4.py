@@ -15,9 +15,9 @@ from functools import partial
 
 from p2p.arguments import check_type
 from p2p.clock import SYSTEM_CLOCK, Clock
-from p2p.crypto import PrivateKey
+from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
-from p2p.discover.front import Discovery, checked_networks, own_node, service_on
+from p2p.discover.front import Discovery, checked_networks, own_node, service_on, target_of
 from p2p.discover.local import LocalView
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.store import NodeStore
@@ -91,3 +91,18 @@ class UDPv4(Discovery):
         )
         super().__init__(service, lambda now, seen_by: make(now=now, observer=seen_by), local)
         self._runner.observer = observer
+
+    def find_node(
+        self, node: Node, target: PublicKey | bytes, timeout: float | None = None
+    ) -> list[Node]:
+        """Ask ``node`` for the nodes that it knows next to ``target``, at most 16.
+
+        ``target`` is a public key or any 64 bytes. The nodes have no record, and it is not checked
+        whether they are there. A node that has no proof of our address is pinged first. Raises as
+        :meth:`ping`.
+        """
+        goal = target_of(target)
+        nodes: list[Node] = self._ask_node(
+            node, lambda operations, at, now: operations.find_near(at, goal, now), timeout
+        )
+        return nodes

@@ -275,7 +275,7 @@ class EngineV5(Engine):
         accepted = self._handshakes.accept(remote, packet, now.monotonic)
         self._sessions.add(remote, accepted.session)
         if self._observer is not None:
-            self._observer.secrets(*remote, *accepted.session.keys)
+            self._observer.secrets(*remote, False, *accepted.session.keys)
         message = self._decode(accepted.plaintext)
         self._traffic.received(str(message.kind), message, size, *remote)
         self._learn(accepted.node, remote[1], now)

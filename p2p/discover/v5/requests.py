@@ -188,7 +188,7 @@ class Requests:
         datagram, session = self._handshakes.answer(challenge, call.node, encode(call.request))
         self._sessions.add(call.remote, session)
         if self._observer is not None:
-            self._observer.secrets(*call.remote, *session.keys)
+            self._observer.secrets(*call.remote, True, *session.keys)
         call.session = session
         queue.handshake = call
         self._traffic.send(str(call.request.kind), call.request, datagram, call.remote[1], now)

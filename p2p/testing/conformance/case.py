@@ -72,7 +72,8 @@ class CaseList:
 
         def add(function: Callable[[Target], None]) -> Callable[[Target], None]:
             name = function.__name__.replace("_", "-")
-            self.cases.append(Case(name, rule, f"{self._document}, {section}", function))
+            place = section if ".md" in section else f"{self._document}, {section}"
+            self.cases.append(Case(name, rule, place, function))
             return function
 
         return add

@@ -26,6 +26,19 @@ def test_two_of_an_address_and_a_key_find_each_other() -> None:
             assert next(nodes).id == first.self.id
 
 
+def test_find_node_asks_one_node_for_those_near_a_target() -> None:
+    with UDPv4(KEY, f"{HOST}:0", ntp_server=None) as first, first.subscribe_events() as events:
+        known = [first.self]
+        with UDPv4(p2p.generate_key(), f"{HOST}:0", bootnodes=known, ntp_server=None) as second:
+            assert events.get(PATIENCE_S).node.id == second.self.id
+            with UDPv4(p2p.generate_key(), f"{HOST}:0", ntp_server=None) as third:
+                target = second.self.public_key
+                found = third.find_node(first.self, target, PATIENCE_S)
+                assert second.self.udp_endpoint in [node.udp_endpoint for node in found]
+                with pytest.raises(p2p.ArgumentError, match="target: wanted a PublicKey"):
+                    third.find_node(first.self, b"short")
+
+
 def test_own_node_of_an_address_for_all_is_at_loopback_until_others_tell() -> None:
     discovery = UDPv4(KEY, ":0", ntp_server=None)
     assert str(discovery.self.udp_endpoint) == f"{HOST}:{discovery.address[1]}"

@@ -1,0 +1,156 @@
+"""The service that answers Prometheus: an HTTP server on loopback, one request after the other.
+
+It owns its socket and the thread ``p2p-metrics``, which waits for connections, and answers each
+with all metrics (:mod:`p2p.metrics.prometheus`). It reads the metrics of other parts and changes
+nothing. :meth:`Exporter.start` and :meth:`Exporter.stop` run in the threads that start and stop the
+server.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from p2p import forks
+from p2p.clock import Deadline
+from p2p.metrics import Metrics
+from p2p.metrics.prometheus import wsgi_app
+from p2p.net import bind, endpoint_of
+from p2p.net.wakeup import WakeUp
+from p2p.netutil import Endpoint
+from p2p.threads import join_threads
+
+#: Limit on the wait for the next bytes of a request: the client is on this machine.
+REQUEST_TIMEOUT_S = 5.0
+
+
+class Exporter:
+    """Serves ``metrics`` at ``address``, a host and a port; None: nowhere."""
+
+    def __init__(
+        self, address: tuple[str, int] | None, metrics: Metrics, logger: logging.Logger
+    ) -> None:
+        # fixed after __init__
+        self._wanted = address
+        self._metrics = metrics
+        self._log = logger.getChild("metrics")
+        # fixed after start()
+        self.address: Endpoint | None = None
+        self._thread: threading.Thread | None = None
+        self._wake_up: WakeUp | None = None
+        self._server: _Server | None = None
+        # set by stop()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Bind the address and begin to answer. Raises OSError if it cannot be bound."""
+        if self._wanted is None:
+            return
+        app = wsgi_app(self._metrics)
+        sock = bind(*self._wanted)
+        self.address = endpoint_of(sock.getsockname())
+        self._server = _Server(sock, app, self._log)
+        self._wake_up = WakeUp()
+        self._thread = threading.Thread(target=self._run, name="p2p-metrics", daemon=True)
+        self._thread.start()
+        self._log.info("metrics for Prometheus at http://%s/metrics", self.address)
+
+    def stop(self, deadline: Deadline) -> list[str]:
+        """End the thread, with a request under way. Returns its name if it has not ended."""
+        self._stopping = True
+        server, thread, wake_up = self._server, self._thread, self._wake_up
+        if server is None:
+            return []
+        if wake_up is not None:
+            wake_up.send()
+        server.hang_up()
+        left = []
+        if thread is not None and thread.ident is not None:
+            left = join_threads([thread], deadline)
+        else:
+            self._close()  # the thread did not start
+        return left
+
+    def _run(self) -> None:
+        server, wake_up = self._server, self._wake_up
+        assert server is not None and wake_up is not None
+        try:
+            with selectors.DefaultSelector() as selector:
+                forks.in_child(selector)
+                for descriptor in (server, wake_up.fd):
+                    selector.register(descriptor, selectors.EVENT_READ)
+                while not self._stopping:
+                    selector.select()
+                    server.handle_request()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.server_close()
+        if self._wake_up is not None:
+            self._wake_up.close()
+
+
+class _Server(WSGIServer):
+    """A WSGI server on a socket that listens; :meth:`handle_request` does not wait for one."""
+
+    timeout = 0
+
+    def __init__(
+        self, sock: socket.socket, app: Callable[..., Any], logger: logging.Logger
+    ) -> None:
+        host, port = sock.getsockname()[:2]
+        # Its base class would make a socket, and look up the name of the host.
+        socketserver.BaseServer.__init__(self, (host, port), _Handler)
+        self.socket = sock
+        self.server_name, self.server_port = host, port
+        self.setup_environ()
+        self.set_app(app)
+        self._log = logger
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._client: socket.socket | None = None
+        self._hung_up = False
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        client, address = self.socket.accept()
+        forks.in_child(client)
+        with self._lock:
+            self._client = client
+            if self._hung_up:
+                client.close()
+                raise OSError("the server stops")
+        return client, address
+
+    def close_request(self, request: Any) -> None:
+        with self._lock:
+            self._client = None
+        super().close_request(request)
+
+    def hang_up(self) -> None:
+        """End the connection with the present client, and take no other. Any thread."""
+        with self._lock:
+            self._hung_up = True
+            if self._client is not None:
+                with suppress(OSError):  # it has ended already
+                    self._client.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        self._log.debug("request for metrics from %s failed", client_address, exc_info=True)
+
+
+class _Handler(WSGIRequestHandler):
+    """One request; it writes no lines of its own."""
+
+    timeout = REQUEST_TIMEOUT_S
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Do nothing: a line for each scrape is of no interest."""

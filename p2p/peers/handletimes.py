@@ -1,0 +1,71 @@
+"""Times that handlers take for their messages, by protocol and code.
+
+The time runs from the return of ``read_msg`` to the handler's next call of it, or to its end. Only
+the first message of each batch that came from the socket is timed: all are when messages come one
+by one, and one in hundreds when they come fast, where two looks at the clock would cost 3 % of a
+message (``docs/design/metrics.md``).
+
+Handlers' threads start and stop; any thread reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2p.clock import Clock
+from p2p.metrics.recorder import Recorder
+from p2p.peers.traffic import MAX_CODES
+from p2p.rlpx import Cap
+
+
+class HandleTimes:
+    """The times of all handlers of a server."""
+
+    def __init__(self, clock: Clock, caps: Iterable[Cap]) -> None:
+        # fixed after __init__
+        self._clock = clock
+        #: By capability and code; ``MAX_CODES`` for all codes from there.
+        self.recorders: dict[Cap, dict[int, Recorder]] = {cap: {} for cap in caps}
+
+    def stopwatch(self, cap: Cap) -> Stopwatch:
+        """Return a stopwatch for the handler of one connection."""
+        return Stopwatch(self._clock, self.recorders[cap])
+
+
+class Stopwatch:
+    """Times the messages of one handler.
+
+    If several threads read for it, the next call of any of them stops the time.
+    """
+
+    __slots__ = ("_clock", "_recorders", "_started", "batch")
+
+    def __init__(self, clock: Clock, recorders: dict[int, Recorder]) -> None:
+        # fixed after __init__
+        self._clock = clock
+        self._recorders = recorders
+        # owned by the handler's thread
+        #: Time of arrival of the batch that the last timed message belongs to.
+        self.batch = -1.0
+        self._started: tuple[int, float] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a message is being timed."""
+        return self._started is not None
+
+    def start(self, code: int, batch: float) -> None:
+        """Begin with a message of ``code``, from the batch that arrived at ``batch``."""
+        self.batch = batch
+        self._started = (code, self._clock.monotonic())
+
+    def stop(self) -> None:
+        """End the time of the message, if one is being timed."""
+        started, self._started = self._started, None
+        if started is None:
+            return
+        code, since = started
+        recorder = self._recorders.get(min(code, MAX_CODES))
+        if recorder is None:
+            recorder = self._recorders.setdefault(min(code, MAX_CODES), Recorder())
+        recorder.record(self._clock.monotonic() - since)
