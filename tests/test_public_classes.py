@@ -17,6 +17,7 @@ import pytest
 import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from p2p.testing import conformance
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -84,6 +85,15 @@ INTERFACES = {
 @p2p.messages.message(0)
 class Greeting:
     """A message."""
+
+
+CASE = conformance.SUITES["rlpx"][0]
+CONFORMANCE = {
+    "Case": CASE,
+    "Result": conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.1),
+    "Target": conformance.Target(NODE),
+    "Verdict": conformance.Verdict.PASSED,
+}
 
 
 class World:
@@ -182,6 +192,7 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CONFORMANCE,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

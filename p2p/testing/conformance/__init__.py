@@ -1,9 +1,11 @@
 """Conformance suites: whether a node keeps the rules of the specifications, case by case.
 
 A suite is a list of cases for one protocol: ``rlpx`` (with the base protocol), ``discv4`` or
-``discv5``. Each :class:`Case` names its rule and the section of the specification that has it,
-talks to the node over the network, and ends with a :class:`Result`. The node may be of any
-implementation. A case does what a hostile remote may do, so test nodes of your own only::
+``discv5``; :data:`SUITES` has them. Each :class:`Case` names its rule and the section of the
+specification that has it, talks to a :class:`Target` over the network, and ends with a
+:class:`Result`, whose :class:`Verdict` is passed, failed or skipped. The node may be of any
+implementation. A case does what a hostile remote may do, so test nodes of your own only.
+:func:`run_suite` runs them::
 
     for result in p2p.testing.conformance.run_suite("discv4", node):
         print(result.case.name, result.verdict.value, result.detail)
