@@ -64,6 +64,7 @@ WITHIN: dict[str, set[str]] = {
     "enode": {"enr"},
     "networks": {"forkid"},
     "mailbox": {"message"},
+    "messages": {"message", "protocol"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
@@ -102,7 +103,7 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration.
-FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
+FOR_TYPES = {"messages": {"peers"}, "protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.
@@ -124,14 +125,14 @@ PURE = (
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
-#: The thin services around discovery's pure engine, and around the client of node lists.
+#: The thin services around discovery's pure engine, around the client of node lists, and of eth.
 NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver", "eth.client", "eth.handshake")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {

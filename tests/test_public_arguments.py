@@ -35,6 +35,14 @@ PIPE.close()
 CHAIN = p2p.eth.Chain(bytes(32))
 FORK_ID = CHAIN.fork_id(0, 0)
 
+
+@p2p.messages.message(0)
+class Greeting:
+    """A message."""
+
+
+GREETINGS = p2p.messages.Messages("x", 1, [Greeting])
+
 VALUES: dict[str, Any] = {
     "none": None,
     "true": True,
@@ -75,6 +83,22 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
         lambda value: p2p.expect_msg(p2p.testing.msg_pipe()[0], value, timeout=0),
     ),
     "MaxLength": (["number"], lambda value: p2p.rlp.MaxLength(value)),
+    "Messages(name)": (["text"], lambda value: p2p.messages.Messages(value, 1, [Greeting])),
+    "Messages(version)": (["number"], lambda value: p2p.messages.Messages("x", value, [Greeting])),
+    "Messages(length)": (
+        ["none", "number"],
+        lambda value: p2p.messages.Messages("x", 1, [Greeting], length=value),
+    ),
+    "Messages.encode": ([], lambda value: GREETINGS.encode(value)),
+    "Messages.code_of": ([], lambda value: GREETINGS.code_of(value)),
+    "message(code)": (["number"], lambda value: p2p.messages.message(value)),
+    "message(max_size)": (["number"], lambda value: p2p.messages.message(0, max_size=value)),
+    "message(bare)": (["true"], lambda value: p2p.messages.message(0, bare=value)),
+    "protocol(messages)": ([], lambda value: p2p.messages.protocol(value)),
+    "protocol(handler)": (["none", "function"], lambda v: p2p.messages.protocol(GREETINGS, v)),
+    "TypedReadWriter(rw)": (["pipe"], lambda v: p2p.messages.TypedReadWriter(v, GREETINGS)),
+    "TypedReadWriter(messages)": ([], lambda v: p2p.messages.TypedReadWriter(PIPE, v)),
+    "describe": ([], lambda value: p2p.describe(value)),
     "write_msg": ([], lambda value: p2p.testing.msg_pipe()[0].write_msg(value)),
     "connect(node)": (["node"], lambda value: connect(value)),
     "connect(private_key)": (["none", "key"], lambda value: connect(private_key=value)),

@@ -18,6 +18,7 @@ import p2p
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -94,6 +95,7 @@ CONFORMANCE = {
     "Target": conformance.Target(NODE),
     "Verdict": conformance.Verdict.PASSED,
 }
+GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
 class World:
@@ -113,6 +115,8 @@ class World:
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
             "DiscoveryRemote": remote,
+            **messages_of_eth(),
+            "Client": p2p.eth.Client(pipe, 69),
             "ENRRequest": p2p.testing.ENRRequest(1),
             "ENRResponse": p2p.testing.ENRResponse(bytes(32), b"\xc0"),
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
@@ -145,10 +149,12 @@ class World:
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
             "MaxLength": p2p.rlp.MaxLength(8),
-            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "Messages": GREETINGS,
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
             "Metrics": self.server.metrics,
+            "MessageProtocol": p2p.messages.protocol(GREETINGS),
+            "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,

@@ -35,9 +35,14 @@ HOMES = {name: MODULES[name] for name in ("p2p", "p2p.discover", "p2p.testing")}
 HOMES.update({**MODULES, "p2p.sim": p2p.sim})
 
 
-def home(name: str) -> str:
-    """The dotted name under which the reference documents a public name."""
-    return next(f"{there}.{name}" for there, module in HOMES.items() if name in module.__all__)
+def home(module: str, name: str) -> str:
+    """The dotted name under which the reference documents a public name of a module."""
+    thing = getattr(HOMES[module], name)
+    return next(
+        f"{there}.{name}"
+        for there, other in HOMES.items()
+        if name in other.__all__ and getattr(other, name) is thing
+    )
 
 
 def public_names() -> dict[str, Any]:

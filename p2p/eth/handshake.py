@@ -1,0 +1,56 @@
+"""The handshake of ``eth``: a Status in each direction, before anything else.
+
+Blocks the calling thread, a handler or a program with a read-writer; owns no state (devp2p,
+caps/eth.md, "Status").
+"""
+
+from __future__ import annotations
+
+from p2p.errors import P2PError
+from p2p.eth.errors import NoStatus
+from p2p.eth.status import Status, check_status
+from p2p.eth.versions import messages_of
+from p2p.forkid import Chain
+from p2p.message import Msg, MsgReadWriter
+
+#: Time for the remote's Status, in seconds; as in go-ethereum.
+HANDSHAKE_TIMEOUT_S = 5.0
+
+_STATUS_CODE = 0x00
+
+
+def handshake(
+    rw: MsgReadWriter,
+    status: Status,
+    chain: Chain,
+    *,
+    head: tuple[int, int] | None = None,
+    timeout: float = HANDSHAKE_TIMEOUT_S,
+) -> Status:
+    """Send our Status, and return the remote's, checked by :func:`check_status`::
+
+        network = p2p.networks.MAINNET
+        status = p2p.eth.make_status(network, 69)
+        with p2p.connect(url, name="eth", version=69, length=p2p.eth.ETH69.length) as rw:
+            theirs = p2p.eth.handshake(rw, status, network.chain)
+
+    ``rw`` is the read-writer of ``eth`` in the version of ``status``. ``chain`` has the forks,
+    ``head`` is the number and the time of our last block, by default of the genesis block.
+    ``timeout`` is in seconds. Raises NoStatus, a StatusRejected that says why, DecodeError,
+    Timeout, and PeerDisconnected: a client that rejects our Status disconnects, go-ethereum with
+    SUBPROTOCOL_ERROR, and maybe before its own has come. Errors about the Status end the connection
+    if they leave its ``with`` block or handler. Any thread.
+    """
+    messages = messages_of(status.version)
+    rw.write_msg(Msg(*messages.encode(status)))
+    msg = rw.read_msg(timeout)
+    try:
+        if msg.code != _STATUS_CODE:
+            raise NoStatus(f"the first message is {messages.name_of(msg.code)}, not Status")
+        theirs = messages.decode(msg.code, msg.payload)
+        check_status(theirs, status, chain, head)
+    except P2PError as error:
+        error.connection_id, error.msg_code = msg.connection_id, msg.code
+        raise
+    assert isinstance(theirs, Status)
+    return theirs
