@@ -1,0 +1,15 @@
+"""examples/topic.py: nodes of a protocol find each other through nodes of another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.slow
+def test_three_nodes_meet_by_their_topic(run: Any, documented: Any, assert_like: Any) -> None:
+    code, lines, errors = run("topic.py").end()
+    assert (code, errors) == (0, "")
+    assert_like(lines, documented("topic.py")[0])
+    assert int(lines[-1].split()[0]) >= 3
