@@ -15,6 +15,7 @@ from unittest.mock import Mock
 import pytest
 
 import p2p
+import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
@@ -47,6 +48,17 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
 
 CAP = p2p.Cap("test", 1)
 HELLO = p2p.testing.Hello(5, "name", [], 0, bytes(64))
+#: Events of a capture.
+CAPTURED: dict[str, Any] = {
+    "ConnectionEnded": p2p.capture.ConnectionEnded(1.0, 1, END, END, "FIN"),
+    "ConnectionSeen": p2p.capture.ConnectionSeen(1.0, 1, END, END, True, True),
+    "MessageSeen": p2p.capture.MessageSeen(
+        1.0, 1, END, END, CAP, 0, 16, "Name", b"", None, "", 64, True
+    ),
+    "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
+    "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
+    "Remark": p2p.capture.Remark(1.0, "text"),
+}
 #: What observers get.
 OBSERVED: dict[str, Any] = {
     "BootnodeLeftOut": p2p.observe.BootnodeLeftOut(NODE, "reason"),
@@ -77,7 +89,7 @@ CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
@@ -199,6 +211,7 @@ class World:
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
             **CONFORMANCE,
+            **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

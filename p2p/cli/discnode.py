@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, TypeAlias, TypeVar
 
@@ -35,6 +35,10 @@ class NodeOptions:
     nodedb: str | None
     addr: str
     extaddr: tuple[External, ...]
+
+    def with_key(self, key: p2p.PrivateKey) -> NodeOptions:
+        """Return these options with a key of our node."""
+        return replace(self, nodekey=key)
 
     def first_nodes(self, protocol: str) -> tuple[p2p.Node, ...]:
         """Return the entry points to the network, for the protocol "v4" or "v5"."""
@@ -93,19 +97,33 @@ def open_discovery(
     It asks ``bootnodes`` first, by default those of the options. Raises NodeDBError for the file of
     nodes, OSError for an address that cannot be bound.
     """
+    with open_fronts([protocol], options, bootnodes) as fronts:
+        yield fronts[protocol]
+
+
+@contextmanager
+def open_fronts(
+    protocols: Sequence[str], options: NodeOptions, bootnodes: Sequence[p2p.Node] | None = None
+) -> Iterator[dict[str, Front]]:
+    """Run discovery by some protocols on one socket, as :func:`open_discovery` does."""
     key = options.nodekey or p2p.generate_key()
-    kind = discover.UDPv4 if protocol == "v4" else discover.UDPv5
-    first = options.first_nodes(protocol) if bootnodes is None else bootnodes
     with ExitStack() as stack:
         database = stack.enter_context(enode.NodeDB(options.nodedb))
         local = enode.LocalNode(key, database)
-        front: Front = kind(
-            key, options.addr, local=local, store=database, bootnodes=first, ntp_server=None
-        )
-        stack.callback(front.stop)
+        fronts: dict[str, Front] = {}
+        # v5 comes first: its header shows at once whether a datagram is its own.
+        for protocol in sorted(protocols, reverse=True):
+            first = options.first_nodes(protocol) if bootnodes is None else bootnodes
+            on = next(iter(fronts.values()), None) or options.addr
+            kind = discover.UDPv4 if protocol == "v4" else discover.UDPv5
+            front: Front = kind(
+                key, on, local=local, store=database, bootnodes=first, ntp_server=None
+            )
+            fronts[protocol] = front
+            stack.callback(front.stop)
         _publish(local, front.address, options.extaddr)
         front.start()
-        yield front
+        yield fronts
 
 
 def _publish(local: enode.LocalNode, bound: p2p.Endpoint, external: Sequence[External]) -> None:

@@ -14,6 +14,7 @@ import click
 
 import p2p
 from p2p.cli.command import DEBUG, Group
+from p2p.cli.crawl.command import crawl_command
 from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
 from p2p.cli.enr import enr
@@ -29,6 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
     test,
+    crawl_command(("v4", "v5"), "p2p crawl"),
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
