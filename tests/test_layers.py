@@ -69,7 +69,7 @@ WITHIN: dict[str, set[str]] = {
     "protocol": {"message"},
     "keylog": {"observe"},
     "capture": {"keylog"},
-    "requests": {"message"},
+    "requests": {"message", "messages"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
@@ -126,7 +126,7 @@ PURE = (
     *("capture.packets", "capture.stream"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
-    *("requests.pending",),
+    *("requests.ids", "requests.pending"),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
