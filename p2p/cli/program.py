@@ -24,11 +24,13 @@ from p2p.cli.failure import failure_of
 from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
 from p2p.cli.ping import ping
+from p2p.cli.test import test
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
     *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
+    test,
     crawl_command(("v4", "v5"), "p2p crawl"),
     doctor,
 )

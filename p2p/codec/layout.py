@@ -20,7 +20,7 @@ def type_of(shape: Shape) -> str:
     if isinstance(shape, Record):
         return shape.name or f"({', '.join(map(type_of, shape.items))})"
     if isinstance(shape, Choice):
-        return " or ".join(map(type_of, _members(shape)))
+        return " or ".join(dict.fromkeys(map(type_of, _members(shape))))  # each type once
     if isinstance(shape, Raw):
         return "list" if shape.only_lists else "any item"
     return shape.name if isinstance(shape, Named) else f"sedes {type(shape.sedes).__name__}"

@@ -13,7 +13,6 @@ from p2p.codec import Named, Record, Shape, String, length_of, named_in, type_of
 from p2p.messages.declaration import Entry, Messages
 from p2p.messages.handler import MessageProtocol
 from p2p.protocol import Protocol
-from p2p.rlpx import MAX_MESSAGE_SIZE
 
 _HEADINGS = ("code", "message", "field", "type", "length")
 
@@ -38,13 +37,15 @@ def describe(protocol: Protocol | Messages[Any]) -> str:
         return f"{_title(protocol)}, of messages that are not declared (see p2p.messages)"
     if not isinstance(protocol, Messages):
         raise wrong_type("protocol", protocol, "a Protocol, or its Messages")
-    rows = [_HEADINGS, *_rows(protocol._entries())]
+    entries = protocol._entries()
+    limits = {entry.max_size for entry in entries}
+    rows = [_HEADINGS, *_rows(entries, max(limits))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([_title(protocol), "", *lines])
+    return "\n".join([f"{_title(protocol)}, payloads up to {max(limits)} bytes", "", *lines])
 
 
 def _title(protocol: Protocol | Messages[Any]) -> str:
@@ -52,13 +53,16 @@ def _title(protocol: Protocol | Messages[Any]) -> str:
     return f"{protocol.cap}: {codes}"
 
 
-def _rows(entries: Iterable[Entry[Any]]) -> Iterator[_Row]:
-    """Yield the rows of the messages, then those of the types in their fields that have a name."""
+def _rows(entries: Iterable[Entry[Any]], max_size: int) -> Iterator[_Row]:
+    """Yield the rows of the messages, then those of the types in their fields that have a name.
+
+    ``max_size`` is the limit on payloads, beside which a message may have a lower one.
+    """
     named: dict[str, Shape] = {}
     for entry in entries:
         items = [entry.shape] if entry.field else _record(entry.shape).items
         named |= {one.name: one for item in items for one in named_in(item)}
-        yield from _block(f"0x{entry.code:02x}", entry.name, _message(entry))
+        yield from _block(f"0x{entry.code:02x}", entry.name, _message(entry, max_size))
     for name, shape in named.items():
         yield from _block("", name, _named(shape))
 
@@ -69,9 +73,9 @@ def _block(code: str, name: str, fields: list[_Cells]) -> Iterator[_Row]:
         code = name = ""
 
 
-def _message(entry: Entry[Any]) -> list[_Cells]:
+def _message(entry: Entry[Any], max_size: int) -> list[_Cells]:
     fields = [_cells("payload", entry.shape)] if entry.field else _fields(_record(entry.shape))
-    if entry.max_size < MAX_MESSAGE_SIZE:
+    if entry.max_size < max_size:
         fields.append(("whole payload", "", f"up to {entry.max_size} bytes"))
     return fields
 

@@ -77,7 +77,7 @@ class Empty:
 CHAT: Messages[Any] = Messages("chat", 1, [Hello, Headers, Texts, Empty])
 
 EXPECTED = dedent("""\
-    chat/1: 17 codes
+    chat/1: 17 codes, payloads up to 16777215 bytes
 
     code  message  field  type  length
     0x00  Hello  name  text  up to 64 bytes
