@@ -19,6 +19,7 @@ import p2p
 import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from p2p.testing import conformance
 from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
@@ -107,6 +108,13 @@ class Greeting:
     """A message."""
 
 
+CASE = conformance.SUITES["rlpx"][0]
+CONFORMANCE = {
+    "Case": CASE,
+    "Result": conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.1),
+    "Target": conformance.Target(NODE),
+    "Verdict": conformance.Verdict.PASSED,
+}
 GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
@@ -210,6 +218,7 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CONFORMANCE,
             **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
