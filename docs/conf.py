@@ -18,6 +18,7 @@ language = "en"
 extensions = [
     "commands",
     "myst_parser",
+    "namelinks",
     "publicnames",
     "sitelinks",
     "sourcepages",

@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
         *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
-        *("collector", "server", "client"),
+        *("collector", "server", "client", "capture"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -64,10 +64,12 @@ WITHIN: dict[str, set[str]] = {
     "enode": {"enr"},
     "networks": {"forkid"},
     "mailbox": {"message"},
+    "messages": {"message", "protocol"},
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
-    "requests": {"message"},
+    "capture": {"keylog"},
+    "requests": {"message", "messages"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
@@ -83,12 +85,15 @@ WITHIN: dict[str, set[str]] = {
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
+    "cli": {"testing"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
-    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
+    *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
+    "p2p.messages",
     *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -100,7 +105,7 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration.
-FOR_TYPES = {"protocol": {"peers"}, "networkoptions": {"config"}}
+FOR_TYPES = {"messages": {"peers"}, "protocol": {"peers"}, "networkoptions": {"config"}}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.
@@ -116,20 +121,23 @@ PURE = (
     *("metrics.catalog", "metrics.metric"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
+    *("capture.connection", "capture.decoder", "capture.discovery", "capture.event"),
+    *("capture.frames", "capture.keys", "capture.keystream", "capture.messages"),
+    *("capture.packets", "capture.stream"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
-    *("requests.pending",),
+    *("requests.ids", "requests.pending"),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
-#: The thin services around discovery's pure engine, and around the client of node lists.
+#: The thin services around discovery's pure engine, around the client of node lists, and of eth.
 NOT_PURE = tuple(
     f"discover.{name}"
     for name in (
         *("clockcheck", "driver", "front", "iterator", "runner", "service"),
         *("v4.udpv4", "v5.advertisement", "v5.talk", "v5.udpv5"),
     )
-) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver")
+) + ("dnsdisc.download", "dnsdisc.front", "dnsdisc.resolver", "eth.client", "eth.handshake")
 
 #: The sockets, threads, clocks, random sources, logs and files that pure modules do without.
 IMPURE_LIBRARIES = {
@@ -149,6 +157,7 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "pcapy": "capture.file",
     "prometheus_client": "metrics.prometheus",
     "click": "cli",
     "rich": "cli",

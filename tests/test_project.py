@@ -130,15 +130,14 @@ def referenced() -> list[str]:
     names: list[str] = []
     for name in "".join(block for found in blocks for block in found).split():
         module, _, last = name.rpartition(".")
-        all_names = [f"{module}.{public}" for public in PUBLIC_MODULES[module].__all__]
-        names += [one for one in all_names if home(one.rpartition(".")[2]) == one] \
-            if last == "*" else [name]  # fmt: skip
+        listed = PUBLIC_MODULES[module].__all__ if last == "*" else [last]
+        names += [f"{module}.{one}" for one in listed if home(module, one) == f"{module}.{one}"]
     return names
 
 
 @public_names
 def test_public_name_is_in_the_reference(module: str, name: str) -> None:
-    assert home(name) in referenced(), "list it in a block {names} of a page in docs/reference"
+    assert home(module, name) in referenced(), "needs a block {names} of docs/reference"
 
 
 def test_each_name_of_the_reference_is_public_and_there_once() -> None:

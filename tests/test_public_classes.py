@@ -5,6 +5,7 @@ Each class has an instance here, made as a program meets it, or a test fails.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from enum import Enum
@@ -15,8 +16,11 @@ from unittest.mock import Mock
 import pytest
 
 import p2p
+import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from p2p.testing import conformance
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.publicnames import public_classes
@@ -45,6 +49,24 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
 
 CAP = p2p.Cap("test", 1)
 HELLO = p2p.testing.Hello(5, "name", [], 0, bytes(64))
+#: Events of a capture.
+CAPTURED: dict[str, Any] = {
+    "ConnectionEnded": p2p.capture.ConnectionEnded(1.0, 1, END, END, "FIN"),
+    "ConnectionSeen": p2p.capture.ConnectionSeen(1.0, 1, END, END, True, True),
+    "MessageSeen": p2p.capture.MessageSeen(
+        1.0, 1, END, END, CAP, 0, 16, "Name", b"", None, "", 64, True
+    ),
+    "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
+    "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
+    "Remark": p2p.capture.Remark(1.0, "text"),
+    "Recorded": p2p.capture.Recorded(1.0, True, p2p.Msg(1)),
+    "Recording": p2p.capture.Recording("test", 1, 8),
+    "RecordingReadWriter": p2p.capture.RecordingReadWriter(
+        p2p.testing.msg_pipe()[0], io.StringIO(), p2p.Protocol("test", 1, 8)
+    ),
+    "Replayed": p2p.testing.Replayed((), (), None),
+    "Difference": p2p.testing.Difference(0, None, None),
+}
 #: What observers get.
 OBSERVED: dict[str, Any] = {
     "BootnodeLeftOut": p2p.observe.BootnodeLeftOut(NODE, "reason"),
@@ -75,7 +97,7 @@ CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
@@ -84,6 +106,16 @@ INTERFACES = {
 @p2p.messages.message(0)
 class Greeting:
     """A message."""
+
+
+CASE = conformance.SUITES["rlpx"][0]
+CONFORMANCE = {
+    "Case": CASE,
+    "Result": conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.1),
+    "Target": conformance.Target(NODE),
+    "Verdict": conformance.Verdict.PASSED,
+}
+GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
 class World:
@@ -103,6 +135,8 @@ class World:
         ping = remote.make_ping(discovery.address)
         self.instances: dict[str, Any] = {
             "DiscoveryRemote": remote,
+            **messages_of_eth(),
+            "Client": p2p.eth.Client(pipe, 69),
             "ENRRequest": p2p.testing.ENRRequest(1),
             "ENRResponse": p2p.testing.ENRResponse(bytes(32), b"\xc0"),
             "FaultyReadWriter": p2p.testing.FaultyReadWriter(pipe),
@@ -135,10 +169,12 @@ class World:
             "Family": p2p.metrics.FAMILIES[0],
             "ForkID": p2p.eth.ForkID(bytes(4), 0),
             "MaxLength": p2p.rlp.MaxLength(8),
-            "Messages": p2p.messages.Messages("test", 1, [Greeting]),
+            "Messages": GREETINGS,
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
             "Metrics": self.server.metrics,
+            "MessageProtocol": p2p.messages.protocol(GREETINGS),
+            "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
@@ -182,6 +218,8 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CONFORMANCE,
+            **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

@@ -14,6 +14,7 @@ import p2p.dnsdisc
 import p2p.testing
 from p2p.discover import BucketView, Counters, TableNode
 from p2p.enode import NodeEndpoint, Now, Raw
+from tests.eth.vectors import values as messages_of_eth
 from tests.kit.copying import WAYS
 from tests.kit.publicnames import public_classes
 
@@ -89,6 +90,7 @@ VALUES: dict[str, list[Any]] = {
     "TableNode": [TableNode(NODE, 1.5, 2, True)],
     "Tree": [TREE],
     "TableView": [p2p.discover.TableView(NODE.id, 2.5, ())],
+    **{name: [value] for name, value in messages_of_eth().items()},
 }
 #: Tools for tests.
 KIT = {
@@ -98,6 +100,7 @@ KIT = {
 #: Public classes that are no values: what they stand for is in this process alone, or is nothing.
 LIVE = {
     *("ClientReadWriter", "Clock", "Config", "Dialer", "Discovery", "FairMix", "LocalNode"),
+    "Client",
     *("LocalView", "Metrics", "MsgPipe", "MsgReadWriter", "NodeDB", "NodeIterator", "NodeLists"),
     "NodeStore",
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),

@@ -13,8 +13,8 @@ import functools
 import inspect
 import pydoc
 import re
+import sys
 from collections.abc import Iterator
-from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Generic, get_args, get_origin, get_type_hints
 
@@ -30,7 +30,7 @@ def listed(block: str) -> Iterator[str]:
     for name in block.split():
         module, _, last = name.rpartition(".")
         public = HOMES[module].__all__ if last == "*" else [last]
-        yield from (f"{module}.{one}" for one in public if home(one) == f"{module}.{one}")
+        yield from (f"{module}.{one}" for one in public if home(module, one) == f"{module}.{one}")
 
 
 def found(name: str) -> Any:
@@ -55,7 +55,7 @@ def options(kind: type) -> Iterator[str]:
     bases = [base for base in kind.__mro__[1:] if base is not object]
     if any(is_public(base) for base in bases):
         yield ":show-inheritance:"
-    if issubclass(kind, (Enum, tuple)) or (is_dataclass(kind) and kind is not HOMES["p2p"].Config):
+    if issubclass(kind, Enum):
         yield ":undoc-members:"
     if any(base.__name__.startswith("_") and not is_public(base) for base in bases):
         yield ":inherited-members:"  # they are shown nowhere else
@@ -113,16 +113,18 @@ def linked_branch(line: str) -> str:
 def process_signature(
     app: Any, what: str, name: str, obj: Any, settings: Any, args: Any, returned: Any
 ) -> Any:
-    """Leave out the arguments of a class that only the library makes."""
+    """Leave out the arguments of a class that only the library makes, and factories of defaults."""
     if what == "class" and inspect.isclass(obj) and not is_made_by_programs(obj):
         return "", None
-    return None
+    return args and args.replace("<factory>", "..."), returned
 
 
 def is_made_by_programs(kind: type) -> bool:
     """Whether the arguments of a class are public types."""
     try:
-        hints = get_type_hints(kind.__init__, localns=public())
+        known = vars(sys.modules[kind.__module__])
+        others = {name: thing for name, thing in public().items() if name not in known}
+        hints = get_type_hints(kind.__init__, localns=others)
     except NameError:  # imported for type checkers only
         return False
     return all(is_public(part) for hint in hints.values() for part in parts(hint))
@@ -139,7 +141,25 @@ def parts(hint: Any) -> Iterator[Any]:
 def is_public(kind: Any) -> bool:
     """Whether a type is public, or not ours."""
     ours = inspect.isclass(kind) and kind.__module__.startswith("p2p.")
-    return not ours or kind in public().values()
+    return not ours or kind in homes()
+
+
+@functools.cache
+def by_name() -> dict[str, str]:
+    """Return the dotted name in the reference of each public name."""
+    return {
+        name: home(module, name)
+        for module in reversed(HOMES)
+        for name in HOMES[module].__all__
+    }
+
+
+@functools.cache
+def homes() -> dict[Any, str]:
+    """Return the dotted name in the reference of each public class and function."""
+    names = [(module, name) for module in HOMES for name in HOMES[module].__all__]
+    found = [(getattr(HOMES[module], name), home(module, name)) for module, name in names]
+    return {thing: name for thing, name in found if callable(thing)}
 
 
 @functools.cache
@@ -174,29 +194,26 @@ def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     is_of_signature = "refexplicit" not in node
     is_of_others = not node["reftarget"].startswith("p2p") and "." in node["reftarget"]
     is_inside = node["reftarget"].startswith("p2p") and pydoc.locate(node["reftarget"])
-    return contnode if is_of_signature or is_of_others or is_inside else None
+    is_guess = "guess" in node
+    return contnode if is_guess or is_of_signature or is_of_others or is_inside else None
 
 
 def inherited(node: Any, domain: Any) -> str:
     """Return the documented name of a method that the class of a docstring inherits, or ""."""
     owner = public().get(f"{node.get('py:module')}.{node.get('py:class')}")
     for base in owner.__mro__ if inspect.isclass(owner) else ():
-        for name, kind in public().items():
-            documented = f"{name}.{node['reftarget']}"
-            if kind is base and documented in domain.objects:
-                return documented
+        documented = f"{homes().get(base)}.{node['reftarget']}"
+        if documented in domain.objects:
+            return documented
     return ""
 
 
 def elsewhere(target: str, domain: Any) -> str:
-    """Return the one documented name that ends as ``target`` does, or ""."""
-    last = target.split(".")
-    tails = [".".join(last[-2:]), last[-1]] if last[-1][:1].isupper() else [target, last[-1]]
-    for tail in tails:
-        names = [name for name, entry in domain.objects.items() if not entry.aliased
-                 and name.endswith(f".{tail}") and name in public()]  # fmt: skip
-        if len(names) == 1:
-            return names[0]
+    """Return the documented name of a public name, or of an attribute of one, or ""."""
+    *_, owner, last = ["", *target.split(".")]
+    for documented in (by_name().get(last, ""), f"{by_name().get(owner)}.{last}"):
+        if documented in domain.objects:
+            return documented
     return ""
 
 

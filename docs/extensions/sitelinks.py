@@ -3,7 +3,7 @@
 Sphinx extension, pure but for reading files. An ``index.md`` lists the pages under it by links, as
 readers of the repository need them; the site has them as its table of contents, a caption for each
 heading. A link to a file outside of ``docs`` leads to the page that shows the file, and that page
-contains the file itself.
+contains the file itself; if there is none, the link becomes the path of the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGES = {
 }
 EXAMPLES = "examples.md"
 
-LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)((?:#[^)\s]*)?)(?=\))")
+LINK = re.compile(r"\[([^]]*)\]\((?!\w+:)([^)#\s]+)((?:#[^)\s]*)?)\)")
 TITLED = re.compile(r"\[([^]]+)\]\(([^):#\s]+\.md)\)")
 HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 SHOWN = "<!-- On the site: the source of each. -->"
@@ -46,9 +46,13 @@ def site_links(text: str, folder: str, page: str) -> str:
     """Return Markdown of ``folder`` with its links as ``page`` needs them."""
 
     def link(match: re.Match[str]) -> str:
-        target, anchor = page_of(posixpath.normpath(posixpath.join(folder, match[1])))
+        title, path, given = match.groups()
+        path = posixpath.normpath(posixpath.join(folder, path))
+        target, anchor = page_of(path)
+        if target.startswith("../"):
+            return f"{title} (`{path}` in the repository)"
         there = posixpath.relpath(target, posixpath.relpath(posixpath.dirname(page), "docs"))
-        return there + (match[2] or anchor)
+        return f"[{title}]({there}{given or anchor})"
 
     return LINK.sub(link, text)
 

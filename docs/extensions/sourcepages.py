@@ -6,26 +6,28 @@ Sphinx extension. viewcode assumes that a name is documented under the module th
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
-from tests.kit.publicnames import HOMES, home
+from publicnames import by_name, homes
 
 BACK = re.compile(r'(class="viewcode-back" href="[^"#]*#)([\w.]+)"')
 
 
-def documented(match: re.Match[str]) -> str:
-    """Return a link back to the name under which the reference documents it."""
-    names = {name for module in HOMES.values() for name in module.__all__}
-    parts = match[2].split(".")
-    first = next((number for number, part in enumerate(parts) if part in names), None)
-    if first is None:
-        return match[0]
-    return f'{match[1]}{".".join([home(parts[first]), *parts[first + 1 :]])}"'
+def documented(link: re.Match[str], module: str) -> str:
+    """Return a link from the source of a module to a name as the reference documents it."""
+    parts = link[2].split(".")
+    known = vars(sys.modules[module])
+    first = next(number for number, part in enumerate(parts) if part in known and number)
+    name = homes().get(known[parts[first]]) or by_name()[parts[first]]
+    return f'{link[1]}{".".join([name, *parts[first + 1 :]])}"'
 
 
 def correct_links(app: Any, pagename: str, template: str, context: Any, doctree: Any) -> None:
-    if pagename.startswith("_modules/"):
-        context["body"] = BACK.sub(documented, context["body"])
+    folder, _, path = pagename.partition("/")
+    if folder == "_modules" and path != "index":
+        module = path.replace("/", ".")
+        context["body"] = BACK.sub(lambda link: documented(link, module), context["body"])
 
 
 def drop_modules_without_source(app: Any, env: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, TypeAlias, TypeVar
 
@@ -36,6 +36,10 @@ class NodeOptions:
     addr: str
     extaddr: tuple[External, ...]
 
+    def with_key(self, key: p2p.PrivateKey) -> NodeOptions:
+        """Return these options with a key of our node."""
+        return replace(self, nodekey=key)
+
     def first_nodes(self, protocol: str) -> tuple[p2p.Node, ...]:
         """Return the entry points to the network, for the protocol "v4" or "v5"."""
         if self.bootnodes is not None:
@@ -44,15 +48,20 @@ class NodeOptions:
         return network.bootstrap_nodes if protocol == "v4" else network.bootstrap_nodes_v5
 
 
-def node_options(function: F) -> F:
-    """Add the options of our own node to a command, which gets ``node`` (NodeOptions)."""
-
-    @click.option(
+def nodes_option(function: F) -> F:
+    """Add the option --bootnodes to a command, which gets a tuple of nodes, or None."""
+    return click.option(
         "--bootnodes",
         "-bootnodes",
         callback=lambda context, param, value: _nodes(param, value),
         help='First nodes to ask, separated by commas; "" for none (default: of --network).',
-    )
+    )(function)
+
+
+def node_options(function: F) -> F:
+    """Add the options of our own node to a command, which gets ``node`` (NodeOptions)."""
+
+    @nodes_option
     @click.option(
         "--network",
         type=NETWORK,
@@ -93,19 +102,33 @@ def open_discovery(
     It asks ``bootnodes`` first, by default those of the options. Raises NodeDBError for the file of
     nodes, OSError for an address that cannot be bound.
     """
+    with open_fronts([protocol], options, bootnodes) as fronts:
+        yield fronts[protocol]
+
+
+@contextmanager
+def open_fronts(
+    protocols: Sequence[str], options: NodeOptions, bootnodes: Sequence[p2p.Node] | None = None
+) -> Iterator[dict[str, Front]]:
+    """Run discovery by some protocols on one socket, as :func:`open_discovery` does."""
     key = options.nodekey or p2p.generate_key()
-    kind = discover.UDPv4 if protocol == "v4" else discover.UDPv5
-    first = options.first_nodes(protocol) if bootnodes is None else bootnodes
     with ExitStack() as stack:
         database = stack.enter_context(enode.NodeDB(options.nodedb))
         local = enode.LocalNode(key, database)
-        front: Front = kind(
-            key, options.addr, local=local, store=database, bootnodes=first, ntp_server=None
-        )
-        stack.callback(front.stop)
+        fronts: dict[str, Front] = {}
+        # v5 comes first: its header shows at once whether a datagram is its own.
+        for protocol in sorted(protocols, reverse=True):
+            first = options.first_nodes(protocol) if bootnodes is None else bootnodes
+            on = next(iter(fronts.values()), None) or options.addr
+            kind = discover.UDPv4 if protocol == "v4" else discover.UDPv5
+            front: Front = kind(
+                key, on, local=local, store=database, bootnodes=first, ntp_server=None
+            )
+            fronts[protocol] = front
+            stack.callback(front.stop)
         _publish(local, front.address, options.extaddr)
         front.start()
-        yield front
+        yield fronts
 
 
 def _publish(local: enode.LocalNode, bound: p2p.Endpoint, external: Sequence[External]) -> None:

@@ -14,6 +14,7 @@ import click
 import p2p
 from p2p import discover, enode
 from p2p.cli.command import Command, Group, command
+from p2p.cli.crawl.command import crawl_command
 from p2p.cli.discnode import Front, NodeOptions, node_options, open_discovery
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
@@ -42,6 +43,7 @@ def disc_group(protocol: str) -> Group:
         listen_command,
     )
     made = [make(protocol) for make in makers]
+    made.append(crawl_command([protocol], f"p2p disc{protocol} crawl"))
     return Group(
         f"disc{protocol}",
         commands={each.name or "": each for each in made},

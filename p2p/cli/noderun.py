@@ -128,7 +128,7 @@ class NodeRun:
 
     def _loop(self, draw: Callable[[str | None], object] | None) -> None:
         last_draw = next_draw = time.monotonic()
-        while not self._is_over and not self._is_told_to_end():
+        while not self._is_over and not self._input_has_ended():
             timeout = None if draw is None else max(next_draw - time.monotonic(), 0.0)
             watched = [self._waker.reader, *self._input()]
             ready, _, _ = select.select(watched, [], [], timeout)
@@ -160,7 +160,7 @@ class NodeRun:
                 if lines.is_terminal:
                     self.log.report(f"{self.server.config.name}: {shown(line, MAX_LINE)}")
 
-    def _is_told_to_end(self) -> bool:
+    def _input_has_ended(self) -> bool:
         lines = self.lines
         return lines is not None and lines.is_terminal and lines.editor.at_end
 

@@ -13,6 +13,7 @@ recurse over the nesting of remote data, except for kinds that contain themselve
 `shapes`        the form on the wire of each kind
 `readers`       readers, compiled from shapes; `strings` has those of strings
 `decoder`       bytes to values
+`layout`        shapes as words
 `fields`        the fields of a dataclass that are on the wire
 `sedes`         the bridge to the ``rlp`` library
 ==============  ====================================================================
@@ -25,9 +26,10 @@ from __future__ import annotations
 from p2p.codec.decoder import decode, decode_fields, decoder_of
 from p2p.codec.encoder import MAX_LIST_SIZE, encode, encode_list, encode_uint
 from p2p.codec.kinds import shape_of
+from p2p.codec.layout import length_of, named_in, type_of
 from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
 from p2p.codec.sedes import MAX_SEDES_ITEMS
-from p2p.codec.shapes import MaxLength, Record, Shape
+from p2p.codec.shapes import MaxLength, Named, Record, Shape, String
 
 __all__ = [
     "MAX_DEPTH",
@@ -36,15 +38,20 @@ __all__ = [
     "MAX_LIST_SIZE",
     "MAX_SEDES_ITEMS",
     "MaxLength",
+    "Named",
     "Record",
     "Shape",
+    "String",
     "decode",
     "decode_fields",
     "decoder_of",
     "encode",
     "encode_list",
     "encode_uint",
+    "length_of",
+    "named_in",
     "raw_items",
     "shape_of",
     "split_uint",
+    "type_of",
 ]

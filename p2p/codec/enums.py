@@ -33,14 +33,15 @@ def enum_shape(kind: type[Enum]) -> String:
     """Return the shape of an Enum. Raises ArgumentTypeError for one whose values do not fit."""
     members = {plain(member): member for member in kind.__members__.values()}
     form = _form_of(kind.__name__, list(members))
+    choices = {name: plain(member) for name, member in kind.__members__.items()}
     if issubclass(kind, Flag):
-        return String(form, make=_flags(kind), name=kind.__name__)
+        return String(form, make=_flags(kind), name=kind.__name__, choices=choices)
 
     def make(value: object) -> object:
         member = members.get(value)
         return kind(value) if member is None else member  # it may know more values: _missing_
 
-    return String(form, make=make, name=kind.__name__)
+    return String(form, make=make, name=kind.__name__, choices=choices)
 
 
 def literal_shape(kind: object, values: tuple[Any, ...]) -> String:

@@ -62,10 +62,10 @@ def _bindings(kind: type, args: tuple[object, ...]) -> Iterator[tuple[type, Bind
 
 def _resolved(base: type, kind: type) -> dict[str, Any]:
     """Return the own annotations of ``base``, as types. ``kind`` inherits from it."""
-    if base.__module__ in ("builtins", "typing"):
-        return {}
     try:
         own = inspect.get_annotations(base)
+        if not own:
+            return {}
         try:
             hints = typing.get_type_hints(base, include_extras=True)
         except NameError:

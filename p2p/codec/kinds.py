@@ -177,7 +177,7 @@ class _Finder:
         if issubclass(origin, Enum):
             return enum_shape(origin)
         if has_fields(origin):
-            return self._inside(kind, Record(origin.__name__, tuple), self._fill_record)
+            return self._inside(kind, Record(_generic_name(kind, args), tuple), self._fill_record)
         for base, form in _BASES.items():
             if issubclass(origin, base):
                 return String(form, make=origin, name=origin.__name__)
@@ -335,6 +335,11 @@ def _advice(kind: object) -> str:
             if issubclass(origin, base):
                 return advice
     return _ANY_ADVICE
+
+
+def _generic_name(kind: Any, args: tuple[Any, ...]) -> str:
+    name: str = (typing.get_origin(kind) or kind).__name__
+    return f"{name}[{', '.join(map(_name, args))}]" if args else name
 
 
 def _name(kind: object) -> str:

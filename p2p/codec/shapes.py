@@ -10,7 +10,7 @@ Pure; any thread. Ethereum Yellow Paper, appendix B: an item is a string or a li
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -63,6 +63,7 @@ class String:
     """A string of ``least`` to ``most`` bytes, None without limit.
 
     ``make`` turns its plain value into that of the class ``name``, and refuses it by a ValueError.
+    ``choices`` are the values of an enum, by their names.
     """
 
     form: Form
@@ -70,6 +71,7 @@ class String:
     most: int | None = None
     make: Make | None = None
     name: str = ""
+    choices: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.most is None:

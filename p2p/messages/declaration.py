@@ -172,7 +172,10 @@ class Messages(Generic[M]):
         except DecodeError as error:
             raise _about(code, DecodeError(f"{entry.name}: {error}")) from error.__cause__
 
-    def _entry_of(self, kind: Any, given: object) -> _Entry[M]:
+    def _entries(self) -> list[Entry[M]]:
+        return [*self._by_code.values()]
+
+    def _entry_of(self, kind: Any, given: object) -> Entry[M]:
         entry = self._by_class.get(kind)
         if entry is None:
             names = ", ".join(entry.name for entry in self._by_code.values())
@@ -184,7 +187,7 @@ class Messages(Generic[M]):
         return f"<messages of {self.cap}: {names}>"
 
 
-class _Entry(Generic[M]):
+class Entry(Generic[M]):
     """One class of a protocol's messages, ready to encode and to decode."""
 
     def __init__(self, kind: type[M], declared: _Declared) -> None:
@@ -192,15 +195,15 @@ class _Entry(Generic[M]):
         self.kind = kind
         self.code = declared.code
         self.name = kind.__name__
-        self._max_size = declared.max_size
+        self.max_size = declared.max_size
         self.shape = shape_of(kind)
-        self._field: str | None = None
+        self.field: str | None = None
         if declared.is_bare:
-            self._field, self.shape = _only_field(self.shape)
+            self.field, self.shape = _only_field(self.shape)
         self._read = decoder_of(self.shape)
 
     def encode(self, message: M) -> bytes:
-        value = message if self._field is None else getattr(message, self._field)
+        value = message if self.field is None else getattr(message, self.field)
         try:
             payload = encode(value)
             self.decode(payload)
@@ -211,10 +214,10 @@ class _Entry(Generic[M]):
         return payload
 
     def decode(self, payload: bytes) -> M:
-        if len(payload) > self._max_size:
-            raise DecodeError(f"{len(payload)} bytes, more than {self._max_size}")
+        if len(payload) > self.max_size:
+            raise DecodeError(f"{len(payload)} bytes, more than {self.max_size}")
         value: Any = self._read(payload)
-        return value if self._field is None else self._make(value)
+        return value if self.field is None else self._make(value)
 
     def _make(self, value: Any) -> M:
         make: Any = self.kind
@@ -225,9 +228,10 @@ class _Entry(Generic[M]):
             raise DecodeError(f"refused by {self.name}") from error
 
 
-def _by_code(messages: Iterable[type[M]]) -> dict[int, _Entry[M]]:
+def _by_code(messages: Iterable[type[M]]) -> dict[int, Entry[M]]:
     check_type("messages", messages, Iterable, "the classes of messages, each with @message(code)")
-    found: dict[int, _Entry[M]] = {}
+    found: dict[int, Entry[M]] = {}
+    names: set[str] = set()
     for kind in messages:
         declared = vars(kind).get(_MARK) if isinstance(kind, type) else None
         if declared is None:
@@ -235,7 +239,10 @@ def _by_code(messages: Iterable[type[M]]) -> dict[int, _Entry[M]]:
         if declared.code in found:
             both = f"{found[declared.code].name} and {kind.__name__}"
             raise wrong("messages", declared.code, f"a code for each message; {both} have one")
-        found[declared.code] = _Entry(kind, declared)
+        if kind.__name__ in names:
+            raise wrong("messages", kind.__name__, "a name for each message; two have this one")
+        names.add(kind.__name__)
+        found[declared.code] = Entry(kind, declared)
     if not found:
         raise wrong("messages", messages, "at least one class")
     return dict(sorted(found.items()))

@@ -221,6 +221,21 @@ class SimNode:
         """Ask a node for its record. The result is the node."""
         return self._begin(lambda operations: operations.request_enr(_node(other), self.now))
 
+    def begin_find_node(
+        self, other: SimNode | Node, target: bytes | Sequence[int]
+    ) -> Operation:
+        """Ask a node for others that it knows. The result is a list of nodes.
+
+        ``target`` is 64 bytes, for the nodes next to it; or, in a network of v5, distances from
+        ``other``. Raises ServerStateError for distances in a network of v4.
+        """
+        if isinstance(target, bytes):
+            goal = Target.of_key(target)
+            return self._begin(lambda each: each.find_near(_node(other), goal, self.now))
+        operations = self._running_v5().operations
+        assert isinstance(operations, OperationsV5)
+        return self._begin(lambda _: operations.find_node(_node(other), target, self.now))
+
     def ping(self, other: SimNode | Node, limit: float = COMMAND_LIMIT_S) -> int | None:
         """Run :meth:`begin_ping` to its end, at most ``limit`` simulated seconds.
 
@@ -303,7 +318,7 @@ class SimNode:
     def _running_v5(self) -> EngineV5:
         engine = self._running()
         if not isinstance(engine, EngineV5):
-            raise ServerStateError("this network speaks discovery v4, which has no topics")
+            raise ServerStateError("this network speaks discovery v4, which does not have this")
         return engine
 
     def _running(self) -> EngineV4 | EngineV5:

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import p2p
-from p2p import discover
+from p2p import discover, observe
 from tests.kit.waiting import PATIENCE_S
 
 HOST = "127.0.0.1"
 
 
+class Live(observe.DiscoveryObserver):
+    """The nodes that have answered a ping of the observed one: others are not named to anybody."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._live: set[p2p.NodeID] = set()
+
+    def state(self, node: p2p.Node, old: observe.NodeState, new: observe.NodeState) -> None:
+        if new is observe.NodeState.LIVE:
+            with self._changed:
+                self._live.add(node.id)
+                self._changed.notify_all()
+
+    def wait_for(self, ids: set[p2p.NodeID]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: ids <= self._live, PATIENCE_S)
+
+
 @contextmanager
 def swarm(protocol: str, count: int) -> Iterator[list[discover.UDPv4 | discover.UDPv5]]:
-    """Run ``count`` nodes; when the block begins, the first knows all others."""
+    """Run ``count`` nodes, at most sixteen; when the block begins, the first knows all others."""
     kind = discover.UDPv4 if protocol == "v4" else discover.UDPv5
+    live = Live()
     with ExitStack() as stack:
-        first = stack.enter_context(kind(p2p.generate_key(), f"{HOST}:0", ntp_server=None))
-        events = stack.enter_context(first.subscribe_events())
+        key = p2p.generate_key()
+        first = stack.enter_context(kind(key, f"{HOST}:0", ntp_server=None, observer=live))
         fronts = [first]
         for _ in range(count - 1):
             front = kind(p2p.generate_key(), f"{HOST}:0", bootnodes=[first.self], ntp_server=None)
             fronts.append(stack.enter_context(front))
-        missing = {front.self.id for front in fronts[1:]}
-        while missing:
-            missing.discard(events.get(PATIENCE_S).node.id)
+        live.wait_for({front.self.id for front in fronts[1:]})
         yield fronts

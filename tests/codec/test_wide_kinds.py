@@ -426,6 +426,12 @@ def test_local_class_whose_function_has_returned_is_refused_with_the_remedy() ->
         decode(b"\xc2\xc1\x07", local_class())
 
 
+def test_class_without_a_module_of_its_own() -> None:
+    names: dict[str, Any] = {"dataclass": dataclass}
+    exec("@dataclass\nclass Alone:\n    number: int\n", names)
+    assert decode(b"\xc1\x05", names["Alone"]).number == 5
+
+
 def test_name_that_is_nowhere_is_refused_with_the_remedy() -> None:
     made = make_dataclass("Made", [("a", "Nowhere")])
     with pytest.raises(TypeError, match="Made cannot be resolved: .*import it at the top of"):

@@ -120,5 +120,6 @@ def test_each_page_is_found_by_the_search(pages: dict[str, Page]) -> None:
     assert index["docnames"][0] and index["terms"]["bootnod"]
 
 
-def test_no_file_of_the_repository_is_only_a_download() -> None:
-    assert not (SITE / "_downloads").exists()
+def test_only_files_of_the_documents_are_downloads() -> None:
+    downloads = {path.name for path in SITE.glob("_downloads/*/*")}
+    assert downloads <= {path.name for path in (ROOT / "docs").rglob("*") if path.suffix != ".md"}

@@ -7,12 +7,15 @@ from types import ModuleType
 from typing import Any, get_origin
 
 import p2p
+import p2p.capture
 import p2p.sim
 import p2p.testing
+import p2p.testing.conformance
 
 #: The public modules but for the simulation, which is a program's own world.
 MODULES: dict[str, ModuleType] = {
     "p2p": p2p,
+    "p2p.capture": p2p.capture,
     "p2p.discover": p2p.discover,
     "p2p.dnsdisc": p2p.dnsdisc,
     "p2p.enode": p2p.enode,
@@ -25,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
+    "p2p.testing.conformance": p2p.testing.conformance,
 }
 
 
@@ -33,9 +37,14 @@ HOMES = {name: MODULES[name] for name in ("p2p", "p2p.discover", "p2p.testing")}
 HOMES.update({**MODULES, "p2p.sim": p2p.sim})
 
 
-def home(name: str) -> str:
-    """The dotted name under which the reference documents a public name."""
-    return next(f"{there}.{name}" for there, module in HOMES.items() if name in module.__all__)
+def home(module: str, name: str) -> str:
+    """The dotted name under which the reference documents a public name of a module."""
+    thing = getattr(HOMES[module], name)
+    return next(
+        f"{there}.{name}"
+        for there, other in HOMES.items()
+        if name in other.__all__ and getattr(other, name) is thing
+    )
 
 
 def public_names() -> dict[str, Any]:

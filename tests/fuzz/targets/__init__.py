@@ -9,6 +9,7 @@ from tests.fuzz.targets import (
     discovery,
     discoveryv5,
     dnslists,
+    ethereum,
     frame,
     handshake,
     packet,
@@ -23,7 +24,7 @@ from tests.fuzz.targets import (
 
 MODULES = (
     *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
-    *(portmap, connection, discovery, discoveryv5, topics),
+    *(portmap, ethereum, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

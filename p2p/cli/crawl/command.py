@@ -1,0 +1,256 @@
+"""The commands ``p2p crawl`` and ``p2p discv4 | discv5 crawl``. Main thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+import p2p
+from p2p.cli.command import Command, command
+from p2p.cli.crawl.crawler import Crawler
+from p2p.cli.crawl.greeter import Greeter
+from p2p.cli.crawl.report import page
+from p2p.cli.crawl.results import Results, open_database
+from p2p.cli.crawl.schedule import Crawl, Limits, Visit
+from p2p.cli.crawl.summary import charts
+from p2p.cli.discnode import NodeOptions, node_options, open_fronts
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
+from p2p.cli.nodesfile import format_time, replace_file
+from p2p.cli.output import Output, with_output
+from p2p.cli.parameters import DURATION
+
+#: Seconds between two times that the results are saved during a crawl.
+SAVE_S = 30.0
+_PATH = click.Path(dir_okay=False, path_type=Path)
+
+
+def crawl_command(protocols: Sequence[str], path: str) -> Command:
+    """Return the command ``crawl`` by some protocols; ``path`` is its whole name."""
+
+    @command(
+        "crawl",
+        examples=f"""
+            {path} nodes.json
+            {path} nodes.json --hello --sqlite nodes.db --report report.html --timeout 10m
+            {path} --network sepolia --json > nodes.jsonl
+        """,
+    )
+    @click.argument("file", type=_PATH, required=False)
+    @click.option("--hello", is_flag=True, help="Ask each node for its hello by RLPx, too.")
+    @click.option("--sqlite", type=_PATH, help="Write the nodes into this SQLite file, too.")
+    @click.option("--report", type=_PATH, help="Write a page with charts (HTML).")
+    @click.option(
+        "--timeout",
+        "-timeout",
+        type=DURATION,
+        default="30m",
+        show_default=True,
+        help="Time for the crawl.",
+    )
+    @click.option(
+        "--parallel",
+        "-parallel",
+        type=click.IntRange(1, 512),
+        default=16,
+        show_default=True,
+        help="Requests under way at a time.",
+    )
+    @click.option(
+        "--rate",
+        type=click.FloatRange(0.1, 10_000),
+        default=100.0,
+        show_default=True,
+        help="Requests in a second, of all nodes together.",
+    )
+    @click.option(
+        "--finds",
+        type=click.IntRange(1, 30),
+        default=10,
+        show_default=True,
+        help="Most questions for other nodes, to one node by one protocol.",
+    )
+    @click.option(
+        "--pause",
+        type=DURATION,
+        default="500ms",
+        show_default=True,
+        help="Time between an answer of a node and the next request to it.",
+    )
+    @click.option(
+        "--revalidate",
+        type=DURATION,
+        default="10m",
+        show_default=True,
+        help="Time for which a node of FILE is not visited again.",
+    )
+    @node_options
+    @with_output
+    def crawl(
+        output: Output,
+        file: Path | None,
+        hello: bool,
+        sqlite: Path | None,
+        report: Path | None,
+        timeout: float,
+        parallel: int,
+        rate: float,
+        finds: int,
+        pause: float,
+        revalidate: float,
+        node: NodeOptions,
+    ) -> None:
+        """Visit all nodes of a network, and write those that answer into FILE.
+
+        FILE has go-ethereum's format, nodes.json. If it exists, the crawl begins with its nodes;
+        after Ctrl-C, the same command goes on. With --json each visited node is a line.
+        """
+        limits = Limits(parallel, rate, finds, pause)
+        with open_database(sqlite) as database:
+            results = Results(file, database)
+            run = _Run(output, results, protocols, limits, hello, node)
+            try:
+                run.crawl(timeout, revalidate)
+            finally:
+                if report is not None and run.own_id is not None:
+                    replace_file(report, run.page())
+        run.show()
+
+    return crawl
+
+
+class _Run:
+    """One crawl: its nodes, its progress, its end."""
+
+    def __init__(
+        self,
+        output: Output,
+        results: Results,
+        protocols: Sequence[str],
+        limits: Limits,
+        hellos: bool,
+        node: NodeOptions,
+    ) -> None:
+        self.own_id: p2p.NodeID | None = None
+        self._output = output
+        self._results = results
+        self._protocols = protocols
+        self._limits = limits
+        self._hellos = hellos
+        self._node = node
+        self._counts = _Counts(time.time())
+        self._saved_at = time.monotonic()
+        self._crawl = Crawl(protocols, limits, hellos)
+
+    def crawl(self, timeout_s: float, revalidate_s: float) -> None:
+        """Crawl, and save the results, whatever ends it."""
+        key = self._node.nodekey or p2p.generate_key()
+        self.own_id = p2p.NodeID.from_public_key(key.public_key)
+        self._crawl.add(p2p.Node.from_parts(key.public_key), is_done=True)
+        self._add_nodes(revalidate_s)
+        with ExitStack() as stack:
+            fronts = stack.enter_context(
+                open_fronts(self._protocols, self._node.with_key(key))
+            )
+            greeter = None
+            if self._hellos:
+                greeter = stack.enter_context(
+                    Greeter(p2p.generate_key(), self._limits.parallel)
+                )
+            crawler = Crawler(self._crawl, fronts, greeter)
+            update = stack.enter_context(self._output.progress("crawling"))
+
+            def tick() -> None:
+                self._tick(crawler, update)
+
+            try:
+                is_over = crawler.run(timeout_s, self._finished, tick)
+            finally:
+                pending = crawler.pending()
+                self._results.save(pending)
+                if pending:
+                    text = f"{len(pending)} nodes were not visited; the same command goes on"
+                    self._output.note(text)
+        self._counts.is_over = is_over
+
+    def _add_nodes(self, revalidate_s: float) -> None:
+        for known in self._results.nodes():
+            self._crawl.add(known, self._results.is_recent(known.id, revalidate_s))
+        for protocol in self._protocols:
+            for first in self._node.first_nodes(protocol):
+                self._crawl.add(first)
+        if len(self._crawl.visits) < 2:
+            raise Failure("no node to begin with; give --bootnodes or a FILE", ExitCode.USAGE)
+
+    def _finished(self, visit: Visit) -> None:
+        result = self._results.take(visit, time.time())
+        self._counts.visited += 1
+        self._counts.answered += bool(visit.answered)
+        self._counts.requests += visit.requests
+        if self._output.as_json:
+            self._output.result(result.record(), "")
+
+    def _tick(self, crawler: Crawler, update: Callable[..., None]) -> None:
+        named, waiting = crawler.counts()
+        counts = self._counts
+        text = f"{counts.visited} visited, {counts.answered} answered, {waiting} of {named} wait"
+        update(text=text)
+        if time.monotonic() - self._saved_at > SAVE_S:
+            self._saved_at = time.monotonic()
+            self._results.save(crawler.pending())
+
+    # the end
+
+    def totals(self) -> dict[str, Any]:
+        """Return the numbers of the crawl."""
+        answered = self._results.answered()
+        return {
+            "nodes": len(answered),
+            "visited": self._counts.visited,
+            "answered now": self._counts.answered,
+            "with hello": sum(1 for result in answered if result.hello),
+            "left out": self._crawl.left_out,
+            "requests": self._counts.requests,
+            "seconds": round(time.time() - self._counts.began_unix),
+        }
+
+    def page(self) -> str:
+        """Return the report."""
+        assert self.own_id is not None
+        by = " and ".join(f"discovery {protocol}" for protocol in self._protocols)
+        when = format_time(float(int(time.time())))
+        whole = "" if self._counts.is_over else "; the crawl was ended before its time"
+        return page(
+            "Nodes of the network",
+            f"crawled by {by}, {when}{whole}",
+            self.totals(),
+            charts(self._results.answered(), self.own_id),
+        )
+
+    def show(self) -> None:
+        """Print the counts. Raises Failure if no node has answered."""
+        assert self.own_id is not None
+        totals = self.totals()
+        self._output.text("\n".join(f"{name:<13} {value}" for name, value in totals.items()))
+        for chart in charts(self._results.answered(), self.own_id):
+            self._output.text(f"\n{chart.title}")
+            for label, number in chart.rows:
+                self._output.text(f"{number:>8}  {label}")
+        if not totals["nodes"]:
+            text = "no node has answered; check the network and the bootnodes (--bootnodes)"
+            raise Failure(text, ExitCode.NO_ANSWER)
+
+
+@dataclass
+class _Counts:
+    began_unix: float
+    visited: int = 0
+    answered: int = 0
+    requests: int = 0
+    is_over: bool = False
