@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
         *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
-        *("collector", "server", "client"),
+        *("collector", "server", "client", "capture"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -68,7 +68,8 @@ WITHIN: dict[str, set[str]] = {
     "pipe": {"message", "mailbox", "protocol"},
     "protocol": {"message"},
     "keylog": {"observe"},
-    "requests": {"message"},
+    "capture": {"keylog"},
+    "requests": {"message", "messages"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
     "nodeinfo": {"config"},
@@ -84,12 +85,15 @@ WITHIN: dict[str, set[str]] = {
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
+    "cli": {"testing"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
-    *("p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth", "p2p.messages"),
+    *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
+    "p2p.messages",
     *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -117,9 +121,12 @@ PURE = (
     *("metrics.catalog", "metrics.metric"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
+    *("capture.connection", "capture.decoder", "capture.discovery", "capture.event"),
+    *("capture.frames", "capture.keys", "capture.keystream", "capture.messages"),
+    *("capture.packets", "capture.stream"),
     *("nat.epoch", "nat.errors", "nat.leases", "nat.mapping", "nat.natpmp", "nat.pcp"),
     *("nat.request", "nat.spec", "nat.stun"),
-    *("requests.pending",),
+    *("requests.ids", "requests.pending"),
     *("nat.upnp.description", "nat.upnp.httpanswer", "nat.upnp.soap"),
     *("nat.upnp.ssdp", "nat.upnp.url", "nat.upnp.xmltree"),
 )
@@ -150,6 +157,7 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "pcapy": "capture.file",
     "prometheus_client": "metrics.prometheus",
     "click": "cli",
     "rich": "cli",

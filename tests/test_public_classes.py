@@ -15,8 +15,10 @@ from unittest.mock import Mock
 import pytest
 
 import p2p
+import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from p2p.testing import conformance
 from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
@@ -46,6 +48,17 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
 
 CAP = p2p.Cap("test", 1)
 HELLO = p2p.testing.Hello(5, "name", [], 0, bytes(64))
+#: Events of a capture.
+CAPTURED: dict[str, Any] = {
+    "ConnectionEnded": p2p.capture.ConnectionEnded(1.0, 1, END, END, "FIN"),
+    "ConnectionSeen": p2p.capture.ConnectionSeen(1.0, 1, END, END, True, True),
+    "MessageSeen": p2p.capture.MessageSeen(
+        1.0, 1, END, END, CAP, 0, 16, "Name", b"", None, "", 64, True
+    ),
+    "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
+    "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
+    "Remark": p2p.capture.Remark(1.0, "text"),
+}
 #: What observers get.
 OBSERVED: dict[str, Any] = {
     "BootnodeLeftOut": p2p.observe.BootnodeLeftOut(NODE, "reason"),
@@ -76,7 +89,7 @@ CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter"),
 }
@@ -87,6 +100,13 @@ class Greeting:
     """A message."""
 
 
+CASE = conformance.SUITES["rlpx"][0]
+CONFORMANCE = {
+    "Case": CASE,
+    "Result": conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.1),
+    "Target": conformance.Target(NODE),
+    "Verdict": conformance.Verdict.PASSED,
+}
 GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
@@ -190,6 +210,8 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CONFORMANCE,
+            **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),
             "cycle_nodes": p2p.enode.cycle_nodes([NODE]),

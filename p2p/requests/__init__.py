@@ -11,7 +11,8 @@ are counted there, and are no error.
 and ``p2p/msgrate``. A thread of the program reads the connection; no other runs here.
 
 ==========  ==============================================================
-`front`     :class:`Requests` and :class:`Request`, for any thread
+`front`     :class:`Requests`, and `request` :class:`Request`, for any thread
+`ids`       the request id of a message object; pure
 `pending`   the requests under way, and their counts; pure
 `rates`     the estimates
 ==========  ==============================================================
@@ -19,9 +20,10 @@ and ``p2p/msgrate``. A thread of the program reads the connection; no other runs
 
 from __future__ import annotations
 
-from p2p.requests.front import Request, Requests
+from p2p.requests.front import Requests
 from p2p.requests.pending import CodeCounters, RequestCounters
 from p2p.requests.rates import PeerRates, RateEstimator
+from p2p.requests.request import Request
 
 __all__ = [
     "CodeCounters",

@@ -11,12 +11,13 @@ import math
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from p2p.arguments import check_int, check_type, shown, wrong_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, checked_timeout
 from p2p.codec import encode
 from p2p.errors import (
+    ArgumentTypeError,
     DiscReason,
     LocalProtocolError,
     P2PError,
@@ -25,10 +26,12 @@ from p2p.errors import (
     Timeout,
     UnexpectedMessage,
 )
-from p2p.latch import Latch
 from p2p.message import Msg, MsgReadWriter
+from p2p.messages import TypedReadWriter
+from p2p.requests.ids import id_of, with_id
 from p2p.requests.pending import Entry, Pending, RequestCounters
 from p2p.requests.rates import RateEstimator
+from p2p.requests.request import Request
 
 E = TypeVar("E", bound=P2PError)
 T = TypeVar("T")
@@ -38,66 +41,6 @@ TIMEOUT_S = 30.0
 #: Limit on the requests under way on a connection, as in go-ethereum: more is a fault of the
 #: program, which would fill the memory.
 MAX_PENDING = 10_000
-
-
-class Request(Generic[T]):
-    """A request that was sent, and its reply when it comes; from :meth:`Requests.start`.
-
-    ``id`` is its request id on the connection, ``code`` the code of its message. Any thread.
-    """
-
-    __slots__ = ("code", "id", "__dict__")  # so that Mock(spec=Request) has them
-
-    def __init__(
-        self, owner: Requests, request_id: int, code: int, deadline: float, expect: Any
-    ) -> None:
-        # fixed after __init__
-        self.id = request_id
-        self.code = code
-        self._owner = owner
-        self._deadline = deadline
-        self._expect = expect
-        # set once, before _settled opens
-        self._settled = Latch()
-        self._reply: Any = None
-        self._make_error: Callable[[], P2PError] | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it has a reply, its time is over, it was cancelled, or the connection ended."""
-        self._owner._expire()
-        return self._settled.is_open
-
-    def result(self, timeout: float | None = None) -> T:
-        """Wait for the reply and return it.
-
-        ``timeout`` limits this wait, in seconds of real time; the request may still be answered
-        later. Without it, the wait ends with the time of the request. Raises Timeout in both
-        cases, RequestCancelled after :meth:`cancel`, PeerDisconnected if the connection ended
-        first, and ArgumentError for a timeout that is not a number.
-        """
-        patience = Deadline(checked_timeout(timeout))
-        if not self._owner._wait(self, patience):
-            assert timeout is not None
-            raise self._owner._no_reply(self, timeout)
-        if self._make_error is not None:
-            raise self._make_error()
-        return cast(T, self._reply)
-
-    def cancel(self) -> bool:
-        """Stop waiting for the reply, which counts as late if it comes. Does not tell the peer.
-
-        All calls of :meth:`result` raise RequestCancelled. Returns False if it was done already.
-        """
-        return self._owner._cancel(self)
-
-    def _settle(self, reply: Any = None, make_error: Callable[[], P2PError] | None = None) -> None:
-        self._reply, self._make_error = reply, make_error
-        self._settled.open()
-
-    def __repr__(self) -> str:
-        state = "done" if self._settled.is_open else "pending"
-        return f"<request {self.id} of code {self.code}, {state}>"
 
 
 class Requests:
@@ -119,7 +62,13 @@ class Requests:
 
         value = requests.ask(GET, "key", timeout=5)  # in another thread
 
-    ``rw`` is the read-writer. ``rates`` learns from the replies how much the peer delivers, by
+    ``rw`` is the read-writer. With a :class:`p2p.messages.TypedReadWriter` requests and replies may
+    be messages, whose first field is the id; :meth:`start` sets that of a request, whatever it is::
+
+        value = requests.ask(Get(0, "key"), expect=Value, timeout=5).value
+        requests.deliver(msg)  # in the thread that reads, for a message that is a reply
+
+    ``rates`` learns from the replies how much the peer delivers, by
     default a new :class:`RateEstimator`. ``clock`` measures the time of requests. The end of the
     ``with`` block ends all requests under way with a PeerDisconnected, which has the reason of the
     connection's end. One connection has one object of this class for each protocol, or ids are used
@@ -130,18 +79,19 @@ class Requests:
 
     def __init__(
         self,
-        rw: MsgReadWriter,
+        rw: MsgReadWriter | TypedReadWriter[Any],
         *,
         rates: RateEstimator | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        check_type("rw", rw, MsgReadWriter, "a read-writer")
+        check_type("rw", rw, (MsgReadWriter, TypedReadWriter), "a read-writer")
         check_type("rates", rates, (RateEstimator, type(None)), "a RateEstimator, or None")
         if not hasattr(clock, "on_advance"):
             raise wrong_type("clock", clock, "a clock, such as p2p.testing.SimulatedClock()")
         # fixed after __init__
         self.rates: RateEstimator = rates or RateEstimator()
-        self._rw = rw
+        self._messages = rw.messages if isinstance(rw, TypedReadWriter) else None
+        self._rw = rw.rw if isinstance(rw, TypedReadWriter) else rw
         self._clock = clock
         # guarded by _lock
         self._lock = threading.Lock()
@@ -158,16 +108,16 @@ class Requests:
             return self._pending.counters()
 
     @overload
-    def ask(self, code: int, *items: object, timeout: float | None = TIMEOUT_S) -> Any: ...
+    def ask(self, code: object, *items: object, timeout: float | None = TIMEOUT_S) -> Any: ...
 
     @overload
     def ask(
-        self, code: int, *items: object, expect: type[T], timeout: float | None = TIMEOUT_S
+        self, code: object, *items: object, expect: type[T], timeout: float | None = TIMEOUT_S
     ) -> T: ...
 
     def ask(
         self,
-        code: int,
+        code: object,
         *items: object,
         expect: Any = object,
         timeout: float | None = TIMEOUT_S,
@@ -186,37 +136,37 @@ class Requests:
 
     @overload
     def start(
-        self, code: int, *items: object, timeout: float | None = TIMEOUT_S
+        self, code: object, *items: object, timeout: float | None = TIMEOUT_S
     ) -> Request[Any]: ...
 
     @overload
     def start(
-        self, code: int, *items: object, expect: type[T], timeout: float | None = TIMEOUT_S
+        self, code: object, *items: object, expect: type[T], timeout: float | None = TIMEOUT_S
     ) -> Request[T]: ...
 
     def start(
         self,
-        code: int,
+        code: object,
         *items: object,
         expect: Any = object,
         timeout: float | None = TIMEOUT_S,
     ) -> Request[Any]:
         """Send a request and return it; waits only while the peer is slow to read.
 
-        The message is the RLP list of the request id and ``items``. The reply must be of the class
-        ``expect``, any by default. It must come within ``timeout`` seconds, None for no limit.
+        The message is the RLP list of the request id and ``items``; or, in place of a code, a
+        message with its first field as the id. The reply must be of the class ``expect``, any by
+        default. It must come within ``timeout`` seconds, None for no limit.
 
         Raises PeerDisconnected when the connection has ended, LocalProtocolError for the 10,001st
         request at once, ArgumentError for other arguments, and the errors of
         :meth:`p2p.MsgReadWriter.send_items`.
         """
-        check_type("code", code, int, "an int")
         check_type("expect", expect, type, "a class, such as bytes")
         limit_s = checked_timeout(timeout)
         with self._lock:
             request_id = self._pending.next_id()
-        msg = Msg(code, encode([request_id, *items]))
-        request: Request[Any] = self._begin(request_id, code, limit_s, expect)
+        msg = self._message(request_id, code, items)
+        request: Request[Any] = self._begin(request_id, msg.code, limit_s, expect)
         try:
             self._rw.write_msg(msg)
         except BaseException:
@@ -225,15 +175,19 @@ class Requests:
             raise
         return request
 
-    def deliver(self, request_id: int, reply: object, items: int = 1) -> bool:
+    def deliver(self, request_id: object, reply: object = None, items: int = 1) -> bool:
         """Hand over the reply to a request; the thread that reads the connection calls this.
 
+        In place of an id and the reply, it takes a message with its first field as the id.
         ``items`` is how much it has, in the unit of ``rates``. Returns False for a reply that is
         late or unasked, which is counted and otherwise without effect; the program may end the
         connection for it. Raises UnexpectedMessage for a reply of another class than the request
         expects, and ArgumentError for other arguments.
         """
+        if self._messages is not None and not isinstance(request_id, int):
+            request_id, reply = id_of(request_id), request_id
         check_type("request_id", request_id, int, "an int")
+        assert isinstance(request_id, int)
         check_int("items", items, 0, math.inf, "an int from 0 up")
         self._expire()
         now = self._clock.monotonic()
@@ -313,6 +267,15 @@ class Requests:
         return self._about(Timeout(text))
 
     # inside
+
+    def _message(self, request_id: int, code: object, items: tuple[object, ...]) -> Msg:
+        if self._messages is not None and not isinstance(code, int):
+            if items:
+                raise ArgumentTypeError("items: wanted none besides a message, which has its own")
+            return Msg(*self._messages.encode(with_id(code, request_id)))
+        check_type("code", code, int, "an int, or a message on a TypedReadWriter")
+        assert isinstance(code, int)
+        return Msg(code, encode([request_id, *items]))
 
     def _begin(
         self, request_id: int, code: int, limit_s: float | None, expect: Any

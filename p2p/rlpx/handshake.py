@@ -78,10 +78,14 @@ def ingress_mac(secrets: Secrets) -> Hasher:
     return _mac_state(secrets, 1 if secrets.initiator else 0)
 
 
+def mac_state(mac: bytes, nonce: bytes, packet: bytes) -> Hasher:
+    """Return the MAC state of the end that sent ``packet``; ``nonce`` is that of the other end."""
+    return keccak_hasher(_xor(mac, nonce) + packet)
+
+
 def _mac_state(secrets: Secrets, sender: int) -> Hasher:
     """Return the MAC state of the frames of one end: 0 is the initiator, 1 the recipient."""
-    seed = _xor(secrets.mac, secrets.nonces[1 - sender])
-    return keccak_hasher(seed + secrets.packets[sender])
+    return mac_state(secrets.mac, secrets.nonces[1 - sender], secrets.packets[sender])
 
 
 class PacketBuffer:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,25 +19,31 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "requests.md"
 
 
 @pytest.fixture
-def names() -> dict[str, Any]:
-    """What the page defines, one part after the other."""
-    found: dict[str, Any] = {}
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the page defines, one part after the other, in a module."""
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
     for source in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-        exec(source, found)
-    return found
+        exec(source, vars(module))
+    return vars(module)
+
+
+def await_output(capsys: Any, text: str) -> None:
+    """Wait until exactly this was printed, by other threads."""
+    shown = ""
+
+    def is_shown() -> bool:
+        nonlocal shown
+        shown += capsys.readouterr().out
+        return shown == text
+
+    eventually(is_shown)
 
 
 def test_each_end_asks_and_answers(names: dict[str, Any], capsys: Any) -> None:
     with names["new_server"]("one") as one, names["new_server"]("other") as other:
         testing.connect_servers(one, other)
-        shown = ""
-
-        def both_have_printed() -> bool:
-            nonlocal shown
-            shown += capsys.readouterr().out
-            return shown == "color: green\n" * 2
-
-        eventually(both_have_printed)
+        await_output(capsys, "color: green\n" * 2)
 
 
 def test_many_are_asked_at_once(names: dict[str, Any]) -> None:
@@ -79,6 +87,11 @@ def test_rates_size_the_next_request(names: dict[str, Any]) -> None:
         remote.close()
         remote.result()
     assert len(names["PEERS"]) == 0
+
+
+def test_messages_are_asked_for(names: dict[str, Any], capsys: Any) -> None:
+    with testing.connected_servers(names["PROTOCOL"]):
+        await_output(capsys, "shape: round\n" * 2)
 
 
 def test_names_of_the_page_are_there() -> None:

@@ -7,12 +7,15 @@ from types import ModuleType
 from typing import Any, get_origin
 
 import p2p
+import p2p.capture
 import p2p.sim
 import p2p.testing
+import p2p.testing.conformance
 
 #: The public modules but for the simulation, which is a program's own world.
 MODULES: dict[str, ModuleType] = {
     "p2p": p2p,
+    "p2p.capture": p2p.capture,
     "p2p.discover": p2p.discover,
     "p2p.dnsdisc": p2p.dnsdisc,
     "p2p.enode": p2p.enode,
@@ -25,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
+    "p2p.testing.conformance": p2p.testing.conformance,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import p2p
-from p2p import testing
+from p2p import messages, testing
 from p2p.errors import LocalProtocolError, RequestCancelled
 from p2p.requests import RateEstimator, Request, Requests
 from p2p.requests import front as module
@@ -289,6 +289,68 @@ def test_read_writer_that_cannot_tell_its_end() -> None:
 def test_clock_does_not_keep_closed_requests(ends: Ends) -> None:
     ends.requests.close()
     assert ends.clock._wakers == []
+
+
+# messages
+
+
+@messages.message(ASK)
+class Ask:
+    id: int
+    key: str
+
+
+@messages.message(REPLY)
+class Reply:
+    id: int
+    value: bytes
+
+
+ALL: messages.Messages[Any] = messages.Messages("store", 1, [Ask, Reply])
+
+
+def test_request_and_reply_may_be_messages() -> None:
+    ours, theirs = (messages.TypedReadWriter(rw, ALL) for rw in testing.msg_pipe(length=2))
+    requests = Requests(ours)
+    asked = [requests.start(Ask(0, key), expect=Reply) for key in ("first", "second")]
+    for _ in asked:
+        wanted = theirs.expect(Ask, timeout=0)
+        theirs.write(Reply(wanted.id, wanted.key.encode()))
+    for _ in asked:
+        assert requests.deliver(ours.read(timeout=0))
+    assert [request.result().value for request in asked] == [b"first", b"second"]
+    assert requests.counters.by_code[ASK].answered == 2
+    assert not requests.deliver(Reply(9, b""))
+
+
+def test_plain_codes_and_values_work_beside_messages() -> None:
+    ours, theirs = (messages.TypedReadWriter(rw, ALL) for rw in testing.msg_pipe(length=2))
+    requests = Requests(ours)
+    request = requests.start(ASK, "key")
+    assert theirs.read(timeout=0) == Ask(request.id, "key")
+    requests.deliver(request.id, "value")
+    assert request.result() == "value"
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda requests: requests.start("x"), "message: wanted a message whose first field"),
+        (lambda requests: requests.start(Ask(0, "key"), 5), "items: wanted none"),
+        (lambda requests: requests.deliver(Reply("x", b"")), "message: wanted a message whose"),  # type: ignore[arg-type]
+        (lambda requests: requests.deliver(Ask), "message: wanted a message whose first field"),
+    ],
+)
+def test_what_is_no_message_is_refused(call: Callable[[Requests], object], words: str) -> None:
+    requests = Requests(messages.TypedReadWriter(testing.msg_pipe(length=2)[0], ALL))
+    with pytest.raises(p2p.ArgumentError, match=words):
+        call(requests)
+    assert requests.counters.started == 0
+
+
+def test_message_needs_a_read_writer_that_knows_it(ends: Ends) -> None:
+    with pytest.raises(p2p.ArgumentError, match="code: wanted an int, or a message on a Typed"):
+        ends.requests.start(Ask(0, "key"))
 
 
 # refusals

@@ -10,6 +10,7 @@ from tests.fuzz.targets import (
     discovery,
     discoveryv5,
     dnslists,
+    ethereum,
     frame,
     handshake,
     packet,
@@ -24,7 +25,7 @@ from tests.fuzz.targets import (
 
 MODULES = (
     *(handshake, frame, base, snappy, values, declared, records, packet, packetv5, dnslists),
-    *(upnp, portmap, connection, discovery, discoveryv5, topics),
+    *(upnp, portmap, ethereum, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS
