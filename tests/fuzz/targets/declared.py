@@ -1,6 +1,6 @@
-"""Payloads of declared messages (`p2p.messages`): of our own protocol, of ``eth`` and of ``snap``.
+"""Payloads of declared messages (`p2p.messages`), with fields of all kinds.
 
-The variant chooses protocol and code. What is decoded must encode again, and to the same payload,
+The variant chooses the code. What is decoded must encode again, and to the same payload,
 except for optional fields that the remote left out and a default fills in.
 """
 
@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import p2p
-from p2p.errors import DecodeError, InvalidMessageCode
+from p2p.errors import DecodeError
 from p2p.messages import Messages, message
 from p2p.rlp import MaxLength
-from tests.eth.vectors import MESSAGES
 from tests.fuzz.target import Target
 
 T = TypeVar("T")
@@ -83,44 +82,27 @@ SAMPLES: tuple[Any, ...] = (
     Origin(b"h" * 32),
 )
 
-PROTOCOLS: tuple[Messages[Any], ...] = (OWN, p2p.eth.ETH69, p2p.eth.ETH72, p2p.eth.SNAP2)
-
-#: Codes of a variant; the rest of it is the protocol. With recipe bit 0 it fits a byte.
-CODES = 32
-
-#: Longest payload that mutation begins with, in bytes.
-MAX_SEED_SIZE = 1200
-
-Built = tuple[Messages[Any], int, bytes]
+Built = tuple[int, bytes]
 
 
 def build(variant: int, repaired: bool, body: bytes) -> Built:
-    return PROTOCOLS[variant // CODES % len(PROTOCOLS)], variant % CODES, body
+    return variant % OWN.length, body
 
 
 def read(built: Built) -> Any:
-    messages, code, payload = built
-    return messages.decode(code, payload)
+    return OWN.decode(*built)
 
 
 def check(built: Built, value: Any) -> None:
-    messages, code, payload = built
-    again = messages.encode(value)
+    code, payload = built
+    again = OWN.encode(value)
     assert again[0] == code
-    assert messages.decode(*again) == value
+    assert OWN.decode(*again) == value
     assert again[1] == payload or len(again[1]) > len(payload)
 
 
 def seeds() -> list[bytes]:
-    """Each sample, and each message of eth and snap that is short, under its protocol and code."""
-    found = []
-    for index, messages in enumerate(PROTOCOLS):
-        for value in (*SAMPLES, *MESSAGES.values()):
-            if type(value) in messages.classes.values():
-                code, payload = messages.encode(value)
-                if len(payload) < MAX_SEED_SIZE:
-                    found.append(bytes([(index * CODES + code) << 1]) + payload)
-    return found
+    return [bytes([code << 1]) + payload for code, payload in map(OWN.encode, SAMPLES)]
 
 
 TARGETS = (
@@ -129,7 +111,7 @@ TARGETS = (
         seeds=seeds,
         build=build,
         decode=read,
-        errors=(DecodeError, InvalidMessageCode),
+        errors=(DecodeError,),
         check=check,
         repairs=False,
         words=(b"red", b"blue", bytes(32), "\u20ac".encode()),
