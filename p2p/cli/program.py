@@ -16,6 +16,7 @@ import p2p
 from p2p.cli.command import DEBUG, Group
 from p2p.cli.completion import completion
 from p2p.cli.crawl.command import crawl_command
+from p2p.cli.demo import demo
 from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
 from p2p.cli.doctor import doctor
@@ -30,7 +31,7 @@ from p2p.cli.test import test
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
-    *(node, key, enr, nodeset, dns, ping),
+    *(demo, node, key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
     test,
     crawl_command(("v4", "v5"), "p2p crawl"),

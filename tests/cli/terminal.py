@@ -17,13 +17,16 @@ import pyte
 
 from tests.kit.waiting import PATIENCE_S
 
-#: A session's first process makes the terminal its own, so that Ctrl-C is for it.
-_START = """
-import fcntl, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+#: The command line as a process. A shell makes background jobs ignore Ctrl-C, and their children
+#: inherit that, the tests, too.
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from p2p.__main__ import main
 sys.exit(main())
 """
+#: A session's first process makes the terminal its own, so that Ctrl-C is for it.
+_START = f"import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n{PROGRAM}"
 
 
 class Terminal:

@@ -13,7 +13,7 @@ import pytest
 
 import p2p
 from p2p.cli.exitcode import ExitCode
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import PROGRAM, Terminal
 from tests.kit.waiting import PATIENCE_S
 
 HOST = "127.0.0.1"
@@ -26,7 +26,7 @@ class NodeProcess:
     def __init__(self, stack, *arguments: object, stdin: int = subprocess.DEVNULL) -> None:
         words = ["node", "--json", "--listen", f"{HOST}:0", *map(str, arguments)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "p2p", *words],
+            [sys.executable, "-c", PROGRAM, *words],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         stack.callback(self.close)
@@ -139,7 +139,17 @@ def test_options_reach_the_server(start):
 
 
 def test_log_lines_are_for_people():
-    words = [sys.executable, "-m", "p2p", "node", "--log", "--listen", f"{HOST}:0", "--name", "ann"]
+    words = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "node",
+        "--log",
+        "--listen",
+        f"{HOST}:0",
+        "--name",
+        "ann",
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         line = next(line for line in process.stdout if "started as" in line)
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: started as enode://", line)
