@@ -42,6 +42,8 @@ from benchmarks.asker_v5 import AskerV5
 from benchmarks.memory import STATM
 from benchmarks.pinger import Pinger
 from benchmarks.services import Network, NetworkV5, Service, ServiceV5
+from p2p.peers.handletimes import HandleTimes
+from p2p.peers.traffic import Traffic
 
 BEGIN, READY, DATA, DONE = range(4)
 LENGTH = 4
@@ -127,10 +129,24 @@ class Player:
         return {"cpu_s": time.process_time()}
 
 
+def take_out_counting() -> None:
+    """Have this process count no traffic and time no handlers."""
+    for count in ("count_out", "received", "sent"):
+        setattr(Traffic, count, lambda self, counted: None)
+    Traffic.count_in = lambda self, run: None  # type: ignore[assignment, method-assign, return-value]
+    HandleTimes.stopwatch = lambda self, cap: None  # type: ignore[assignment, method-assign]
+
+
 class Listener(Player):
-    """The end that receives; with the argument "discovery", discovery v4 runs beside it."""
+    """The end that receives.
+
+    With the argument "discovery", discovery v4 runs beside it; with "metrics", they are served;
+    with "uncounted", nothing is counted.
+    """
 
     def __init__(self, *options: str) -> None:
+        if "uncounted" in options:
+            take_out_counting()
         self._busy = BusyHandlers()
         self._arrived = threading.Condition()
         self._arrivals = 0
@@ -141,10 +157,12 @@ class Listener(Player):
             no_dial=True,
             listen_addr="127.0.0.1:0",
             no_discovery="discovery" not in options,
+            metrics_addr="127.0.0.1:0" if "metrics" in options else None,
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()
-        self.greeting = {"url": self._server.self.url}
+        address = self._server.metrics_addr
+        self.greeting = {"url": self._server.self.url, "metrics": f"http://{address}/metrics"}
 
     def close(self) -> None:
         self._busy.close()
@@ -199,9 +217,11 @@ def echo(rw: p2p.MsgReadWriter, count: int) -> None:
 
 
 class Dialer(Player):
-    """The end that sends, in its handler."""
+    """The end that sends, in its handler. Options are those of the listener."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *options: str) -> None:
+        if "uncounted" in options:
+            take_out_counting()
         self.greeting: dict[str, Any] = {}
         self._busy = BusyHandlers()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()

@@ -111,6 +111,9 @@ def rows(crowds: Sequence[int]) -> list[Row]:
                 )
             )
     table += [
+        Row("  CPU of both ends, uncounted", "uncounted one-way", "us each", microseconds),
+        Row("  with metrics, scraped", "counted one-way", "us each", microseconds,
+            ("uncounted one-way",), 0.97),
         Row("one way, 64 KiB", f"one-way {MEDIUM}", "MB/s", megabytes_per_second(MEDIUM),
             (f"keccak {MEDIUM}",)),
         Row("one way, 1 MiB", f"one-way {LARGE}", "MB/s", megabytes_per_second(LARGE),

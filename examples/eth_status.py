@@ -36,7 +36,7 @@ def ask(node: p2p.Node, network: Network) -> None:
         name="eth_status",
         max_peers=1,
         listen_addr=None,
-        protocols=[p2p.Protocol("eth", eth.version, eth.length) for eth in VERSIONS],
+        protocols=[p2p.messages.protocol(eth) for eth in VERSIONS],
     )
     with server:
         peer = server.connect(node)

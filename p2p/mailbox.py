@@ -112,19 +112,19 @@ class Mailbox:
 
     # the side that never waits: the I/O thread
 
-    def offer(self, items: Sequence[Item]) -> bool:
+    def offer(self, items: Sequence[Item], payload_bytes: int | None = None) -> bool:
         """Add items, even to a full mailbox. Returns whether there is room for more.
 
-        A closed mailbox drops them, since they have no reader.
+        ``payload_bytes`` is the size of their payloads together, if it is known. A closed mailbox
+        drops them, since they have no reader.
         """
+        if payload_bytes is None:
+            payload_bytes = sum(len(item[1]) for item in items)
         with self._lock:
             if self._make_error is not None:
                 return True
             self._items.extend(items)
-            size = ITEM_BYTES * len(items)
-            for item in items:
-                size += len(item[1])
-            self._size += size
+            self._size += payload_bytes + ITEM_BYTES * len(items)
             if self._size >= LIMIT_BYTES:
                 self._full = True
             if self._readers:

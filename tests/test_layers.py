@@ -85,6 +85,7 @@ WITHIN: dict[str, set[str]] = {
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
+    "cli": {"testing"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
@@ -92,6 +93,7 @@ PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
     "p2p.messages",
     *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.

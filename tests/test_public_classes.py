@@ -5,6 +5,7 @@ Each class has an instance here, made as a program meets it, or a test fails.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from enum import Enum
@@ -18,6 +19,7 @@ import p2p
 import p2p.capture
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
+from p2p.testing import conformance
 from tests.eth.vectors import values as messages_of_eth
 from tests.kit.inspect import events as server_events
 from tests.kit.nodes import HOST, Nodes
@@ -57,6 +59,13 @@ CAPTURED: dict[str, Any] = {
     "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
     "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
     "Remark": p2p.capture.Remark(1.0, "text"),
+    "Recorded": p2p.capture.Recorded(1.0, True, p2p.Msg(1)),
+    "Recording": p2p.capture.Recording("test", 1, 8),
+    "RecordingReadWriter": p2p.capture.RecordingReadWriter(
+        p2p.testing.msg_pipe()[0], io.StringIO(), p2p.Protocol("test", 1, 8)
+    ),
+    "Replayed": p2p.testing.Replayed((), (), None),
+    "Difference": p2p.testing.Difference(0, None, None),
 }
 #: What observers get.
 OBSERVED: dict[str, Any] = {
@@ -99,6 +108,13 @@ class Greeting:
     """A message."""
 
 
+CASE = conformance.SUITES["rlpx"][0]
+CONFORMANCE = {
+    "Case": CASE,
+    "Result": conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.1),
+    "Target": conformance.Target(NODE),
+    "Verdict": conformance.Verdict.PASSED,
+}
 GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
 
 
@@ -202,6 +218,7 @@ class World:
             "UDPv4": discovery,
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
+            **CONFORMANCE,
             **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),

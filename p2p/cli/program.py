@@ -17,18 +17,22 @@ from p2p.cli.command import DEBUG, Group
 from p2p.cli.crawl.command import crawl_command
 from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
+from p2p.cli.doctor import doctor
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
 from p2p.cli.ping import ping
+from p2p.cli.test import test
 
 #: Every command, in the order of the help.
 COMMANDS: tuple[click.Command, ...] = (
     *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
+    test,
     crawl_command(("v4", "v5"), "p2p crawl"),
+    doctor,
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.

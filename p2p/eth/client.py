@@ -15,9 +15,16 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from p2p.arguments import check_function, check_int, wrong
+from p2p.arguments import (
+    MAX_UINT64,
+    check_each,
+    check_function,
+    check_int,
+    check_type,
+    check_uint64,
+    wrong,
+)
 from p2p.clock import Deadline, checked_timeout
-from p2p.errors import P2PError
 from p2p.eth import limits
 from p2p.eth.accesslist import AccountChanges
 from p2p.eth.block import BlockBody, Transaction
@@ -28,6 +35,7 @@ from p2p.eth.checks import (
     check_part,
     check_receipt_lists,
 )
+from p2p.eth.errors import InvalidResponse
 from p2p.eth.header import Header
 from p2p.eth.receipt import Receipt
 from p2p.eth.requests import (
@@ -45,13 +53,13 @@ from p2p.eth.requests import (
 )
 from p2p.eth.transactions import Cells, GetCells, GetPooledTransactions, PooledTransactions
 from p2p.eth.versions import messages_of
-from p2p.message import Msg, MsgReadWriter
+from p2p.message import MsgReadWriter
+from p2p.messages.readwriter import TypedReadWriter
 
 #: Time for a response, in seconds.
 RESPONSE_TIMEOUT_S = 30.0
 
 R = TypeVar("R")
-T = TypeVar("T")
 
 
 class Client:
@@ -73,7 +81,7 @@ class Client:
     messages.
     """
 
-    __slots__ = ("_ids", "_msg", "_on_message", "_rw", "_timeout_s", "messages")  # for mocks
+    __slots__ = ("_ids", "_on_message", "_rw", "_timeout_s", "messages")  # for mocks
 
     def __init__(
         self,
@@ -87,15 +95,14 @@ class Client:
             check_function("on_message", on_message, "message")
         # fixed after __init__
         self.messages = messages_of(version)
-        self._rw = rw
+        self._rw = TypedReadWriter(rw, self.messages)
         self._on_message = on_message
         self._timeout_s = checked_timeout(timeout)
         # owned by the calling thread
         self._ids = count(1)
-        self._msg = Msg(0)  # the last that was read
 
     def __repr__(self) -> str:
-        return f"<client of {self.messages.cap} at {self._rw!r}>"
+        return f"<Client, {self._rw!r}>"
 
     def get_block_headers(
         self, start: int | bytes, limit: int = 1, *, skip: int = 0, reverse: bool = False
@@ -106,10 +113,13 @@ class Client:
         downward. The list is shorter, or empty, where the remote has none. The first is checked
         against ``start``, the others to follow each other, without ``skip`` also by their hashes.
         """
+        _check_start(start)
         check_int("limit", limit, 1, limits.MAX_HEADERS, f"1 to {limits.MAX_HEADERS} headers")
+        check_uint64("skip", skip)
+        check_type("reverse", reverse, bool, "a bool")
         query = HeadersQuery(start, limit, skip, reverse)
         response = self._ask(GetBlockHeaders(next(self._ids), query), BlockHeaders)
-        self._check(check_headers, query, response.headers)
+        self._check(BlockHeaders, check_headers, query, response.headers)
         return response.headers
 
     def get_block_bodies(self, headers: Sequence[Header]) -> list[BlockBody]:
@@ -119,7 +129,7 @@ class Client:
         """
         hashes = _hashes(headers, limits.MAX_BODIES)
         response = self._ask(GetBlockBodies(next(self._ids), hashes), BlockBodies)
-        self._check(check_bodies, headers, response.bodies)
+        self._check(BlockBodies, check_bodies, headers, response.bodies)
         return response.bodies
 
     def get_receipts(self, headers: Sequence[Header]) -> list[list[Receipt]]:
@@ -133,7 +143,7 @@ class Client:
             lists = self._receipts_in_parts(hashes)
         else:
             lists = self._ask(GetReceipts69(next(self._ids), hashes), Receipts69).receipts
-        self._check(check_receipt_lists, headers, lists)
+        self._check(self.messages.classes[0x10], check_receipt_lists, headers, lists)
         return lists
 
     def get_block_access_lists(
@@ -146,13 +156,15 @@ class Client:
         hashes = _hashes(headers, limits.MAX_ACCESS_LISTS)
         response = self._ask(GetBlockAccessLists(next(self._ids), hashes), BlockAccessLists)
         lists = [None if isinstance(item, bytes) else item for item in response.access_lists]
-        self._check(check_access_lists, headers, lists)
+        self._check(BlockAccessLists, check_access_lists, headers, lists)
         return lists
 
     def get_pooled_transactions(self, hashes: Sequence[bytes]) -> list[Transaction]:
         """Return transactions of the remote's pool, of at most 256 hashes; those that it has."""
+        wanted = f"at most {limits.MAX_POOLED_TRANSACTIONS} hashes of 32 bytes"
+        check_each("hashes", hashes, bytes, wanted)
         if len(hashes) > limits.MAX_POOLED_TRANSACTIONS:
-            raise wrong("hashes", len(hashes), f"at most {limits.MAX_POOLED_TRANSACTIONS} hashes")
+            raise wrong("hashes", hashes, wanted)
         request = GetPooledTransactions(next(self._ids), list(hashes))
         return self._ask(request, PooledTransactions).transactions
 
@@ -164,7 +176,7 @@ class Client:
             done, first = (len(lists) - 1, len(lists[-1])) if lists else (0, 0)
             request = GetReceipts70(next(self._ids), first, hashes[done:])
             response = self._ask(request, Receipts70)
-            self._check(check_part, response, len(hashes) - done)
+            self._check(Receipts70, check_part, response, len(hashes) - done)
             if lists and response.receipts:
                 lists[-1] += response.receipts.pop(0)
             lists += response.receipts
@@ -173,11 +185,10 @@ class Client:
 
     def _ask(self, request: Any, kind: type[R]) -> R:
         """Send a request, and read until the response with its id has come."""
-        self._rw.write_msg(Msg(*self.messages.encode(request)))
+        self._rw.write(request)
         deadline = Deadline(self._timeout_s)
         while True:
-            self._msg = msg = self._rw.read_msg(deadline.left_s)
-            message = self._check(self.messages.decode, msg.code, msg.payload)
+            message = self._rw.read(deadline.left_s)
             if isinstance(message, kind) and message.request_id == request.request_id:  # type: ignore[attr-defined]
                 return message
             self._handle(message)
@@ -186,16 +197,17 @@ class Client:
         """Answer a request of the remote, or hand over a message that is no response."""
         empty = EMPTY_RESPONSES.get(type(message))
         if empty is not None:
-            self._rw.write_msg(Msg(*self.messages.encode(empty(message.request_id))))
+            self._rw.write(empty(message.request_id))
         elif self._on_message is not None and not hasattr(message, "request_id"):
             self._on_message(message)
 
-    def _check(self, function: Callable[..., T], *arguments: object) -> T:
-        """Call the function; an error of it is about the message read last."""
+    def _check(self, kind: type[Any], check: Callable[..., None], *arguments: object) -> None:
+        """Check a response of a kind; an error ends the connection that it came from."""
         try:
-            return function(*arguments)
-        except P2PError as error:
-            error.connection_id, error.msg_code = self._msg.connection_id, self._msg.code
+            check(*arguments)
+        except InvalidResponse as error:
+            error.connection_id = self._rw.rw.connection_id
+            error.msg_code = self.messages.code_of(kind)
             raise
 
 
@@ -211,7 +223,18 @@ EMPTY_RESPONSES: dict[type[Any], Callable[[int], Any]] = {
 }
 
 
+def _check_start(start: object) -> None:
+    wanted = "the number of a block, or its hash of 32 bytes"
+    check_type("start", start, (int, bytes), wanted)
+    if isinstance(start, bytes) and len(start) != 32:
+        raise wrong("start", start, wanted)
+    if isinstance(start, int):
+        check_int("start", start, 0, MAX_UINT64, wanted)
+
+
 def _hashes(headers: Sequence[Header], most: int) -> list[bytes]:
+    wanted = f"1 to {most} headers"
+    check_each("headers", headers, Header, wanted)
     if not 0 < len(headers) <= most:
-        raise wrong("headers", len(headers), f"1 to {most} headers")
+        raise wrong("headers", headers, wanted)
     return [header.hash for header in headers]

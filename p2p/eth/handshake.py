@@ -6,17 +6,17 @@ caps/eth.md, "Status").
 
 from __future__ import annotations
 
-from p2p.errors import P2PError
+from p2p.arguments import check_type
+from p2p.errors import RemoteProtocolError
 from p2p.eth.errors import NoStatus
 from p2p.eth.status import Status, check_status
 from p2p.eth.versions import messages_of
 from p2p.forkid import Chain
-from p2p.message import Msg, MsgReadWriter
+from p2p.message import MsgReadWriter
+from p2p.messages.readwriter import TypedReadWriter
 
 #: Time for the remote's Status, in seconds; as in go-ethereum.
 HANDSHAKE_TIMEOUT_S = 5.0
-
-_STATUS_CODE = 0x00
 
 
 def handshake(
@@ -39,18 +39,19 @@ def handshake(
     ``timeout`` is in seconds. Raises NoStatus, a StatusRejected that says why, DecodeError,
     Timeout, and PeerDisconnected: a client that rejects our Status disconnects, go-ethereum with
     SUBPROTOCOL_ERROR, and maybe before its own has come. Errors about the Status end the connection
-    if they leave its ``with`` block or handler. Any thread.
+    if they leave its ``with`` block or handler. ArgumentError for arguments of other types. Any
+    thread.
     """
-    messages = messages_of(status.version)
-    rw.write_msg(Msg(*messages.encode(status)))
-    msg = rw.read_msg(timeout)
+    check_type("status", status, Status, "a Status, such as of p2p.eth.make_status")
+    check_type("chain", chain, Chain, "a Chain, such as p2p.networks.MAINNET.chain")
+    eth = TypedReadWriter(rw, messages_of(status.version))
+    eth.write(status)
+    theirs = eth.read(timeout)
     try:
-        if msg.code != _STATUS_CODE:
-            raise NoStatus(f"the first message is {messages.name_of(msg.code)}, not Status")
-        theirs = messages.decode(msg.code, msg.payload)
+        if not isinstance(theirs, Status):
+            raise NoStatus(f"the first message is {type(theirs).__name__}, not Status")
         check_status(theirs, status, chain, head)
-    except P2PError as error:
-        error.connection_id, error.msg_code = msg.connection_id, msg.code
+    except RemoteProtocolError as error:
+        error.connection_id, error.msg_code = rw.connection_id, eth.messages.code_of(theirs)
         raise
-    assert isinstance(theirs, Status)
     return theirs

@@ -132,6 +132,5 @@ def _work(peer: Peer, rw: ProtocolReadWriter, on_ended: _OnEnded, log: EndLog) -
         log.handler_ended(peer, rw, end, error)
     finally:
         rw._thread = None  # the thread may soon run another handler
-        if rw._stopwatch is not None:
-            rw._stopwatch.stop()
+        rw._end_timing()
         on_ended(end.reason, end.text)

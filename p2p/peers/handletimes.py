@@ -38,25 +38,17 @@ class Stopwatch:
     If several threads read for it, the next call of any of them stops the time.
     """
 
-    __slots__ = ("_clock", "_recorders", "_started", "batch")
+    __slots__ = ("_clock", "_recorders", "_started")
 
     def __init__(self, clock: Clock, recorders: dict[int, Recorder]) -> None:
         # fixed after __init__
         self._clock = clock
         self._recorders = recorders
         # owned by the handler's thread
-        #: Time of arrival of the batch that the last timed message belongs to.
-        self.batch = -1.0
         self._started: tuple[int, float] | None = None
 
-    @property
-    def runs(self) -> bool:
-        """Whether a message is being timed."""
-        return self._started is not None
-
-    def start(self, code: int, batch: float) -> None:
-        """Begin with a message of ``code``, from the batch that arrived at ``batch``."""
-        self.batch = batch
+    def start(self, code: int) -> None:
+        """Begin with a message of ``code``."""
         self._started = (code, self._clock.monotonic())
 
     def stop(self) -> None:
@@ -65,7 +57,6 @@ class Stopwatch:
         if started is None:
             return
         code, since = started
-        recorder = self._recorders.get(min(code, MAX_CODES))
-        if recorder is None:
-            recorder = self._recorders.setdefault(min(code, MAX_CODES), Recorder())
+        code = min(code, MAX_CODES)
+        recorder = self._recorders.get(code) or self._recorders.setdefault(code, Recorder())
         recorder.record(self._clock.monotonic() - since)

@@ -308,6 +308,9 @@ class ProtocolReadWriter(MsgReadWriter):
         self.connection_id = peer.connection_id
         # fixed before a handler has it; only for one with a handler
         self._stopwatch: Stopwatch | None = None
+        # owned by the threads that read
+        self._timing: Stopwatch | None = None  # the stopwatch, while it runs
+        self._batch = -1.0  # time of arrival of the last batch from the socket
         # set by the worker while the handler runs, for reports
         self._thread: threading.Thread | None = None
         self._peer = peer
@@ -337,16 +340,15 @@ class ProtocolReadWriter(MsgReadWriter):
             self._peer._disconnect(reason)
 
     def read_msg(self, timeout: float | None = None) -> Msg:
-        stopwatch = self._stopwatch
-        if stopwatch is not None and stopwatch.runs:
-            stopwatch.stop()
+        if self._timing is not None:
+            self._end_timing()
         try:
             code, payload, received_at = self._inbox.get(timeout)
         except P2PError as error:
             error.connection_id = self.connection_id
             raise
-        if stopwatch is not None and received_at != stopwatch.batch:
-            stopwatch.start(code, received_at)
+        if received_at != self._batch:
+            self._begin_batch(code, received_at)
         msg = Msg(code, payload, received_at, self.connection_id)
         if self._events is not None:
             self._publish("msgrecv", msg.code, msg.size)
@@ -362,6 +364,19 @@ class ProtocolReadWriter(MsgReadWriter):
             raise
         if self._events is not None:
             self._publish("msgsend", code, len(payload))
+
+    def _begin_batch(self, code: int, received_at: float) -> None:
+        """Time the first message of a batch, if a handler reads it."""
+        self._batch = received_at
+        if self._stopwatch is not None:
+            self._stopwatch.start(code)
+            self._timing = self._stopwatch
+
+    def _end_timing(self) -> None:
+        """End the time of a message that a handler has read, if one is being timed."""
+        timing, self._timing = self._timing, None
+        if timing is not None:  # else another thread that reads has ended it
+            timing.stop()
 
     def _publish(self, kind: Any, code: int, size: int) -> None:
         assert self._events is not None

@@ -184,8 +184,8 @@ class Session:
         for event in events:
             if isinstance(event, MessagesReceived):
                 assert self.peer is not None
-                self.traffic.count_in(event)
-                if not self.peer._running[event.capability]._inbox.offer(event.messages):
+                size = self.traffic.count_in(event)
+                if not self.peer._running[event.capability]._inbox.offer(event.messages, size):
                     self._hold()
             elif isinstance(event, IdentityKnown):
                 self._owner.identity_known(self)

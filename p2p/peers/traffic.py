@@ -83,7 +83,7 @@ class Traffic:
         self.bytes_in = 0
         self.bytes_out = 0
         self._tallies: Sequence[_Tally] = ()
-        self._last: _Tally | None = None  # of the last message sent, mostly also of the next one
+        self._last = _NONE  # capability of the last message sent, mostly also of the next one
 
     def open(self, shared: Iterable[SharedCap]) -> None:
         """Begin to count the messages of the shared capabilities."""
@@ -99,38 +99,44 @@ class Traffic:
         self.bytes_out += size_bytes
         self.totals.bytes_out += size_bytes
 
-    def count_in(self, run: MessagesReceived) -> None:
-        """Count a run of messages received."""
+    # The loops below run for each message, so they call nothing but len() while the code stays.
+
+    def count_in(self, run: MessagesReceived) -> int:
+        """Count a run of messages received. Returns the bytes of their payloads."""
         tally = self._tallies[run.capability]
-        number = size = 0
-        last = -1
+        counts, last = _NO_COUNTS, -1
+        number = size = total = 0
         for code, payload, _time in run.messages:
             if code != last:
-                tally.add_in(last, number, size)
-                last, number, size = code, 0, 0
+                counts[0] += number
+                counts[1] += size
+                counts, last = tally.received[code], code
+                total += size
+                number = size = 0
             number += 1
             size += len(payload)
-        tally.add_in(last, number, size)
+        counts[0] += number
+        counts[1] += size
+        tally.messages_in += len(run.messages)
+        total += size
+        tally.bytes_in += total
+        return total
 
     def count_out(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Count messages to be sent, as (code on the wire, payload)."""
+        tally = self._last
+        counts, last = _NO_COUNTS, -1
         number = size = 0
-        last = -1
         for code, payload in messages:
             if code != last:
-                self._add_out(last, number, size)
-                last, number, size = code, 0, 0
+                tally.add_out(counts, number, size)
+                if not tally.first <= code < tally.end:
+                    tally = self._last = self._find(code)
+                counts, last = tally.sent[code - tally.first], code
+                number = size = 0
             number += 1
             size += len(payload)
-        self._add_out(last, number, size)
-
-    def _add_out(self, code: int, number: int, size: int) -> None:
-        if not number:
-            return
-        tally = self._last
-        if tally is None or not tally.first <= code < tally.end:
-            tally = self._last = self._find(code)
-        tally.add_out(code, number, size)
+        tally.add_out(counts, number, size)
 
     def _find(self, code: int) -> _Tally:
         for tally in self._tallies:
@@ -148,8 +154,8 @@ class _Tally:
     """The counts of one capability, whose codes are ``first`` to ``end - 1``."""
 
     __slots__ = (
-        *("_received", "_sent", "bytes_in", "bytes_out", "cap", "end", "first", "messages_in"),
-        "messages_out",
+        *("bytes_in", "bytes_out", "cap", "end", "first", "messages_in", "messages_out"),
+        *("received", "sent"),
     )
 
     def __init__(self, cap: Cap, offset: int, length: int, totals: Totals) -> None:
@@ -157,25 +163,21 @@ class _Tally:
         self.first = offset
         self.end = offset + length
         self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = 0
-        self._received = totals.received[cap]
-        self._sent = totals.sent[cap]
+        self.received = totals.received[cap]
+        self.sent = totals.sent[cap]
 
-    def add_in(self, code: int, number: int, size: int) -> None:
-        """Count messages received of one code, as their protocol numbers it."""
-        if number:
-            self.messages_in += number
-            self.bytes_in += size
-            counts = self._received[code]
-            counts[0] += number
-            counts[1] += size
-
-    def add_out(self, code: int, number: int, size: int) -> None:
-        """Count messages to be sent of one code on the wire."""
-        self.messages_out += number
-        self.bytes_out += size
-        counts = self._sent[code - self.first]
+    def add_out(self, counts: list[int], number: int, size: int) -> None:
+        """Count messages to be sent of one code, whose ``counts`` are given."""
         counts[0] += number
         counts[1] += size
+        self.messages_out += number
+        self.bytes_out += size
 
     def counters(self) -> CapCounters:
         return CapCounters(self.messages_in, self.messages_out, self.bytes_in, self.bytes_out)
+
+
+_NO_CAP = Cap("", 0)
+#: Counts before the first message: nothing is added to them.
+_NONE = _Tally(_NO_CAP, 0, 0, Totals([_NO_CAP]))
+_NO_COUNTS = [0, 0]

@@ -35,10 +35,9 @@ from p2p.testing.readwriter import PATIENCE_S
 
 #: Lifetime of packets in seconds, as in go-ethereum.
 EXPIRATION_S = 20
-#: Loopback by the version of the address of the node.
-_HOSTS = {4: "127.0.0.1", 6: "::1"}
 
 P = TypeVar("P", bound=Packet)
+D = TypeVar("D", bound="DiscoveryRemote")
 
 
 class PacketScript(ABC):
@@ -89,10 +88,20 @@ class PacketScript(ABC):
         return Pong(**{**fields, **changes})
 
 
-class DiscoveryRemote(PacketScript):
-    """A node on a UDP socket on loopback that talks to ``node``, packet by packet.
+def local_host(to: Endpoint) -> str:
+    """Return the address of this machine from which ``to`` is reached. Sends nothing."""
+    family = socket.AF_INET if to.ip.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((str(to.ip), to.port))
+        host: str = probe.getsockname()[0]
+    return host
 
-    The socket has the address family of ``node``::
+
+class DiscoveryRemote(PacketScript):
+    """A node on a UDP socket that talks to ``node``, packet by packet.
+
+    The socket has the address ``host``, by default the one of this machine from which ``node`` is
+    reached, for a node on loopback 127.0.0.1 or ::1::
 
         with p2p.testing.DiscoveryRemote(server) as remote:
             remote.bond()
@@ -106,7 +115,11 @@ class DiscoveryRemote(PacketScript):
     """
 
     def __init__(
-        self, node: Node | Server, key: PrivateKey | None = None, clock: Clock | None = None
+        self,
+        node: Node | Server,
+        key: PrivateKey | None = None,
+        clock: Clock | None = None,
+        host: str | None = None,
     ) -> None:
         check_type("node", node, (Node, Server), "a Node or a Server")
         check_key("key", key)
@@ -116,7 +129,7 @@ class DiscoveryRemote(PacketScript):
         to = node.udp_endpoint
         if to is None:
             raise wrong("node", node, "a node with an address and a UDP port")
-        self._host = _HOSTS[to.ip.version]
+        self._host = host or local_host(to)
         self.sock = bind_udp(self._host, 0)
         super().__init__(key or generate_key(), endpoint_of(self.sock.getsockname()))
         self.to = to
@@ -229,7 +242,7 @@ class DiscoveryRemote(PacketScript):
     def __repr__(self) -> str:
         return f"<DiscoveryRemote at {self.endpoint} of {self.to}>"
 
-    def __enter__(self) -> DiscoveryRemote:
+    def __enter__(self: D) -> D:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -14,6 +14,7 @@ from benchmarks import codec, memory, report
 from benchmarks.discovery import MANY, TURNS, LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
+from benchmarks.metrics import Metrics
 from benchmarks.pinger import WINDOW
 from benchmarks.process import GoNode, Process
 from benchmarks.scale import FULL, LARGE, MEDIUM, QUICK, SMALL, Scale
@@ -46,6 +47,12 @@ def test_messages_are_measured_one_way_busy_and_to_and_fro(processes: ExitStack)
     assert {f"one-way {size}" for size in (SMALL, MEDIUM, LARGE)} < set(measured)
     assert {"busy receiver 1", "busy sender 1", "busy receiver 3", "busy sender 3"} < set(measured)
     assert 0 < measured["round trip p50"] <= measured["round trip p99"]
+
+
+def test_metrics_are_measured_beside_no_counting(processes: ExitStack) -> None:
+    measured = Metrics(processes).measure(TINY)
+    assert measured.keys() == {"counted one-way", "uncounted one-way"}
+    assert all(value > 0 for value in measured.values())
 
 
 def test_no_large_message_is_stuck_until_the_next_ping(processes: ExitStack) -> None:

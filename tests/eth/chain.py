@@ -35,6 +35,7 @@ from p2p.eth import (
 )
 from p2p.eth.block import consensus_encoding
 from p2p.eth.versions import messages_of
+from p2p.messages import TypedReadWriter
 from p2p.networks import Network
 from p2p.rlp import encode
 from tests.eth.vectors import ACCESS_LIST, LOGS, TYPED, address, header
@@ -114,10 +115,9 @@ class EthNode:
         self.serve(rw, version)
 
     def serve(self, rw: p2p.MsgReadWriter, version: int) -> None:
-        messages = messages_of(version)
-        for msg in rw:
-            response = self.respond(messages.decode(msg.code, msg.payload))
-            rw.write_msg(p2p.Msg(*messages.encode(response)))
+        eth = TypedReadWriter(rw, messages_of(version))
+        for request in eth:
+            eth.write(self.respond(request))
 
     def respond(self, request: Any) -> Any:
         return self._RESPONSES[type(request)](self, request)

@@ -28,6 +28,7 @@ from p2p.eth import (
 )
 from p2p.eth.client import EMPTY_RESPONSES
 from p2p.eth.versions import messages_of
+from p2p.messages import TypedReadWriter
 from p2p.testing import MsgPipe, msg_pipe
 from tests.eth.chain import EthNode, make_chain
 from tests.eth.vectors import RECEIPTS, TYPED, hash_of
@@ -89,16 +90,17 @@ class Script:
 
     def __init__(self, version: int, *messages: Any) -> None:
         self.messages = messages_of(version)
-        self.ours, self.theirs = msg_pipe(length=self.messages.length)
+        self.ours, theirs = msg_pipe(length=self.messages.length)
+        self.theirs = TypedReadWriter(theirs, self.messages)
         self.heard: list[Any] = []
         self.client = Client(self.ours, version, on_message=self.heard.append, timeout=0)
         for message in messages:
-            self.theirs.write_msg(p2p.Msg(*self.messages.encode(message)))
+            self.theirs.write(message)
 
     def written(self) -> list[Any]:
         """What the client has written."""
         self.ours.close()
-        return [self.messages.decode(msg.code, msg.payload) for msg in self.theirs]
+        return [*self.theirs]
 
 
 def test_other_messages_are_handed_over_while_a_call_waits() -> None:
@@ -113,7 +115,7 @@ def test_a_late_response_is_no_response_to_the_next_request() -> None:
     with pytest.raises(p2p.Timeout):
         late.client.get_block_headers(0)
     for message in (BlockHeaders(1, HEADERS[:1]), BlockHeaders(2, HEADERS[1:2])):
-        late.theirs.write_msg(p2p.Msg(*late.messages.encode(message)))
+        late.theirs.write(message)
     assert late.client.get_block_headers(1) == HEADERS[1:2]
     assert late.heard == []
 

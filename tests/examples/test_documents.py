@@ -1,10 +1,12 @@
-"""The programs of the second tutorial and of the how-tos run, and do what is said beside them."""
+"""The programs of the how-tos and of the chapter on finding peers do what is said beside them."""
 
 from __future__ import annotations
 
 import logging
+import pydoc
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -24,7 +26,8 @@ from tests.kit.swarm import Swarm, knows
 from tests.kit.waiting import PATIENCE_S, eventually
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-TUTORIAL = "tutorial-finding-peers.md"
+TUTORIAL = "tutorial/finding-peers.md"
+ROOM = "tutorial/messages.md"  # its first program, which others import
 URL = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+")
 
 
@@ -82,10 +85,22 @@ def make_server(source: str, bootnode: p2p.Server, folder: Path) -> p2p.Server:
     return server
 
 
-# the tutorial
+# the chapter on finding peers
 
 
-def test_steps_1_and_2_the_nodes_greet_each_other(program: Any) -> None:
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The module that the chat imports."""
+    (tmp_path / "room.py").write_text(sources(ROOM)[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("room", None)
+
+
+END = re.compile(r"with server:\n    for line in sys.stdin:\n.*\n$")
+
+
+def test_the_nodes_find_each_other(program: Any, room: None) -> None:
     boot, node, *_ = sources(TUTORIAL)
     bootnode = program(boot)
     url = bootnode.line()
@@ -94,43 +109,46 @@ def test_steps_1_and_2_the_nodes_greet_each_other(program: Any) -> None:
     start = partial(program, node, unbuffered=False)
     programs = {name: start(name, url) for name in ("ann", "bob", "carl")}
     for name, started in programs.items():
-        others = {f"{other} says hello" for other in programs if other != name}
+        others = {f"* {other} is here" for other in programs if other != name}
         assert {started.line(), started.line()} == others
     bootnode.interrupt()
     assert bootnode.end() == (0, [], "")
-    programs["ann"].interrupt()
-    assert programs["ann"].end() == (0, [], "")
+    programs["ann"].type("hello")
+    assert programs["bob"].line() == "ann: hello"
+    assert programs["ann"].end()[0] == 0
 
 
-def test_step_3_the_walk_shows_nodes(program: Any) -> None:
+def test_the_walk_shows_nodes(program: Any, room: None) -> None:
     boot, node, looking, *_ = sources(TUTORIAL)
-    assert node.endswith("with server:\n    server.wait()\n")
-    source = node.removesuffix("with server:\n    server.wait()\n") + looking
+    source = END.sub("", node) + looking
+    assert "sys.stdin" not in source
     bootnode = program(boot)
     url = bootnode.line()
     walker = program(source, "ann", url)
     assert re.fullmatch(r"127\.0\.0\.1 [0-9]+ [0-9a-f]{16}", walker.line())
 
 
-def test_step_3_talk_requests_are_answered(program: Any) -> None:
+def test_talk_requests_are_answered(program: Any, room: None) -> None:
     boot, node, _, talking, _ = sources(TUTORIAL)
-    source = node.removesuffix("with server:\n    server.wait()\n") + talking
+    source = END.sub("", node) + talking
     bootnode = program(boot)
     url = bootnode.line()
     ann, _bob = program(source, "ann", url), program(source, "bob", url)
     answers: set[str] = set()
     while answers != {"b''", "b'HELLO'"}:
-        line = re.fullmatch("[0-9a-f]{16} (b'.*')|bob says hello", ann.line())
+        line = re.fullmatch(r"[0-9a-f]{16} (b'.*')|\* bob .*", ann.line())
         assert line is not None
         answers |= {line[1]} - {None}
 
 
-def test_step_4_a_node_that_remembers_needs_no_bootnode(nodes: Nodes, tmp_path: Path) -> None:
+def test_a_node_that_remembers_needs_no_bootnode(
+    nodes: Nodes, tmp_path: Path, room: None
+) -> None:
     """The servers of the programs, on a clock that makes the minute short."""
     _, node, *_, memory = sources(TUTORIAL)
     assert node.count("    private_key=p2p.generate_key(),\n") == 1
     source = node.replace("    private_key=p2p.generate_key(),\n", memory + "    clock=CLOCK,\n")
-    source = source.removesuffix("with server:\n    server.wait()\n")
+    source = END.sub("", source)
     swarm = Swarm(nodes)
 
     def make(name: str) -> p2p.Server:
@@ -420,3 +438,22 @@ def test_topics_of_the_how_to(bootnode: p2p.Server, tmp_path: Path) -> None:
         assert calls == ["advertise", "find"]
         assert all(callable(getattr(server.discovery_v5, call)) for call in calls)
     compile(by_hand, "by hand", "exec")
+
+
+def test_protocol_for_users_of_asyncio_answers() -> None:
+    (source,) = sources("from-asyncio.md")
+    names: dict[str, Any] = {}
+    exec(compile(source, "from-asyncio.md", "exec", dont_inherit=True), names)
+    with p2p.testing.run_handler(names["protocol"]) as remote:
+        remote.send_items(0, b"data")
+        remote.send_items(2, 20, 22)
+        remote.expect(3, [42])
+
+
+def test_python_names_for_users_of_asyncio_are_public() -> None:
+    rows = re.findall(
+        r"^\| [^|]* \| ([^|]*)", (DOCS / "from-asyncio.md").read_text("utf-8"), re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`(p2p(?:\.\w+)+)", row)}
+    assert len(named) > 15
+    assert {name for name in named if pydoc.locate(name) is None} == set()

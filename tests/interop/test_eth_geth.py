@@ -44,6 +44,7 @@ from p2p.eth import (
     NetworkMismatch,
     NewPooledTransactionHashes68,
     NewPooledTransactionHashes72,
+    Status,
     StatusRejected,
     StorageRanges,
     Transactions,
@@ -56,7 +57,7 @@ from p2p.eth import (
 )
 from p2p.eth.limits import MAX_MESSAGE_SIZE
 from p2p.eth.versions import messages_of
-from p2p.messages import Messages
+from p2p.messages import Messages, TypedReadWriter
 from p2p.networks import Network
 from p2p.rlp import decode, encode
 from p2p.testing import PATIENCE_S
@@ -235,15 +236,15 @@ class TestRefusals:
     def test_we_refuse_geth(self, geth: Geth, other: tuple[Network, type[Exception]]) -> None:
         network, error = other
         with p2p.connect(geth.node, name="eth", version=69, length=ETH69.length) as rw:
-            msg = rw.read_msg(PATIENCE_S)  # geth, given our Status first, may leave without its own
-        theirs = ETH69.decode(msg.code, msg.payload)
+            # Given our Status first, geth may leave without its own.
+            theirs = TypedReadWriter(rw, ETH69).expect(Status, PATIENCE_S)
         with pytest.raises(error):
             check_status(theirs, make_status(network, 69), network.chain)
 
     def test_geth_refuses_us(self, geth: Geth, other: tuple[Network, type[Exception]]) -> None:
         network, _ = other
         with p2p.connect(geth.node, name="eth", version=69, length=ETH69.length) as rw:
-            rw.write_msg(p2p.Msg(*ETH69.encode(make_status(network, 69))))
+            TypedReadWriter(rw, ETH69).write(make_status(network, 69))
             with pytest.raises(p2p.PeerDisconnected) as end:
                 while True:
                     rw.read_msg(PATIENCE_S)
@@ -254,7 +255,7 @@ class TestRefusals:
 class TestItDials:
     @every_version
     def test_geth_dials_us(self, geth: Geth, version: int) -> None:
-        protocol = p2p.Protocol("eth", version, messages_of(version).length)
+        protocol = p2p.messages.protocol(messages_of(version))
         with serving(protocol, listen_addr="127.0.0.1:0") as server:
             geth.dial(server.self)
             peer = server.accept(PATIENCE_S)
@@ -267,7 +268,7 @@ class TestItDials:
                 geth.stop_dialing(server.self)
 
     def test_the_highest_version_that_both_have_is_used(self, geth: Geth) -> None:
-        protocols = [p2p.Protocol("eth", v, messages_of(v).length) for v in VERSIONS]
+        protocols = [p2p.messages.protocol(messages_of(version)) for version in VERSIONS]
         with serving(*protocols, listen_addr=None) as server:
             peer = server.connect(geth.node)
             with peer.open("eth") as rw:
@@ -324,41 +325,39 @@ def sign(geth: Geth, key: p2p.PrivateKey) -> LegacyTransaction:
     return LegacyTransaction(*fields, geth.chain_id * 2 + 35 + signature[64], r, s)
 
 
+class Asker(TypedReadWriter[Any]):
+    """A read-writer of snap that is called with a request and returns the response."""
+
+    def __call__(self, message: Any) -> Any:
+        self.write(message)
+        return self.read(PATIENCE_S)
+
+
 class TestSnap:
     """The state of the head: asked for over snap, beside eth, as its specification wants."""
 
     @pytest.fixture(params=[SNAP1, SNAP2], ids=["snap1", "snap2"])
-    def ask(self, request: pytest.FixtureRequest, geth: Geth) -> Iterator[Ask]:
+    def ask(self, request: pytest.FixtureRequest, geth: Geth) -> Iterator[Asker]:
         """Sends a request of snap to geth and returns the response."""
         messages: Messages[Any] = request.param
-        protocols = [
-            p2p.Protocol("eth", 69, ETH69.length),
-            p2p.Protocol("snap", messages.version, messages.length),
-        ]
+        protocols = [p2p.messages.protocol(ETH69), p2p.messages.protocol(messages)]
         with serving(*protocols, listen_addr=None) as server:
             peer = server.connect(geth.node)
-            with peer.open("eth") as eth, peer.open("snap") as snap:
+            with peer.open("eth") as eth, peer.open("snap") as rw:
                 handshake(eth, make_status(geth.network, 69), geth.network.chain)
-
-                def ask(message: Any) -> Any:
-                    snap.write_msg(p2p.Msg(*messages.encode(message)))
-                    msg = snap.read_msg(PATIENCE_S)
-                    return messages.decode(msg.code, msg.payload)
-
-                ask.version = messages.version  # type: ignore[attr-defined]
-                yield ask
+                yield Asker(rw, messages)
 
     def root(self, geth: Geth) -> bytes:
         return bytes.fromhex(geth.block(LAST)["stateRoot"][2:])
 
-    def accounts(self, geth: Geth, ask: Ask) -> AccountRange:
+    def accounts(self, geth: Geth, ask: Asker) -> AccountRange:
         request = GetAccountRange(1, self.root(geth), bytes(32), b"\xff" * 32, 2**20)
         response = ask(request)
         assert isinstance(response, AccountRange)
         assert response.request_id == 1
         return response
 
-    def test_all_accounts_are_in_a_range(self, geth: Geth, ask: Ask) -> None:
+    def test_all_accounts_are_in_a_range(self, geth: Geth, ask: Asker) -> None:
         response = self.accounts(geth, ask)
         by_hash = {entry.hash: entry.account for entry in response.accounts}
         assert len(by_hash) > 10
@@ -368,7 +367,7 @@ class TestSnap:
             assert by_hash[keccak256(address)].balance == balance
         assert keccak256(response.proof[0]) == self.root(geth)
 
-    def test_slots_and_code_of_a_contract(self, geth: Geth, ask: Ask) -> None:
+    def test_slots_and_code_of_a_contract(self, geth: Geth, ask: Asker) -> None:
         contracts = [e for e in self.accounts(geth, ask).accounts if e.account.slim_storage_root]
         request = GetStorageRanges(2, self.root(geth), [contracts[0].hash], b"", b"", 2**20)
         slots = ask(request)
@@ -380,13 +379,13 @@ class TestSnap:
         assert [keccak256(code) for code in codes.codes] == [contracts[0].account.code_hash]
 
     def test_a_state_that_is_not_there_is_answered_by_an_empty_range(
-        self, geth: Geth, ask: Ask
+        self, geth: Geth, ask: Asker
     ) -> None:
         request = GetAccountRange(1, bytes([1]) * 32, bytes(32), b"\xff" * 32, 2**20)
         assert ask(request) == AccountRange(1, [], [])
 
-    def test_trie_nodes_or_access_lists(self, geth: Geth, ask: Ask) -> None:
-        if ask.version == 1:
+    def test_trie_nodes_or_access_lists(self, geth: Geth, ask: Asker) -> None:
+        if ask.messages.version == 1:
             response = ask(GetTrieNodes(4, self.root(geth), [[b""]], 2**20))
             assert isinstance(response, TrieNodes)
             assert [keccak256(node) for node in response.nodes] == [self.root(geth)]
@@ -396,10 +395,6 @@ class TestSnap:
             assert isinstance(response, AccessLists)
             (access_list,) = response.access_lists
             assert keccak256(encode(access_list)).hex() == block["blockAccessListHash"][2:]
-
-
-#: A function that sends a request and returns the response.
-Ask = Any
 
 
 class TestDocuments:

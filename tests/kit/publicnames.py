@@ -10,6 +10,7 @@ import p2p
 import p2p.capture
 import p2p.sim
 import p2p.testing
+import p2p.testing.conformance
 
 #: The public modules but for the simulation, which is a program's own world.
 MODULES: dict[str, ModuleType] = {
@@ -27,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
+    "p2p.testing.conformance": p2p.testing.conformance,
 }
 
 

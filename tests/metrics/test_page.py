@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.kit.nodes import Nodes
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "howto" / "metrics.md").read_text(encoding="utf-8")
-DASHBOARD = json.loads((DOCS / "grafana" / "p2p.json").read_text(encoding="utf-8"))
+DASHBOARD = json.loads(files("p2p.metrics").joinpath("grafana.json").read_text(encoding="utf-8"))
 
 #: The names under which Prometheus has the families.
 SHOWN = {
@@ -88,15 +90,15 @@ def snippets() -> list[str]:
 def test_snippets_of_the_page_run(
     nodes: Nodes, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading, serving, registering = snippets()
+    monkeypatch.chdir(tmp_path)
+    reading, serving, registering, writing = snippets()
     server = nodes.start()
     exec(reading, {"server": server, "json": json})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "0" and "p2p/peers 0" in lines
     assert json.loads(lines[-1]).keys() == server.metrics.keys()
 
-    source = serving.replace('"node.key"', repr(str(tmp_path / "node.key")))
-    source = source.replace(":30303", "127.0.0.1:0").replace(":6060", ":0").replace("[...]", "[]")
+    source = serving.replace(":30303", "127.0.0.1:0").replace(":6060", ":0").replace("[...]", "[]")
     exec(source.replace("    server.wait()\n", ""), {"p2p": p2p})
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*/metrics", line)
@@ -109,3 +111,6 @@ def test_snippets_of_the_page_run(
     exec(registering, {"p2p": p2p, "server": server})
     assert begun == [(9100, "10.0.0.7")]
     assert prometheus_client.REGISTRY.get_sample_value("p2p_peers") == 0
+
+    exec(writing, {"pathlib": pathlib})
+    assert json.loads((tmp_path / "p2p-dashboard.json").read_text()) == DASHBOARD

@@ -18,8 +18,8 @@ class Timed:
         self.times = HandleTimes(self.clock, [TEST])
         self.stopwatch: Stopwatch = self.times.stopwatch(TEST)
 
-    def handle(self, code: int, batch: float, seconds: float) -> None:
-        self.stopwatch.start(code, batch)
+    def handle(self, code: int, seconds: float) -> None:
+        self.stopwatch.start(code)
         self.clock.advance(seconds)
         self.stopwatch.stop()
 
@@ -29,23 +29,22 @@ class Timed:
 
 def test_times_are_kept_by_code() -> None:
     timed = Timed()
-    timed.handle(1, 1.0, 0.5)
-    timed.handle(2, 2.0, 0.25)
-    timed.handle(1, 3.0, 1.0)
+    timed.handle(1, 0.5)
+    timed.handle(2, 0.25)
+    timed.handle(1, 1.0)
     assert timed.read() == {1: (2, 1.5), 2: (1, 0.25)}
 
 
 def test_large_codes_share_one_histogram() -> None:
     timed = Timed()
     for code in (MAX_CODES - 1, MAX_CODES, 2**40):
-        timed.handle(code, float(code), 0.5)
+        timed.handle(code, 0.5)
     assert timed.read() == {MAX_CODES - 1: (1, 0.5), MAX_CODES: (2, 1.0)}
 
 
 def test_stopwatch_that_does_not_run_counts_nothing() -> None:
     timed = Timed()
     timed.stopwatch.stop()
-    timed.handle(1, 1.0, 0.5)
-    assert not timed.stopwatch.runs
+    timed.handle(1, 0.5)
     timed.stopwatch.stop()
     assert timed.read() == {1: (1, 0.5)}

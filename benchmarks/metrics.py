@@ -1,0 +1,81 @@
+"""The cost of metrics: messages one way with all counts, served and scraped, and without any.
+
+Two pairs of processes take turns. In one, the counting is taken out (``uncounted``), also that of
+``Peer.counters``, which is older than the metrics. The other counts, and its receiver is scraped
+at the start of each turn and then once a second, which Prometheus does once a minute. Compared are
+the seconds of CPU of both processes, since other load of the machine changes the rates by more than
+the cost.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.process import Process
+from benchmarks.scale import SMALL, Scale
+
+#: Turns of each pair in a round.
+TURNS = 8
+SCRAPE_INTERVAL_S = 1.0
+SCRAPE_TIMEOUT_S = 10.0
+
+
+class Pair:
+    """Two connected processes with the same options."""
+
+    def __init__(self, processes: ExitStack, option: str) -> None:
+        self.listener = processes.enter_context(Process("listen", option))
+        url = self.listener.greeting["url"]
+        self.dialer = processes.enter_context(Process("dial", url, option))
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU of both processes so far."""
+        return float(sum(end.ask("cpu")["cpu_s"] for end in (self.listener, self.dialer)))
+
+    def send(self, count: int) -> float:
+        """Send messages one way, and return the seconds of CPU of both ends for each."""
+        before = self.cpu_s()
+        self.dialer.ask("send", count=count, size=SMALL)
+        return (self.cpu_s() - before) / count
+
+
+class Metrics:
+    """Both pairs, kept for all rounds."""
+
+    def __init__(self, processes: ExitStack) -> None:
+        self._counted = Pair(processes, "metrics")
+        self._uncounted = Pair(processes, "uncounted")
+
+    def measure(self, scale: Scale) -> dict[str, float]:
+        """Return the seconds of CPU for one message with metrics, and without counts."""
+        seconds = {"counted one-way": 0.0, "uncounted one-way": 0.0}
+        count = scale.messages(SMALL)
+        for _ in range(TURNS):
+            seconds["uncounted one-way"] += self._uncounted.send(count) / TURNS
+            with scraped(self._counted.listener.greeting["metrics"]):
+                seconds["counted one-way"] += self._counted.send(count) / TURNS
+        return seconds
+
+
+@contextmanager
+def scraped(url: str) -> Iterator[None]:
+    """Read the metrics at ``url`` at once and again and again, inside the block."""
+    done = threading.Event()
+
+    def scrape() -> None:
+        while True:
+            with urllib.request.urlopen(url, timeout=SCRAPE_TIMEOUT_S) as response:
+                response.read()
+            if done.wait(SCRAPE_INTERVAL_S):
+                return
+
+    thread = threading.Thread(target=scrape, name="scrape")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,90 @@
+"""Command for the conformance suites: ``p2p test rlpx | discv4 | discv5``. Main thread; network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import click
+from rich.text import Text
+
+import p2p
+from p2p.cli.command import group
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.output import Output, with_output
+from p2p.cli.parameters import NODE
+from p2p.testing import conformance
+from p2p.testing.conformance import Result, Verdict
+
+_STYLES = {Verdict.PASSED: "green", Verdict.FAILED: "bold red", Verdict.SKIPPED: "yellow"}
+_PROTOCOLS = {
+    "rlpx": "RLPx and its base protocol",
+    "discv4": "discovery v4",
+    "discv5": "discovery v5",
+}
+
+
+@group("test")
+def test() -> None:
+    """Test whether a node keeps the rules of the specifications.
+
+    The cases do what a hostile remote may do: test nodes of your own only. The exit code is 1 if a
+    case has failed. To a node that is not on a LAN, connections of RLPx are 31 seconds apart, since
+    nodes drop a second one that comes earlier.
+    """
+
+
+def _add_suite(suite: str) -> None:
+    cases = conformance.SUITES[suite]
+
+    @test.command(
+        suite,
+        help=f"Test {_PROTOCOLS[suite]} of NODE: {len(cases)} cases.",
+        examples=f'p2p test {suite} "enode://…"\np2p test {suite} NODE --case {cases[0].name}',
+    )
+    @click.argument("node", type=NODE)
+    @click.option(
+        "--case",
+        "only",
+        metavar="NAME",
+        type=click.Choice([case.name for case in cases]),
+        multiple=True,
+        help="Run this case only; may be given more than once.",
+    )
+    @click.option(
+        "--timeout", default=5.0, show_default=True, help="Seconds to wait for each answer."
+    )
+    @with_output
+    def run(output: Output, node: p2p.Node, only: Collection[str], timeout: float) -> int:
+        results = []
+        with output.progress(f"Testing {suite}", total=len(only or cases)) as update:
+            for result in conformance.run_suite(suite, node, only or None, timeout):
+                results.append(result)
+                update(completed=len(results), text=result.case.name)
+                _show(output, suite, result)
+        failed = sum(result.verdict is Verdict.FAILED for result in results)
+        passed = sum(result.verdict is Verdict.PASSED for result in results)
+        output.text(f"{passed} passed, {failed} failed, {len(results) - passed - failed} skipped")
+        return ExitCode.NEGATIVE if failed else ExitCode.OK
+
+
+def _show(output: Output, suite: str, result: Result) -> None:
+    case = result.case
+    record = {
+        "suite": suite,
+        "case": case.name,
+        "verdict": result.verdict.value,
+        "detail": result.detail,
+        "rule": case.rule,
+        "section": case.section,
+        "seconds": round(result.duration_s, 3),
+    }
+    line = Text()
+    line.append(f"{result.verdict.value:8}", _STYLES[result.verdict])
+    line.append(f"{case.name:38} {case.rule} ({case.section})")
+    if result.detail:
+        line.append(f"\n        {result.detail}", "dim")
+    output.result(record, line)
+
+
+for _suite in conformance.SUITES:
+    _add_suite(_suite)
