@@ -61,7 +61,7 @@ def handshake_sections(record: HandshakeRecord) -> list[Section]:
 
 
 class _Agreed:
-    """What both ends compute from the keys and nonces."""
+    """Secrets that both ends compute from the keys and nonces."""
 
     def __init__(self, record: HandshakeRecord) -> None:
         (key, nonce, version), _end = decode_fields(record.ack_body, (bytes, bytes, int))
@@ -99,9 +99,8 @@ def _auth(record: HandshakeRecord) -> Section:
     (signature, _key, nonce, version), end = decode_fields(record.auth_body, kinds)
     return Section(
         "The auth message, from the initiator to the recipient",
-        "The signature carries the ephemeral public key: whoever knows the signed value can "
-        "recover it. The body is padded, so that its length tells nothing, and encrypted for the "
-        "recipient.",
+        "The signature carries the ephemeral public key: it can be recovered with the signed "
+        "value. The body is padded, so that its length is no sign, and encrypted for the recipient.",
         [
             Value("ephemeral-privkey", record.ephemeral.to_bytes(), "random"),
             Value(
