@@ -100,7 +100,8 @@ def _auth(record: HandshakeRecord) -> Section:
     return Section(
         "The auth message, from the initiator to the recipient",
         "The signature carries the ephemeral public key: it can be recovered with the signed "
-        "value. The body is padded, so that its length is no sign, and encrypted for the recipient.",
+        "value. The body is padded, so that its length is no sign, and encrypted for the "
+        "recipient.",
         [
             Value("ephemeral-privkey", record.ephemeral.to_bytes(), "random"),
             Value(
@@ -169,7 +170,7 @@ def _secrets(record: HandshakeRecord, agreed: _Agreed) -> Section:
     return Section(
         "Secrets",
         "Both ends compute the same secrets. An observer of the network knows no private key, and "
-        "the ephemeral ones are forgotten: a static key that is stolen later opens no old "
+        "the ephemeral ones are not kept: a static key that is stolen later opens no old "
         "connection.",
         [
             Value(
