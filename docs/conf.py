@@ -18,6 +18,7 @@ language = "en"
 extensions = [
     "commands",
     "myst_parser",
+    "drawings",
     "namelinks",
     "publicnames",
     "sitelinks",

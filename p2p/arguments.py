@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -65,6 +65,13 @@ def check_int(name: str, value: object, least: float, most: float, wanted: str) 
 def check_uint64(name: str, value: object) -> None:
     """Raise ArgumentError unless the value is an int of 64 bits without a sign."""
     check_int(name, value, 0, MAX_UINT64, UINT64)
+
+
+def check_each(name: str, values: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    """Raise ArgumentTypeError unless the values are a sequence of this type, or of these types."""
+    is_plain = isinstance(values, Sequence) and not isinstance(values, (str, *BYTES))
+    if not is_plain or not all(isinstance(value, kind) for value in values):  # type: ignore[attr-defined]
+        raise wrong_type(name, values, wanted)
 
 
 def text_of(value: object, name: str) -> str:

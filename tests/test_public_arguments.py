@@ -34,6 +34,14 @@ PIPE.close()
 
 CHAIN = p2p.eth.Chain(bytes(32))
 FORK_ID = CHAIN.fork_id(0, 0)
+NETWORK = p2p.networks.Network("test", 1, CHAIN)
+STATUS = p2p.eth.make_status(NETWORK, 69)
+ETH = p2p.eth.Client(PIPE, 71, timeout=0)
+BODY = p2p.eth.BlockBody([], [])
+
+
+def make_status(version: Any = 69, head: Any = None) -> p2p.eth.Status:
+    return p2p.eth.make_status(NETWORK, version, head=head)
 
 
 @p2p.messages.message(0)
@@ -172,6 +180,43 @@ CALLS: dict[str, tuple[Collection[str], Callable[[Any], object]]] = {
     "Chain.check(remote)": ([], lambda value: CHAIN.check(value, 0, 0)),
     "Chain.check(head_block)": (["number"], lambda value: CHAIN.check(FORK_ID, value, 0)),
     "Chain.check(head_time)": (["number"], lambda value: CHAIN.check(FORK_ID, 0, value)),
+    "handshake(rw)": (["pipe"], lambda value: p2p.eth.handshake(value, STATUS, CHAIN)),
+    "handshake(status)": ([], lambda value: p2p.eth.handshake(PIPE, value, CHAIN)),
+    "handshake(chain)": ([], lambda value: p2p.eth.handshake(PIPE, STATUS, value)),
+    "make_status(network)": ([], lambda value: p2p.eth.make_status(value, 69)),
+    "make_status(head)": (["none"], lambda value: make_status(69, head=value)),
+    "make_status(version)": (["number"], lambda value: make_status(value)),
+    "check_status(theirs)": ([], lambda value: p2p.eth.check_status(value, STATUS, CHAIN)),
+    "check_status(ours)": ([], lambda value: p2p.eth.check_status(STATUS, value, CHAIN)),
+    "check_status(chain)": ([], lambda value: p2p.eth.check_status(STATUS, STATUS, value)),
+    "eth.Client(rw)": (["pipe"], lambda value: p2p.eth.Client(value, 69)),
+    "eth.Client(version)": ([], lambda value: p2p.eth.Client(PIPE, value)),
+    "eth.Client(on_message)": (
+        ["none", "function"],
+        lambda value: p2p.eth.Client(PIPE, 69, on_message=value),
+    ),
+    "eth.Client(timeout)": (
+        ["none", "number", "float"],
+        lambda value: p2p.eth.Client(PIPE, 69, timeout=value),
+    ),
+    "get_block_headers(start)": (["number"], lambda value: ETH.get_block_headers(value)),
+    "get_block_headers(limit)": (["number"], lambda value: ETH.get_block_headers(0, value)),
+    "get_block_headers(skip)": (["number"], lambda value: ETH.get_block_headers(0, 1, skip=value)),
+    "get_block_headers(reverse)": (["true"], lambda value: ETH.get_block_headers(0, reverse=value)),
+    "get_block_bodies": ([], lambda value: ETH.get_block_bodies(value)),
+    "get_receipts": ([], lambda value: ETH.get_receipts(value)),
+    "get_block_access_lists": ([], lambda value: ETH.get_block_access_lists(value)),
+    "get_pooled_transactions": (["list"], lambda value: ETH.get_pooled_transactions(value)),
+    "check_chain": (["list"], lambda value: p2p.eth.check_chain(value)),
+    "check_body(header)": ([], lambda value: p2p.eth.check_body(value, BODY)),
+    "check_receipts(header)": ([], lambda value: p2p.eth.check_receipts(value, [])),
+    "check_access_list(header)": ([], lambda value: p2p.eth.check_access_list(value, [])),
+    "list_root": (["list"], lambda value: p2p.eth.list_root(value)),
+    "transaction_hash": (["bytes"], lambda value: p2p.eth.transaction_hash(value)),
+    "transaction_type": (["bytes"], lambda value: p2p.eth.transaction_type(value)),
+    "consensus_encoding": (["bytes"], lambda value: p2p.eth.consensus_encoding(value)),
+    "cell_bitmap": (["number"], lambda value: p2p.eth.cell_bitmap(value)),
+    "cell_indices": (["bytes"], lambda value: p2p.eth.cell_indices(value)),
     "eth_entry": ([], lambda value: p2p.eth.eth_entry(value)),
     "fork_id_of": (["node", "record"], lambda value: p2p.eth.fork_id_of(value)),
     "node_filter(chain)": ([], lambda value: p2p.eth.node_filter(value)),
@@ -224,6 +269,11 @@ UNFIT: dict[str, str] = {
     "PublicKey.from_uncompressed": "bytes",
     "Netlist.parse": "text",
     "ForkID(hash)": "bytes",
+    "eth.Client(version)": "number",
+    "get_block_headers(start)": "bytes",
+    "get_block_bodies": "list",
+    "get_receipts": "list",
+    "get_block_access_lists": "list",
     "Chain(genesis_hash)": "bytes",
 }
 

@@ -5,6 +5,7 @@ Each class has an instance here, made as a program meets it, or a test fails.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from enum import Enum
@@ -58,6 +59,13 @@ CAPTURED: dict[str, Any] = {
     "MessagesLost": p2p.capture.MessagesLost(1.0, 1, END, END, 100, 1),
     "PacketSeen": p2p.capture.PacketSeen(1.0, END, END, "v4", "ping", None, None, "", 100),
     "Remark": p2p.capture.Remark(1.0, "text"),
+    "Recorded": p2p.capture.Recorded(1.0, True, p2p.Msg(1)),
+    "Recording": p2p.capture.Recording("test", 1, 8),
+    "RecordingReadWriter": p2p.capture.RecordingReadWriter(
+        p2p.testing.msg_pipe()[0], io.StringIO(), p2p.Protocol("test", 1, 8)
+    ),
+    "Replayed": p2p.testing.Replayed((), (), None),
+    "Difference": p2p.testing.Difference(0, None, None),
 }
 #: What observers get.
 OBSERVED: dict[str, Any] = {

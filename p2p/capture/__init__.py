@@ -11,7 +11,11 @@ An event (``Event``) is a :class:`ConnectionSeen`, a :class:`MessageSeen`, :clas
 :class:`ConnectionEnded`, a :class:`PacketSeen` of discovery, or a :class:`Remark` about the capture
 itself. A :class:`MessageDecoder` decodes the messages of a protocol.
 
-Import it explicitly; it needs the extra ``capture``.
+A :class:`RecordingReadWriter` records what both ends of a protocol say, as JSON lines; a
+:class:`Recording` is such a file, with a :class:`Recorded` for each message, which
+:func:`p2p.testing.replay` plays against a handler.
+
+Import it explicitly; :func:`read` needs the extra ``capture``.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from p2p.capture.event import (
 )
 from p2p.capture.file import read
 from p2p.capture.messages import MessageDecoder
+from p2p.capture.record import Recorded, Recording, RecordingReadWriter
 
 __all__ = [
     "ConnectionEnded",
@@ -36,6 +41,9 @@ __all__ = [
     "MessageSeen",
     "MessagesLost",
     "PacketSeen",
+    "Recorded",
+    "Recording",
+    "RecordingReadWriter",
     "Remark",
     "read",
 ]

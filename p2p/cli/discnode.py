@@ -48,15 +48,20 @@ class NodeOptions:
         return network.bootstrap_nodes if protocol == "v4" else network.bootstrap_nodes_v5
 
 
-def node_options(function: F) -> F:
-    """Add the options of our own node to a command, which gets ``node`` (NodeOptions)."""
-
-    @click.option(
+def nodes_option(function: F) -> F:
+    """Add the option --bootnodes to a command, which gets a tuple of nodes, or None."""
+    return click.option(
         "--bootnodes",
         "-bootnodes",
         callback=lambda context, param, value: _nodes(param, value),
         help='First nodes to ask, separated by commas; "" for none (default: of --network).',
-    )
+    )(function)
+
+
+def node_options(function: F) -> F:
+    """Add the options of our own node to a command, which gets ``node`` (NodeOptions)."""
+
+    @nodes_option
     @click.option(
         "--network",
         type=NETWORK,

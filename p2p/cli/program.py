@@ -17,6 +17,7 @@ from p2p.cli.command import DEBUG, Group
 from p2p.cli.crawl.command import crawl_command
 from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
+from p2p.cli.doctor import doctor
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
@@ -31,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *(disc_group(protocol) for protocol in ("v4", "v5")),
     test,
     crawl_command(("v4", "v5"), "p2p crawl"),
+    doctor,
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.

@@ -13,6 +13,8 @@ without a server makes its own, of a key and a UDP address. Any thread may use i
 * ``subscribe_events`` reports each :class:`NodeAdded` and :class:`NodeRemoved`;
 * ``counters`` has the traffic so far (:class:`Counters`).
 
+:func:`measure_drift` compares our clock with a time server.
+
 :class:`LocalView` and :class:`NodeStore` are what an own node and a node database of the program
 must look like; :class:`p2p.enode.LocalNode` and :class:`p2p.enode.NodeDB` do.
 
@@ -48,6 +50,7 @@ packets. A protocol has a folder of its own, `v4` or `v5`, and may use all of th
 
 from __future__ import annotations
 
+from p2p.discover.clockcheck import measure_drift
 from p2p.discover.counters import Counters
 from p2p.discover.event import NodeAdded, NodeRemoved
 from p2p.discover.front import Discovery
@@ -74,4 +77,5 @@ __all__ = [
     "TopicNodes",
     "UDPv4",
     "UDPv5",
+    "measure_drift",
 ]

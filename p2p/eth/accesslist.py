@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from p2p.arguments import check_each, check_type
 from p2p.codec import encode
 from p2p.crypto import keccak256
 from p2p.eth.errors import InvalidResponse
@@ -73,6 +74,11 @@ class AccountChanges:
 
 
 def check_access_list(header: Header, access_list: Sequence[AccountChanges]) -> None:
-    """Check that this is the access list of the block; raise InvalidResponse if not."""
+    """Check that this is the access list of the block; raise InvalidResponse if not.
+
+    Raises ArgumentTypeError for values of other types.
+    """
+    check_type("header", header, Header, "a Header")
+    check_each("access_list", access_list, AccountChanges, "the changes of accounts")
     if keccak256(encode(list(access_list))) != header.block_access_list_hash:
         raise InvalidResponse(f"the access list is not that of block {header.number}")

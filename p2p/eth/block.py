@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from p2p.arguments import check_type
 from p2p.codec import encode
 from p2p.crypto import keccak256
 from p2p.eth.errors import InvalidResponse
 from p2p.eth.fields import Address, AddressOrEmpty, Hash, Uint64, Uint256
 from p2p.eth.header import Header
 from p2p.eth.trie import list_root
+
+_WANTED = "a LegacyTransaction, or a typed transaction as bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,10 @@ class Block:
 def consensus_encoding(transaction: Transaction) -> bytes:
     """Return the encoding that a transaction is hashed in: a typed one without its string head.
 
-    Its length is the size that NewPooledTransactionHashes announces.
+    Its length is the size that NewPooledTransactionHashes announces. Raises ArgumentTypeError for
+    anything but a transaction.
     """
+    check_type("transaction", transaction, (LegacyTransaction, bytes), _WANTED)
     return transaction if isinstance(transaction, bytes) else encode(transaction)
 
 
@@ -79,18 +84,27 @@ def transaction_hash(transaction: Transaction) -> bytes:
     """Return the hash of a transaction, 32 bytes.
 
     A blob transaction from a pool, with or without its sidecar, has another encoding than in a
-    block; this is the hash of the given one.
+    block; this is the hash of the given one. Raises ArgumentTypeError for anything but one.
     """
     return keccak256(consensus_encoding(transaction))
 
 
 def transaction_type(transaction: Transaction) -> int:
-    """Return the type of a transaction (EIP-2718), 0 for a legacy one."""
+    """Return the type of a transaction (EIP-2718), 0 for a legacy one.
+
+    Raises ArgumentTypeError for anything but a transaction.
+    """
+    check_type("transaction", transaction, (LegacyTransaction, bytes), _WANTED)
     return transaction[0] if isinstance(transaction, bytes) and transaction else 0
 
 
 def check_body(header: Header, body: BlockBody) -> None:
-    """Check that a body is the one that a header commits to; raise InvalidResponse if not."""
+    """Check that a body is the one that a header commits to; raise InvalidResponse if not.
+
+    Raises ArgumentTypeError for values of other types.
+    """
+    check_type("header", header, Header, "a Header")
+    check_type("body", body, BlockBody, "a BlockBody")
     items = [consensus_encoding(transaction) for transaction in body.transactions]
     _check(header, "transactions", list_root(items), header.transactions_root)
     _check(header, "ommers", keccak256(encode(body.ommers)), header.ommers_hash)

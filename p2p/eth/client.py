@@ -15,7 +15,15 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from p2p.arguments import check_function, check_int, wrong
+from p2p.arguments import (
+    MAX_UINT64,
+    check_each,
+    check_function,
+    check_int,
+    check_type,
+    check_uint64,
+    wrong,
+)
 from p2p.clock import Deadline, checked_timeout
 from p2p.eth import limits
 from p2p.eth.accesslist import AccountChanges
@@ -105,7 +113,10 @@ class Client:
         downward. The list is shorter, or empty, where the remote has none. The first is checked
         against ``start``, the others to follow each other, without ``skip`` also by their hashes.
         """
+        _check_start(start)
         check_int("limit", limit, 1, limits.MAX_HEADERS, f"1 to {limits.MAX_HEADERS} headers")
+        check_uint64("skip", skip)
+        check_type("reverse", reverse, bool, "a bool")
         query = HeadersQuery(start, limit, skip, reverse)
         response = self._ask(GetBlockHeaders(next(self._ids), query), BlockHeaders)
         self._check(BlockHeaders, check_headers, query, response.headers)
@@ -150,8 +161,10 @@ class Client:
 
     def get_pooled_transactions(self, hashes: Sequence[bytes]) -> list[Transaction]:
         """Return transactions of the remote's pool, of at most 256 hashes; those that it has."""
+        wanted = f"at most {limits.MAX_POOLED_TRANSACTIONS} hashes of 32 bytes"
+        check_each("hashes", hashes, bytes, wanted)
         if len(hashes) > limits.MAX_POOLED_TRANSACTIONS:
-            raise wrong("hashes", len(hashes), f"at most {limits.MAX_POOLED_TRANSACTIONS} hashes")
+            raise wrong("hashes", hashes, wanted)
         request = GetPooledTransactions(next(self._ids), list(hashes))
         return self._ask(request, PooledTransactions).transactions
 
@@ -210,7 +223,18 @@ EMPTY_RESPONSES: dict[type[Any], Callable[[int], Any]] = {
 }
 
 
+def _check_start(start: object) -> None:
+    wanted = "the number of a block, or its hash of 32 bytes"
+    check_type("start", start, (int, bytes), wanted)
+    if isinstance(start, bytes) and len(start) != 32:
+        raise wrong("start", start, wanted)
+    if isinstance(start, int):
+        check_int("start", start, 0, MAX_UINT64, wanted)
+
+
 def _hashes(headers: Sequence[Header], most: int) -> list[bytes]:
+    wanted = f"1 to {most} headers"
+    check_each("headers", headers, Header, wanted)
     if not 0 < len(headers) <= most:
-        raise wrong("headers", len(headers), f"1 to {most} headers")
+        raise wrong("headers", headers, wanted)
     return [header.hash for header in headers]

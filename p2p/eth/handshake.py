@@ -6,6 +6,7 @@ caps/eth.md, "Status").
 
 from __future__ import annotations
 
+from p2p.arguments import check_type
 from p2p.errors import RemoteProtocolError
 from p2p.eth.errors import NoStatus
 from p2p.eth.status import Status, check_status
@@ -38,8 +39,11 @@ def handshake(
     ``timeout`` is in seconds. Raises NoStatus, a StatusRejected that says why, DecodeError,
     Timeout, and PeerDisconnected: a client that rejects our Status disconnects, go-ethereum with
     SUBPROTOCOL_ERROR, and maybe before its own has come. Errors about the Status end the connection
-    if they leave its ``with`` block or handler. Any thread.
+    if they leave its ``with`` block or handler. ArgumentError for arguments of other types. Any
+    thread.
     """
+    check_type("status", status, Status, "a Status, such as of p2p.eth.make_status")
+    check_type("chain", chain, Chain, "a Chain, such as p2p.networks.MAINNET.chain")
     eth = TypedReadWriter(rw, messages_of(status.version))
     eth.write(status)
     theirs = eth.read(timeout)

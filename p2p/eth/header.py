@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated
 
+from p2p.arguments import check_each
 from p2p.codec import encode
 from p2p.crypto import keccak256
 from p2p.errors import ArgumentError
@@ -81,8 +82,9 @@ def check_chain(headers: Sequence[Header]) -> None:
     """Check that each header is that of the child of the one before it.
 
     Raises InvalidResponse for a number that does not follow, a ``parent_hash`` that is not the hash
-    before, and more gas used than the limit.
+    before, and more gas used than the limit; ArgumentTypeError for values of other types.
     """
+    check_each("headers", headers, Header, "headers, such as those of get_block_headers")
     for header in headers:
         if header.gas_used > header.gas_limit:
             raise InvalidResponse(f"block {header.number} uses more gas than its limit")

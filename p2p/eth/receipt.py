@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from p2p.arguments import check_each, check_type
 from p2p.codec import MaxLength, encode
 from p2p.crypto import keccak256
 from p2p.errors import ArgumentError
@@ -72,7 +73,12 @@ class Receipt:
 
 
 def check_receipts(header: Header, receipts: Sequence[Receipt]) -> None:
-    """Check that these are all receipts of the block; raise InvalidResponse if not."""
+    """Check that these are all receipts of the block; raise InvalidResponse if not.
+
+    Raises ArgumentTypeError for values of other types.
+    """
+    check_type("header", header, Header, "a Header")
+    check_each("receipts", receipts, Receipt, "receipts")
     root = list_root([receipt.consensus_encoding for receipt in receipts])
     if root != header.receipts_root:
         raise InvalidResponse(f"the receipts are not those of block {header.number}")

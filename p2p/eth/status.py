@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2p.arguments import check_type, check_uint64
+from p2p.arguments import check_type, check_uint64, wrong_type
 from p2p.errors import ArgumentError
 from p2p.eth.errors import (
     ForkIDRejected,
@@ -79,6 +79,8 @@ def make_status(
     """
     check_type("network", network, Network, "a Network, such as p2p.networks.MAINNET")
     check_uint64("version", version)
+    if head is not None:
+        _check_head(head, (int, int, bytes), "number, time and hash")
     chain = network.chain
     number, head_time, latest_hash = head or (0, chain.genesis_time, chain.genesis_hash)
     fork_id = chain.fork_id(number, head_time)
@@ -107,9 +109,19 @@ def check_status(
     if theirs.genesis != ours.genesis:
         both = f"{theirs.genesis.hex()}, ours {ours.genesis.hex()}"
         raise GenesisMismatch(f"the remote's genesis block is {both}")
+    if head is not None:
+        _check_head(head, (int, int), "number and time")
     _check_fork_id(theirs.fork_id, chain, head or (0, chain.genesis_time))
     if fault := _range_fault(theirs.earliest, theirs.latest, theirs.latest_hash):
         raise InvalidBlockRange(f"the remote states blocks that cannot be: {fault}")
+
+
+def _check_head(head: object, kinds: tuple[type, ...], wanted: str) -> None:
+    wanted = f"a tuple of {wanted} of the last block, or None"
+    check_type("head", head, tuple, wanted)
+    assert isinstance(head, tuple)
+    if len(head) != len(kinds) or not all(map(isinstance, head, kinds)):
+        raise wrong_type("head", head, wanted)
 
 
 def _check_fork_id(theirs: ForkID, chain: Chain, head: tuple[int, int]) -> None:

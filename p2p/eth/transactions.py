@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from p2p.arguments import check_int, check_type
 from p2p.codec import MaxLength
 from p2p.errors import ArgumentError
 from p2p.eth.block import Transaction
@@ -124,14 +125,14 @@ def cell_bitmap(*indices: int) -> bytes:
     """Return the bitmap of some cell indices. Raises ArgumentError outside of 0 to 127."""
     bits = 0
     for index in indices:
-        if not 0 <= index < _CELLS:
-            raise ArgumentError(f"cell index is {index}, not 0 to {_CELLS - 1}")
+        check_int("cell index", index, 0, _CELLS - 1, f"a number from 0 to {_CELLS - 1}")
         bits |= 1 << index
     return bits.to_bytes(_CELLS // 8, "little")
 
 
 def cell_indices(bitmap: bytes) -> list[int]:
-    """Return the cell indices of a bitmap, ascending."""
+    """Return the cell indices of a bitmap, ascending. Raises ArgumentTypeError for no bytes."""
+    check_type("bitmap", bitmap, bytes, f"a bitmap of {_CELLS // 8} bytes")
     bits = int.from_bytes(bitmap, "little")
     return [index for index in range(_CELLS) if bits >> index & 1]
 

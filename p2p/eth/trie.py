@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p2p.arguments import check_each
 from p2p.codec import encode, encode_list, encode_uint
 from p2p.crypto import keccak256
 
@@ -22,7 +23,11 @@ EMPTY_ROOT = keccak256(_ABSENT)
 
 
 def list_root(items: Sequence[bytes]) -> bytes:
-    """Return the root of the trie of ``items``, each as it is hashed, by its index. 32 bytes."""
+    """Return the root of the trie of ``items``, each as it is hashed, by its index: 32 bytes.
+
+    Raises ArgumentTypeError for anything but a sequence of bytes.
+    """
+    check_each("items", items, bytes, "a sequence of bytes")
     if not items:
         return EMPTY_ROOT
     pairs = sorted((_nibbles(encode_uint(index)), item) for index, item in enumerate(items))

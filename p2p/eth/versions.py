@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2p.arguments import wrong
+from p2p.arguments import check_int
 from p2p.eth.relay import NewBlock, NewBlockHashes
 from p2p.eth.requests import (
     BlockAccessLists,
@@ -87,6 +87,6 @@ _ETH = {messages.version: messages for messages in (ETH69, ETH70, ETH71, ETH72)}
 
 def messages_of(version: int) -> Messages[Any]:
     """Return the messages of a version of ``eth``. Raises ArgumentError for one without."""
-    if version not in _ETH:
-        raise wrong("version", version, f"a version of eth from {min(_ETH)} to {max(_ETH)}")
+    first, last = min(_ETH), max(_ETH)
+    check_int("version", version, first, last, f"a version of eth from {first} to {last}")
     return _ETH[version]

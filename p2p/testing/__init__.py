@@ -12,6 +12,8 @@
 * :class:`FaultyReadWriter` applies a :class:`Fault` to its n-th message: :func:`delay`,
   :func:`wait_for`, :func:`fail`, :func:`disconnect`, :func:`corrupt`, :func:`truncate` or
   :func:`swap`.
+* :func:`replay` plays the peer of a :class:`p2p.capture.Recording` against a handler, and returns a
+  :class:`Replayed` with each :class:`Difference` from the recording.
 * :func:`msg_pipe` makes two read-writers joined in memory, each a :class:`MsgPipe`.
 * :class:`SimulatedClock` advances only when the test moves it. Pass it for any :class:`Clock`, such
   as the option ``clock`` of :class:`p2p.Server`, which is a :class:`SystemClock` by default.
@@ -52,11 +54,13 @@ from p2p.testing.packets import DiscoveryRemote
 from p2p.testing.peers import make_peer
 from p2p.testing.readwriter import PATIENCE_S, ScriptedReadWriter
 from p2p.testing.remote import Remote, RemoteListener
+from p2p.testing.replay import Difference, Replayed, replay
 from p2p.testing.servers import connect_servers, connected_servers, peer_of
 
 __all__ = [
     "PATIENCE_S",
     "Clock",
+    "Difference",
     "DiscoveryRemote",
     "ENRRequest",
     "ENRResponse",
@@ -73,6 +77,7 @@ __all__ = [
     "Received",
     "Remote",
     "RemoteListener",
+    "Replayed",
     "ScriptedReadWriter",
     "SimulatedClock",
     "SystemClock",
@@ -85,6 +90,7 @@ __all__ = [
     "make_peer",
     "msg_pipe",
     "peer_of",
+    "replay",
     "run_handler",
     "swap",
     "truncate",

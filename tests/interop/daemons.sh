@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the daemons of the interoperability tests from Debian's packages, as root: name server,
-# router, STUN server, SOCKS proxy, Tor. The tests start them; without them they are skipped.
+# router, STUN server, SOCKS proxy, Tor, tcpdump. The tests start them; without them they are skipped.
 set -eu
 
 policy=/usr/sbin/policy-rc.d
@@ -15,6 +15,7 @@ ip iproute2
 turnserver coturn
 microsocks microsocks
 tor tor
+tcpdump tcpdump
 '
 
 missing_packages() {

@@ -26,13 +26,14 @@ needs_tcpdump = pytest.mark.skipif(reason_to_skip() is not None, reason=reason_t
 
 
 @contextmanager
-def captured(path: Path, *ports: int, options: tuple[str, ...] = ()) -> Iterator[None]:
+def captured(path: Path, *ports: int) -> Iterator[None]:
     """Capture what passes on these ports of the loopback interface into a file, in the block."""
     assert TCPDUMP is not None
     ways = " or ".join(f"port {port}" for port in ports)
-    command = [TCPDUMP, "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-Z", "root"]
+    # The buffer, in KiB, is for a megabyte at once: without it, packets are dropped.
+    command = [TCPDUMP, "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-B", "32768"]
     with subprocess.Popen(
-        [*command, *options, "-w", str(path), ways], stderr=subprocess.PIPE, text=True
+        [*command, "-Z", "root", "-w", str(path), ways], stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stderr is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from enum import Enum, IntEnum
 from textwrap import dedent
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
@@ -129,11 +129,8 @@ def test_columns_are_aligned() -> None:
 
 
 def test_sedes_has_the_name_of_its_class() -> None:
-    @message(0)
-    class Old:
-        number: big_endian_int  # type: ignore[valid-type]
-
-    assert "sedes BigEndianInt" in p2p.describe(Messages("old", 1, [Old]))
+    old = message(0)(make_dataclass("Old", [("number", big_endian_int)]))
+    assert "sedes BigEndianInt" in p2p.describe(Messages("old", 1, [old]))
 
 
 def test_of_an_undeclared_protocol_only_the_codes_are_known() -> None:

@@ -20,7 +20,7 @@ from p2p.enode import log_distance
 #: Most rows of a chart; the rest is counted as "others".
 MAX_ROWS = 14
 #: Most characters of a label.
-MAX_LABEL = 44
+MAX_LABEL = 32
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 _CHAINS = {name: p2p.eth.node_filter(network.chain) for name, network in NETWORKS.items()}
@@ -28,16 +28,20 @@ _CHAINS = {name: p2p.eth.node_filter(network.chain) for name, network in NETWORK
 
 @dataclass(frozen=True)
 class Chart:
-    """Rows of a label and a number; ``note`` explains them."""
+    """Rows of a label and a number; ``note`` explains them.
+
+    ``of`` is the number of nodes that all shares are of; 0: the sum of the rows.
+    """
 
     title: str
     rows: Sequence[tuple[str, int]]
     note: str = ""
+    of: int = 0
 
     @property
     def total(self) -> int:
-        """The sum of all rows."""
-        return sum(number for _, number in self.rows)
+        """The number of nodes that is 100 %."""
+        return self.of or sum(number for _, number in self.rows)
 
 
 def charts(results: Sequence[Result], own_id: p2p.NodeID) -> list[Chart]:
@@ -51,9 +55,9 @@ def charts(results: Sequence[Result], own_id: p2p.NodeID) -> list[Chart]:
     found = [
         Chart("Clients", _ranked(map(client_of, names)), "by the first word of their name"),
         Chart("Versions", _ranked(map(version_of, names))),
-        Chart("Capabilities", _ranked(caps), "a node may have several"),
+        Chart("Capabilities", _ranked(caps), "share of the nodes with a hello", len(named)),
         Chart("Networks", _ranked(map(network_of, nodes)), "by the entry eth of the record"),
-        Chart("Fork identifiers", _ranked(forks), "hash, and the next fork if one is known"),
+        Chart("Fork identifiers", _ranked(forks), "hash, next fork, network"),
         Chart("Discovery", _ranked(map(_protocols_of, results)), "protocols that were answered"),
         Chart("Addresses", _ranked(map(_families_of, nodes))),
         Chart("Hellos", _ranked(map(_hello_of, results)), "why there is none"),
@@ -88,8 +92,7 @@ def _fork_label(node: p2p.Node) -> str:
     fork = p2p.eth.fork_id_of(node)
     if fork is None:
         return ""
-    following = f", next {fork.next}" if fork.next else ""
-    return f"{fork.hash.hex()}{following} ({network_of(node)})"
+    return shown(f"{fork.hash.hex()} {fork.next or '-'} {network_of(node)}", MAX_LABEL)
 
 
 def _protocols_of(result: Result) -> str:

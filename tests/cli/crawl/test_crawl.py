@@ -14,8 +14,10 @@ from html.parser import HTMLParser
 import pytest
 
 import p2p
+from p2p.cli.crawl.results import Result
+from p2p.cli.crawl.summary import charts, client_of, version_of
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.nodesfile import read_nodes, write_nodes
+from p2p.cli.nodesfile import NodeEntry, read_nodes, write_nodes
 
 from ..swarm import HOST, swarm
 
@@ -200,3 +202,27 @@ def test_crawl_after_ctrl_c_goes_on_and_loses_nothing(run, nodes, tmp_path):
     assert result.exit_code == ExitCode.OK
     assert not {record["id"] for record in result.records} & visited
     assert read_nodes(file).keys() == ids(fronts)
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "version"),
+    [
+        ("Geth/v1.16.2-stable-abc/linux-amd64/go1.24", "Geth", "Geth 1.16.2"),
+        ("Geth/my node/v1.14.0-unstable/linux", "Geth", "Geth 1.14.0"),
+        ("erigon/v3.0.10/linux", "Erigon", "Erigon 3.0.10"),
+        ("", "(no name)", "(no name) ?"),
+        ("x" * 100, "X" + "x" * 30 + "…", "X" + "x" * 30 + "…"),
+    ],
+)
+def test_client_and_version_are_read_from_the_name(name, client, version):
+    assert (client_of(name), version_of(name)) == (client, version)
+
+
+def test_shares_of_capabilities_are_of_the_nodes_with_a_hello(run, servers):
+    results = [
+        Result(NodeEntry(server.self, 1), ("v4",), {"name": "x", "capabilities": caps})
+        for server, caps in zip(servers, (["eth/69", "snap/1"], ["eth/69"], []), strict=True)
+    ]
+    made = {chart.title: chart for chart in charts(results, servers[0].self.id)}
+    assert made["Capabilities"].rows == [("eth/69", 2), ("snap/1", 1)]
+    assert made["Capabilities"].total == 3

@@ -6,6 +6,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets import (
     base,
     connection,
+    declared,
     discovery,
     discoveryv5,
     dnslists,
@@ -23,8 +24,8 @@ from tests.fuzz.targets import (
 )
 
 MODULES = (
-    *(handshake, frame, base, snappy, values, records, packet, packetv5, dnslists, upnp),
-    *(portmap, ethereum, connection, discovery, discoveryv5, topics),
+    *(handshake, frame, base, snappy, values, declared, records, packet, packetv5, dnslists),
+    *(upnp, portmap, ethereum, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS

@@ -8,12 +8,14 @@ encoding and decoding unchanged. The variant chooses the kind.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import rlp
 from rlp.sedes import CountableList, List, big_endian_int, binary, boolean, text
 
+import p2p
 from p2p import codec
 from p2p.errors import DecodeError
 from tests.fuzz.target import Target
@@ -39,6 +41,13 @@ class Branch:
 
     value: bytes
     branches: list[Branch] = field(default_factory=list)
+
+
+class Level(enum.IntEnum):
+    """A kind with few values."""
+
+    LOW = 1
+    HIGH = 300
 
 
 class Header(rlp.Serializable):  # type: ignore[misc]
@@ -67,6 +76,14 @@ KINDS: tuple[Any, ...] = (
     CountableList(big_endian_int),
     List([binary, CountableList(binary)]),
     Header,
+    p2p.Cap,
+    p2p.NodeID,
+    Level,
+    Literal["foo", "bar"],
+    Annotated[list[Annotated[bytes, 32]], codec.MaxLength(3)],
+    Annotated[bytes, 32] | Annotated[int, codec.MaxLength(8)],
+    list[bytes | list[str]],
+    bytearray,
 )
 
 SAMPLES: tuple[Any, ...] = (
@@ -92,6 +109,9 @@ SAMPLES: tuple[Any, ...] = (
     Branch(b"a", [Branch(b"b", [Branch(b"c")]), Branch(b"d")]),
     Header(7, b"h" * 32, True),
     [b"x", [b"y", b"z"]],
+    p2p.Cap("eth", 69),
+    Level.HIGH,
+    [b"h" * 32] * 2,
     [[bytes(8)] * 40, [[[[[b"deep"]]]]]],
 )
 
