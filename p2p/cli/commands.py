@@ -114,6 +114,13 @@ def _discv5() -> click.Command:
     return disc_group("v5")
 
 
+@COMMANDS.add("explain", "Explain a handshake, a packet or a message.")
+def _explain() -> click.Command:
+    from p2p.cli.explain import explain
+
+    return explain
+
+
 @COMMANDS.add("test", "Test whether a node keeps the specifications.")
 def _test() -> click.Command:
     from p2p.cli.test import test
