@@ -219,3 +219,10 @@ def test_each_python_of_the_classifiers_is_run_by_ci() -> None:
     config.read_string(read("setup.cfg"))
     versions = re.findall(r":: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE)
     assert versions and all(version in read(".ci", "run") for version in versions)
+
+
+def test_terms_of_the_glossary_are_in_order_and_explained() -> None:
+    parts = re.split(r"^## (.*)$", read("docs", "glossary.md"), flags=re.MULTILINE)
+    terms, texts = parts[1::2], parts[2::2]
+    assert terms == sorted(terms, key=str.lower) and len(set(terms)) == len(terms)
+    assert all(text.strip().endswith(".") for text in texts)
