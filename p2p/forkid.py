@@ -27,7 +27,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 from zlib import crc32
 
 from p2p.arguments import (
@@ -41,7 +41,7 @@ from p2p.arguments import (
     wrong,
     wrong_type,
 )
-from p2p.codec import decode_fields, encode
+from p2p.codec import MaxLength, decode_fields, encode
 from p2p.enode.node import Node
 from p2p.enr import Raw, Record
 from p2p.errors import DecodeError
@@ -65,8 +65,8 @@ class ForkID:
     of other types or out of range.
     """
 
-    hash: bytes
-    next: int
+    hash: Annotated[bytes, 4]
+    next: Annotated[int, MaxLength(8)]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hash", _sized("hash", self.hash, 4))

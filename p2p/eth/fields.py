@@ -20,10 +20,12 @@ Uint256: TypeAlias = Annotated[int, MaxLength(32)]
 Hash: TypeAlias = Annotated[bytes, 32]
 #: The address of an account.
 Address: TypeAlias = Annotated[bytes, 20]
+#: Empty bytes, where something is missing.
+Empty: TypeAlias = Annotated[bytes, 0]
 #: A hash that may be missing: empty then.
-HashOrEmpty: TypeAlias = Hash | Annotated[bytes, 0]
+HashOrEmpty: TypeAlias = Hash | Empty
 #: The address of an account, or empty.
-AddressOrEmpty: TypeAlias = Address | Annotated[bytes, 0]
+AddressOrEmpty: TypeAlias = Address | Empty
 #: A filter for the addresses and topics of logs.
 Bloom: TypeAlias = Annotated[bytes, 256]
 #: A set of cell indices, 0 to 127: index i is the bit ``1 << i % 8`` of byte ``i // 8``.

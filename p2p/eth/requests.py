@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from p2p.eth.accesslist import AccountChanges
 from p2p.eth.block import BlockBody
-from p2p.eth.fields import Hash, Uint64
+from p2p.eth.fields import Empty, Hash, Uint64
 from p2p.eth.header import Header
 from p2p.eth.limits import MAX_MESSAGE_SIZE
 from p2p.eth.receipt import Receipt
@@ -132,4 +132,4 @@ class BlockAccessLists:
     """Response to GetBlockAccessLists, in their order; empty bytes for one that is not there."""
 
     request_id: Uint64
-    access_lists: list[list[AccountChanges] | bytes]
+    access_lists: list[list[AccountChanges] | Empty]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from p2p.crypto import keccak256
 from p2p.eth.accesslist import AccountChanges
-from p2p.eth.fields import Hash, HashOrEmpty, Uint64, Uint256
+from p2p.eth.fields import Empty, Hash, HashOrEmpty, Uint64, Uint256
 from p2p.eth.limits import MAX_MESSAGE_SIZE
 from p2p.eth.trie import EMPTY_ROOT
 from p2p.messages.declaration import message
@@ -169,4 +169,4 @@ class AccessLists:
     """Response to GetAccessLists, in their order; empty bytes for one that is not there."""
 
     request_id: Uint64
-    access_lists: list[list[AccountChanges] | bytes]
+    access_lists: list[list[AccountChanges] | Empty]

@@ -6,8 +6,10 @@ What `encode` takes, `decode` takes. `type` statements are in test_type_statemen
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import enum
+import sys
 import typing
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import InitVar, dataclass, field, make_dataclass
@@ -44,6 +46,12 @@ class Small(int):
         if value > 9:
             raise ValueError("not small")
         return super().__new__(cls, value)
+
+
+#: A StrEnum, which Python has since 3.11.
+Word = enum.StrEnum("Word", "YES NO") if sys.version_info >= (3, 11) else enum.Enum(
+    "Word", {"YES": "yes", "NO": "no"}
+)  # fmt: skip
 
 
 class Color(enum.Enum):
@@ -159,6 +167,7 @@ FITS: list[tuple[object, object, object]] = [
     (Level, 300, Level.HIGH),
     (Mood, "bad", Mood.BAD),
     (Magic, b"\x00\x01", Magic.A),
+    (Word, "no", Word.NO),
     (Answer, True, Answer.YES),
     (Answer, False, Answer.NO),
     (Alias, 1, Alias.ONE),
@@ -296,6 +305,13 @@ def test_misfit_is_refused_with_its_place(kind: object, wire: object, message: s
 def test_fixed_length_does_not_bend_the_rules_of_the_encoding(data: str, kind: object) -> None:
     with pytest.raises(DecodeError):
         decode(bytes.fromhex(data), kind)
+
+
+def test_values_of_a_flag_are_bounded() -> None:
+    for number in range(2**9):
+        with contextlib.suppress(DecodeError):
+            decode(encode(number), IntMode)
+    assert len(IntMode._value2member_map_) <= 4
 
 
 # What is no kind, and what to write instead.

@@ -59,6 +59,21 @@ def test_text_of_another_room_ends_the_connection(page: tuple[dict[str, Any], st
         remote.expect_end(p2p.DiscReason.USELESS_PEER)
 
 
+def test_reply_comes_to_the_thread_that_asked(page: tuple[dict[str, Any], str]) -> None:
+    names, made = page[0], []
+
+    class Store(names["Store"]):  # type: ignore[misc]
+        def __init__(self, peer: p2p.Peer, rw: Any) -> None:
+            super().__init__(peer, rw)
+            made.append(self)
+
+    protocol = p2p.messages.protocol(names["STORE"], Store)
+    with testing.connected_servers(protocols=[protocol]):
+        eventually(lambda: len(made) == 2)
+        assert names["look_up"](made[0].requests, "color") == "green"
+        assert names["look_up"](made[1].requests, "shape") == ""
+
+
 def test_function_handles_the_same_messages(page: tuple[dict[str, Any], str], capsys: Any) -> None:
     names = page[0]
     with testing.run_handler(p2p.messages.protocol(names["CHAT"], names["run"])) as remote:

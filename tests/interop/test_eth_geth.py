@@ -23,11 +23,13 @@ import p2p
 from p2p.crypto import keccak256
 from p2p.eth import (
     ETH69,
+    ETH72,
     SNAP1,
     SNAP2,
     AccessLists,
     AccountRange,
     BlockBody,
+    BlockHeaders,
     BlockRangeUpdate,
     ByteCodes,
     Chain,
@@ -36,10 +38,12 @@ from p2p.eth import (
     GenesisMismatch,
     GetAccessLists,
     GetAccountRange,
+    GetBlockHeaders,
     GetByteCodes,
     GetStorageRanges,
     GetTrieNodes,
     Header,
+    HeadersQuery,
     LegacyTransaction,
     NetworkMismatch,
     NewPooledTransactionHashes68,
@@ -61,6 +65,8 @@ from p2p.messages import Messages, TypedReadWriter
 from p2p.networks import Network
 from p2p.rlp import decode, encode
 from p2p.testing import PATIENCE_S
+from tests.kit.tcpdump import captured, needs_tcpdump
+from tests.kit.waiting import eventually
 
 from .geth import LAST, PROGRAM, Geth, blocks, keys
 from .program import BUILD
@@ -395,6 +401,36 @@ class TestSnap:
             assert isinstance(response, AccessLists)
             (access_list,) = response.access_lists
             assert keccak256(encode(access_list)).hex() == block["blockAccessListHash"][2:]
+
+
+@needs_tcpdump
+def test_a_capture_has_the_messages_of_both_by_name(geth: Geth, tmp_path: Path) -> None:
+    capture = pytest.importorskip("p2p.capture")
+    path, keylog = tmp_path / "file.pcap", tmp_path / "keys"
+    protocols = [p2p.messages.protocol(ETH72), p2p.messages.protocol(SNAP1)]
+    with (
+        captured(path, geth.node.tcp),
+        serving(*protocols, listen_addr=None, key_log=str(keylog)) as server,
+    ):
+        peer = server.connect(geth.node)
+        with peer.open("eth") as eth, peer.open("snap") as rw:
+            ours = make_status(geth.network, 72)
+            theirs = handshake(eth, ours, geth.network.chain)
+            headers = Client(eth, 72).get_block_headers(5, 3)
+            snap = TypedReadWriter(rw, SNAP1)
+            snap.write(GetByteCodes(1, [bytes(32)], 100))
+            codes = snap.expect(ByteCodes, PATIENCE_S)
+
+    def seen() -> list[object]:
+        events = capture.read(path, keylog=keylog, protocols=[ETH72, SNAP1])
+        return [event.value for event in events if getattr(event, "cap", None) is not None]
+
+    expected = [
+        *(ours, theirs, GetBlockHeaders(1, HeadersQuery(5, 3, 0, False)), BlockHeaders(1, headers)),
+        *(GetByteCodes(1, [bytes(32)], 100), codes),
+    ]
+    eventually(lambda: len(seen()) >= len(expected), "all messages are in the capture")
+    assert sorted(map(repr, seen())) == sorted(map(repr, expected))
 
 
 class TestDocuments:
