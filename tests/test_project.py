@@ -204,11 +204,6 @@ def test_an_index_of_the_documents_lists_each_of_them() -> None:
     assert pages - listed == {docs / "index.md"}
 
 
-def test_the_readme_lists_each_how_to() -> None:
-    pages = {page.name for page in (ROOT / "docs" / "howto").glob("*.md")}
-    assert set(re.findall(r"\]\(docs/howto/([^)]+)\)", read("README.md"))) == pages
-
-
 def test_the_version_is_a_heading_of_the_changelog_or_not_released_yet() -> None:
     headings = re.findall(r"^## \[([^]]+)\]", read("CHANGELOG.md"), re.MULTILINE)
     assert headings[0] == "Unreleased" or headings[0] == p2p.__version__
