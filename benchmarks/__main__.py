@@ -13,7 +13,7 @@ from benchmarks import codec, memory, report
 from benchmarks.discovery import LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
-from benchmarks.metrics import Metrics
+from benchmarks.options import Options
 from benchmarks.process import ROOT
 from benchmarks.scale import FULL, QUICK, Scale
 
@@ -39,7 +39,7 @@ def run(scale: Scale, tell: Callable[[str], object]) -> dict[str, list[float]]:
         handshakes = Handshakes(processes)
         go_round(codec.measure, messages.measure, handshakes.measure)
     with ExitStack() as processes:
-        go_round(Metrics(processes).measure)
+        go_round(Options(processes).measure)
     # Separately, since a network of many nodes is never quite idle.
     with ExitStack() as processes:
         pings = Pings(processes)

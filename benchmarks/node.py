@@ -54,6 +54,8 @@ MAX_LANES = 8
 #: Nodes of a lane take turns, so that the other end has time to forget the previous connection.
 NODES_OF_A_LANE = 2
 CONNECT_TIMEOUT_S = 30.0
+#: A limit on bandwidth that no machine reaches, in bytes a second.
+UNREACHED = 10**11
 
 Job = Callable[[p2p.MsgReadWriter], dict[str, Any]]
 
@@ -137,11 +139,17 @@ def take_out_counting() -> None:
     HandleTimes.stopwatch = lambda self, cap: None  # type: ignore[assignment, method-assign]
 
 
+def limits(options: Sequence[str]) -> dict[str, int]:
+    """Return the limits on bandwidth of a server."""
+    names = ("max_upload", "max_download", "max_upload_per_peer", "max_download_per_peer")
+    return dict.fromkeys(names, UNREACHED) if "limited" in options else {}
+
+
 class Listener(Player):
     """The end that receives.
 
     With the argument "discovery", discovery v4 runs beside it; with "metrics", they are served;
-    with "uncounted", nothing is counted.
+    with "uncounted", nothing is counted; with "limited", bandwidth has limits that are not reached.
     """
 
     def __init__(self, *options: str) -> None:
@@ -158,6 +166,7 @@ class Listener(Player):
             listen_addr="127.0.0.1:0",
             no_discovery="discovery" not in options,
             metrics_addr="127.0.0.1:0" if "metrics" in options else None,
+            **limits(options),
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()
@@ -227,7 +236,7 @@ class Dialer(Player):
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._results: SimpleQueue[dict[str, Any] | Exception] = SimpleQueue()
         self._server = server([p2p.Protocol("bench", 1, LENGTH, self._work),
-                               *self._busy.protocols()])  # fmt: skip
+                               *self._busy.protocols()], **limits(options))  # fmt: skip
         self._server.start()
         self._server.connect(p2p.parse_node(url), CONNECT_TIMEOUT_S)
 
@@ -291,10 +300,14 @@ def begin(rw: p2p.MsgReadWriter, job: str, count: int, size: int, busy: int) -> 
     p2p.expect_msg(rw, READY)
 
 
-def server(protocols: Sequence[p2p.Protocol]) -> p2p.Server:
+def server(protocols: Sequence[p2p.Protocol], **options: int) -> p2p.Server:
     """Return a server that only dials."""
     return p2p.Server(
-        private_key=p2p.generate_key(), name="dialer", max_peers=10, protocols=protocols
+        private_key=p2p.generate_key(),
+        name="dialer",
+        max_peers=10,
+        protocols=protocols,
+        **options,
     )
 
 

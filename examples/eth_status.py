@@ -1,7 +1,7 @@
 """Ask an Ethereum client for its status and its newest block, as a node of the same network::
 
     $ python examples/eth_status.py "enode://...@127.0.0.1:..." --network sepolia
-    Geth/v1.17.10-stable/linux-amd64/go1.26.8 speaks eth/72
+    Geth/v1.17.10-stable... speaks eth/72
     network 11155111, forks 268956b6, blocks 0 to 9000000
     block 9000000 of 2026-11-30 18:00:00 UTC, 0x5f0e8a11cd24...
     92 transactions, 184 logs, 24,101,442 of 60,000,000 gas

@@ -75,6 +75,10 @@ class Config:
     net_restrict: Netlist | str | None = None
     own_networks: Netlist | str | None = None
     redial_pause_s: float = DEFAULT_REDIAL_PAUSE_S
+    max_upload: int | None = None
+    max_download: int | None = None
+    max_upload_per_peer: int | None = None
+    max_download_per_peer: int | None = None
     protocols: Sequence[Protocol] = ()
     network: Network | None = None
     listen_addr: str | None = None
@@ -265,6 +269,9 @@ class Config:
         self._set("max_pending_peers", self.max_pending_peers or DEFAULT_MAX_PENDING_PEERS)
         self._set("dial_ratio", self.dial_ratio or DEFAULT_DIAL_RATIO)
         checks.check_redial_pause(self.redial_pause_s)
+        for way in ("upload", "download"):
+            for option in (f"max_{way}", f"max_{way}_per_peer"):
+                checks.check_bandwidth(option, getattr(self, option))
 
     def _check_nodes(self) -> None:
         if self.bootstrap_nodes is None:

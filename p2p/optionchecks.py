@@ -34,6 +34,9 @@ from p2p.rlpx.messages import MAX_HELLO_SIZE, NODE_KEY_SIZE, VERSION, Hello, enc
 MIN_REDIAL_PAUSE_S = 0.1
 MAX_REDIAL_PAUSE_S = 1e9
 
+#: Smallest limit on bytes a second: a ping and its answer in time, and little else.
+MIN_BANDWIDTH = 1024
+
 #: Prefix length of the largest network that can have one owner, by IP version. A larger one, such
 #: as 0.0.0.0/0 in ``net_restrict`` for "IPv4 only", must not lift the limits for foreign nodes.
 _LARGEST_OWN = {4: 8, 6: 7}
@@ -155,6 +158,13 @@ def check_redial_pause(pause_s: float) -> None:
     check_type("redial_pause_s", pause_s, NUMBER, wanted)
     if not MIN_REDIAL_PAUSE_S <= pause_s <= MAX_REDIAL_PAUSE_S:
         raise wrong("redial_pause_s", pause_s, wanted)
+
+
+def check_bandwidth(option: str, rate: object) -> None:
+    """Check a limit on bytes a second, or None."""
+    if rate is not None:
+        wanted = f"bytes a second, an int of at least {MIN_BANDWIDTH}, or None"
+        check_int(option, rate, MIN_BANDWIDTH, math.inf, wanted)
 
 
 def nodes_of(option: str, value: object) -> tuple[Node, ...]:

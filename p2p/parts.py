@@ -33,6 +33,7 @@ from p2p.enode import LocalNode, NodeID
 from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
 from p2p.keylog.writer import KeyLog
+from p2p.metrics import Metrics
 from p2p.net import Listener, Loop, NameLookups
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
@@ -78,6 +79,11 @@ class Parts:
         self.services: Services | None = None
         self.sources: Sources | None = None
         self.listener: Listener | None = None
+
+    def new_services(self, metrics: Metrics) -> Services:
+        """Return the services of the server, for :meth:`open`."""
+        lookups, observers, key_log = self.lookups, self.observers, self.key_log
+        return Services(self._config, self._logger, lookups, metrics, observers, key_log)
 
     def open(self, services: Services) -> None:
         """Start the services, the threads and the sources; call :meth:`begin` next.

@@ -71,6 +71,17 @@ class Server:
     ``trusted_nodes``
         Nodes that may connect beyond ``max_peers``. Default: none.
 
+    ``max_upload``
+        Maximum of bytes sent to all peers together, in bytes a second from 1024 up. Each peer gets
+        the same share of it; messages wait, and none is lost. A message should take less than 20 s
+        at the rate of its peer, or the remote may time out. None, the default: no limit.
+    ``max_download``
+        The same for bytes received: more stay with the remotes. None, the default: no limit.
+    ``max_upload_per_peer``
+        Maximum of bytes sent to each peer, in the same unit. None, the default: no limit.
+    ``max_download_per_peer``
+        Maximum of bytes received from each peer. None, the default: no limit.
+
     **Network**
 
     ``network``
@@ -199,7 +210,6 @@ class Server:
         # fixed after __init__
         self._config = config
         logger = config.logger or logging.getLogger("p2p")
-        self._logger = logger
         self._log = logger.getChild("server")
         # The running parts do not refer to the server, which the program may lose (p2p.leaks).
         self._parts = Parts(config, logger)
@@ -222,14 +232,7 @@ class Server:
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = Services(
-            self.config,
-            self._logger,
-            self._parts.lookups,
-            self._metrics,
-            self._parts.observers,
-            self._parts.key_log,
-        )
+        services = self._parts.new_services(self._metrics)
         try:
             self._open(services)
         except BaseException:

@@ -118,7 +118,7 @@ PURE = (
     *("forkid", "networks", "eth", "messages.declaration"),
     *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
     *("peers.admission", "peers.collision"),
-    *("metrics.catalog", "metrics.metric"),
+    *("metrics.catalog", "metrics.metric", "net.shares"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("capture.connection", "capture.decoder", "capture.discovery", "capture.event"),

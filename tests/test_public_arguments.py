@@ -386,6 +386,10 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
     "metrics_addr": (["none"], "x"),
+    "max_upload": (["none"], 5),
+    "max_download": (["none"], 5),
+    "max_upload_per_peer": (["none"], 5),
+    "max_download_per_peer": (["none"], 5),
     "logger": (["none"], None),
     "clock": ([], None),
     "accept_pre_eip8": (["true"], None),
@@ -410,6 +414,8 @@ OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
 HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
 HELD["metrics_addr"] = ["text"]
+_WAYS = ("upload", "download")
+HELD |= {f"max_{way}{each}": ["number"] for way in _WAYS for each in ("", "_per_peer")}
 HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from p2p.errors import CompressionError, P2PError
+from p2p.eth.versions import ETH69, ETH70, ETH71, ETH72, SNAP1, SNAP2
 from p2p.rlpx.capability import BASE_LENGTH, Cap
 from p2p.rlpx.messages import (
     DISCONNECT,
@@ -78,11 +79,16 @@ class _Codes(NamedTuple):
     length: int | None
 
 
+#: Protocols that need not be given.
+KNOWN: tuple[MessageDecoder, ...] = (ETH69, ETH70, ETH71, ETH72, SNAP1, SNAP2)
+
+
 class MessageReader:
-    """Reads the messages of one connection; ``decoders`` are those of the known protocols."""
+    """Reads the messages of one connection; ``decoders`` are those of the given protocols."""
 
     def __init__(self, decoders: Sequence[MessageDecoder]) -> None:
-        self._decoders = {Cap(one.name, one.version): one for one in decoders}
+        self._given = [Cap(one.name, one.version) for one in decoders]
+        self._decoders = {Cap(one.name, one.version): one for one in (*KNOWN, *decoders)}
         self._sides = (Side(), Side())
         self._codes: list[_Codes] | None = None
 
@@ -155,7 +161,7 @@ class MessageReader:
     def _shared(self) -> Iterable[_Codes]:
         """The protocols in the order of their codes, up to the first of unknown length."""
         ours, theirs = (side.hello for side in self._sides)
-        caps: Iterable[Cap] = self._decoders
+        caps: Iterable[Cap] = self._given
         if ours is not None and theirs is not None:
             caps = set(ours.caps) & set(theirs.caps)
         best = {cap.name: cap for cap in sorted(caps)}

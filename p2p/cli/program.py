@@ -13,8 +13,10 @@ from collections.abc import Sequence
 import click
 
 import p2p
+from p2p.cli.capture import capture
 from p2p.cli.command import DEBUG, Group
 from p2p.cli.crawl.command import crawl_command
+from p2p.cli.decode import decode
 from p2p.cli.discv import disc_group
 from p2p.cli.dns import dns
 from p2p.cli.doctor import doctor
@@ -24,6 +26,8 @@ from p2p.cli.failure import failure_of
 from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
 from p2p.cli.ping import ping
+from p2p.cli.record import record
+from p2p.cli.replay import replay
 from p2p.cli.test import test
 
 #: Every command, in the order of the help.
@@ -33,6 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
     test,
     crawl_command(("v4", "v5"), "p2p crawl"),
     doctor,
+    *(capture, decode, record, replay),
 )
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.

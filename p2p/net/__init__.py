@@ -11,6 +11,7 @@ and :meth:`Loop.call`.
 from p2p.net.binding import bind, bind_pair, bind_udp
 from p2p.net.channel import Channel, Receiver
 from p2p.net.connector import Connector
+from p2p.net.limiter import Limiter
 from p2p.net.listener import Listener
 from p2p.net.lookups import Lookups, NameLookups
 from p2p.net.loop import Loop
@@ -35,6 +36,7 @@ __all__ = [
     "Channel",
     "Connector",
     "Datagrams",
+    "Limiter",
     "Listener",
     "Loop",
     "Lookups",

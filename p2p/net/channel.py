@@ -28,6 +28,7 @@ from itertools import islice
 from typing import Protocol
 
 from p2p import forks
+from p2p.net.limiter import Flow, Limiter
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
 from p2p.net.sockaddr import ends_of
@@ -113,6 +114,9 @@ class Channel:
         self._unsent: deque[Buffer] = deque()
         self._deadline: Timer | None = None
         self._interest = READ
+        # while limit() holds
+        self._reading: Flow | None = None
+        self._writing: Flow | None = None
         _set_no_delay(sock)
         loop.register(sock, READ, self._on_ready)
 
@@ -152,6 +156,28 @@ class Channel:
             self._loop.post(self._read_rest)
         self._update_interest()
 
+    def limit(self, reading: Limiter | None, writing: Limiter | None) -> None:
+        """Read and write at the rates of these limiters, until :meth:`lift_limits`.
+
+        Bytes wait, and are not lost. :meth:`close` and errors also lift the limits.
+        """
+        if self._state is _State.OPEN and self._error is None:
+            self._reading = None if reading is None else reading.join(self._on_read_turn)
+            self._writing = None if writing is None else writing.join(self._on_write_turn)
+
+    def lift_limits(self) -> None:
+        """Read and write as fast as possible from now on."""
+        self._leave_limiters()
+        self._update_interest()
+
+    def take_read_wait(self) -> bool:
+        """Return whether reading has waited for its limit since the last call, or does now."""
+        return self._reading is not None and self._reading.take_waited()
+
+    def take_write_wait(self) -> bool:
+        """Return the same for writing."""
+        return self._writing is not None and self._writing.take_waited()
+
     def close(self, linger_s: float) -> None:
         """Send the unsent bytes, shut down the writing side, and close when the remote has closed.
 
@@ -160,6 +186,7 @@ class Channel:
         """
         if self._state is not _State.OPEN:
             return
+        self._leave_limiters()
         self._state = _State.FLUSHING
         self._deadline = self._loop.call_later(linger_s, self._lose, None)
         self._update_interest()
@@ -189,20 +216,33 @@ class Channel:
             return
         discarding = self._state is not _State.OPEN
         interest = READ if not self._eof and (discarding or not self._paused) else 0
-        if self._unsent:
+        if self._reading is not None and self._reading.is_waiting:
+            interest = 0
+        if self._unsent and not (self._writing is not None and self._writing.is_waiting):
             interest |= WRITE
         if interest != self._interest:
             self._interest = interest
             self._loop.set_interest(self._sock, interest)
 
     def _read(self) -> None:
+        buffer, flow = self._buffer, self._reading
+        if flow is not None:
+            room = flow.ask()
+            if not room:
+                self._update_interest()
+                return
+            buffer = buffer[:room]
+        size = 0
         try:
-            size = self._sock.recv_into(self._buffer)
+            size = self._sock.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lose(self._error or error)
             return
+        finally:
+            if flow is not None:
+                flow.settle(size)
         if not size:
             self._end_of_data()
         elif self._state is _State.OPEN:
@@ -239,7 +279,9 @@ class Channel:
     def _write_batch(self) -> bool:
         """Make one system call. Returns whether another is worthwhile."""
         unsent = self._unsent
-        if len(unsent) == 1:
+        if self._writing is not None:
+            sent = self._write_turn(self._writing)
+        elif len(unsent) == 1:
             sent = self._sock.send(unsent[0])
             if sent == self.unsent_bytes:  # nearly always
                 unsent.clear()
@@ -247,6 +289,8 @@ class Channel:
                 return False
         else:
             sent = self._sock.sendmsg(list(islice(unsent, _IOV_MAX)))
+        if not sent:
+            return False
         self.unsent_bytes -= sent
         while sent:
             buffer = unsent.popleft()
@@ -256,6 +300,42 @@ class Channel:
                 return False
             sent -= size
         return bool(unsent)
+
+    def _write_turn(self, flow: Flow) -> int:
+        """Send as much as the limit allows. Returns the number of bytes, 0 if it has to wait."""
+        sent, room = 0, flow.ask()
+        if not room:
+            return 0
+        buffers: list[Buffer] = []
+        for buffer in islice(self._unsent, _IOV_MAX):
+            buffers.append(memoryview(buffer).cast("B")[:room])
+            room -= len(buffers[-1])
+            if not room:
+                break
+        try:
+            sent = self._sock.sendmsg(buffers)
+        finally:
+            flow.settle(sent)
+        return sent
+
+    def _leave_limiters(self) -> None:
+        for flow in (self._reading, self._writing):
+            if flow is not None:
+                flow.leave()
+        self._reading = self._writing = None
+
+    def _on_read_turn(self) -> None:
+        if self._state is _State.OPEN and not self._paused:
+            self._read()
+        elif self._reading is not None:
+            self._reading.settle(0)
+        self._update_interest()
+
+    def _on_write_turn(self) -> None:
+        if self._unsent:
+            self._flush()
+        elif self._writing is not None:
+            self._writing.settle(0)
 
     def _flush(self) -> None:
         self._write()
@@ -277,6 +357,7 @@ class Channel:
             self._loop.post(self._lose, None)
 
     def _fail(self, error: OSError) -> None:
+        self._leave_limiters()
         self._error = error
         self._drop_unsent()
         self._loop.unregister(self._sock)  # it would be ready in every pass
@@ -308,6 +389,7 @@ class Channel:
         self._receiver.connection_lost(error)
 
     def _close_socket(self) -> None:
+        self._leave_limiters()
         self._state = _State.CLOSED
         self._drop_unsent()
         if self._deadline is not None:

@@ -19,7 +19,7 @@ from p2p.config import Config
 from p2p.enode import Node, NodeID
 from p2p.errors import DiscReason, LoopCrashed, ServerStopped
 from p2p.feed import Feed
-from p2p.net import Loop
+from p2p.net import Limiter, Loop
 from p2p.netutil import Endpoint
 from p2p.observe import Observer
 from p2p.peers.admission import InboundThrottle, check_peer, is_allowed_address
@@ -97,6 +97,8 @@ class PeerSet:
         self.serves = Outcomes(SERVE_KINDS)
         self.dials = Outcomes(DIAL_KINDS)
         # owned by p2p-io
+        self._download = _limiter(loop, config.max_download, config.max_download_per_peer)
+        self._upload = _limiter(loop, config.max_upload, config.max_upload_per_peer)
         self._throttle = InboundThrottle(own=config._own)
         self._trusted: set[bytes] = {node.id for node in config.trusted_nodes}
         self._sessions: set[Session] = set()
@@ -258,6 +260,7 @@ class PeerSet:
         node = self._node_of(session)
         peer = session.peer = self._maker.make(session, node, node.id in self._trusted)
         self._peers[peer.id] = session
+        session.channel.limit(self._download, self._upload)
         self._inbound_peers += session.inbound
         self._outcomes_of(session).succeeded += 1
         self._publish_peers()
@@ -430,6 +433,10 @@ class PeerSet:
     def _check_stopped(self) -> None:
         if self._stopping and not self._open:
             self.on_sockets_closed()
+
+
+def _limiter(loop: Loop, rate: int | None, rate_each: int | None) -> Limiter | None:
+    return None if rate is None and rate_each is None else Limiter(loop, rate, rate_each)
 
 
 def _stopped() -> ServerStopped:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from socket import socket
-from typing import Protocol
 
 from p2p.enode import Node
 from p2p.errors import DiscReason, LoopCrashed
 from p2p.mailbox import Mailbox
 from p2p.net import Channel, Loop, Timer
+from p2p.peers.owner import SessionOwner
 from p2p.peers.peer import Peer
 from p2p.peers.phase import TRANSITIONS, Ending, Phase
 from p2p.peers.stalls import STALL_REPORT_S, StallWatch
@@ -43,35 +43,6 @@ FAILED_LINGER_S = 0.5
 #: Bytes of messages framed at once: enough to save system calls, and few enough for other
 #: connections to have their turn.
 BATCH_BYTES = 256 * 1024
-
-
-class SessionOwner(Protocol):
-    """Interface of the owner, which decides about sessions; all calls on ``p2p-io``.
-
-    The first two calls need a decision, at once or later: ``session.go_on()`` or
-    ``session.end_locally(reason)``, with ``session.hold_handshake()`` before a later one.
-    """
-
-    def identity_known(self, session: Session) -> None:
-        """Decide: the remote has named its key, without proof yet. The next step is our hello."""
-
-    def hello_received(self, session: Session) -> None:
-        """Decide: the remote's hello has proven its key. The next step opens the session."""
-
-    def message_waiting(self, session: Session) -> None:
-        """Note a message on a session that is held after the remote's hello."""
-
-    def session_opened(self, session: Session) -> Peer:
-        """Make and return the peer, and start its handlers: the handshake is complete."""
-
-    def session_closing(self, session: Session) -> None:
-        """Note that the session is about to end; called once."""
-
-    def socket_closed(self, session: Session) -> None:
-        """Note that the socket is closed; handlers may still run. Called once."""
-
-    def session_ended(self, session: Session) -> None:
-        """Note that the socket is closed and all handlers have returned; called once, last."""
 
 
 class Session:
@@ -324,6 +295,7 @@ class Session:
             for rw in self.peer._running:
                 rw._inbox.close(ending.error, discard=True)
         self.linger_s = self._write_timeout_s = linger_s
+        self.channel.lift_limits()
         if self.phase is Phase.FLUSHING:
             self._write_deadline = self.loop.now() + linger_s
             self._arm_timer()
@@ -426,6 +398,7 @@ class Session:
     def _on_timer(self) -> None:
         self._timer = None
         now = self.loop.now()
+        self._excuse_waits(now)
         if self._write_deadline is not None and now >= self._write_deadline:
             self._write_deadline = None
             self._write_timed_out()
@@ -433,6 +406,15 @@ class Session:
             self._handle(self.machine.handle_timeout(now))
         if self.phase in (Phase.HANDSHAKE, Phase.OPEN, Phase.FLUSHING):
             self._arm_timer()
+
+    def _excuse_waits(self, now: float) -> None:
+        """Restart the time limits if our own limits on bandwidth have made the connection wait."""
+        reading, writing = self.channel.take_read_wait(), self.channel.take_write_wait()
+        if writing and self._write_deadline is not None:
+            self._write_deadline = now + self._write_timeout_s
+        # Our ping waits behind what we write, and the remote may send nothing but its answer.
+        if (reading or writing) and self.phase is Phase.OPEN and not self._held:
+            self.machine.release_reading(now)
 
     def _write_timed_out(self) -> None:
         """Close at once: the remote does not read, so a final flush would not reach it either."""

@@ -14,7 +14,7 @@ from benchmarks import codec, memory, report
 from benchmarks.discovery import MANY, TURNS, LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
-from benchmarks.metrics import Metrics
+from benchmarks.options import Options
 from benchmarks.pinger import WINDOW
 from benchmarks.process import GoNode, Process
 from benchmarks.scale import FULL, LARGE, MEDIUM, QUICK, SMALL, Scale
@@ -49,9 +49,10 @@ def test_messages_are_measured_one_way_busy_and_to_and_fro(processes: ExitStack)
     assert 0 < measured["round trip p50"] <= measured["round trip p99"]
 
 
-def test_metrics_are_measured_beside_no_counting(processes: ExitStack) -> None:
-    measured = Metrics(processes).measure(TINY)
-    assert measured.keys() == {"counted one-way", "uncounted one-way"}
+def test_options_are_measured_beside_none(processes: ExitStack) -> None:
+    measured = Options(processes).measure(TINY)
+    kinds = ("counted", "uncounted", "limited", "plain")
+    assert measured.keys() == {f"{kind} one-way" for kind in kinds}
     assert all(value > 0 for value in measured.values())
 
 

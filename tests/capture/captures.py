@@ -14,7 +14,7 @@ from p2p.capture.keys import KeyRing
 from p2p.keylog.lines import ConnectionKeys, Keys, connection_id
 from p2p.netutil import Endpoint
 from p2p.observe import ConnectionObserver, Secrets
-from tests.rlpx.pair import Pair
+from tests.rlpx.pair import PROTOCOLS, Pair, Protocols
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 ALICE_END = Endpoint(ip_address("192.0.2.1"), 50_000)
@@ -48,12 +48,15 @@ class Conversation:
 
 
 def converse(
-    *messages: tuple[int, int, bytes], versions: tuple[int, int] = (5, 5), ends: bool = False
+    *messages: tuple[int, int, bytes],
+    versions: tuple[int, int] = (5, 5),
+    ends: bool = False,
+    protocols: Protocols = PROTOCOLS,
 ) -> Conversation:
     """Two machines that say ``messages``, (side, wire code, payload), and then part if ``ends``."""
     said: list[tuple[int, bytes]] = []
     tapes = Tape(0, said), Tape(1, said)
-    pair = Pair(observers=tapes, versions=versions).drive()
+    pair = Pair(observers=tapes, versions=versions, alice=protocols, bob=protocols).drive()
     for side, code, payload in messages:
         (pair.alice, pair.bob)[side].machine.send_messages([(code, payload)])
         pair.drive()

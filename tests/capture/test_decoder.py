@@ -22,6 +22,7 @@ from hypothesis.strategies import (
     sets,
 )
 
+import p2p
 from p2p.capture import connection, frames, keys
 from p2p.capture.decoder import MAX_CONNECTIONS
 from p2p.capture.event import (
@@ -441,3 +442,16 @@ def test_bytes_of_an_unknown_connection_are_bounded() -> None:
     said = [(1, data)] * (2 * connection.MAX_UNKNOWN_SIZE // len(data))
     talk = Conversation([*said, (0, data)], TALK.keys)
     assert decode(map(tcp, segments(talk)), TALK.keys) == []
+
+
+def test_messages_of_eth_are_decoded_without_being_given() -> None:
+    hello = p2p.eth.BlockRangeUpdate(1, 2, b"\x05" * 32)
+    code, payload = p2p.eth.ETH69.encode(hello)
+    protocols = [(Cap("eth", 69), p2p.eth.ETH69.length), (Cap("snap", 1), p2p.eth.SNAP1.length)]
+    request = p2p.eth.GetByteCodes(7, [bytes(32)], 1000)
+    other, data = p2p.eth.SNAP1.encode(request)
+    snap = 16 + p2p.eth.ETH69.length
+    talk = converse((0, 16 + code, payload), (1, snap + other, data), protocols=protocols)
+    seen = [e for e in decode(map(tcp, segments(talk)), talk.keys) if isinstance(e, MessageSeen)]
+    assert [event.value for event in seen if event.cap] == [hello, request]
+    assert [event.name for event in seen if event.cap] == ["BlockRangeUpdate", "GetByteCodes"]

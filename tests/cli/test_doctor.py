@@ -105,6 +105,15 @@ def test_silent_bootnode_is_a_problem(run, online):
     assert levels(result)["address"] == "skipped"
 
 
+def test_router_that_is_silent_is_a_warning_with_a_remedy(run, online):
+    options = ["--addr", f"{HOST}:0", "--bootnodes", "", "--nat", f"pmp:{HOST}"]
+    result = run("doctor", *options, "--timeout", "20s", "--json")
+    last = result.records[-1]
+    assert (last["check"], last["level"]) == ("nat", "warning")
+    assert "forward the ports" in last["remedy"] and result.err == ""
+    assert result.exit_code == ExitCode.OK
+
+
 @pytest.mark.parametrize(("ahead_s", "level"), [(0.0, Level.OK), (60.0, Level.PROBLEM)])
 def test_clock_is_compared_with_a_time_server(ahead_s, level):
     server = TimeServer()

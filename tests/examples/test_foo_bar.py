@@ -25,6 +25,26 @@ def test_both_sides_print_what_the_docstring_shows(run: Any, documented: Any, cu
     assert cut([url, said]) == documented("foo_bar.py")[0]
 
 
+def test_listener_without_a_handler_does_the_same(run: Any, documented: Any, cut: Any) -> None:
+    listener = run("foo_bar.py", "listen", "--no-handler")
+    url = listener.line()
+    for _ in range(2):
+        assert run("foo_bar.py", "dial", url).end() == (0, documented("foo_bar.py")[1], "")
+        said = listener.line()
+    listener.interrupt()
+    assert listener.end() == (0, [], "")
+    assert cut([url, said]) == documented("foo_bar.py")[2]
+
+
+def test_listener_without_a_handler_goes_on_after_a_message_that_is_no_text(run: Any) -> None:
+    listener = run("foo_bar.py", "listen", "--no-handler")
+    url = listener.line()
+    with p2p.connect(url, name="MyProtocol", version=1, length=1, node_name="bad") as rw:
+        rw.send(0, "no list")
+        assert listener.line().startswith("bad: ")
+    assert run("foo_bar.py", "dial", url).end() == (0, ["listener says bar"], "")
+
+
 def test_the_listener_answers_one_dialer_after_the_other(run: Any) -> None:
     listener = run("foo_bar.py", "listen")
     url = listener.line()

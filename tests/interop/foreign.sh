@@ -25,6 +25,7 @@ build_go() {
     need go "the Go toolchain, 1.25 or later, builds the go-ethereum peer" || return 0
     (cd "$sources/go" && go build -o "$build/$go" .)
     echo "built build/$name/$go"
+    grep -q '^tool' "$sources/go/go.mod" || return 0
     # Without the profile that geth has for its speed: with it, every package is compiled once more.
     (cd "$sources/go" && go list tool) | while read -r tool; do
         (cd "$sources/go" && go build -pgo=off -o "$build/" "$tool")

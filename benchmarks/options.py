@@ -1,10 +1,10 @@
-"""The cost of metrics: messages one way with all counts, served and scraped, and without any.
+"""The cost of options: messages one way with metrics, without counts, and with bandwidth limits.
 
-Two pairs of processes take turns. In one, the counting is taken out (``uncounted``), also that of
-``Peer.counters``, which is older than the metrics. The other counts, and its receiver is scraped
+Pairs of processes take turns. In one, the counting is taken out (``uncounted``), also that of
+``Peer.counters``, which is older than the metrics. Another counts, and its receiver is scraped
 at the start of each turn and then once a second, which Prometheus does once a minute. Compared are
 the seconds of CPU of both processes, since other load of the machine changes the rates by more than
-the cost.
+the cost. A third pair has limits on bandwidth that are never reached, beside one without options.
 """
 
 from __future__ import annotations
@@ -42,22 +42,26 @@ class Pair:
         return (self.cpu_s() - before) / count
 
 
-class Metrics:
-    """Both pairs, kept for all rounds."""
+class Options:
+    """All pairs, kept for all rounds."""
 
     def __init__(self, processes: ExitStack) -> None:
         self._counted = Pair(processes, "metrics")
         self._uncounted = Pair(processes, "uncounted")
+        self._limited = Pair(processes, "limited")
+        self._plain = Pair(processes, "plain")
 
     def measure(self, scale: Scale) -> dict[str, float]:
-        """Return the seconds of CPU for one message with metrics, and without counts."""
-        seconds = {"counted one-way": 0.0, "uncounted one-way": 0.0}
+        """Return the seconds of CPU of both ends for one message of each pair."""
+        seconds = dict.fromkeys(("counted", "uncounted", "limited", "plain"), 0.0)
         count = scale.messages(SMALL)
         for _ in range(TURNS):
-            seconds["uncounted one-way"] += self._uncounted.send(count) / TURNS
+            seconds["uncounted"] += self._uncounted.send(count) / TURNS
             with scraped(self._counted.listener.greeting["metrics"]):
-                seconds["counted one-way"] += self._counted.send(count) / TURNS
-        return seconds
+                seconds["counted"] += self._counted.send(count) / TURNS
+            seconds["plain"] += self._plain.send(count) / TURNS
+            seconds["limited"] += self._limited.send(count) / TURNS
+        return {f"{name} one-way": value for name, value in seconds.items()}
 
 
 @contextmanager

@@ -1,0 +1,126 @@
+"""The command ``p2p capture``: tcpdump with the filter for a node. Main thread; a process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+
+import click
+
+import p2p
+from p2p.cli.command import command
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
+from p2p.cli.output import Output, with_output
+from p2p.cli.parameters import DURATION, NODE, PORT
+
+#: The usual port of Ethereum nodes.
+DEFAULT_PORT = 30303
+#: tcpdump's buffer, in KiB: it loses packets when many come at once.
+BUFFER_KIB = 32_768
+
+
+@command(
+    "capture",
+    examples="""
+        p2p capture node.pcap
+        p2p capture node.pcap --port 30304 --keylog keys.log
+        p2p capture node.pcap --node enode://…@203.0.113.7:30303 --print
+    """,
+)
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--port",
+    "ports",
+    type=PORT,
+    multiple=True,
+    help=f"Port of your node; may be repeated (default: {DEFAULT_PORT}, or none with --node).",
+)
+@click.option(
+    "--node", "nodes", type=NODE, multiple=True, help="Another node; may be repeated."
+)
+@click.option("--interface", default="any", show_default=True, help="Network interface.")
+@click.option("--keylog", type=click.Path(), help="Key log of your node, for the advice only.")
+@click.option("--duration", type=DURATION, help="Time after which to end, such as 30s.")
+@click.option("--print", "only_print", is_flag=True, help="Print the command, and run nothing.")
+@with_output
+def capture(
+    output: Output,
+    file: str,
+    ports: tuple[int, ...],
+    nodes: tuple[p2p.Node, ...],
+    interface: str,
+    keylog: str | None,
+    duration: float | None,
+    only_print: bool,
+) -> int:
+    """Capture the traffic of a node into FILE with tcpdump, for p2p decode.
+
+    The filter has TCP and UDP of the ports, and of the nodes at their addresses. Ctrl-C ends it.
+    tcpdump needs the rights of root; without them, and with --print, the command is printed, to be
+    run where they are. For the secrets, start your node with the option key_log, or with
+    P2P_KEYLOGFILE in its environment.
+    """
+    arguments = _command(file, interface, _filter(ports, nodes))
+    line = shlex.join(arguments)
+    keys = keylog or "keys.log"
+    if only_print:
+        output.result({"command": arguments, "filter": arguments[-1]}, line)
+        output.note(f"the secrets: start your node with P2P_KEYLOGFILE={shlex.quote(keys)}")
+        return ExitCode.OK
+    if shutil.which("tcpdump") is None:
+        raise Failure(f"tcpdump is not installed; install it, and run: {line}", ExitCode.SYSTEM)
+    with output.progress(f"capturing into {file}, Ctrl-C ends it"):
+        said = _run(arguments, duration)
+    counts = _counts(said)
+    decode = shlex.join(["p2p", "decode", file, "--keylog", keys])
+    text = f"{counts} packets captured; to read them: {decode}"
+    output.result({"file": file, "packets": counts, "decode": decode}, text)
+    return ExitCode.OK
+
+
+def _filter(ports: tuple[int, ...], nodes: tuple[p2p.Node, ...]) -> str:
+    """Return the filter of tcpdump for our ports, and for nodes at their addresses."""
+    parts = []
+    for node in nodes:
+        host = node.hostname or node.ip
+        if host is None:
+            raise Failure(f"node {node.id.short} has no address; give --port", ExitCode.USAGE)
+        own = " or ".join(f"port {port}" for port in sorted({node.tcp, node.udp} - {0}))
+        parts.append(f"(host {host} and ({own}))" if own else f"host {host}")
+    chosen = ports or (() if nodes else (DEFAULT_PORT,))
+    return " or ".join([f"port {port}" for port in chosen] + parts)
+
+
+def _command(file: str, interface: str, wanted: str) -> list[str]:
+    options = ["-i", interface, "-s", "0", "-U", "-B", str(BUFFER_KIB)]
+    if os.geteuid() == 0:
+        options += ["-Z", "root"]  # else it could not write where root alone may
+    return ["tcpdump", *options, "-w", file, wanted]
+
+
+def _run(arguments: list[str], duration: float | None) -> str:
+    """Run tcpdump until Ctrl-C or the time is over; return what it has said."""
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    try:
+        _, said = process.communicate(timeout=duration)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    if process.returncode not in (0, -signal.SIGINT):
+        line = said.strip().splitlines()[-1] if said.strip() else "tcpdump has failed"
+        text = f"{line}; run it as root: sudo {shlex.join(arguments)}"
+        raise Failure(text, ExitCode.SYSTEM)
+    return said
+
+
+def _counts(said: str) -> int:
+    """Return the number of packets that tcpdump has captured."""
+    for line in said.splitlines():
+        number, _, rest = line.partition(" ")
+        if rest.startswith("packet") and "captured" in rest and number.isdecimal():
+            return int(number)
+    return 0

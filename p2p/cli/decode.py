@@ -1,0 +1,105 @@
+"""The command ``p2p decode``: a capture of tcpdump, decrypted and decoded. Main thread; files."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import click
+
+import p2p.capture
+from p2p.capture import ConnectionEnded, ConnectionSeen, MessageSeen, MessagesLost, PacketSeen
+from p2p.cli.command import command
+from p2p.cli.messageset import MESSAGES
+from p2p.cli.output import Output, with_output
+from p2p.cli.plain import plain, summary
+from p2p.cli.shown import shown
+
+#: Characters of a message's content that are shown.
+MAX_CONTENT = 120
+#: Names of the events in the JSON output.
+_KINDS = {
+    ConnectionSeen: "connection",
+    MessageSeen: "message",
+    MessagesLost: "lost",
+    ConnectionEnded: "end",
+    PacketSeen: "packet",
+    p2p.capture.Remark: "remark",
+}
+
+
+@command(
+    "decode",
+    examples="""
+        p2p decode node.pcap --keylog keys.log
+        p2p decode node.pcap --keylog keys.log --protocol chat:CHAT --json
+        tcpdump -i any -s 0 -U -w - port 30303 | p2p decode - --keylog keys.log
+    """,
+)
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--keylog", type=click.Path(), help="Key log of the node, or of one it talks to.")
+@click.option(
+    "--protocol",
+    "protocols",
+    type=MESSAGES,
+    multiple=True,
+    help="Messages of your protocol, MODULE:NAME of p2p.messages.Messages; may be repeated.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show payloads of unknown messages whole.")
+@with_output
+def decode(
+    output: Output, file: str, keylog: str | None, protocols: tuple[Any, ...], everything: bool
+) -> None:
+    """Decrypt and decode the capture FILE, pcap or pcapng; "-" reads the standard input.
+
+    The key log has the secrets of connections and discovery v5: the option key_log of a server,
+    or the file in P2P_KEYLOGFILE. Discovery v4 needs none. Messages after a gap in the capture
+    are marked with "?", since nothing tells whether they were changed, and messages that were with
+    "!".
+    """
+    limit = 2**30 if everything else MAX_CONTENT
+    for event in p2p.capture.read(file, keylog=keylog, protocols=protocols):
+        output.result(_record(event), _line(event, limit))
+
+
+def _record(event: p2p.capture.Event) -> dict[str, Any]:
+    values = {field.name: plain(getattr(event, field.name)) for field in fields(event)}
+    return {"event": _KINDS[type(event)], **values}
+
+
+def _line(event: p2p.capture.Event, limit: int) -> str:
+    """Return the line of an event: time, connection, both ends, and the event."""
+    time = datetime.fromtimestamp(event.time).strftime("%H:%M:%S.%f")
+    if isinstance(event, p2p.capture.Remark):
+        return f"{time}  {shown(event.text, 200)}"
+    number = "" if isinstance(event, PacketSeen) else f"#{event.connection}"
+    return f"{time}  {number:<4} {event.source} → {event.destination}  {_text(event, limit)}"
+
+
+def _text(event: p2p.capture.Event, limit: int) -> str:
+    if isinstance(event, MessageSeen):
+        return _message_text(event, limit)
+    if isinstance(event, PacketSeen):
+        content = event.error or summary(event.packet, limit)
+        return f"{event.protocol} {event.kind or 'packet'}  {shown(content, limit)}"
+    if isinstance(event, ConnectionSeen):
+        keys = "" if event.has_keys else ", the key log has no secrets of it"
+        return f"connection{'' if event.from_start else ', from its middle'}{keys}"
+    if isinstance(event, MessagesLost):
+        count = "messages" if event.count is None else f"{event.count} message(s)"
+        return f"gap: {count} lost, {event.size} bytes"
+    if isinstance(event, ConnectionEnded):
+        return f"closed ({event.how})"
+    return ""
+
+
+def _message_text(event: MessageSeen, limit: int) -> str:
+    mark = {True: "", None: " ?", False: " !"}[event.is_authentic]
+    protocol = "p2p" if event.wire_code < 16 else shown(event.cap or "unknown")
+    head = f"{protocol} {shown(event.name)}{mark}"
+    if event.error:
+        return f"{head}  {shown(event.error)}: {summary(event.payload, limit)}"
+    if event.value is None:
+        return f"{head}  {summary(event.payload, limit)}" if event.wire_code >= 16 else head
+    return f"{head}  {summary(event.value, limit)}"

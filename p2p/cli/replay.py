@@ -1,0 +1,99 @@
+"""The command ``p2p replay``: a recording against a handler. Main thread, and the handler's."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import p2p
+import p2p.testing
+from p2p.capture import Recording
+from p2p.cli.command import command
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
+from p2p.cli.output import Output, with_output
+from p2p.cli.parameters import DURATION
+from p2p.cli.plain import summary
+from p2p.cli.shown import shown
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # not generic before click 8.5
+    _ParamType = click.ParamType
+
+#: Characters of a message that are shown.
+MAX_CONTENT = 100
+Handler = Callable[[p2p.Peer, p2p.MsgReadWriter], object]
+
+
+class HandlerType(_ParamType):
+    """A handler, MODULE:FUNCTION, or MODULE:NAME of a :class:`p2p.Protocol` that has one.
+
+    The module is looked for in the working directory, too, as by ``python -m``. Its code is run.
+    """
+
+    name = "handler"
+
+    def convert(self, value: Any, param: Any, context: Any) -> Handler:
+        if ":" not in str(value):
+            self.fail("give MODULE:FUNCTION, such as chat:handle", param, context)
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            found = pkgutil.resolve_name(value)
+        except (ImportError, AttributeError, ValueError) as error:
+            self.fail(f"{value}: {error}", param, context)
+        handler: Any = getattr(found, "run", found)
+        if not callable(handler):
+            self.fail(f"{value} is a {type(found).__name__}, not a handler", param, context)
+        return handler  # type: ignore[no-any-return]
+
+
+@command(
+    "replay",
+    examples="""
+        p2p replay talk.jsonl --handler chat:handle
+        p2p replay talk.jsonl --handler chat:PROTOCOL --json
+    """,
+)
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--handler", type=HandlerType(), required=True, help="MODULE:FUNCTION of a handler(peer, rw)."
+)
+@click.option(
+    "--timeout",
+    type=DURATION,
+    default="10s",
+    show_default=True,
+    help="Time for each message of the handler, and for its end.",
+)
+@with_output
+def replay(output: Output, file: str, handler: Handler, timeout: float) -> int:
+    """Say to a handler what the peer has said in the recording FILE, without a network.
+
+    Each message of the handler that is not as in the recording is shown. The exit code is 0 if
+    there is none, and the handler has not failed.
+    """
+    recording = Recording.load(file)
+    try:
+        result = p2p.testing.replay(recording, handler, timeout=timeout)
+    except AssertionError as error:
+        raise Failure(str(error)) from None
+    for difference in result.differences:
+        was, now = _content(difference.recorded), _content(difference.written)
+        record = {"number": difference.number, "recorded": was, "written": now}
+        output.result(record, f"message {difference.number}: recorded {was}, now {now}")
+    if result.error is not None:
+        raise Failure(f"the handler failed: {type(result.error).__name__}: {shown(result.error)}")
+    count = len(result.written)
+    output.text(f"{count} messages of the handler, {len(result.differences)} not as recorded")
+    return ExitCode.OK if result.is_same else ExitCode.NEGATIVE
+
+
+def _content(msg: p2p.Msg | None) -> str:
+    return "none" if msg is None else f"0x{msg.code:02x} {summary(msg.payload, MAX_CONTENT)}"
