@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -62,6 +63,21 @@ def summary_of(content: bytes) -> bytes:
     """The size of a file, and the hashes of its chunks."""
     chunks = [content[at : at + CHUNK_SIZE] for at in range(0, len(content), CHUNK_SIZE)]
     return len(content).to_bytes(8, "big") + b"".join(sha256(chunk).digest() for chunk in chunks)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("P2P_EXAMPLES_FULL" not in os.environ, reason="P2P_EXAMPLES_FULL=1 runs it")
+def test_200_megabytes_come_from_three_nodes(run: Any, tmp_path: Path) -> None:
+    film, copy = tmp_path / "film.bin", tmp_path / "copy.bin"
+    film.write_bytes(random.Random(1).randbytes(200_000_000))
+    _, url, file_id = offer(run, film)
+    urls = [url, *(offer(run, film)[1] for _ in range(2))]
+    fetching = run("file_transfer.py", "fetch", file_id, str(copy), *urls)
+    assert fetching.line() == "0 of 763 chunks are here"
+    assert [fetching.line() for _ in range(10)] == [f"{10 * part} %" for part in range(1, 11)]
+    code, lines, errors = fetching.end()
+    assert (code, errors) == (0, "")
+    assert copy.read_bytes() == film.read_bytes()
 
 
 class BadNode:
