@@ -25,6 +25,7 @@ from p2p.cli.failure import Failure
 from p2p.cli.nodesfile import format_time, replace_file
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION
+from p2p.cli.shown import number_of
 
 #: Seconds between two times that the results are saved during a crawl.
 SAVE_S = 30.0
@@ -173,7 +174,7 @@ class _Run:
                 self._results.save(pending)
                 if pending:
                     way = "the same command goes on" if self._keeps else "with a FILE it can go on"
-                    self._output.note(f"{len(pending)} nodes were not visited; {way}")
+                    self._output.note(f"not visited: {number_of(len(pending), 'node')}; {way}")
         self._counts.is_over = is_over
 
     def _add_nodes(self, revalidate_s: float) -> None:
