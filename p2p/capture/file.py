@@ -32,9 +32,10 @@ def read(
             print(event)
 
     ``path`` is a file of tcpdump or Wireshark, "-" the standard input. ``keylog`` is a key log of
-    either end, which may still grow; without one only discovery v4 can be read. ``protocols`` are the protocols whose
-    messages are decoded, such as :class:`p2p.messages.Messages`; eth/69 to eth/72 and snap need not
-    be given. The length of all shared ones must be known to tell their codes apart.
+    either end, which may still grow; without one only discovery v4 can be read. ``protocols`` are
+    the protocols whose messages are decoded, such as :class:`p2p.messages.Messages`; eth/69 to
+    eth/72 and snap need not be given. The length of all shared ones must be known to tell their
+    codes apart.
 
     Raises OSError for a file that cannot be opened, DecodeError for one that is no capture, and for
     a broken line of the key log, ConfigError without pcapy-ng; any of them at the first event.
