@@ -39,6 +39,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -198,14 +199,14 @@ def offer(path: Path) -> None:
 
 def fetch(file_id: str, path: Path, nodes: list[p2p.Node]) -> int:
     begun = time.monotonic()
+    protocol = p2p.Protocol(NAME, VERSION, LENGTH)  # no handler: the threads below do all
     download = Download(path, file_id)
-    with new_server(protocols=[p2p.Protocol(NAME, VERSION, LENGTH)]) as server:
+    with closing(download), new_server(protocols=[protocol]) as server:
         threads = [threading.Thread(target=download.fetch, args=(server, node)) for node in nodes]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    download.close()
     if not download.is_complete:
         show(f"{path} is not complete; the same command goes on")
         return 1

@@ -18,6 +18,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.metrics`              counters, gauges and histograms of ``Server.metrics``
 `p2p.observe`              what connections and discovery receive, send and do, for an observer
 `p2p.networks`             the public Ethereum networks: forks, bootstrap nodes, node lists
+`p2p.explain`              handshakes, packets and messages taken apart; import it explicitly
 `p2p.capture`              captures of tcpdump, decrypted and decoded; import it explicitly
 `p2p.testing`              tools for tests of programs; import it explicitly
 `p2p.testing.conformance`  whether a node keeps the rules; import it explicitly

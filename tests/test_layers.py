@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
         *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
-        *("collector", "server", "client", "capture"),
+        *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
     {"cli", "monitor", "sim", "testing"},
@@ -69,6 +69,7 @@ WITHIN: dict[str, set[str]] = {
     "protocol": {"message"},
     "keylog": {"observe"},
     "capture": {"keylog"},
+    "explain": {"client", "observe"},
     "requests": {"message", "messages"},
     "optionchecks": {"keylog", "observe"},
     "config": {"networkoptions", "observe", "optionchecks"},
@@ -91,6 +92,7 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
+    "p2p.explain",
     "p2p.messages",
     *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
     *("p2p.testing", "p2p.testing.conformance"),
@@ -121,6 +123,8 @@ PURE = (
     *("metrics.catalog", "metrics.metric", "net.shares"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
+    *("explain.eip8", "explain.explanation", "explain.handshake", "explain.message"),
+    *("explain.packet", "explain.page"),
     *("capture.connection", "capture.decoder", "capture.discovery", "capture.event"),
     *("capture.frames", "capture.keys", "capture.keystream", "capture.messages"),
     *("capture.packets", "capture.stream"),

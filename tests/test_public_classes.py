@@ -17,6 +17,7 @@ import pytest
 
 import p2p
 import p2p.capture
+import p2p.explain
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
@@ -108,6 +109,12 @@ class Greeting:
     """A message."""
 
 
+EXPLANATION = p2p.explain.explain_message(b"\xc0")
+EXPLAINED = {
+    "Explanation": EXPLANATION,
+    "Section": EXPLANATION.sections[0],
+    "Value": EXPLANATION.sections[0].values[0],
+}
 CASE = conformance.SUITES["rlpx"][0]
 CONFORMANCE = {
     "Case": CASE,
@@ -219,6 +226,7 @@ class World:
             "UDPv5": self.server.discovery_v5,
             **OBSERVED,
             **CONFORMANCE,
+            **EXPLAINED,
             **CAPTURED,
             # what public functions return
             "iter_nodes": p2p.enode.iter_nodes([NODE]),

@@ -20,6 +20,7 @@ import p2p
 from p2p import discover, dnsdisc, enode, errors, observe
 from p2p.cli.failure import text_of
 from p2p.cli.remedy import remedy_of
+from p2p.cli.shown import number_of
 
 #: Largest error of the clock without a finding, in seconds: packets are valid for 20 s.
 MAX_DRIFT_S = 10.0
@@ -143,7 +144,7 @@ def database(path: str | None) -> Iterator[Finding]:
         return
     try:
         with enode.NodeDB(path) as opened:
-            text = f"{path} has {opened.nodes_count} nodes"
+            text = f"{path} has {number_of(opened.nodes_count, 'node')}"
             yield Finding("database", Level.OK, text, facts={"nodes": opened.nodes_count})
     except errors.NodeDBError as error:
         remedy = "stop the program that has it open, or move the file away"
@@ -240,8 +241,8 @@ def _address(server: p2p.Server, statements: Statements, asked: bool) -> Iterato
     bound = server.listen_addr
     assert bound is not None
     for address, count in sorted(stated.items(), key=lambda item: -item[1]):
-        who = "1 node sees" if count == 1 else f"{count} nodes see"
-        yield Finding("address", Level.OK, f"{who} us at {address}", facts={"address": address})
+        text = f"{address}, as {number_of(count, 'node')} said"
+        yield Finding("address", Level.OK, text, facts={"address": address, "said_by": count})
     seen = {(each.rpartition(":")[0], each.rpartition(":")[2]) for each in stated}
     if len({port for _, port in seen}) > 1:
         yield Finding(

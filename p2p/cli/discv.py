@@ -109,13 +109,9 @@ def find_command(protocol: str) -> Command:
     """Return the command ``find-node``."""
     by = "--distance 256 --distance 255" if protocol == "v5" else f"--target {'ab' * 8}…"
 
-    @command(
-        "find-node", examples=f"p2p disc{protocol} find-node enode://…@203.0.113.7:30303 {by}"
-    )
+    @command("find-node", examples=f"p2p disc{protocol} find-node enode://…@203.0.113.7:30303 {by}")
     @click.argument("remote", metavar="NODE", type=NODE)
-    @click.option(
-        "--target", type=TargetType(protocol), help="Wanted are nodes next to this one."
-    )
+    @click.option("--target", type=TargetType(protocol), help="Wanted are nodes next to this one.")
     @click.option(
         "--distance",
         "distances",

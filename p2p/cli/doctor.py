@@ -14,7 +14,7 @@ from p2p.cli.discnode import nodes_option
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import CAP, DURATION, NETWORK, NETWORKS, NODE
-from p2p.cli.shown import milliseconds
+from p2p.cli.shown import milliseconds, number_of
 
 _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED: "-"}
 
@@ -79,7 +79,8 @@ def doctor(
             show(output, finding)
             findings.append(finding)
     counts = {level: sum(each.level is level for each in findings) for level in Level}
-    output.text(f"{counts[Level.PROBLEM]} problems, {counts[Level.WARNING]} warnings")
+    problems, warnings = counts[Level.PROBLEM], counts[Level.WARNING]
+    output.text(f"{number_of(problems, 'problem')}, {number_of(warnings, 'warning')}")
     return ExitCode.NEGATIVE if counts[Level.PROBLEM] else ExitCode.OK
 
 

@@ -74,6 +74,21 @@ class KeyType(_ParamType):
             self.fail("the standard input is no key: want 64 hex digits", param, context)
 
 
+class HexType(_ParamType):
+    """Bytes, as hex digits with or without 0x; ``-`` reads them from the standard input."""
+
+    name = "hex"
+
+    def convert(self, value: Any, param: Any, context: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        digits = "".join(read_text(value).removeprefix("0x").split())
+        try:
+            return bytes.fromhex(digits)
+        except ValueError:
+            self.fail("no hex digits, two for each byte", param, context)
+
+
 class TargetType(_ParamType):
     """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
 

@@ -22,6 +22,7 @@ from p2p.cli.dns import dns
 from p2p.cli.doctor import doctor
 from p2p.cli.enr import enr
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.explain import explain
 from p2p.cli.failure import failure_of
 from p2p.cli.key import key
 from p2p.cli.nodeset import nodeset
@@ -34,6 +35,7 @@ from p2p.cli.test import test
 COMMANDS: tuple[click.Command, ...] = (
     *(key, enr, nodeset, dns, ping),
     *(disc_group(protocol) for protocol in ("v4", "v5")),
+    explain,
     test,
     crawl_command(("v4", "v5"), "p2p crawl"),
     doctor,

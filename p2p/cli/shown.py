@@ -29,3 +29,8 @@ def address_of(node: p2p.Node, udp: bool = False) -> str:
 def milliseconds(seconds: float) -> str:
     """Return a duration as text, "1.2 ms"."""
     return f"{seconds * 1000:.1f} ms"
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return "1 node", "2 nodes"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

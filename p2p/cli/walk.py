@@ -78,9 +78,7 @@ class _Known:
 class Walk:
     """A lookup of ``target`` by the node ``own_id``, from the nodes of ``start``."""
 
-    def __init__(
-        self, target: p2p.NodeID, own_id: p2p.NodeID, start: Iterable[p2p.Node]
-    ) -> None:
+    def __init__(self, target: p2p.NodeID, own_id: p2p.NodeID, start: Iterable[p2p.Node]) -> None:
         self.target = target
         #: The nodes asked, in the order of the queries.
         self.hops: list[Hop] = []

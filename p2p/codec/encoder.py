@@ -163,8 +163,6 @@ def _encode_items(
 
 def _encode_enum(value: Enum, depth_left: int) -> bytes:
     content = plain(value)
-    if isinstance(content, Enum):
-        raise _NoEncoding(f"{type(value).__name__} has values without an RLP encoding")
     return _encoder_for(type(content))(content, depth_left)
 
 

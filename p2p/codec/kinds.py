@@ -56,9 +56,6 @@ from p2p.errors import ArgumentTypeError
 #: Limit on the kinds inside one another, beyond which a generic class grows without end.
 _MAX_NESTING = 64
 
-#: From typing, or from typing_extensions before Python 3.12.
-_ALIAS = getattr(typing, "TypeAliasType", ())
-
 _LISTS = (list, Sequence, MutableSequence)
 
 # Pairs, not a dict: a kind need not be hashable.
@@ -131,7 +128,7 @@ class _Finder:
         if isinstance(kind, typing.NewType):
             return self.find(kind.__supertype__)
         origin = typing.get_origin(kind)
-        if isinstance(kind, _ALIAS) or isinstance(origin, _ALIAS):
+        if _is_alias(kind):
             return self._inside(kind, Named(str(kind)), self._fill_alias)
         if origin is not None:
             return self._find_generic(kind, origin, typing.get_args(kind))
@@ -237,6 +234,11 @@ class _Finder:
         where = "".join(f"{field}: " for field in self._path)
         self._choices.append((choice := Choice([]), kind, members, where))
         return choice
+
+
+def _is_alias(kind: object) -> bool:
+    """Whether it is a TypeAliasType, of typing or, before Python 3.12, of typing_extensions."""
+    return hasattr(kind, "__value__") and hasattr(kind, "__type_params__")
 
 
 def _maker(kind: type[Any], fields: list[Field]) -> Make:

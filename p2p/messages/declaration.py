@@ -62,8 +62,8 @@ def message(
 ) -> Callable[[type[T]], type[T]]:
     """Declare a class as the message ``code``, counted from 0 within its protocol.
 
-    The class becomes a dataclass, frozen unless ``frozen`` is False; one that is a dataclass or a
-    NamedTuple already stays as it is::
+    The class becomes a dataclass, frozen unless ``frozen`` is False. One that is a dataclass or a
+    NamedTuple already stays as it is; type checkers take it for frozen, too::
 
         @message(2, max_size=4096)
         class Text:

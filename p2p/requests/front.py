@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from p2p.arguments import check_int, check_type, shown, wrong_type
+from p2p.arguments import check_int, check_type, wrong_type
 from p2p.clock import SYSTEM_CLOCK, Clock, Deadline, checked_timeout
 from p2p.codec import encode
 from p2p.errors import (
@@ -68,11 +68,11 @@ class Requests:
         value = requests.ask(Get(0, "key"), expect=Value, timeout=5).value
         requests.deliver(msg)  # in the thread that reads, for a message that is a reply
 
-    ``rates`` learns from the replies how much the peer delivers, by
-    default a new :class:`RateEstimator`. ``clock`` measures the time of requests. The end of the
-    ``with`` block ends all requests under way with a PeerDisconnected, which has the reason of the
-    connection's end. One connection has one object of this class for each protocol, or ids are used
-    twice. Raises ArgumentTypeError for arguments of another type.
+    ``rates`` learns from the replies how much the peer delivers, by default a new
+    :class:`RateEstimator`. ``clock`` measures the time of requests. The end of the ``with`` block
+    ends all requests under way with a PeerDisconnected, which has the reason of the connection's
+    end. One connection has one object of this class for each protocol, or ids are used twice.
+    Raises ArgumentTypeError for arguments of another type.
     """
 
     __slots__ = ("rates", "__dict__")  # as in Request
@@ -316,7 +316,8 @@ class Requests:
 
     def _unexpected(self, request: Request[Any], reply: object) -> UnexpectedMessage:
         wanted = request._expect.__name__
-        text = f"reply to request {request.id} of code {request.code} is {shown(reply)}"
+        what = type(reply).__name__  # not its content, which is the remote's
+        text = f"reply to request {request.id} of code {request.code} is a {what}"
         return self._about(UnexpectedMessage(f"{text}, expected {wanted}"))
 
     def _ending(self, error: BaseException | None) -> Callable[[], PeerDisconnected]:

@@ -18,6 +18,7 @@ from p2p.enode import log_distance
 from .swarm import HOST, swarm
 
 both = pytest.mark.parametrize("protocol", ["v4", "v5"])
+pytestmark = pytest.mark.slow
 COUNT = 5
 
 
@@ -150,7 +151,6 @@ def test_wrong_option_is_named(run, nodes, option, value):
     assert result.exit_code == ExitCode.USAGE and len(result.err.splitlines()) == 1
 
 
-@pytest.mark.slow
 @both
 def test_listen_shows_its_record_and_ends_by_ctrl_c(protocol):
     command = [sys.executable, "-m", "p2p", f"disc{protocol}", "listen", "--bootnodes", ""]

@@ -85,7 +85,7 @@ def test_port_that_is_taken_is_a_problem_with_a_remedy(run, online):
         addr = f"{HOST}:{taken.getsockname()[1]}"
         result = run("doctor", "--addr", addr, "--nat", "none", "--bootnodes", "")
     assert result.exit_code == ExitCode.NEGATIVE
-    assert "--addr" in result.out and "1 problems" in result.out
+    assert "--addr" in result.out and "1 problem," in result.out
 
 
 def test_database_in_use_is_a_problem(run, online, tmp_path):
@@ -103,6 +103,15 @@ def test_silent_bootnode_is_a_problem(run, online):
         result = run("doctor", *HERE, "--bootnodes", node.url, "--json")
     assert levels(result)["discv4"] == levels(result)["discv5"] == "problem"
     assert levels(result)["address"] == "skipped"
+
+
+def test_router_that_is_silent_is_a_warning_with_a_remedy(run, online):
+    options = ["--addr", f"{HOST}:0", "--bootnodes", "", "--nat", f"pmp:{HOST}"]
+    result = run("doctor", *options, "--timeout", "20s", "--json")
+    last = result.records[-1]
+    assert (last["check"], last["level"]) == ("nat", "warning")
+    assert "forward the ports" in last["remedy"] and result.err == ""
+    assert result.exit_code == ExitCode.OK
 
 
 @pytest.mark.parametrize(("ahead_s", "level"), [(0.0, Level.OK), (60.0, Level.PROBLEM)])

@@ -11,10 +11,19 @@ from typing import Any
 
 import pytest
 
-from p2p.codec import MAX_DEPTH, decode, encode, encode_list
+from p2p.codec import (
+    MAX_DEPTH,
+    decode,
+    encode,
+    encode_list,
+    length_of,
+    named_in,
+    shape_of,
+    type_of,
+)
 from p2p.errors import DecodeError
 
-pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax of Python 3.12")
+syntax = pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax of Python 3.12")
 
 SOURCE = """
 from dataclasses import dataclass, field
@@ -24,6 +33,8 @@ from p2p.codec import MaxLength
 type Hash = Annotated[bytes, 32]
 type Uint64 = Annotated[int, MaxLength(8)]
 type HashOrNumber = Hash | Uint64
+type Deep = HashOrNumber | list[HashOrNumber]
+type Short32 = Annotated[Many[str], MaxLength(1)]
 type Swap[A, B] = tuple[B, A]
 type Many[T] = list[Swap[T, int]]
 type Nested = int | list[Nested]
@@ -64,7 +75,13 @@ def load(future: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=["", "from __future__ import annotations\n"], ids=len)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("", id="types", marks=syntax),
+        pytest.param("from __future__ import annotations\n", id="text", marks=syntax),
+    ],
+)
 def kinds(request: pytest.FixtureRequest) -> Any:
     module = load(request.param)
     yield module
@@ -79,6 +96,23 @@ def test_alias_stands_for_its_type(kinds: Any) -> None:
         decode(encode(b"h" * 31), kinds.Hash)
     with pytest.raises(DecodeError, match=r"^number .* more than 8 bytes$"):
         decode(encode([b"h" * 32, 2**64]), kinds.Header)
+
+
+def test_union_of_unions(kinds: Any) -> None:
+    assert decode(encode([7, b"h" * 32]), kinds.Deep) == [7, b"h" * 32]
+    assert decode(encode(7), kinds.Deep) == 7
+    with pytest.raises(DecodeError, match="a string of 9 bytes, expected 0 to 8 or 32"):
+        decode(encode(b"h" * 9), kinds.Deep)
+
+
+def test_length_applies_to_the_type_that_an_alias_stands_for(kinds: Any) -> None:
+    with pytest.raises(DecodeError, match="a list of more than 1 items"):
+        decode(encode([[1, "a"]] * 2), kinds.Short32)
+
+
+def test_layout_has_the_names_of_aliases(kinds: Any) -> None:
+    layout = [(type_of(shape), length_of(shape)) for shape in named_in(shape_of(kinds.Deep))]
+    assert layout == [("Deep", ""), ("HashOrNumber", "")]
 
 
 def test_generic_alias_has_the_types_it_is_given(kinds: Any) -> None:
@@ -119,3 +153,9 @@ def test_class_with_type_parameters(kinds: Any) -> None:
 def test_alias_that_is_no_kind_is_refused(kinds: Any, name: str, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         decode(b"\xc0", getattr(kinds, name))
+
+
+def test_alias_of_typing_extensions_stands_for_its_type() -> None:
+    typing_extensions = pytest.importorskip("typing_extensions")
+    hashes = typing_extensions.TypeAliasType("hashes", list[bytes])
+    assert decode(encode([b"a"]), hashes) == [b"a"]

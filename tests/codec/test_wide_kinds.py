@@ -448,6 +448,12 @@ def test_class_without_a_module_of_its_own() -> None:
     assert decode(b"\xc1\x05", names["Alone"]).number == 5
 
 
+def test_annotation_that_is_no_type_is_refused() -> None:
+    made = make_dataclass("Made", [("a", "5 +")])
+    with pytest.raises(TypeError, match="^the types of Made cannot be resolved: [^;]*$"):
+        decode(b"\xc0", made)
+
+
 def test_name_that_is_nowhere_is_refused_with_the_remedy() -> None:
     made = make_dataclass("Made", [("a", "Nowhere")])
     with pytest.raises(TypeError, match="Made cannot be resolved: .*import it at the top of"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,27 @@ def summary_of(content: bytes) -> bytes:
     return len(content).to_bytes(8, "big") + b"".join(sha256(chunk).digest() for chunk in chunks)
 
 
-class BadNode:
-    """A node that offers the file, and leaves or lies when it is asked for a chunk."""
+@pytest.mark.slow
+@pytest.mark.skipif("P2P_EXAMPLES_FULL" not in os.environ, reason="P2P_EXAMPLES_FULL=1 runs it")
+def test_200_megabytes_come_from_three_nodes(run: Any, tmp_path: Path) -> None:
+    film, copy = tmp_path / "film.bin", tmp_path / "copy.bin"
+    film.write_bytes(random.Random(1).randbytes(200_000_000))
+    _, url, file_id = offer(run, film)
+    urls = [url, *(offer(run, film)[1] for _ in range(2))]
+    fetching = run("file_transfer.py", "fetch", file_id, str(copy), *urls)
+    assert fetching.line() == "0 of 763 chunks are here"
+    assert [fetching.line() for _ in range(10)] == [f"{10 * part} %" for part in range(1, 11)]
+    code, lines, errors = fetching.end()
+    assert (code, errors) == (0, "")
+    assert copy.read_bytes() == film.read_bytes()
 
-    def __init__(self, film: Path, data: bytes | None) -> None:
+
+class BadNode:
+    """A node that offers the file, and does ``act`` when it is asked for a chunk."""
+
+    def __init__(self, film: Path, act: Callable[[p2p.MsgReadWriter, p2p.Msg], None]) -> None:
         self._summary = summary_of(film.read_bytes())
-        self._data = data
+        self._act = act
         self._server = p2p.Server(
             private_key=p2p.generate_key(), name="bad", max_peers=5, listen_addr="127.0.0.1:0",
             no_discovery=True, protocols=[p2p.Protocol("file", 1, 3, run=self._handle)],
@@ -79,10 +95,8 @@ class BadNode:
         for msg in rw:
             if msg.code == SUMMARY:
                 rw.send_items(REPLY, msg.decode(tuple[int])[0], self._summary)
-            elif self._data is None:
-                return
             else:
-                rw.send_items(REPLY, msg.decode(tuple[int, int])[0], self._data)
+                self._act(rw, msg)
 
     def __enter__(self) -> str:
         self._server.start()
@@ -92,9 +106,21 @@ class BadNode:
         self._server.stop()
 
 
+def lie(rw: p2p.MsgReadWriter, msg: p2p.Msg) -> None:
+    rw.send_items(REPLY, msg.decode(tuple[int, int])[0], b"a lie")
+
+
+def leave(rw: p2p.MsgReadWriter, msg: p2p.Msg) -> None:
+    rw.close()
+
+
+def keep_silent(rw: p2p.MsgReadWriter, msg: p2p.Msg) -> None:
+    pass
+
+
 @pytest.fixture
 def bad_nodes(film: Path) -> Iterator[list[str]]:
-    with BadNode(film, b"a lie") as liar, BadNode(film, None) as quitter:
+    with BadNode(film, lie) as liar, BadNode(film, leave) as quitter:
         yield [liar, quitter]
 
 
@@ -131,3 +157,14 @@ def test_another_file_than_the_wanted_one_is_not_taken(
     code, lines, _ = run("file_transfer.py", "fetch", "00", str(tmp_path / "copy"), url).end()
     assert code == 1
     assert lines[0].endswith(": it offers another file")
+
+
+def test_ctrl_c_ends_it_without_a_traceback(run: Any, film: Path, tmp_path: Path) -> None:
+    file_id = sha256(summary_of(film.read_bytes())).hexdigest()
+    with BadNode(film, keep_silent) as silent:
+        fetching = run("file_transfer.py", "fetch", file_id, str(tmp_path / "copy"), silent)
+        assert fetching.line() == "0 of 12 chunks are here"
+        fetching.interrupt()
+        code, lines, errors = fetching.end()
+    assert (code, errors) == (1, "")
+    assert re.fullmatch(r"127\.0\.0\.1:[0-9]+: client quitting \(local\)", lines[0])

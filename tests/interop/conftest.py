@@ -15,6 +15,7 @@ import pytest
 
 from p2p.discover.v4 import requests as exchange
 from p2p.discover.v5 import requests as exchange_v5
+from tests.cli.conftest import run as run
 
 from .discovery import OurDiscovery, OurDiscoveryV5, StartDiscovery, StartDiscoveryV5
 from .ours import OurNode, StartServer

@@ -8,6 +8,7 @@ from typing import Any, get_origin
 
 import p2p
 import p2p.capture
+import p2p.explain
 import p2p.sim
 import p2p.testing
 import p2p.testing.conformance
@@ -16,6 +17,7 @@ import p2p.testing.conformance
 MODULES: dict[str, ModuleType] = {
     "p2p": p2p,
     "p2p.capture": p2p.capture,
+    "p2p.explain": p2p.explain,
     "p2p.discover": p2p.discover,
     "p2p.dnsdisc": p2p.dnsdisc,
     "p2p.enode": p2p.enode,

@@ -195,8 +195,15 @@ class Pair(NamedTuple):
     b: int
 
 
+class Elsewhere:
+    @message(7)
+    class Hello:
+        pass
+
+
 DECLARATIONS: list[tuple[dict[str, Any], str]] = [
     ({"messages": [Hello, SameCode]}, "messages: wanted a code for each message; Hello and Same"),
+    ({"messages": [Hello, Elsewhere.Hello]}, "messages: wanted a name for each message; two"),
     ({"messages": []}, "messages: wanted at least one class"),
     ({"messages": None}, "messages: wanted the classes"),
     ({"messages": [Unmarked]}, "messages: wanted classes, each with @message"),

@@ -49,10 +49,6 @@ class Chat:
         raise p2p.Disconnect(DiscReason.QUITTING)
 
 
-def sent(*fields: object) -> object:
-    return [*fields]
-
-
 def test_protocol_has_name_version_and_length_of_its_messages() -> None:
     made = messages.protocol(CHAT, Chat, attributes={"chat": 1}, topic="chat")
     assert (made.name, made.version, made.length) == ("chat", 1, 4)
@@ -87,6 +83,39 @@ def test_message_that_does_not_fit_ends_the_connection_as_a_breach(code: int, wi
         remote.expect(0)
         remote.send(code, wire)
         remote.expect_end(DiscReason.PROTOCOL_ERROR)
+
+
+@pytest.fixture
+def server() -> Iterator[p2p.Server]:
+    with p2p.Server(
+        private_key=p2p.generate_key(),
+        name="node",
+        max_peers=5,
+        listen_addr="127.0.0.1:0",
+        protocols=[messages.protocol(CHAT, Chat)],
+    ) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("code", "wire", "words"),
+    [(2, [], "InvalidMessageCode in message 2: chat/1 has no message 2"),
+     (0, [[]], "DecodeError in message 0: Hello: name (byte 1): a list stands where")],
+    ids=["code", "payload"],
+)  # fmt: skip
+def test_breach_on_a_connection_is_the_peers_not_a_failure_of_ours(
+    server: p2p.Server, code: int, wire: object, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with p2p.connect(server.self, name="chat", version=1, length=CHAT.length) as rw:
+        chat = TypedReadWriter(rw, CHAT)
+        assert chat.expect(Hello, testing.PATIENCE_S) == Hello("we")
+        rw.send(code, wire)
+        with pytest.raises(p2p.PeerDisconnected) as raised:
+            chat.read(testing.PATIENCE_S)
+    assert raised.value.reason == DiscReason.PROTOCOL_ERROR and raised.value.by_remote
+    (line,) = [record for record in caplog.records if "was ended by" in record.getMessage()]
+    assert line.levelname == "WARNING" and line.exc_info is None
+    assert words in line.getMessage()
 
 
 def test_function_gets_a_typed_read_writer() -> None:

@@ -25,6 +25,7 @@ from p2p.cli.failure import Failure
 from p2p.cli.nodesfile import format_time, replace_file
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION
+from p2p.cli.shown import number_of
 
 #: Seconds between two times that the results are saved during a crawl.
 SAVE_S = 30.0
@@ -144,6 +145,7 @@ class _Run:
         self._limits = limits
         self._hellos = hellos
         self._node = node
+        self._keeps = results.keeps_pending
         self._counts = _Counts(time.time())
         self._saved_at = time.monotonic()
         self._crawl = Crawl(protocols, limits, hellos)
@@ -155,14 +157,10 @@ class _Run:
         self._crawl.add(p2p.Node.from_parts(key.public_key), is_done=True)
         self._add_nodes(revalidate_s)
         with ExitStack() as stack:
-            fronts = stack.enter_context(
-                open_fronts(self._protocols, self._node.with_key(key))
-            )
+            fronts = stack.enter_context(open_fronts(self._protocols, self._node.with_key(key)))
             greeter = None
             if self._hellos:
-                greeter = stack.enter_context(
-                    Greeter(p2p.generate_key(), self._limits.parallel)
-                )
+                greeter = stack.enter_context(Greeter(key, self._limits.parallel))
             crawler = Crawler(self._crawl, fronts, greeter)
             update = stack.enter_context(self._output.progress("crawling"))
 
@@ -175,8 +173,8 @@ class _Run:
                 pending = crawler.pending()
                 self._results.save(pending)
                 if pending:
-                    text = f"{len(pending)} nodes were not visited; the same command goes on"
-                    self._output.note(text)
+                    way = "the same command goes on" if self._keeps else "with a FILE it can go on"
+                    self._output.note(f"not visited: {number_of(len(pending), 'node')}; {way}")
         self._counts.is_over = is_over
 
     def _add_nodes(self, revalidate_s: float) -> None:

@@ -103,6 +103,11 @@ class Results:
             protocols = tuple(json.loads(values["protocols"]))
             self.by_id[node_id] = Result(entry, protocols, hello, "", values["hello_error"])
 
+    @property
+    def keeps_pending(self) -> bool:
+        """Whether nodes that were not visited are saved."""
+        return self._nodes_file is not None
+
     def is_recent(self, node_id: p2p.NodeID, within_s: float) -> bool:
         """Whether a node was checked within the last seconds."""
         result = self.by_id.get(node_id)
@@ -192,9 +197,7 @@ def _statement(result: Result) -> tuple[str, list[object]]:
     if result.entry.score <= 0:
         return "DELETE FROM nodes WHERE id = ?", [str(result.entry.node.id)]
     record = result.record()
-    values = [
-        json.dumps(value) if isinstance(value, list) else value for value in record.values()
-    ]
+    values = [json.dumps(value) if isinstance(value, list) else value for value in record.values()]
     marks = ", ".join("?" * len(_COLUMNS))
     return f"INSERT OR REPLACE INTO nodes ({', '.join(record)}) VALUES ({marks})", values
 

@@ -149,7 +149,7 @@ class Simulation:
             for each in self.network.nodes
             if any(other.knows(each) for other in self.network.nodes)
         }
-        assert len(self.findable) > 0.9 * count
+        assert len(self.findable) > 0.8 * count
         self.me = self.network.add("crawler")
         self.targets = Targets()
         self.most_in_flight = 0
