@@ -204,11 +204,6 @@ def test_an_index_of_the_documents_lists_each_of_them() -> None:
     assert pages - listed == {docs / "index.md"}
 
 
-def test_the_readme_lists_each_how_to() -> None:
-    pages = {page.name for page in (ROOT / "docs" / "howto").glob("*.md")}
-    assert set(re.findall(r"\]\(docs/howto/([^)]+)\)", read("README.md"))) == pages
-
-
 def test_the_version_is_a_heading_of_the_changelog_or_not_released_yet() -> None:
     headings = re.findall(r"^## \[([^]]+)\]", read("CHANGELOG.md"), re.MULTILINE)
     assert headings[0] == "Unreleased" or headings[0] == p2p.__version__
@@ -219,3 +214,10 @@ def test_each_python_of_the_classifiers_is_run_by_ci() -> None:
     config.read_string(read("setup.cfg"))
     versions = re.findall(r":: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE)
     assert versions and all(version in read(".ci", "run") for version in versions)
+
+
+def test_terms_of_the_glossary_are_in_order_and_explained() -> None:
+    parts = re.split(r"^## (.*)$", read("docs", "glossary.md"), flags=re.MULTILINE)
+    terms, texts = parts[1::2], parts[2::2]
+    assert terms == sorted(terms, key=str.lower) and len(set(terms)) == len(terms)
+    assert all(text.strip().endswith(".") for text in texts)

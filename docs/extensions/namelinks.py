@@ -3,13 +3,16 @@
 Sphinx extension. A public name with its module (``p2p.Server``) or its class (``Server.connect``)
 and an option of a server (``max_peers``), in code style, lead to their documentation, on every
 page; in docstrings, so does the bare name of an error, as in "Raises InvalidNode". A name of one
-word (``nat``) may be anything, and is not linked.
+word (``nat``) may be anything, and is not linked. A term in emphasis, as where it is introduced,
+leads to the glossary.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -82,8 +85,30 @@ def linked(text: nodes.Text, docname: str) -> Iterator[nodes.Node]:
             yield reference(target, literal, docname) if target else nodes.Text(part)
 
 
+@functools.cache
+def terms(glossary: Path) -> dict[str, str]:
+    """Return the anchor of each term of the glossary."""
+    found = {}
+    for heading in re.findall(r"^## (.*)$", glossary.read_text(encoding="utf-8"), re.MULTILINE):
+        anchor = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        found.update(dict.fromkeys(heading.lower().split(", "), anchor))
+    return found
+
+
+def term_anchor(app: Any, text: str) -> str | None:
+    known = terms(Path(app.srcdir, "glossary.md"))
+    return known.get(text.lower()) or known.get(text.lower().removesuffix("s"))
+
+
 def add_links(app: Any, doctree: nodes.document) -> None:
     docname = app.env.docname
+    for emphasis in list(doctree.findall(nodes.emphasis)):
+        anchor = term_anchor(app, emphasis.astext())
+        if anchor and is_open(emphasis):
+            address = app.builder.get_relative_uri(docname, "glossary")
+            link = nodes.reference("", "", emphasis.deepcopy(), refuri=f"{address}#{anchor}")
+            link["internal"] = True
+            emphasis.replace_self(link)
     for literal in list(doctree.findall(nodes.literal)):
         target = target_of(literal.astext())
         if target and is_open(literal):
