@@ -108,18 +108,31 @@ class CapturedConnection:
         return is_first and (self.is_over or stream is None or stream.first_seq != segment.seq + 1)
 
     def end(self, time: float) -> list[Event]:
-        """Return what is left at the end of the capture."""
+        """Return what is left at the end of the connection, or of the capture."""
         events: list[Event] = []
+        if self.is_over:
+            return events
         for side, direction in enumerate(self._directions):
             if direction.stream is not None:
                 self._take(side, direction.stream.end(time), time, events)
         if self._keys is None and not self._is_foreign:
-            self._search_keys(time, events)
+            self._end_unidentified(time, events)
         for side, direction in enumerate(self._directions):
             if direction.frames is not None:
                 self._report(side, direction.frames.end(time), events)
         self.is_over = True
         return events
+
+    def _end_unidentified(self, time: float, events: list[Event]) -> None:
+        first = self._directions[0]
+        if not first.has_start or first.has_hole:
+            self._search_keys(time, events)
+        elif self._identify_late(1, time, events):
+            for side, direction in enumerate(self._directions):
+                begin = self._open_middle if direction.has_hole else self._open_frames
+                begin(side, time, events)
+        else:
+            self._report_unread(time, events)
 
     def _note_end(self, side: int, flags: int, time: float, events: list[Event]) -> None:
         self._directions[side].has_ended = True
@@ -165,13 +178,29 @@ class CapturedConnection:
         if not direction.has_hole and self._identify_by_auth(side, time, events):
             return
         if first.has_start and not first.has_hole:
-            if side == 0 and _may_be_auth(direction.buffer):
-                self._begin(0, time, None, True, events)
-            self._is_foreign = side == 0 or size > MAX_UNKNOWN_SIZE
+            if self._identify_late(side, time, events):
+                return
+            # its secrets may be logged soon, if the capture is under way
+            may_come = side == 1 or _may_be_auth(first.buffer)
+            self._is_foreign = not may_come or size > MAX_UNKNOWN_SIZE
+            if self._is_foreign:
+                self._report_unread(time, events)
         elif size >= MAX_UNKNOWN_SIZE or not self._has_searched:
             self._has_searched = True
             self._search_keys(time, events)
             self._is_foreign = self._keys is None and size >= MAX_UNKNOWN_SIZE
+
+    def _identify_late(self, side: int, time: float, events: list[Event]) -> bool:
+        """Look again for the secrets of the dialer's auth when the other end has answered."""
+        is_answer = side == 1 and len(self._directions[0].buffer) >= _NAMED_SIZE
+        return is_answer and self._identify_by_auth(0, time, events)
+
+    def _report_unread(self, time: float, events: list[Event]) -> None:
+        """Report a connection that looks like one of RLPx and has no secrets."""
+        if len(self._directions[0].buffer) >= _NAMED_SIZE and _may_be_auth(
+            self._directions[0].buffer
+        ):
+            self._begin(0, time, None, True, events)
 
     def _identify_by_auth(self, side: int, time: float, events: list[Event]) -> bool:
         for connection in connection_of(bytes(self._directions[side].buffer[:_NAMED_SIZE])):

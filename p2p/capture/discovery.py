@@ -35,8 +35,7 @@ class DiscoveryReader:
         # changed by packets; the last seen is the last
         self._node_ids: OrderedDict[NodeID, None] = OrderedDict()
         self._nodes: OrderedDict[Endpoint, NodeID] = OrderedDict()
-        for node_id in sorted(keys.node_ids)[:MAX_NODE_IDS]:
-            self.learn(node_id)
+        self._learn_keys()
 
     def learn(self, node_id: NodeID) -> None:
         """Note that there is a node with this ID."""
@@ -87,6 +86,8 @@ class DiscoveryReader:
         is_handshake = isinstance(found, packet.HandshakePacket)
         kind = "handshake" if is_handshake else "message"
         plaintext = self._decrypt(found, sender, to)
+        if plaintext is None and self._keys.refresh():
+            plaintext = self._decrypt(found, sender, to)
         if plaintext is None:
             return kind, None, _NO_KEY
         try:
@@ -110,6 +111,10 @@ class DiscoveryReader:
             return plaintext
         return None
 
+    def _learn_keys(self) -> None:
+        for node_id in sorted(self._keys.node_ids)[:MAX_NODE_IDS]:
+            self.learn(node_id)
+
     def _recipient_of(self, datagram: Datagram) -> NodeID | None:
         """Return the node whose ID unmasks a datagram; None if it is none of those known."""
         if not packet.MIN_PACKET_SIZE <= datagram.size <= packet.MAX_PACKET_SIZE:
@@ -117,6 +122,8 @@ class DiscoveryReader:
         known = self._nodes.get(datagram.destination)
         if known is not None and packet.is_ours(datagram.payload, known):
             return known
+        if self._keys.refresh():
+            self._learn_keys()
         for node_id in reversed(self._node_ids):
             if packet.is_ours(datagram.payload, node_id):
                 self._nodes[datagram.destination] = node_id

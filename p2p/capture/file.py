@@ -7,8 +7,8 @@ for the library are in ``docs/design/captures.md``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from p2p.arguments import check_type
@@ -17,7 +17,7 @@ from p2p.capture.event import Event, Remark
 from p2p.capture.keys import KeyRing
 from p2p.capture.messages import MessageDecoder
 from p2p.errors import ConfigError, DecodeError
-from p2p.keylog.lines import MAX_LINE_SIZE, Keys, parse_lines
+from p2p.keylog.lines import MAX_LINE_SIZE, Keys, parse_line, parse_lines
 
 
 def read(
@@ -32,9 +32,10 @@ def read(
             print(event)
 
     ``path`` is a file of tcpdump or Wireshark, "-" the standard input. ``keylog`` is a key log of
-    either end; without one only discovery v4 can be read. ``protocols`` are the protocols whose
-    messages are decoded, such as :class:`p2p.messages.Messages`; eth/69 to eth/72 and snap need not
-    be given. The length of all shared ones must be known to tell their codes apart.
+    either end, which may still grow; without one only discovery v4 can be read. ``protocols`` are
+    the protocols whose messages are decoded, such as :class:`p2p.messages.Messages`; eth/69 to
+    eth/72 and snap need not be given. The length of all shared ones must be known to tell their
+    codes apart.
 
     Raises OSError for a file that cannot be opened, DecodeError for one that is no capture, and for
     a broken line of the key log, ConfigError without pcapy-ng; any of them at the first event.
@@ -42,22 +43,52 @@ def read(
     check_type("path", path, (str, os.PathLike), "the path of a capture")
     check_type("keylog", keylog, (str, os.PathLike, type(None)), "the path of a key log, or None")
     pcapy = _library()
-    keys = KeyRing() if keylog is None else KeyRing(read_keylog(keylog))
     if os.fspath(path) != "-":
         os.stat(path)  # raises the usual error for a file that is not there
     try:
         reader = pcapy.open_offline(os.fspath(path))
     except pcapy.PcapError as error:
         raise DecodeError(f"{os.fspath(path)} is no capture: {error}") from None
-    with closing(reader):
+    with ExitStack() as stack:
+        stack.enter_context(closing(reader))
+        log = None if keylog is None else stack.enter_context(closing(KeyLogFile(keylog)))
+        keys = KeyRing(more=None if log is None else log.read)
         decoder = CaptureDecoder(reader.datalink(), keys, protocols)
         yield from _decode(reader, decoder, pcapy.PcapError)
 
 
-def read_keylog(path: str | os.PathLike[str]) -> Iterable[Keys]:
-    """Yield the secrets of a key log. Raises OSError, and DecodeError for a broken line."""
-    with open(path, encoding="ascii", errors="replace") as file:
-        yield from parse_lines(iter(lambda: file.readline(MAX_LINE_SIZE), ""))
+class KeyLogFile:
+    """A key log that may still be written to. Raises OSError if it cannot be opened."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._file = open(path, "rb")  # closed by close()
+        self._next_line = 1
+
+    def read(self) -> Iterator[Keys]:
+        """Yield the secrets since the last call. Raises DecodeError for a broken line."""
+        return iter(parse_lines(self._lines(), self._next_line))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _lines(self) -> Iterator[str]:
+        while line := self._file.readline(MAX_LINE_SIZE):
+            text = line.decode("ascii", errors="replace")
+            may_grow = not line.endswith(b"\n") and len(line) < MAX_LINE_SIZE
+            if may_grow and not _is_whole(text):
+                self._file.seek(-len(line), os.SEEK_CUR)
+                return
+            self._next_line += 1
+            yield text
+
+
+def _is_whole(line: str) -> bool:
+    """Whether a line without its end has all its fields."""
+    try:
+        return parse_line(line) is not None
+    except DecodeError:
+        return False
 
 
 def _decode(reader: Any, decoder: CaptureDecoder, failure: type[Exception]) -> Iterator[Event]:

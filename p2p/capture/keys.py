@@ -7,7 +7,7 @@ first, and :data:`MAX_TRIALS` in all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from p2p.capture.keystream import BLOCK_SIZE, find_header
 from p2p.enode.nodeid import NodeID
@@ -25,22 +25,37 @@ MAX_SESSIONS = 64
 
 
 class KeyRing:
-    """All secrets of a key log. Raises DecodeError for more than MAX_KEYS."""
+    """All secrets of a key log: ``keys``, and those that ``more`` returns when it is called again.
 
-    def __init__(self, keys: Iterable[Keys] = ()) -> None:
+    Raises DecodeError for more than MAX_KEYS.
+    """
+
+    def __init__(
+        self, keys: Iterable[Keys] = (), more: Callable[[], Iterable[Keys]] | None = None
+    ) -> None:
         # fixed after __init__
+        self._more = more
+        # changed by new keys and by connections
+        self._count = 0
         self._connections: dict[bytes, ConnectionKeys] = {}
+        self._unclaimed: dict[bytes, ConnectionKeys] = {}
         self._sessions: dict[tuple[NodeID, NodeID], list[SessionKeys]] = {}
-        for number, one in enumerate(keys):
-            if number >= MAX_KEYS:
-                raise DecodeError(f"a key log of more than {MAX_KEYS} lines")
-            self._add(one)
-        # changed by connections
-        self._unclaimed = dict(self._connections)
         self.trials_left = MAX_TRIALS
+        for one in keys:
+            self._add(one)
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Take the lines that the key log has got meanwhile; return whether there are any."""
+        before = self._count
+        for one in () if self._more is None else self._more():
+            self._add(one)
+        return self._count > before
 
     def of(self, connection: bytes) -> ConnectionKeys | None:
         """Return the secrets of a connection, None if they are not there."""
+        if connection not in self._connections:
+            self.refresh()
         return self._connections.get(connection)
 
     def claim(self, keys: ConnectionKeys) -> None:
@@ -69,8 +84,11 @@ class KeyRing:
         return {node_id for pair in self._sessions for node_id in pair}
 
     def _add(self, keys: Keys) -> None:
+        self._count += 1
+        if self._count > MAX_KEYS:
+            raise DecodeError(f"a key log of more than {MAX_KEYS} lines")
         if isinstance(keys, ConnectionKeys):
-            self._connections[keys.connection] = keys
+            self._connections[keys.connection] = self._unclaimed[keys.connection] = keys
             return
         sessions = self._sessions.setdefault(_pair(keys.initiator, keys.recipient), [])
         sessions.insert(0, keys)

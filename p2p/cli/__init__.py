@@ -7,13 +7,14 @@ after it; beside them:
 `program`      the group of all commands, and :func:`main`, which runs it
 `command`      classes of commands and groups: the example in the help, ``--debug``
 `exitcode`     exit codes
+`commands`     every command by its name, imported when wanted
 `failure`      one line for each error, with its exit code
 `output`       text for a terminal, JSON lines for a program, progress
 `parameters`   types of arguments: nodes, key files; what is read from standard input
 =============  ======================================================================
 
 A new command is a module with a function under ``@command(...)``, or a group of them, and an entry
-in ``program.COMMANDS``. It prints by :class:`~p2p.cli.output.Output`, and raises errors of the
+in `commands`. It prints by :class:`~p2p.cli.output.Output`, and raises errors of the
 library, or :class:`~p2p.cli.failure.Failure`. Ctrl-C is a KeyboardInterrupt, which it lets pass. A
 library of another extra is imported by the function that needs it.
 """

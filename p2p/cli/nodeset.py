@@ -18,7 +18,7 @@ from p2p.cli.command import group
 from p2p.cli.entrytext import key_text
 from p2p.cli.nodesfile import NodeEntry, NodeSet, format_nodes, format_time, read_nodes
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, NETWORK, NETWORKS
+from p2p.cli.parameters import DURATION, FILE, NETWORK, NETWORKS
 
 Filter: TypeAlias = Callable[[NodeEntry], bool]
 
@@ -33,7 +33,7 @@ def nodeset() -> None:
 
 
 @nodeset.command("info", examples="p2p nodeset info nodes.json")
-@click.argument("file")
+@click.argument("file", type=FILE)
 @with_output
 def info(output: Output, file: str) -> None:
     """Count the nodes of FILE, and the entries of their records."""
@@ -60,7 +60,7 @@ def info(output: Output, file: str) -> None:
     p2p nodeset filter nodes.json -snap -ip 192.0.2.0/24 -limit 100
     """,
 )
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option(
     "--limit", "-limit", type=click.IntRange(0), help="Take this many nodes of the best score."
 )

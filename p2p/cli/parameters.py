@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import p2p
 
@@ -65,6 +66,9 @@ class KeyType(_ParamType):
             self.fail(f"no such file: {value}; to make a key: p2p key new {value}", param, context)
         except p2p.errors.InvalidKey as error:
             self.fail(f"{error}", param, context)
+
+    def shell_complete(self, context: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
 
     def _read_digits(self, param: Any, context: Any) -> p2p.PrivateKey:
         try:
@@ -178,6 +182,8 @@ CAP = CapType()
 IP = IPType()
 DURATION = DurationType()
 NETWORK = click.Choice(list(NETWORKS))
+#: A file to read; "-" is the standard input.
+FILE = click.Path(allow_dash=True)
 PORT = click.IntRange(0, 0xFFFF)
 
 

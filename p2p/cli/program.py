@@ -13,34 +13,10 @@ from collections.abc import Sequence
 import click
 
 import p2p
-from p2p.cli.capture import capture
 from p2p.cli.command import DEBUG, Group
-from p2p.cli.crawl.command import crawl_command
-from p2p.cli.decode import decode
-from p2p.cli.discv import disc_group
-from p2p.cli.dns import dns
-from p2p.cli.doctor import doctor
-from p2p.cli.enr import enr
+from p2p.cli.commands import COMMANDS
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.explain import explain
 from p2p.cli.failure import failure_of
-from p2p.cli.key import key
-from p2p.cli.nodeset import nodeset
-from p2p.cli.ping import ping
-from p2p.cli.record import record
-from p2p.cli.replay import replay
-from p2p.cli.test import test
-
-#: Every command, in the order of the help.
-COMMANDS: tuple[click.Command, ...] = (
-    *(key, enr, nodeset, dns, ping),
-    *(disc_group(protocol) for protocol in ("v4", "v5")),
-    explain,
-    test,
-    crawl_command(("v4", "v5"), "p2p crawl"),
-    doctor,
-    *(capture, decode, record, replay),
-)
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
@@ -48,7 +24,11 @@ A NODE is an enode URL or a node record (enr:…); "-" reads it from the standar
 
 
 class Program(Group):
-    """The outermost group, with the exit codes in its help."""
+    """The outermost group, whose help has the exit codes, and loads no command."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.summaries.items()))
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -67,10 +47,10 @@ class Program(Group):
 
 program = Program(
     "p2p",
-    commands={command.name or "": command for command in COMMANDS},
     help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+program.commands = COMMANDS  # type: ignore[assignment]  # which click only reads
 click.version_option(p2p.__version__, prog_name="p2p", message="%(prog)s %(version)s")(program)
 
 

@@ -100,9 +100,12 @@ def parse_line(line: str) -> Keys | None:
     return SessionKeys(NodeID(values[0]), NodeID(values[1]), values[2], values[3])
 
 
-def parse_lines(lines: Iterable[str]) -> Iterable[Keys]:
-    """Read the lines of a key log. Raises DecodeError with the number of a broken line."""
-    for number, line in enumerate(lines, 1):
+def parse_lines(lines: Iterable[str], first: int = 1) -> Iterable[Keys]:
+    """Read lines of a key log, from number ``first`` on.
+
+    Raises DecodeError with the number of a broken line.
+    """
+    for number, line in enumerate(lines, first):
         try:
             keys = parse_line(line)
         except DecodeError as error:

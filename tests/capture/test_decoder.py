@@ -24,7 +24,7 @@ from hypothesis.strategies import (
 
 import p2p
 from p2p.capture import connection, frames, keys
-from p2p.capture.decoder import MAX_CONNECTIONS
+from p2p.capture.decoder import MAX_CONNECTIONS, CaptureDecoder
 from p2p.capture.event import (
     ConnectionEnded,
     ConnectionSeen,
@@ -33,10 +33,11 @@ from p2p.capture.event import (
     MessagesLost,
     Remark,
 )
+from p2p.capture.keys import KeyRing
 from p2p.capture.packets import LINK_TYPES, parse_packet
 from p2p.discreason import DiscReason
 from p2p.errors import DecodeError
-from p2p.keylog.lines import ConnectionKeys
+from p2p.keylog.lines import ConnectionKeys, Keys
 from p2p.netutil import Endpoint
 from p2p.rlpx import Cap
 from tests.capture.captures import (
@@ -219,6 +220,22 @@ def test_connection_without_secrets_is_reported_once() -> None:
     seen, ended = events
     assert isinstance(seen, ConnectionSeen) and not seen.has_keys
     assert isinstance(ended, ConnectionEnded)
+
+
+@pytest.mark.parametrize("late", [3, 4, 5, len(PACKETS)])
+def test_secrets_may_be_logged_after_the_handshake(late: int) -> None:
+    """As in a capture under way: the end of the handshake is captured before it is logged."""
+    arrived: list[Keys] = []
+    decoder = CaptureDecoder(RAW, KeyRing(more=lambda: [arrived.pop()] if arrived else []), [])
+    events: list[Event] = []
+    for number, packet in enumerate(PACKETS):
+        if number == late:
+            arrived.append(TALK.keys)
+        events += decoder.receive(packet, float(number))
+    if late == len(PACKETS):
+        assert [event.has_keys for event in events if isinstance(event, ConnectionSeen)] == [False]
+    else:
+        assert messages(events) == SAID and isinstance(events[0], ConnectionSeen)
 
 
 def test_other_traffic_gives_no_events() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -153,4 +154,20 @@ def test_changed_file_raises_nothing_else(
 def test_key_log_is_read_in_bounded_pieces(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_bytes(b"#" * 10_000_000 + b"\n" + TALK.keys.line.encode() + b"\n")
-    assert list(file.read_keylog(path)) == [TALK.keys]
+    with closing(file.KeyLogFile(path)) as log:
+        assert list(log.read()) == [TALK.keys]
+
+
+def test_key_log_may_grow_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    whole = TALK.keys.line.encode() + b"\n"
+    path.write_bytes(b"# comment")
+    with closing(file.KeyLogFile(path)) as log, path.open("ab", buffering=0) as written:
+        assert list(log.read()) == []
+        written.write(b" goes on\n" + whole[:100])
+        assert list(log.read()) == []
+        written.write(whole[100:-1])
+        assert list(log.read()) == [TALK.keys]
+        written.write(b"\n" + whole + b"RLPX 00\n")
+        with pytest.raises(p2p.DecodeError, match="^line 5: "):
+            list(log.read())

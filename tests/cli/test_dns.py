@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import ExitStack
 
 import dns.rdatatype
 import dns.zone
@@ -12,6 +14,7 @@ import p2p
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.nodesfile import node_set, read_nodes
 from p2p.cli.treefiles import TreeFiles, write_tree_files
+from tests.cli.terminal import Terminal
 from tests.dnsdisc.zone import KEY, OTHER_KEY, records_of
 from tests.kit.nameserver import name_server
 
@@ -201,3 +204,37 @@ def test_no_answer_has_its_exit_code(run):
 def test_wrong_arguments_are_named(run, url, server, words):
     result = run("dns", "check", url, "--server", server)
     assert result.exit_code == ExitCode.USAGE and words in result.err
+
+
+# on a terminal
+
+
+@pytest.fixture
+def terminal():
+    """A function that starts a command in a terminal."""
+    with ExitStack() as stack:
+
+        def start(*arguments):
+            started = Terminal(*arguments)
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
+def test_ctrl_c_ends_a_look_up_without_an_answer(terminal):
+    with name_server({DOMAIN: None}) as silent:
+        check = terminal("dns", "check", URL, "--server", f"127.0.0.1:{silent.port}")
+        check.wait_for(lambda text: f"reading {DOMAIN}" in text)
+        check.type("\x03")
+        assert check.wait() == ExitCode.INTERRUPTED
+    assert "p2p:" not in check.text and "Traceback" not in check.text
+
+
+def test_progress_counts_the_entries(terminal, server):
+    gone = next(name for name, text in server.records.items() if text.startswith("enr:"))
+    server.records[gone] = None  # so that it waits
+    check = terminal("dns", "check", URL, "--server", f"127.0.0.1:{server.port}")
+    check.wait_for(lambda text: re.search(rf"reading {DOMAIN}: \d+ of \d+ entries", text))
+    check.type("\x03")
+    assert check.wait() == ExitCode.INTERRUPTED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import click
 import pytest
 
 from p2p.cli.command import Command
+from p2p.cli.commands import COMMANDS
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.program import program
 
@@ -50,6 +53,26 @@ def test_options_have_a_help(path):
     for param in ALL[path].params:
         if isinstance(param, click.Option):
             assert param.help, param.name
+
+
+def test_help_lists_the_commands_and_imports_none():
+    code = (
+        "import sys\n"
+        "from p2p.cli import main\n"
+        "main(['--help'])\n"
+        "print([name for name in sys.modules if name.startswith(('p2p.cli.', 'rich', 'dns.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], **CAPTURED)
+    *help_text, loaded = done.stdout.splitlines()
+    wanted = {"command", "exitcode", "failure", "commands", "program", "remedy", "shown"}
+    assert set(ast.literal_eval(loaded)) == {f"p2p.cli.{name}" for name in wanted}
+    for name, summary in COMMANDS.summaries.items():
+        assert re.search(rf"^  {name} +{re.escape(summary)}$", done.stdout, re.MULTILINE)
+
+
+def test_commands_have_the_names_they_are_listed_by():
+    for name, command in COMMANDS.items():
+        assert command.name == name and command.help
 
 
 def test_help_lists_the_exit_codes(run):

@@ -162,7 +162,7 @@ def test_conversation_is_recorded_and_replayed(folder: Folder) -> None:
             line.pop("at", None)
             line.pop("time", None)
     assert made == shown
-    command, said = CONSOLES[3].splitlines()
+    command, said = CONSOLES[4].splitlines()
     assert folder.run(sys.executable, "-m", *command.removeprefix("$ ").split()) == [said]
     folder.run(sys.executable, "-c", REPLAY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from p2p.keylog.writer import VARIABLE
 from tests.kit.tcpdump import captured, needs_tcpdump
 from tests.kit.waiting import eventually
 
+from .geth import PROGRAM, Geth
 from .ours import StartServer
 from .program import StartProgram, StartProgramV5
 from .rules import both_dial, connect, payload
@@ -83,6 +85,34 @@ class TestGo:
             ours.discovery_v5.ping(theirs.node, 10.0)
             eventually(lambda: {"ping", "pong"} <= kinds_of(path, keylog))
         assert "whoareyou" in kinds_of(path, keylog)
+
+
+class TestGeth:
+    @pytest.fixture
+    def geth(self, tmp_path: Path) -> Iterator[Geth]:
+        if not PROGRAM.exists():
+            pytest.fail("geth is not built; run tests/interop/build.sh go")
+        (tmp_path / "geth").mkdir()
+        geth = Geth(tmp_path / "geth", 20)
+        yield geth
+        geth.stop()
+
+    def test_capture_has_the_messages_of_eth(self, geth: Geth, tmp_path: Path) -> None:
+        path, keylog = tmp_path / "file.pcap", tmp_path / "keys"
+        options = {"name": "eth", "version": 69, "length": p2p.eth.ETH69.length}
+        status = p2p.eth.make_status(geth.network, 69)
+        with captured(path, geth.node.tcp):
+            with p2p.connect(geth.node, key_log=keylog, **options) as rw:
+                theirs = p2p.eth.handshake(rw, status, geth.network.chain)
+                headers = p2p.eth.Client(rw, 69).get_block_headers(1, 3)
+            eventually(lambda: has_ended(path, keylog), "the end is in the capture")
+        events = p2p.capture.read(path, keylog=keylog)
+        seen = [event for event in events if isinstance(event, MessageSeen) and event.cap]
+        assert [event.error for event in seen] == [""] * len(seen)
+        values = [event.value for event in seen]
+        assert status in values and theirs in values
+        (answer,) = [value for value in values if isinstance(value, p2p.eth.BlockHeaders)]
+        assert list(answer.headers) == list(headers)
 
 
 def has_ended(path: Path, keylog: Path) -> bool:

@@ -1,0 +1,230 @@
+"""p2p node: as a process with signals, pipes and a terminal, and real peers."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+import p2p
+from p2p.cli.exitcode import ExitCode
+from tests.cli.terminal import PROGRAM, Terminal
+from tests.kit.waiting import PATIENCE_S
+
+HOST = "127.0.0.1"
+pytestmark = pytest.mark.slow
+
+
+class NodeProcess:
+    """``p2p node --json`` and its events; ``node`` is what it says of itself."""
+
+    def __init__(self, stack, *arguments: object, stdin: int = subprocess.DEVNULL) -> None:
+        words = ["node", "--json", "--listen", f"{HOST}:0", *map(str, arguments)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *words],
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        stack.callback(self.close)
+        self.unread = []
+        self.node = p2p.parse_node(self.event("start")["record"])
+
+    def event(self, kind, **wanted):
+        """The next event of a kind with these members. Those of other kinds are kept."""
+        wanted = {"event": kind, **wanted}
+        for event in self._more():
+            if wanted.items() <= event.items():
+                self.unread.remove(event)
+                return event
+        raise AssertionError(f"no {kind}: {self.process.stderr.read()}")
+
+    def _more(self):
+        """The events that are kept, and then those that come."""
+        yield from list(self.unread)
+        while line := self.process.stdout.readline():
+            self.unread.append(json.loads(line))
+            yield self.unread[-1]
+
+    def end(self, number=signal.SIGTERM):
+        """End it by a signal; returns its exit code and what it wrote to the standard error."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, errors
+
+    def close(self):
+        with self.process:
+            self.process.kill()
+
+
+@pytest.fixture
+def start():
+    """A function that starts a node as a process."""
+    with ExitStack() as stack:
+
+        def start_node(*arguments, **options):
+            return NodeProcess(stack, *arguments, **options)
+
+        yield start_node
+
+
+@pytest.fixture
+def terminal():
+    """A function that starts a node in a terminal."""
+    with ExitStack() as stack:
+
+        def start_node(*arguments, **size):
+            started = Terminal("node", "--listen", f"{HOST}:0", *arguments, **size)
+            stack.callback(started.close)
+            return started
+
+        yield start_node
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_peers_properly(start, number):
+    node = start()
+    with p2p.connect(node.node, name="echo", version=1, length=1) as rw:
+        rw.send(0, "foo")
+        assert rw.read_msg(PATIENCE_S).decode(str) == "foo"
+        node.event("peer", type="add")
+        assert node.end(number) == (0, "")
+        with pytest.raises(p2p.PeerDisconnected) as left:
+            rw.read_msg(PATIENCE_S)
+    assert left.value.reason == p2p.DiscReason.QUITTING and left.value.by_remote
+
+
+def test_nodes_find_each_other_and_chat_through_pipes(start):
+    ann = start("--protocol", "chat", "--name", "ann")
+    bob = start(
+        "--protocol", "chat", "--name", "bob", "--bootnodes", ann.node, stdin=subprocess.PIPE
+    )
+    bob.process.stdin.write("hello\n")
+    bob.process.stdin.flush()
+    ann.event("peer", type="add", name="bob")
+    assert ann.event("message")["text"] == "bob: hello"
+    assert bob.end()[0] == 0
+    assert "client quitting" in ann.event("peer", type="drop", name="bob")["error"]
+
+
+def test_a_node_goes_on_after_the_end_of_its_input(start):
+    ann = start("--protocol", "chat", "--name", "ann")
+    bob = start("--protocol", "chat", "--connect", ann.node, stdin=subprocess.PIPE)
+    bob.process.stdin.write("the last one")
+    bob.process.stdin.close()
+    assert ann.event("message")["text"].endswith(": the last one")
+    bob.process.stdin = None
+    assert bob.end() == (0, "")
+
+
+def test_a_key_file_is_made_and_kept(start, tmp_path):
+    first = start("--key", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
+    first.end()
+    again = start("--key", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
+    assert again.node.id == first.node.id and again.node.seq >= first.node.seq
+    assert p2p.load_key(tmp_path / "node.key").public_key == first.node.public_key
+
+
+def test_options_reach_the_server(start):
+    node = start(
+        *("--protocol", "none", "--network", "sepolia", "--no-v4", "--no-dial"),
+        *("--advertise", "203.0.113.7:31303", "--topics"),
+    )
+    assert str(node.node.tcp_endpoint) == "203.0.113.7:31303"
+    assert p2p.eth.fork_id_of(node.node) is not None and "topic-discovery" in node.node.record
+    assert node.end() == (0, "")
+
+
+def test_log_lines_are_for_people():
+    words = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "node",
+        "--log",
+        "--listen",
+        f"{HOST}:0",
+        "--name",
+        "ann",
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        line = next(line for line in process.stdout if "started as" in line)
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: started as enode://", line)
+        with p2p.connect(line.split()[-1], name="echo", version=1, length=1, node_name="bob") as rw:
+            rw.send(0, 5)
+            rw.read_msg(PATIENCE_S)
+        lines = [next(process.stdout)]
+        while "has left" not in lines[-1]:
+            lines.append(next(process.stdout))
+        process.send_signal(signal.SIGINT)
+        text = "".join(lines) + process.stdout.read()
+    assert process.returncode == 0
+    assert "bob is a peer, at 127.0.0.1:" in text and "bob: 1 messages echoed" in text
+    assert "bob has left: disconnect requested (remote)" in text
+
+
+def test_an_address_in_use_is_one_line(run, start):
+    taken = start().node.tcp_endpoint
+    result = run("node", "--listen", taken)
+    assert result.exit_code == ExitCode.SYSTEM
+    assert "in use" in result.err and len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--listen", "nowhere"], "listen_addr"),
+        (["--nat", "magic"], "nat"),
+        (["--network", "ropsten"], "'mainnet', 'sepolia', 'hoodi'"),
+        (["--restrict", "10.0.0.0/99"], "net_restrict"),
+        (["--connect", "bob"], "give an enode URL"),
+    ],
+)
+def test_a_wrong_option_is_named(run, arguments, words):
+    result = run("node", *arguments)
+    assert result.exit_code == ExitCode.USAGE and words in result.err
+
+
+# the live view
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_live_view_shows_a_peer_its_traffic_and_its_messages(terminal, columns):
+    node = terminal("--protocol", "chat", "--name", "ann", columns=columns)
+    screen = node.wait_for(lambda text: "say>" in text)
+    url = re.search(r"enode://.*?(?=listens on)", screen.replace("\n", ""))[0]
+    with p2p.connect(url, name="chat", version=1, length=1, node_name="bob") as rw:
+        rw.send_items(0, "hello \x1b[2J")
+        screen = node.wait_for(lambda text: "bob: hello" in text)
+        assert "bob: hello \\x1b[2J" in screen
+        assert "peers: 1 of at most 50" in screen
+        assert re.search(r"^[0-9a-f]{16} +bob .* in +\d+s +\d+ B +\d+ B", screen, re.MULTILINE)
+        assert ("chat/1" in screen) == (columns == 140)
+        node.type("good morni\x7fing")
+        node.wait_for(lambda text: "say> good morning" in text)
+        node.type("\r")
+        assert rw.read_msg(PATIENCE_S).decode(tuple[str]) == ("good morning",)
+        node.wait_for(lambda text: "ann: good morning" in text)
+    node.wait_for(lambda text: "bob has left" in text and "peers: 0" in text)
+    node.signal(signal.SIGTERM)
+    assert node.wait() == 0
+    assert re.search(r"ann ended after \d+s: ", node.text)
+
+
+def test_ctrl_c_and_ctrl_d_end_the_live_view(terminal):
+    for key in "\x03", "\x04":
+        node = terminal("--protocol", "chat")
+        node.wait_for(lambda text: "say>" in text)
+        node.type(key)
+        assert node.wait() == 0
+
+
+def test_log_on_a_terminal_has_no_view(terminal):
+    node = terminal("--log")
+    node.wait_for(lambda text: "started as" in text)
+    node.type("\x03")
+    assert node.wait() == 0
+    assert "peers:" not in node.text
