@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("remove_peer", "dial_attempts", "connect"), (NODE,)),
     **dict.fromkeys(("ping", "resolve", "request_enr"), (NODE,)),
     "lookup": (bytes(64),),
+    "find_node": (NODE, bytes(64)),
     "set_entry": ("key", 1),
     "delete_entry": ("key",),
 }

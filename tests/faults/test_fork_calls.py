@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("remove_peer", "dial_attempts", "connect"), (NODE,)),
     **dict.fromkeys(("ping", "resolve", "request_enr"), (NODE,)),
     "lookup": (bytes(64),),
+    "find_node": (NODE, bytes(64)),
     "set_entry": ("key", 1),
     "delete_entry": ("key",),
     **dict.fromkeys(("write_msg", "WriteMsg"), (p2p.Msg(0),)),
@@ -61,7 +62,7 @@ SPECIAL = ("__enter__", "__exit__", "__iter__", "__next__", "__repr__", "__str__
 #: They tell what they know, or give themselves.
 ANSWERS = {
     "__repr__", "__str__", "__enter__",
-    "Server.config", "Server.listen_addr", "Server.discovery_v4",
+    "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.discovery_v4",
     "Server.discovery_v5",
     "Server.max_dialed_conns", "Server.max_inbound_conns",
     "UDPv4.address", "UDPv4.lost",
