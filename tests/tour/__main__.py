@@ -39,8 +39,8 @@ def missing(commands: Sequence[str], steps: Sequence[Step]) -> list[str]:
     return [each for each in commands if not re.search(rf"\b{each}(?![\w-])", played)]
 
 
-def check_wheel(programs: Path, environment: dict[str, str], folder: Path) -> None:
-    """Check that ``p2p`` is the wheel's, and that each of its commands is in the tour."""
+def check_wheel(programs: Path, environment: dict[str, str], folder: Path) -> int:
+    """Check that ``p2p`` is the wheel's, and its commands are in the tour; return their number."""
 
     def ask(*arguments: str) -> str:
         return subprocess.run(
@@ -51,8 +51,10 @@ def check_wheel(programs: Path, environment: dict[str, str], folder: Path) -> No
     place = Path(ask("-c", "import p2p; print(p2p.__file__)")).resolve()
     if not place.is_relative_to(programs.parent):
         raise StepFailed(f"p2p is not from the wheel, but from {place}")
-    if left := missing(ask(str(HERE / "commands.py")).splitlines(), TOUR):
+    commands = ask(str(HERE / "commands.py")).splitlines()
+    if left := missing(commands, TOUR):
         raise StepFailed(f"not in the tour: {', '.join(left)}; add them to tests/tour/steps.py")
+    return len(commands)
 
 
 def make_files(folder: Path) -> None:
@@ -74,13 +76,14 @@ def main(programs: Path) -> int:
         environment = environment_of(programs, folder)
         with Player(folder, environment) as player:
             try:
-                check_wheel(programs, environment, folder)
+                total = check_wheel(programs, environment, folder)
                 player.play(TOUR)
             except StepFailed as failure:
                 print(f"FAILED: {failure}")
                 return 1
     skipped = f", {len(player.skipped)} skipped" if player.skipped else ""
-    print(f"\n{player.count} commands played{skipped}, in {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"\n{player.count} lines played{skipped}, with all {total} commands, in {seconds:.0f} s")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a step needs of the machine, beside the wheel: a reason to skip it, or "" if all is there."""
+"""Needs of a step beside the wheel: each gives the reason to skip it, or "" if all is there."""
 
 from __future__ import annotations
 

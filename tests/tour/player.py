@@ -217,10 +217,11 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
 
 
 def _show(output: str, indent: str = "  ") -> None:
-    """Print the first lines of an output, each cut to the width."""
+    """Print the first lines of an output and the last, each cut to the width."""
     lines = output.splitlines()
-    for line in lines[:MAX_LINES]:
-        print(indent + (line if len(line) <= MAX_WIDTH else line[: MAX_WIDTH - 1] + "…"))
     if len(lines) > MAX_LINES:
-        print(f"{indent}… {len(lines) - MAX_LINES} more lines")
+        left = len(lines) - MAX_LINES + 1
+        lines = [*lines[: MAX_LINES - 2], f"… {left} lines", lines[-1]]
+    for line in lines:
+        print(indent + (line if len(line) <= MAX_WIDTH else line[: MAX_WIDTH - 1] + "…"))
     print(end="", flush=True)

@@ -57,7 +57,7 @@ def test_command_and_output_are_shown_and_counted(play, capsys) -> None:
     player = play(Run("echo hello", variable="A"), *steps)
     out = capsys.readouterr().out
     assert out.startswith("$ A=$(echo hello)\n  hello\n\n== One\n$ echo 1; seq 20\n  1\n  1\n  2\n")
-    assert "  … 11 more lines\n$ echo $A-\n" in out
+    assert "  7\n  … 12 lines\n  20\n$ echo $A-\n" in out
     assert player.count == 3
 
 
