@@ -1,8 +1,8 @@
 """The limits of ``eth`` and ``snap``, from their specifications and from go-ethereum.
 
 A message beyond a hard limit is an error on both sides. A client that asks for more than a soft
-limit gets less. The calls of `p2p.eth.client` refuse requests beyond them. Constants only (devp2p, caps/eth.md
-and caps/snap.md; go-ethereum, eth/protocols).
+limit gets less; the calls of `p2p.eth.client` refuse such requests. Constants only (devp2p,
+caps/eth.md and caps/snap.md; go-ethereum, eth/protocols).
 """
 
 from __future__ import annotations
