@@ -1,4 +1,4 @@
-"""Who may import whom: the layers of the design, and what a pure module may not touch.
+"""The layers of the design: allowed imports, and the limits of pure modules.
 
 The imports of every module are read from its source with ``ast``, wherever they stand: at the top,
 in a function, under ``TYPE_CHECKING``. A *unit* is a module or a folder directly in ``p2p/``; it
@@ -266,7 +266,7 @@ def lines_for_types(source: str) -> set[int]:
 
 
 def refusal(module: str, own: str, target: str) -> str | None:
-    """Why a module of the unit ``own`` may not import ``target``, or None if it may."""
+    """Reason why a module of the unit ``own`` may not import ``target``, or None."""
     top = target.split(".")[0]
     if top == "p2p":
         return (
