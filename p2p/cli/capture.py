@@ -43,7 +43,8 @@ BUFFER_KIB = 32_768
     "--node", "nodes", type=NODE, multiple=True, help="Another node; may be repeated."
 )
 @click.option("--interface", default="any", show_default=True, help="Network interface.")
-@click.option("--keylog", type=click.Path(), help="Key log of your node, for the advice only.")
+@click.option("--keylog", "--key-log", "keylog", type=click.Path(),
+              help="Key log of your node, for the advice only.")  # fmt: skip
 @click.option("--duration", type=DURATION, help="Time after which to end, such as 30s.")
 @click.option("--print", "only_print", is_flag=True, help="Print the command, and run nothing.")
 @with_output

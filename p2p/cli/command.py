@@ -13,6 +13,8 @@ import click
 F = TypeVar("F", bound=Callable[..., object])
 #: Key of ``Context.obj``, a dict that outlives the run: whether --debug was given.
 DEBUG = "debug"
+#: Most characters of a command's sentence in the list of its group.
+MAX_SUMMARY = 200
 
 
 class Command(click.Command):
@@ -22,6 +24,10 @@ class Command(click.Command):
         super().__init__(*arguments, **options)
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params.append(_debug_option())
+
+    def get_short_help_str(self, limit: int = MAX_SUMMARY) -> str:
+        """Return the first sentence whole; the list of commands wraps it."""
+        return super().get_short_help_str(MAX_SUMMARY)
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example" if len(self.examples) == 1 else "Examples"):

@@ -38,7 +38,8 @@ _KINDS = {
     """,
 )
 @click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--keylog", type=click.Path(), help="Key log of the node, or of one it talks to.")
+@click.option("--keylog", "--key-log", "keylog", type=click.Path(),
+              help="Key log of the node, or of one it talks to.")  # fmt: skip
 @click.option(
     "--protocol",
     "protocols",
@@ -59,8 +60,12 @@ def decode(
     "!".
     """
     limit = 2**30 if everything else MAX_CONTENT
+    has_secret_parts = False
     for event in p2p.capture.read(file, keylog=keylog, protocols=protocols):
         output.result(_record(event), _line(event, limit))
+        has_secret_parts |= isinstance(event, ConnectionSeen) and not event.has_keys
+    if has_secret_parts and keylog is None:
+        output.note("to read the connections, give the key log of one end: --keylog FILE")
 
 
 def _record(event: p2p.capture.Event) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def _text(event: p2p.capture.Event, limit: int) -> str:
         content = event.error or summary(event.packet, limit)
         return f"{event.protocol} {event.kind or 'packet'}  {shown(content, limit)}"
     if isinstance(event, ConnectionSeen):
-        keys = "" if event.has_keys else ", the key log has no secrets of it"
+        keys = "" if event.has_keys else ", encrypted: no secrets of it in a key log"
         return f"connection{'' if event.from_start else ', from its middle'}{keys}"
     if isinstance(event, MessagesLost):
         count = "messages" if event.count is None else f"{event.count} message(s)"

@@ -15,7 +15,7 @@ import p2p
 from p2p.cli.command import group
 from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import NODE, HexType
+from p2p.cli.parameters import DURATION, NODE, HexType
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
 
@@ -37,9 +37,8 @@ def explain() -> None:
     examples='p2p explain handshake\np2p explain handshake "enode://…" --html handshake.html',
 )
 @click.argument("node", type=NODE, required=False)
-@click.option(
-    "--timeout", default=15.0, show_default=True, help="Seconds to wait for the connection."
-)
+@click.option("--timeout", type=DURATION, default="15s", show_default=True,
+              help="Time for the connection, such as 15s.")  # fmt: skip
 @_HTML
 @with_output
 def handshake(output: Output, node: p2p.Node | None, timeout: float, html: Path | None) -> None:
@@ -65,7 +64,11 @@ def packet(
 ) -> None:
     """Explain a datagram of discovery v4 or v5; "-" reads it from the standard input."""
     to = None if recipient is None else _recipient_of(recipient)
-    _show(output, explain_packet(packet, to, key), html)
+    try:
+        explanation = explain_packet(packet, to, key)
+    except p2p.errors.PacketError as error:
+        raise click.BadParameter(str(error), param_hint="HEX") from error
+    _show(output, explanation, html)
 
 
 @explain.command(

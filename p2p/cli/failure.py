@@ -57,7 +57,8 @@ def failure_of(error: Exception) -> Failure:
 def _usage(error: click.ClickException) -> str:
     text = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        return f"{text.rstrip('.')}. See: {error.ctx.command_path} --help"
+        end = "" if text.endswith("?") else "."
+        return f"{text.rstrip('.')}{end} See: {error.ctx.command_path} --help"
     return text
 
 

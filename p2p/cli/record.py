@@ -71,6 +71,8 @@ def record(
                 count += 1
                 _show(output, msg, protocol)
     output.text(f"{count} messages recorded in {file}")
+    if not count:
+        output.note("the node waits for a message first: record in a handler, RecordingReadWriter")
     return ExitCode.OK
 
 

@@ -84,7 +84,9 @@ def test_gaps_and_what_follows_them_are_marked(run: Run, folder: Path) -> None:
 def test_capture_without_its_keys_says_so(run: Run, folder: Path) -> None:
     result = run("decode", "file.pcap")
     assert result.exit_code == 0
-    assert "connection, the key log has no secrets of it" in result.out
+    assert "connection, encrypted: no secrets of it in a key log" in result.out
+    assert "give the key log of one end: --keylog FILE" in result.err
+    assert "--keylog FILE" not in run("decode", "file.pcap", "--key-log", "keys").err
 
 
 def test_packets_of_discovery(run: Run, folder: Path) -> None:

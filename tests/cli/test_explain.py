@@ -64,4 +64,10 @@ def test_unknown_protocol_names_the_known_ones(run):
 def test_what_is_no_packet_is_a_wrong_argument(run):
     result = run("explain", "packet", "00" * 100)
     assert result.exit_code == ExitCode.USAGE and "hash" in result.err
+    assert "report it" not in result.err  # the remedy for packets of a node
     assert run("explain", "packet", "xyz").exit_code == ExitCode.USAGE
+
+
+def test_timeout_is_a_duration_as_elsewhere(run):
+    result = run("explain", "handshake", "--timeout", "5s", "enode://00")
+    assert "NODE" in result.err and "timeout" not in result.err

@@ -120,3 +120,13 @@ def test_a_full_disk_is_one_line():
     command = f"{sys.executable} -m p2p nodeset filter - <<< '{{}}' > /dev/full"
     done = subprocess.run(["bash", "-c", command], **CAPTURED)
     assert (done.returncode, done.stderr) == (ExitCode.SYSTEM, "p2p: No space left on device\n")
+
+
+def test_list_of_commands_has_whole_sentences(run):
+    for name in ("key", "enr", "discv4", "explain"):
+        _, _, commands = run(name, "--help").out.partition("Commands:")
+        assert commands and "..." not in commands
+
+
+def test_misspelled_command_gets_one_end_mark(run):
+    assert "Did you mean 'ping'? See: p2p --help" in run("pign").err

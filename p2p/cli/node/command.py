@@ -55,7 +55,7 @@ _SERVER_OPTIONS = (
     click.option("--no-dial", is_flag=True, help="Wait for other nodes only."),
     click.option("--nodedb", "node_database", type=click.Path(dir_okay=False),
                  help="File that keeps known nodes (default: memory)."),
-    click.option("--key-log", type=click.Path(dir_okay=False),
+    click.option("--keylog", "--key-log", "key_log", type=click.Path(dir_okay=False),
                  help="Write the secrets of connections to this file, to decrypt captures."),
     click.option("--metrics", "metrics_addr", metavar="ADDRESS",
                  help="Serve metrics to Prometheus, 127.0.0.1:6060."),
@@ -100,7 +100,8 @@ def node(
     """Run a node, until Ctrl-C or SIGTERM: it then disconnects its peers, and the exit code is 0.
 
     On a terminal it shows peers, traffic, discovery and events; else, and with --log, a line for
-    each event. A chat sends the lines of the standard input to all peers; Ctrl-D ends it.
+    each event. A chat sends the lines of the standard input to all peers;
+    Ctrl-D ends it, the end of a pipe does not.
     """
     with closing(Waker()) as waker:
         is_live = not as_log and not output.as_json and output.console.is_terminal
