@@ -10,6 +10,7 @@ after it; beside them:
 `commands`     every command by its name, imported when wanted
 `failure`      one line for each error, with its exit code
 `output`       text for a terminal, JSON lines for a program, progress
+`streams`      the standard streams: closed, of another encoding, without a reader
 `parameters`   types of arguments: nodes, key files; what is read from standard input
 =============  ======================================================================
 

@@ -46,8 +46,8 @@ class MessagesType(_ParamType):
             sys.path.insert(0, os.getcwd())
         try:
             found = pkgutil.resolve_name(value)
-        except (ImportError, AttributeError, ValueError) as error:
-            self.fail(f"{value}: {error}", param, context)
+        except Exception as error:  # of the user's module
+            self.fail(f"{value}: {type(error).__name__}: {error}", param, context)
         if isinstance(found, MessageProtocol):
             return found.messages
         if not isinstance(found, Messages):

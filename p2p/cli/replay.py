@@ -46,8 +46,8 @@ class HandlerType(_ParamType):
             sys.path.insert(0, os.getcwd())
         try:
             found = pkgutil.resolve_name(value)
-        except (ImportError, AttributeError, ValueError) as error:
-            self.fail(f"{value}: {error}", param, context)
+        except Exception as error:  # of the user's module
+            self.fail(f"{value}: {type(error).__name__}: {error}", param, context)
         handler: Any = getattr(found, "run", found)
         if not callable(handler):
             self.fail(f"{value} is a {type(found).__name__}, not a handler", param, context)

@@ -126,6 +126,14 @@ def test_key_is_not_saved_through_a_symbolic_link(target: str, place: pathlib.Pa
 
 
 @posix_only
+def test_key_does_not_replace_what_is_no_file(place: pathlib.Path) -> None:
+    os.mkfifo(place)
+    with pytest.raises(OSError, match="no regular file") as caught:
+        save_key(place, generate_key())
+    assert caught.value.errno == errno.EINVAL and place.is_fifo()
+
+
+@posix_only
 def test_key_is_loaded_through_a_symbolic_link(place: pathlib.Path) -> None:
     key = generate_key()
     save_key(place.with_name("there"), key)
