@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from p2p.cli.lineinput import MAX_LINE, LineEditor, LineInput
+from p2p.cli.node.lineinput import MAX_LINE, LineEditor, LineInput
 
 
 @pytest.mark.parametrize(

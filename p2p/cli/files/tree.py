@@ -2,7 +2,7 @@
 
 ===================  ==============================================================
 enrtree-info.json    JSON object: url, seq, signature, links, lastModified
-nodes.json           the nodes (:mod:`p2p.cli.nodesfile`)
+nodes.json           the nodes (:mod:`p2p.cli.files.nodes`)
 ===================  ==============================================================
 
 ``url`` and ``signature`` are missing before the list is signed. Main thread; files.
@@ -19,7 +19,14 @@ from typing import Any
 import p2p
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.nodesfile import NodeSet, format_time, read_json, read_nodes, replace_file, write_nodes
+from p2p.cli.files.nodes import (
+    NodeSet,
+    format_time,
+    read_json,
+    read_nodes,
+    replace_file,
+    write_nodes,
+)
 
 INFO_NAME = "enrtree-info.json"
 NODES_NAME = "nodes.json"

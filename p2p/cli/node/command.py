@@ -1,6 +1,6 @@
 """The command ``p2p node``: a node with a built-in protocol.
 
-Main thread. The run is in :mod:`p2p.cli.noderun`, the live view in :mod:`p2p.cli.nodeview`.
+Main thread. The run is in :mod:`p2p.cli.node.run`, the live view in :mod:`p2p.cli.node.view`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 import click
 
 import p2p
-from p2p.cli.builtin import Chat, Echo
 from p2p.cli.command import command
-from p2p.cli.lineinput import standard_input
-from p2p.cli.noderun import NodeRun, Waker, show_live
-from p2p.cli.nodestate import Event, EventLog
+from p2p.cli.node.builtin import Chat, Echo
+from p2p.cli.node.lineinput import standard_input
+from p2p.cli.node.run import NodeRun, Waker, show_live
+from p2p.cli.node.state import Event, EventLog
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import NETWORK, NETWORKS, NODE
 

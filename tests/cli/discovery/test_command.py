@@ -15,7 +15,7 @@ import p2p
 from p2p.cli.exitcode import ExitCode
 from p2p.enode import log_distance
 
-from .swarm import HOST, swarm
+from ..swarm import HOST, swarm
 
 both = pytest.mark.parametrize("protocol", ["v4", "v5"])
 pytestmark = pytest.mark.slow

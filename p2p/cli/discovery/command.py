@@ -15,10 +15,10 @@ import p2p
 from p2p import discover, enode
 from p2p.cli.command import Command, Group, command
 from p2p.cli.crawl.command import crawl_command
-from p2p.cli.discnode import Front, NodeOptions, node_options, open_discovery
+from p2p.cli.discovery.lookup import ask, lookup_command
+from p2p.cli.discovery.ownnode import Front, NodeOptions, node_options, open_discovery
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.lookup import ask, lookup_command
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, NODE, TargetType
 from p2p.cli.shown import address_of, milliseconds

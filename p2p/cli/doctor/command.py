@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import click
 
 import p2p
-from p2p.cli import checks, reach
-from p2p.cli.checks import Finding, Level
+from p2p.cli import reach
 from p2p.cli.command import command
-from p2p.cli.discnode import nodes_option
+from p2p.cli.discovery.ownnode import nodes_option
+from p2p.cli.doctor import checks
+from p2p.cli.doctor.checks import Finding, Level
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import CAP, DURATION, NETWORK, NETWORKS, NODE

@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 
 import p2p
-from p2p.cli import checks
-from p2p.cli.checks import Level
+from p2p.cli.doctor import checks
+from p2p.cli.doctor.checks import Level
 from p2p.cli.exitcode import ExitCode
 from p2p.enode import NodeDB
 from tests.discover.timeserver import TimeServer, answer_at

@@ -16,14 +16,14 @@ import click
 import p2p
 from p2p import discover
 from p2p.cli.command import Command, command
-from p2p.cli.discnode import Front, NodeOptions, node_options, open_discovery
+from p2p.cli.discovery.drawing import draw
+from p2p.cli.discovery.ownnode import Front, NodeOptions, node_options, open_discovery
+from p2p.cli.discovery.walk import ALPHA, Hop, Walk, distances_to
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, text_of
-from p2p.cli.lookupsvg import draw
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, TargetType
 from p2p.cli.shown import address_of, milliseconds
-from p2p.cli.walk import ALPHA, Hop, Walk, distances_to
 from p2p.enode import log_distance
 
 #: Seconds for the answer of one node; the retransmissions of discovery are shorter.

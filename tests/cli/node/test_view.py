@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import p2p
-from p2p.cli.nodestate import Event, PeerRow, Snapshot, TableRow
-from p2p.cli.nodeview import bytes_text, duration_text, sparkline, view
+from p2p.cli.node.state import Event, PeerRow, Snapshot, TableRow
+from p2p.cli.node.view import bytes_text, duration_text, sparkline, view
 
 NODE = p2p.Node.from_parts(p2p.generate_key().public_key, "203.0.113.7", 30303, 30303)
 

@@ -8,7 +8,15 @@ from heapq import nsmallest
 import pytest
 
 import p2p
-from p2p.cli.walk import ALPHA, MAX_NAMED, MAX_QUERIES, RESULT_SIZE, Walk, distances_to, may_name
+from p2p.cli.discovery.walk import (
+    ALPHA,
+    MAX_NAMED,
+    MAX_QUERIES,
+    RESULT_SIZE,
+    Walk,
+    distances_to,
+    may_name,
+)
 from p2p.enode import log_distance, xor_distance
 
 KEY = p2p.generate_key().public_key

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 import p2p
+from p2p.cli.discovery.walk import Hop
 from p2p.cli.shown import address_of, milliseconds
-from p2p.cli.walk import Hop
 
 #: Sizes in units of the drawing.
 WIDTH, ROW, TOP, LEFT, RIGHT, BOTTOM = 960, 36, 70, 90, 40, 60

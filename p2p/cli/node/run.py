@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import p2p
-from p2p.cli.builtin import MAX_LINE, Chat
-from p2p.cli.lineinput import LineInput
-from p2p.cli.nodestate import EventLog, NodeState
+from p2p.cli.node.builtin import MAX_LINE, Chat
+from p2p.cli.node.lineinput import LineInput
+from p2p.cli.node.state import EventLog, NodeState
 from p2p.cli.output import Output
 from p2p.cli.shown import shown
 
@@ -187,7 +187,7 @@ def show_live(run: NodeRun, output: Output) -> None:
     """Run a node with the live view on the terminal."""
     from rich.live import Live
 
-    from p2p.cli.nodeview import bytes_text, duration_text, view
+    from p2p.cli.node.view import bytes_text, duration_text, view
 
     state, console = NodeState(run.server, run.log.events), output.console
     with ExitStack() as stack:

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from p2p.cli.nodestate import Event, PeerRow, Snapshot, TableRow
+from p2p.cli.node.state import Event, PeerRow, Snapshot, TableRow
 
 _BARS = "▁▂▃▄▅▆▇█"
 #: Columns from which there is room for the capabilities of peers.
