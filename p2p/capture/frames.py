@@ -58,7 +58,7 @@ Item: TypeAlias = Frame | Loss
 
 
 class FrameDecoder:
-    """Reads the frames of one direction with the AES secret of the connection.
+    """The reader of the frames of one direction, with the AES secret of the connection.
 
     ``mac`` is the MAC state of the first frame, with the MAC secret; None: MACs are not checked.
     ``is_aligned`` is False if the stream does not begin with a frame.

@@ -67,7 +67,7 @@ class Decoded(NamedTuple):
 
 @dataclass
 class Side:
-    """One end of a connection: its hello, once it was seen."""
+    """One end of a connection, with its hello if it was seen."""
 
     hello: Hello | None = None
 
@@ -85,7 +85,7 @@ KNOWN: tuple[MessageDecoder, ...] = (ETH69, ETH70, ETH71, ETH72, SNAP1, SNAP2)
 
 
 class MessageReader:
-    """Reads the messages of one connection; ``decoders`` are those of the given protocols."""
+    """The reader of the messages of one connection; ``decoders`` are those of given protocols."""
 
     def __init__(self, decoders: Sequence[MessageDecoder]) -> None:
         self._given = [Cap(one.name, one.version) for one in decoders]

@@ -46,7 +46,7 @@ def demo(output: Output) -> None:
 
 
 class Story:
-    """Tells what happens, a line for each step. Any thread."""
+    """The printer of the story, a line for each step. Any thread."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -68,7 +68,7 @@ class Story:
 
 
 class Handshake(Observer, ConnectionObserver):
-    """Tells the steps of the dialer's handshake. On ``p2p-io``."""
+    """Observer that prints the steps of the dialer's handshake. On ``p2p-io``."""
 
     def __init__(self, story: Story) -> None:
         self._story = story

@@ -59,7 +59,7 @@ TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
 
 class Runner:
-    """Runs the engine that ``make`` makes when the thread starts.
+    """A thread for the engine that ``make`` makes when it starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
     a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before

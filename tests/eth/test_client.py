@@ -98,7 +98,7 @@ class Script:
             self.theirs.write(message)
 
     def written(self) -> list[Any]:
-        """What the client has written."""
+        """The messages that the client has written."""
         self.ours.close()
         return [*self.theirs]
 

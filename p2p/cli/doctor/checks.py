@@ -152,7 +152,7 @@ def database(path: str | None) -> Iterator[Finding]:
 
 
 class Statements(observe.Observer, observe.DiscoveryObserver):
-    """Keeps what other nodes state as our address, in their pongs. Called on ``p2p-disc``."""
+    """Observer of our address as other nodes state it in their pongs. Called on ``p2p-disc``."""
 
     def __init__(self) -> None:
         self.by_address: dict[str, set[p2p.NodeID]] = {}
@@ -167,7 +167,7 @@ class Statements(observe.Observer, observe.DiscoveryObserver):
 
 
 class _Lines(logging.Handler):
-    """Keeps log lines. Any thread."""
+    """Handler that keeps log lines. Any thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -171,7 +171,7 @@ class NodeState:
 
 
 class EventLog(logging.Handler):
-    """Keeps log lines of ``level`` and messages as events, and passes them on. Any thread."""
+    """Handler that passes on log lines of ``level``, and messages as events. Any thread."""
 
     def __init__(self, on_event: Callable[[Event], object], level: int) -> None:
         super().__init__(level)
