@@ -1,7 +1,8 @@
 """Cases of RLPx and its base protocol (rlpx.md; EIP-8, EIP-706).
 
 A case dials the node with a new key. It offers one capability of the node's own hello, so that the
-node keeps the connection; what the node says in that protocol is not read.
+node keeps the connection; what the node says in that protocol is not read. A case blocks its
+thread.
 """
 
 from __future__ import annotations
