@@ -119,7 +119,8 @@ def verify(output: Output, record: str) -> None:
     try:
         node = p2p.Node.from_record(_valid_record(text))
     except p2p.InvalidNode as error:
-        output.result({"valid": False, "error": str(error)}, "")
+        if output.as_json:
+            output.result({"valid": False, "error": str(error)}, "")
         raise Failure(str(error)) from error
     output.result({"valid": True, "id": str(node.id), "seq": node.seq}, f"valid: {node.id}")
 

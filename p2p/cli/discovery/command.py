@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import click
 
@@ -153,8 +154,15 @@ def listen_command(protocol: str) -> Command:
     @node_options
     @with_output
     def listen(output: Output, node: NodeOptions) -> None:
-        """Run a discovery node until Ctrl-C; show its record, and the nodes of its table."""
-        with open_discovery(protocol, node) as front, front.subscribe_events() as events:
+        """Run a discovery node until Ctrl-C; show its record, and the nodes of its table.
+
+        The exit code is 0 after Ctrl-C.
+        """
+        with (
+            suppress(KeyboardInterrupt),
+            open_discovery(protocol, node) as front,
+            front.subscribe_events() as events,
+        ):
             own = front.self
             output.result({"event": "listening", "id": own.id, "node": str(own)}, str(own))
             output.note(f"listening on UDP {front.address}; Ctrl-C ends it")
