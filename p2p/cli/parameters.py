@@ -2,7 +2,7 @@
 
 A node is given by its enode URL or its record ("enr:…"), a key by its file. ``-`` is the standard
 input, so that commands can be joined by pipes. A duration is Go's ("1h30m"), so that command lines
-of go-ethereum's tools work.
+of go-ethereum's tools work. Main thread.
 """
 
 from __future__ import annotations

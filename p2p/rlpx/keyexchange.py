@@ -78,6 +78,18 @@ class KeyExchange:
         """Return the bytes received after the packet: the first frames."""
         return self._packets.rest()
 
+    @property
+    def auth_body(self) -> bytes:
+        """Body of our auth, before padding and encryption; of the end that dials."""
+        assert self._initiator is not None
+        return self._initiator.auth_body
+
+    def replace_auth(self, packet: bytes) -> None:
+        """Send another auth, for tests of a remote: ``packet`` is the whole of it."""
+        assert self._initiator is not None
+        self._initiator.auth = packet
+        self._to_send = [packet]
+
     def packets_to_send(self) -> list[bytes]:
         """Return the packets to send that it has not returned before."""
         packets, self._to_send = self._to_send, []
