@@ -1,7 +1,7 @@
 """Replay of a recording against a handler: the recorded peer says again what it said.
 
 The handler runs in a thread of :func:`p2p.testing.run_handler`, over a message pipe; the calling
-thread plays the peer. The format of recordings is in :mod:`p2p.capture.record`.
+thread plays the peer. The format of recordings is in :mod:`p2p.capture.recording`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from p2p.arguments import check_type
-from p2p.capture.record import Recorded, Recording
+from p2p.capture.recording import Recorded, Recording
 from p2p.clock import nonnegative_timeout
 from p2p.errors import PeerDisconnected, Timeout
 from p2p.message import Msg, MsgReadWriter
