@@ -67,8 +67,9 @@ def make_files(folder: Path) -> None:
 
 
 def main(programs: Path) -> int:
-    # Under a shell in the background it is ignored, and would be so by all commands.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Under a shell in the background SIGINT is ignored, and would be so by all commands.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="p2p-tour-") as name:
         folder = Path(name)
