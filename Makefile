@@ -14,9 +14,11 @@ OTHERS   = $(filter-out $(STAMP),$(wildcard $(VENV)/.installed-*))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Tests start many processes, and each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# It would take the checkout for the wheel.
+unexport PYTHONPATH
 
 .PHONY: all help demo test test-fast interop conformance lint types layers check bare bench bench-peers \
-        stress stress-short fuzz fuzz-ci cov docs wheel wheels clean
+        stress stress-short fuzz fuzz-ci cov docs wheel demo-tour wheels clean
 .DEFAULT_GOAL := all
 
 all: check test  ## Everything but interop: lint, types, layers, tests (the default)
@@ -105,6 +107,10 @@ wheel: $(STAMP)  ## Build the wheel into dist, and run the demo where only that 
 	$(PYTHON) -m venv build/venv-wheel
 	build/venv-wheel/bin/python -m pip install --quiet --only-binary :all: dist/*.whl
 	build/venv-wheel/bin/python examples/demo.py
+
+demo-tour: wheel  ## Play every command of p2p, as a new user would, where only the wheel is installed
+	build/venv-wheel/bin/python -m pip install --quiet --only-binary :all: "$$(echo dist/*.whl)[cli,capture]"
+	$(BIN)/python -m tests.tour build/venv-wheel/bin
 
 wheels: $(STAMP)  ## Ask the package index for a wheel of every dependency for each Python and system
 	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[wheels]'

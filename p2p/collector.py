@@ -21,7 +21,7 @@ from p2p.rlpx import Cap
 
 
 class Collector:
-    """Reads the metrics of the parts of a server. Any thread."""
+    """The reading of the metrics of all parts of a server. Any thread."""
 
     def __init__(self, parts: Parts) -> None:
         # fixed after __init__

@@ -400,7 +400,7 @@ class DialRefused(ConnectError):
 
 
 class Unreachable(ConnectError):
-    """There is no route to the address, or the dialer failed."""
+    """No route to the address, or a failure of the dialer."""
 
     step = DialStep.TCP
 

@@ -14,7 +14,7 @@ import pytest
 from p2p.clock import SimulatedClock, SystemClock
 from p2p.config import Config
 from p2p.crypto import PrivateKey
-from p2p.dial.scheduler import REMOTE_WINDOW_S
+from p2p.dial.history import REMOTE_WINDOW_S
 from p2p.discover.v5.topics.table import TOPICS_ENTRY
 from p2p.enode import Node
 from p2p.enode.topic import topic_id

@@ -1,4 +1,4 @@
-"""Who may import whom: the layers of the design, and what a pure module may not touch.
+"""The layers of the design: allowed imports, and the limits of pure modules.
 
 The imports of every module are read from its source with ``ast``, wherever they stand: at the top,
 in a function, under ``TYPE_CHECKING``. A *unit* is a module or a folder directly in ``p2p/``; it
@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {
         *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
         *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
-        *("observers", "threads", "usercode"),
+        *("observerguard", "threads", "usercode"),
     },
     {"crypto"},
     {"enr", "enode"},
@@ -59,7 +59,7 @@ WITHIN: dict[str, set[str]] = {
     "loglimit": {"clock"},
     "metrics": {"errors"},
     "netutil": {"arguments", "errors"},
-    "observers": {"clock", "loglimit"},
+    "observerguard": {"clock", "loglimit"},
     "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
     "networks": {"forkid"},
@@ -118,7 +118,8 @@ PURE = (
     *("enode.localrecord", "enode.ownaddress", "enode.node", "enode.nodeid", "enode.topic"),
     *("enode.url",),
     *("forkid", "networks", "eth", "messages.declaration"),
-    *("dial.attempts", "dial.endpoints", "dial.limits", "dial.scheduler", "dial.verdicts"),
+    *("dial.attempts", "dial.endpoints", "dial.history", "dial.limits", "dial.scheduler"),
+    *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
@@ -265,7 +266,7 @@ def lines_for_types(source: str) -> set[int]:
 
 
 def refusal(module: str, own: str, target: str) -> str | None:
-    """Why a module of the unit ``own`` may not import ``target``, or None if it may."""
+    """Reason why a module of the unit ``own`` may not import ``target``, or None."""
     top = target.split(".")[0]
     if top == "p2p":
         return (

@@ -21,11 +21,11 @@ from tests.kit.waiting import PATIENCE_S
 
 
 class Mistake(Exception):
-    """What the observers here fail with."""
+    """The error of the observers here."""
 
 
 class Keys(ConnectionObserver):
-    """Keeps the secrets of a connection."""
+    """Observer that keeps the secrets of a connection."""
 
     def __init__(self) -> None:
         self.found: list[bytes] = []
@@ -35,7 +35,7 @@ class Keys(ConnectionObserver):
 
 
 class Packets(DiscoveryObserver):
-    """Keeps the names of the packets received, and tells when there is one."""
+    """Observer that keeps the names of the packets received, and sets an event."""
 
     def __init__(self) -> None:
         self.kinds: list[str] = []

@@ -1,4 +1,4 @@
-"""What holds for the project as a whole: sizes, docstrings, documents, the Makefile."""
+"""Rules for the project as a whole: sizes, docstrings, documents, the Makefile."""
 
 from __future__ import annotations
 

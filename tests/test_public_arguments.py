@@ -334,7 +334,7 @@ def test_refusal_names_argument_wanted_and_given(
 
 
 def test_list_in_place_of_an_iterator_is_gone_through_once() -> None:
-    """It was begun anew for each node."""
+    """A list was begun anew for each node."""
     nodes = p2p.enode.filter_nodes([NODE, NODE], lambda node: True)  # type: ignore[arg-type]
     assert list(itertools.islice(nodes, 5)) == [NODE, NODE]
 

@@ -1,4 +1,4 @@
-"""What holds for every public class: a mock knows its attributes, its ``repr`` says something.
+"""Rules for every public class: a mock knows its attributes, its ``repr`` says something.
 
 Each class has an instance here, made as a program meets it, or a test fails.
 """

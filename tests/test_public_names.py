@@ -1,4 +1,4 @@
-"""What is public: one home for each name, documented there, and no way from there to the inside."""
+"""The public names: one home for each, documented there, and no way from there to the inside."""
 
 from __future__ import annotations
 

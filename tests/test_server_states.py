@@ -44,7 +44,7 @@ DISCOVERY = [name for name in dir(p2p.discover.UDPv4) if not name.startswith("_"
 
 
 def at_once(call: Callable[[], object]) -> object:
-    """What the call returned, or the exception that it raised; fails when it waits."""
+    """Result of the call, or the exception that it raised; fails when it waits."""
     outcome: SimpleQueue[object] = SimpleQueue()
 
     def run() -> None:

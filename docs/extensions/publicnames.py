@@ -90,7 +90,9 @@ def read_page(app: Any, docname: str, source: list[str]) -> None:
 def process_docstring(
     app: Any, what: str, name: str, obj: Any, settings: Any, lines: list[str]
 ) -> None:
-    if name == "p2p.Server":
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()  # of a NamedTuple
+    elif name == "p2p.Server":
         lines[:] = [OPTION.sub(r".. serveroption:: \1\n", line) for line in lines]
         lines[:] = "\n".join(lines).split("\n")
     elif name == "p2p.errors":

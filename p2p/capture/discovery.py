@@ -27,7 +27,7 @@ MAX_ENDPOINTS = 65_536
 
 
 class DiscoveryReader:
-    """Reads the datagrams of a capture."""
+    """The reader of the datagrams of a capture."""
 
     def __init__(self, keys: KeyRing) -> None:
         # fixed after __init__

@@ -58,7 +58,7 @@ Item: TypeAlias = Frame | Loss
 
 
 class FrameDecoder:
-    """Reads the frames of one direction with the AES secret of the connection.
+    """The reader of the frames of one direction, with the AES secret of the connection.
 
     ``mac`` is the MAC state of the first frame, with the MAC secret; None: MACs are not checked.
     ``is_aligned`` is False if the stream does not begin with a frame.
@@ -83,11 +83,6 @@ class FrameDecoder:
         self._lost = 0  # bytes from the end of the last frame to the buffer
         self._is_first_try = True
         self._budget = MAX_SEARCHED
-
-    @property
-    def is_synchronized(self) -> bool:
-        """Whether the next frame's place is known."""
-        return not self._searching
 
     def receive(self, data: bytes, time: float) -> list[Item]:
         """Take the next bytes; returns the frames in them."""

@@ -96,7 +96,8 @@ def _filter(ports: tuple[int, ...], nodes: tuple[p2p.Node, ...]) -> str:
 
 
 def _command(file: str, interface: str, wanted: str) -> list[str]:
-    options = ["-i", interface, "-s", "0", "-U", "-B", str(BUFFER_KIB)]
+    # --immediate-mode: else the packets of the last second are lost at the end.
+    options = ["-i", interface, "-s", "0", "-U", "-B", str(BUFFER_KIB), "--immediate-mode"]
     if os.geteuid() == 0:
         options += ["-Z", "root"]  # else it could not write where root alone may
     return ["tcpdump", *options, "-w", file, wanted]

@@ -60,7 +60,7 @@ def _demo() -> click.Command:
 
 @COMMANDS.add("node", "Run a node, with a live view of it.")
 def _node() -> click.Command:
-    from p2p.cli.node import node
+    from p2p.cli.node.command import node
 
     return node
 
@@ -102,14 +102,14 @@ def _ping() -> click.Command:
 
 @COMMANDS.add("discv4", "Ask nodes by discovery v4.")
 def _discv4() -> click.Command:
-    from p2p.cli.discv import disc_group
+    from p2p.cli.discovery.command import disc_group
 
     return disc_group("v4")
 
 
 @COMMANDS.add("discv5", "Ask nodes by discovery v5.")
 def _discv5() -> click.Command:
-    from p2p.cli.discv import disc_group
+    from p2p.cli.discovery.command import disc_group
 
     return disc_group("v5")
 
@@ -137,7 +137,7 @@ def _crawl() -> click.Command:
 
 @COMMANDS.add("doctor", "Check what a node needs, and the way to another.")
 def _doctor() -> click.Command:
-    from p2p.cli.doctor import doctor
+    from p2p.cli.doctor.command import doctor
 
     return doctor
 

@@ -15,6 +15,7 @@ from p2p.cli.output import Output, with_output
 from p2p.observe import ConnectionEvent, ConnectionObserver, HelloReceived, NewConnection, Observer
 
 _NAME, _VERSION, _LENGTH = "MyProtocol", 1, 1
+#: Limit on each wait of one node for the other.
 TIMEOUT_S = 20.0
 #: Styles of the two nodes, and of both.
 _STYLES = {"listener": "cyan", "dialer": "green", "": "dim"}
@@ -46,7 +47,7 @@ def demo(output: Output) -> None:
 
 
 class Story:
-    """Tells what happens, a line for each step. Any thread."""
+    """The printer of the story, a line for each step. Any thread."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -68,7 +69,7 @@ class Story:
 
 
 class Handshake(Observer, ConnectionObserver):
-    """Tells the steps of the dialer's handshake. On ``p2p-io``."""
+    """Observer that prints the steps of the dialer's handshake. On ``p2p-io``."""
 
     def __init__(self, story: Story) -> None:
         self._story = story

@@ -1,7 +1,7 @@
 """Commands for node lists in DNS (EIP-1459): ``p2p dns sync | sign | build | check``.
 
 Main thread; files, and look-ups by dnspython. The folders are those of go-ethereum's ``devp2p
-dns`` (:mod:`p2p.cli.treefiles`).
+dns`` (:mod:`p2p.cli.files.tree`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import p2p
 from p2p.cli.command import group
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.nodesfile import node_set
+from p2p.cli.files.nodes import node_set
+from p2p.cli.files.tree import INFO_NAME, TreeFiles, read_tree_files, write_info, write_tree_files
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import KEY
-from p2p.cli.treefiles import INFO_NAME, TreeFiles, read_tree_files, write_info, write_tree_files
 
 #: Lifetimes in caches, in seconds: of a root, which changes, and of the other entries, whose names
 #: change with them. As in go-ethereum.

@@ -17,12 +17,12 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.enroptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 from p2p.cli.entrytext import entry_text, entry_value, key_text
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import KEY, read_text
-from p2p.cli.recordoptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
 _BASE64 = re.compile(r"(?:enr:)?([A-Za-z0-9_-]+)", re.ASCII)
@@ -120,7 +120,8 @@ def verify(output: Output, record: str) -> None:
     try:
         node = p2p.Node.from_record(_valid_record(text))
     except p2p.InvalidNode as error:
-        output.result({"valid": False, "error": str(error)}, "")
+        if output.as_json:
+            output.result({"valid": False, "error": str(error)}, "")
         raise Failure(str(error)) from error
     output.result({"valid": True, "id": str(node.id), "seq": node.seq}, f"valid: {node.id}")
 

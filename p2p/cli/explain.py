@@ -15,9 +15,9 @@ import p2p
 from p2p.cli.command import group
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, NODE, HexType
+from p2p.cli.programobject import MESSAGES
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
 

@@ -16,7 +16,7 @@ import click
 import p2p
 from p2p.cli.command import group
 from p2p.cli.entrytext import key_text
-from p2p.cli.nodesfile import NodeEntry, NodeSet, format_nodes, format_time, read_nodes
+from p2p.cli.files.nodes import NodeEntry, NodeSet, format_nodes, format_time, read_nodes
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, FILE, NETWORK, NETWORKS
 

@@ -89,7 +89,7 @@ def _is_useless(error: p2p.ConnectError) -> bool:
 
 
 class _Watch(observe.Observer, observe.ConnectionObserver):
-    """Keeps the time of each step of a connection, and the hello. Called on ``p2p-io``."""
+    """Observer of a connection: the time of each step, and the hello. Called on ``p2p-io``."""
 
     def __init__(self, began: float, address: str) -> None:
         self.answers: list[Answer] = []

@@ -16,10 +16,10 @@ Pure; the server's I/O thread owns it. ``now`` is in monotonic seconds.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
 
+from p2p.dial.history import REMOTE_WINDOW_S, DialHistory
 from p2p.dial.limits import NetworkLimit
 from p2p.enode.node import Node
 from p2p.errors import (
@@ -30,7 +30,6 @@ from p2p.errors import (
     IsSelf,
     NetRestricted,
     NoEndpoint,
-    RecentlyDialed,
     Throttled,
     TooManyPeers,
 )
@@ -45,17 +44,7 @@ from p2p.netutil import (
     is_special_network,
     is_unspecified,
 )
-from p2p.peers.admission import INBOUND_WINDOW_S, is_allowed_address
-
-#: Seconds in which a remote may refuse another connection: its inbound throttle, and some more.
-REMOTE_WINDOW_S = INBOUND_WINDOW_S + 5.0
-
-#: Largest random part of the redial pause, as a share of it.
-REDIAL_JITTER = 0.1
-
-#: Most nodes in the history. Only a program that calls ``connect`` for more than 250
-#: nodes a second reaches it; the oldest may then be dialed a little early.
-MAX_HISTORY = 10_000
+from p2p.peers.admission import is_allowed_address
 
 #: Reasons not to dial a node that time does not change.
 _PERMANENT = (IsSelf, NoEndpoint, NetRestricted)
@@ -63,15 +52,8 @@ _PERMANENT = (IsSelf, NoEndpoint, NetRestricted)
 _K = TypeVar("_K", bound=Hashable)
 
 
-class _Dialed(NamedTuple):
-    """The last dial of a node."""
-
-    free_at: float  #: Time from which it may be dialed again.
-    throttled_until: float  #: End of the remote's throttle; 0 if it has none.
-
-
 class DialScheduler:
-    """Decides which nodes may be dialed, and which static nodes to dial next.
+    """Rules about which nodes may be dialed, and which static nodes are dialed next.
 
     ``max_dialed`` is the largest number of dialed peers (it bounds :meth:`free_slots` only),
     ``max_active`` the largest number of dials under way for :meth:`poll`, ``net_restrict`` the
@@ -99,7 +81,6 @@ class DialScheduler:
         self._max_active = max_active
         self._net_restrict = net_restrict
         self._own = own
-        self._redial_pause_s = redial_pause_s
         self._looks_up_names = looks_up_names
         self._random = random
         # set by the server
@@ -112,7 +93,7 @@ class DialScheduler:
         self.can_resolve = False
         # dials begun
         self._dialing: set[bytes] = set()
-        self._history: OrderedDict[bytes, _Dialed] = OrderedDict()  # by ID, ordered by free_at
+        self._history = DialHistory(redial_pause_s, own, random)
         self._network_limit = NetworkLimit(own)
         # candidates, each with its address; None while that is being looked up
         self._candidates: dict[bytes, IPAddress | None] = {}
@@ -174,8 +155,7 @@ class DialScheduler:
     def begin(self, node: Node, now: float) -> None:
         """Mark ``node`` as being dialed, and as dialed at ``now``; also for ``connect``."""
         self._dialing.add(node.id)
-        known = self._history.get(node.id)
-        self._note_dial(node.id, now, 0.0 if known is None else known.throttled_until)
+        self._reconsider_all(self._history.dial_begun(node.id, now))
 
     def begin_candidate(self, node: Node, now: float) -> None:
         """Do :meth:`begin` for a node that has passed :meth:`check_candidate`."""
@@ -187,12 +167,7 @@ class DialScheduler:
 
     def connection_opened(self, node_id: bytes, ip: IPAddress, now: float) -> None:
         """Note that a dial has opened a connection: the remote's throttle counts from now."""
-        window_s = min(self._redial_pause_s, REMOTE_WINDOW_S)
-        throttled_until = 0.0 if self._own.contains(ip) else now + window_s
-        known = self._history.get(node_id)
-        if known is not None:
-            throttled_until = max(throttled_until, known.throttled_until)
-        self._note_dial(node_id, now, throttled_until)
+        self._reconsider_all(self._history.connection_opened(node_id, ip, now))
 
     def dial_done(self, node_id: bytes) -> None:
         """Note the end of a dial: it failed, or the node is a peer (call ``peer_added`` first)."""
@@ -219,7 +194,7 @@ class DialScheduler:
             or self._check_state(node.id)
             or self._check_name(node.hostname)
             or (self.check_address(node.ip) if node.ip is not None else None)
-            or self._check_history(node.id, now)
+            or self._history.check(node.id, now)
             or self.check_room(node.id)
         )
 
@@ -258,12 +233,7 @@ class DialScheduler:
         Nodes take one connection in 30 s from an address outside their own networks. A dial that
         opened no connection does not count.
         """
-        known = self._history.get(node_id)
-        retry_in_s = 0.0 if known is None else known.throttled_until - now
-        if retry_in_s <= 0 or self._own.contains(ip):
-            return None
-        text = f"{_recently(retry_in_s)}: nodes close a second connection from one address"
-        return Throttled(f"{text} within {INBOUND_WINDOW_S:.0f} s", retry_in_s)
+        return self._history.check_throttle(node_id, ip, now)
 
     def check_address(self, ip: IPAddress) -> ConnectError | None:
         """Return :class:`NetRestricted` if ``net_restrict`` forbids the address, else None."""
@@ -283,7 +253,7 @@ class DialScheduler:
         They come in random order, at most as many as keep the dials under way at ``max_active``.
         Call it again after every input, and at :meth:`next_deadline`.
         """
-        self._expire(now)
+        self._reconsider_all(self._history.expire(now))
         started: list[Node] = []
         while len(self._dialing) < self._max_active and self._has_ready():
             node = self._static[self._take_ready()]
@@ -313,9 +283,7 @@ class DialScheduler:
             return None  # a dial must end first
         if self._has_ready():
             return now
-        if not self._static or not self._history:
-            return None
-        return next(iter(self._history.values())).free_at
+        return self._history.next_free_at if self._static else None
 
     def free_slots(self) -> int:
         """Return the number of dials to non-static nodes that may begin; negative if too many run.
@@ -365,13 +333,6 @@ class DialScheduler:
             return AlreadyConnected("the node is a peer already")
         return None
 
-    def _check_history(self, node_id: bytes, now: float) -> ConnectError | None:
-        known = self._history.get(node_id)
-        if known is None or known.free_at <= now:
-            return None
-        retry_in_s = known.free_at - now
-        return RecentlyDialed(_recently(retry_in_s), retry_in_s)
-
     def _check_name(self, hostname: str) -> ConnectError | None:
         """Return NetRestricted for a name whose address only the program's dialer will know."""
         if self._looks_up_names or self._net_restrict is None or not is_name(hostname):
@@ -397,6 +358,10 @@ class DialScheduler:
             return
         (self._ready_trusted if node_id in self._trusted else self._ready).add(node_id)
 
+    def _reconsider_all(self, node_ids: Iterable[bytes]) -> None:
+        for node_id in node_ids:
+            self._reconsider(node_id)
+
     def _has_ready(self) -> bool:
         return bool(self._ready_trusted) or (bool(self._ready) and not self._full)
 
@@ -406,29 +371,6 @@ class DialScheduler:
         if index < untrusted:
             return self._ready.take(index)
         return self._ready_trusted.take(index - untrusted)
-
-    def _expire(self, now: float) -> None:
-        while self._history and next(iter(self._history.values())).free_at <= now:
-            self._drop_oldest()
-
-    def _note_dial(self, node_id: bytes, now: float, throttled_until: float) -> None:
-        # Two nodes that failed to connect to each other must not dial at the same time again.
-        jitter_s = self._redial_pause_s * REDIAL_JITTER * self._random.random()
-        free_at = now + self._redial_pause_s + jitter_s
-        if self._history:  # keep it ordered by free_at
-            free_at = max(free_at, next(reversed(self._history.values())).free_at)
-        self._history[node_id] = _Dialed(free_at, throttled_until)
-        self._history.move_to_end(node_id)
-        if len(self._history) > MAX_HISTORY:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        node_id, _ = self._history.popitem(last=False)
-        self._reconsider(node_id)
-
-
-def _recently(retry_in_s: float) -> str:
-    return f"the node was dialed a short time ago, retry in {retry_in_s:.1f} s"
 
 
 class _Bag(Generic[_K]):

@@ -41,7 +41,7 @@ from p2p.feed import Feed
 from p2p.inputs import Now
 from p2p.net import Loop, NameLookups, Timer
 from p2p.netutil import Endpoint, IPAddress, join_host_port
-from p2p.observers import ObserverGuard
+from p2p.observerguard import ObserverGuard
 
 _T = TypeVar("_T")
 #: Makes an engine, with an observer or None.
@@ -59,7 +59,7 @@ TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
 
 class Runner:
-    """Runs the engine that ``make`` makes when the thread starts.
+    """A thread for the engine that ``make`` makes when it starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
     a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before

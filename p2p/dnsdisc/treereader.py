@@ -53,7 +53,7 @@ class PublishedTree:
 
 
 class TreeReader:
-    """Reads the tree that ``link`` leads to. One thread at a time may use it."""
+    """The reader of the tree that ``link`` leads to. One thread at a time may use it."""
 
     def __init__(self, link: Link, random: RandomSource) -> None:
         self._link = link

@@ -54,8 +54,8 @@ def save_key(path: str | os.PathLike[str], key: PrivateKey) -> None:
     """Write a key file, or replace the one that is there.
 
     Raises ArgumentTypeError unless ``key`` is a PrivateKey and ``path`` a path, and OSError, which
-    names the file: IsADirectoryError for a directory, one with EINVAL for a device or a pipe, and
-    one with ELOOP for a symbolic link, which would be replaced while its target keeps the old key.
+    names the file: IsADirectoryError for a directory, and one with ELOOP for a symbolic link, which
+    would be replaced while its target keeps the old key, with EINVAL for a device or a pipe.
     """
     check_type("key", key, PrivateKey, "a PrivateKey")
     place = _place(path)
@@ -115,7 +115,8 @@ def _check_place(place: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "no regular file, so a key does not replace it", str(place))
+        text = "a key is not written in place of a device or a pipe"
+        raise OSError(errno.EINVAL, text, str(place))
 
 
 def _create(place: Path, key: PrivateKey) -> None:

@@ -24,7 +24,7 @@ from p2p.messages.declaration import message
 
 @dataclass(frozen=True, slots=True)
 class HeadersQuery:
-    """Which headers: at most ``limit``, from block ``start``, which is a number or a hash.
+    """Request for headers: at most ``limit``, from block ``start``, which is a number or a hash.
 
     ``skip`` is how many blocks to leave out between two; ``reverse`` is whether to go down.
     """

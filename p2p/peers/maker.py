@@ -1,4 +1,4 @@
-"""Makes the peer of a session, with a read-writer for each protocol that both ends have.
+"""The peer of a session, with a read-writer for each protocol that both ends have.
 
 Owned by ``p2p-io``, which calls it when a connection has passed all checks.
 """
@@ -18,7 +18,7 @@ from p2p.rlpx import SharedCap
 
 
 class PeerMaker:
-    """Makes peers by the options of a server. Their handlers are timed in ``handle_times``."""
+    """A maker of peers by the options of a server. Their handlers are timed in ``handle_times``."""
 
     def __init__(self, config: Config, events: Feed[PeerEvent], logger: logging.Logger) -> None:
         # fixed after __init__

@@ -25,7 +25,7 @@ ETHERNET, LOOPBACK, RAW, LOOP, SLL, SLL2 = 1, 0, 12, 108, 113, 276
 
 
 class Tape(ConnectionObserver):
-    """Keeps what an end sends in a list of both ends, and its secrets."""
+    """Observer that keeps the secrets of an end, and its data in a list of both ends."""
 
     def __init__(self, side: int, said: list[tuple[int, bytes]]) -> None:
         self.side = side
@@ -41,7 +41,7 @@ class Tape(ConnectionObserver):
 
 @dataclass
 class Conversation:
-    """What both ends have said, in order: 0 is the end that dialed."""
+    """Data of both ends, in order: 0 is the end that dialed."""
 
     said: list[tuple[int, bytes]]
     keys: ConnectionKeys

@@ -224,7 +224,7 @@ def test_connection_without_secrets_is_reported_once() -> None:
 
 @pytest.mark.parametrize("late", [3, 4, 5, len(PACKETS)])
 def test_secrets_may_be_logged_after_the_handshake(late: int) -> None:
-    """As in a capture under way: the end of the handshake is captured before it is logged."""
+    """A capture under way: the end of the handshake is captured before it is logged."""
     arrived: list[Keys] = []
     decoder = CaptureDecoder(RAW, KeyRing(more=lambda: [arrived.pop()] if arrived else []), [])
     events: list[Event] = []

@@ -62,7 +62,7 @@ def kinds(events: list[Event]) -> list[str]:
 
 @pytest.fixture
 def tape() -> Tape:
-    """What a node of v5 has sent and received in a talk with another one, with their keys."""
+    """The packets of two v5 nodes that talk, with their keys."""
     tape = Tape(ALICE_END)
     here = p2p.discover.UDPv5(p2p.generate_key(), "127.0.0.1:0", observer=tape)
     there = p2p.discover.UDPv5(p2p.generate_key(), "127.0.0.1:0")

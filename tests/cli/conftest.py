@@ -1,4 +1,4 @@
-"""Runs the command line within the test's process."""
+"""A run of the command line within the test's process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from p2p.cli import main
 
 @dataclass
 class Result:
-    """What a command has printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     exit_code: int
     out: str

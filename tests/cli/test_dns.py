@@ -12,8 +12,8 @@ import pytest
 
 import p2p
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.nodesfile import node_set, read_nodes
-from p2p.cli.treefiles import TreeFiles, write_tree_files
+from p2p.cli.files.nodes import node_set, read_nodes
+from p2p.cli.files.tree import TreeFiles, write_tree_files
 from tests.cli.terminal import Terminal
 from tests.dnsdisc.zone import KEY, OTHER_KEY, records_of
 from tests.kit.nameserver import name_server

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import p2p
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.nodesfile import NodeEntry, format_nodes, format_time, parse_time, read_nodes
+from p2p.cli.files.nodes import NodeEntry, format_nodes, format_time, parse_time, read_nodes
 from p2p.cli.parameters import NETWORKS
 
 KEYS = [p2p.PrivateKey.from_bytes(bytes([number]) * 32) for number in range(1, 7)]

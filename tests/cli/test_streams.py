@@ -112,7 +112,7 @@ def test_module_of_the_caller_that_fails_is_wrong_input(run: Any, tmp_path: Path
 
 
 def test_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    from p2p.cli.nodesfile import read_nodes, write_nodes
+    from p2p.cli.files.nodes import read_nodes, write_nodes
 
     pipe = tmp_path / "nodes.json"
     os.mkfifo(pipe)

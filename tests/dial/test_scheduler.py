@@ -9,13 +9,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
+from p2p.dial.history import MAX_HISTORY, REDIAL_JITTER, REMOTE_WINDOW_S
 from p2p.dial.limits import NETWORK_LIMIT
-from p2p.dial.scheduler import (
-    MAX_HISTORY,
-    REDIAL_JITTER,
-    REMOTE_WINDOW_S,
-    DialScheduler,
-)
+from p2p.dial.scheduler import DialScheduler
 from p2p.errors import (
     AlreadyConnected,
     AlreadyDialing,

@@ -192,7 +192,7 @@ def test_environment_is_told(lived: tuple[Network, Recording]) -> None:
 
 
 def expect(reason: str) -> Callable[[Link, EngineV4, Remote], None]:
-    """What a remote does to be dropped for ``reason``."""
+    """Act as a remote that is dropped for ``reason``."""
 
     def act(link: Link, engine: EngineV4, remote: Remote) -> None:
         soon = remote.expiration

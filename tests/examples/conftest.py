@@ -1,4 +1,4 @@
-"""Runs the examples as a user does: real processes, whose output is read line by line.
+"""Runs of the examples as of a user: real processes, whose output is read line by line.
 
 Each wait has a deadline, and every process is ended with the test that started it.
 """
@@ -67,7 +67,7 @@ class Program:
         self._process.stdin.flush()
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        """What Ctrl-C does, or another signal, when it has nothing to do but wait."""
+        """Send Ctrl-C, or another signal, when it only waits."""
         await_rest(self._process.pid)
         self._process.send_signal(number)
 
@@ -104,7 +104,7 @@ def run() -> Iterator[Callable[..., Program]]:
 
 @pytest.fixture
 def documented() -> Callable[[str], list[list[str]]]:
-    """Reads what the docstring of an example says that it prints, as shell sessions.
+    """Read the output in the docstring of an example, as shell sessions.
 
     Each session is the lines between one ``$`` and the next; URLs are cut as by :func:`cut`.
     """
@@ -126,7 +126,7 @@ def documented() -> Callable[[str], list[list[str]]]:
 
 @pytest.fixture
 def cut() -> Callable[[list[str]], list[str]]:
-    """Makes enode URLs look as the docstrings show them."""
+    """Shorten enode URLs to the form in the docstrings."""
     url = re.compile(r"enode://[0-9a-f]{128}@127\.0\.0\.1:[0-9]+(\?discport=0)?")
     return lambda lines: [url.sub("enode://...@127.0.0.1:...", line) for line in lines]
 

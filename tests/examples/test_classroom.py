@@ -55,7 +55,7 @@ def executed(tmp_path: Path) -> Any:
 
 
 def output(cell: Any, kind: str) -> str:
-    """What a cell has printed, or the data of another kind that it shows."""
+    """The output of a cell, or the data of another kind that it shows."""
     found = []
     for one in cell["outputs"]:
         text = one.get("text", "") if kind == "text" else one.get("data", {}).get(kind, "")

@@ -15,7 +15,7 @@ COUNT = 8
 
 
 def live_in(discovery: p2p.discover.Discovery) -> int:
-    """How many nodes of its table have answered it; it names no others."""
+    """Number of nodes of its table that have answered it; it names no others."""
     return sum(entry.live for bucket in discovery.table().buckets for entry in bucket.nodes)
 
 

@@ -73,7 +73,7 @@ def hello(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
 
 
 def make_server(source: str, bootnode: p2p.Server, folder: Path) -> p2p.Server:
-    """What a fragment calls ``server``. Its files are in ``folder``."""
+    """The ``server`` of a fragment. Its files are in ``folder``."""
     names: dict[str, Any] = {
         "p2p": p2p,
         "PROTOCOLS": [p2p.Protocol("hello", 1, 1, hello)],

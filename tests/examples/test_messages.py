@@ -20,7 +20,7 @@ BLOCKS = re.findall(r"```(python|text)\n(.*?)```", PAGE.read_text(encoding="utf-
 
 @pytest.fixture(scope="module")
 def page() -> tuple[dict[str, Any], str]:
-    """What the page defines, one part after the other, and what that prints."""
+    """The definitions of the page, part by part, and their output."""
     names: dict[str, Any] = {}
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

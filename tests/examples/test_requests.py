@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "requests.md"
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the page defines, one part after the other, in a module."""
+    """The definitions of the page, part by part, as a module."""
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     for source in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):

@@ -218,3 +218,20 @@ def test_programs_of_the_readme_talk(folder: Folder) -> None:
     folder.write("ask.py", asking.replace("enode://...", url))
     for program in (folder.start("ask.py"), folder.run("foo_bar.py", "dial", url)):
         assert program.end() == (0, ["my node name says bar"], "")
+
+
+def test_demo_shows_what_the_readme_says() -> None:
+    shown = re.search(r"\$ p2p demo\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert shown is not None
+    command = [sys.executable, "-m", "p2p", "demo"]
+    options: Any = {"capture_output": True, "text": True, "timeout": 60, "cwd": ROOT}
+    ran = subprocess.run(command, **options)
+    assert ran.returncode == 0, ran.stderr
+    printed = [varying(line) for line in ran.stdout.splitlines()]
+    assert printed[: len(shown[1].splitlines())] == [varying(one) for one in shown[1].splitlines()]
+
+
+def varying(line: str) -> str:
+    """A line of the demo without what differs from run to run: keys, ports, sizes."""
+    line = re.sub(r"enode://\S+", "URL", line)
+    return re.sub(r"[0-9a-f]{16}…|127\.0\.0\.1:[0-9]+|[0-9]+ (?=bytes|received)", "N ", line)

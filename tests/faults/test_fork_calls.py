@@ -1,4 +1,4 @@
-"""What a forked child has of its parent answers at once: with a value, or with what to do.
+"""Calls in a forked child on objects of its parent: each returns a value, or an error, at once.
 
 Each public method of what a child may inherit stands in :data:`CALLS`, or a test fails. Those of
 ANSWERS tell what they know without asking anybody; those of ENDS end their object, which in a child

@@ -150,7 +150,7 @@ class Geth:
         assert self.rpc("admin_removePeer", node.url)
 
     def log(self) -> str:
-        """What it has logged."""
+        """Its log."""
         return (self._folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> None:

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 import p2p
 from p2p.cli import main
-from p2p.cli.nodesfile import NodeEntry, read_nodes, write_nodes
+from p2p.cli.files.nodes import NodeEntry, read_nodes, write_nodes
+from p2p.cli.files.tree import TreeFiles, write_tree_files
 from p2p.cli.parameters import NETWORKS
-from p2p.cli.treefiles import TreeFiles, write_tree_files
 from p2p.crypto import keccak256
 
 from .program import DEADLINE_S

@@ -10,7 +10,7 @@ import pytest
 
 import p2p
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.nodesfile import read_nodes
+from p2p.cli.files.nodes import read_nodes
 from tests.cli.conftest import Run
 
 from .discovery import StartDiscovery

@@ -50,7 +50,7 @@ def home(module: str, name: str) -> str:
 
 
 def public_names() -> dict[str, Any]:
-    """What each public name stands for."""
+    """Each public name and its object."""
     return {name: getattr(module, name) for module in MODULES.values() for name in module.__all__}
 
 

@@ -60,7 +60,7 @@ class CountingSocket(socket.socket):
 
 
 class Services:
-    """Makes services, and stops them when the test is over."""
+    """A maker of services, which stops them when the test is over."""
 
     def __init__(self) -> None:
         self.clock = SimulatedClock()
@@ -124,7 +124,7 @@ class Services:
         return call.result()
 
     def waiting(self, service: UDPv4) -> int:
-        """How many of its operations somebody waits for."""
+        """Number of its operations with a waiter."""
         return service._runner.waiting
 
     def wait_for_waiting(self, service: UDPv4, count: int) -> None:
@@ -178,7 +178,7 @@ class Services:
         return traffic
 
     def _on_the_way(self) -> int:
-        """How many datagrams the kernel has taken for running services and not handed over."""
+        """Number of datagrams that the kernel holds for running services."""
         running = {service.address[1] for service in self._running}
         return sum(
             sum(sender.sent_to[sock.port] for sender in self._sockets) - sock.received

@@ -16,7 +16,7 @@ TCPDUMP = shutil.which("tcpdump")
 
 
 def reason_to_skip() -> str | None:
-    """Why no test can capture here, or None."""
+    """Reason why no test can capture here, or None."""
     if TCPDUMP is None:
         return "tcpdump is not installed"
     return None if os.geteuid() == 0 else "only root may capture"

@@ -130,7 +130,7 @@ def test_function_gets_a_typed_read_writer() -> None:
 
 
 class Sink:
-    """Takes everything in one method, and notes the end."""
+    """A handler with one method for everything, which notes the end."""
 
     def __init__(self, peer: p2p.Peer, rw: Chatter) -> None:
         self.rw = rw
@@ -179,7 +179,7 @@ def test_coroutine_function_behind_a_decorator_is_found_at_its_first_call() -> N
     class Late(Chat):
         @hidden
         async def on_hello(self, msg: Hello) -> None:
-            """Runs never."""
+            """Never called."""
 
     with testing.run_handler(messages.protocol(CHAT, Late)) as remote:
         remote.expect(0)

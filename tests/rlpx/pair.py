@@ -319,7 +319,7 @@ class RawRemote:
 
 
 class RawWriter:
-    """Makes frames after the letter of rlpx.md ("Framing"), also such as a writer never would.
+    """A writer of frames after the letter of rlpx.md ("Framing"), also ones that no writer makes.
 
     It shares only the counter mode and the hash with the library, and takes no short cut.
     """

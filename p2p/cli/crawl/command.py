@@ -19,10 +19,10 @@ from p2p.cli.crawl.report import page
 from p2p.cli.crawl.results import Results, open_database
 from p2p.cli.crawl.schedule import Crawl, Limits, Visit
 from p2p.cli.crawl.summary import charts
-from p2p.cli.discnode import NodeOptions, node_options, open_fronts
+from p2p.cli.discovery.ownnode import NodeOptions, node_options, open_fronts
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.nodesfile import format_time, replace_file
+from p2p.cli.files.nodes import format_time, replace_file
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION
 from p2p.cli.shown import number_of

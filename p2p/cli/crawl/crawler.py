@@ -16,7 +16,7 @@ from p2p import discover
 from p2p.cli.crawl.greeter import Greeter
 from p2p.cli.crawl.schedule import Crawl, Kind, Task, Visit
 from p2p.cli.crawl.targets import Targets
-from p2p.cli.discnode import Front
+from p2p.cli.discovery.ownnode import Front
 from p2p.cli.failure import text_of
 
 #: Seconds for an answer; the retransmissions of discovery are shorter.

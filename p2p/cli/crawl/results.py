@@ -22,7 +22,7 @@ import p2p
 from p2p.cli.crawl.schedule import Visit
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.nodesfile import NodeEntry, NodeSet, read_nodes, write_nodes
+from p2p.cli.files.nodes import NodeEntry, NodeSet, read_nodes, write_nodes
 
 #: Number of a SQLite file of this form, "p2pc" (PRAGMA application_id).
 APPLICATION_ID = 0x70327063

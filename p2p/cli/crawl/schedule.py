@@ -24,7 +24,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 import p2p
-from p2p.cli.walk import may_name
+from p2p.cli.discovery.walk import may_name
 
 #: The distances of each question for other nodes. An answer of v4 has the nodes next to a target,
 #: of the whole table; one of v5 those at the distances and no others, of which half as many exist

@@ -116,7 +116,7 @@ class UDPv5(Discovery):
         self._searches = count(1)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
-        """As :meth:`Discovery.stop`; waits for handlers of talk requests, too."""
+        """Do :meth:`Discovery.stop`, and wait for handlers of talk requests, too."""
         deadline = Deadline(finite_timeout(timeout))
         left = super().stop(timeout)
         self._talk.close()  # without effect unless the loop never ran

@@ -17,7 +17,7 @@ import p2p
 from p2p.cli.crawl.results import Result
 from p2p.cli.crawl.summary import charts, client_of, version_of
 from p2p.cli.exitcode import ExitCode
-from p2p.cli.nodesfile import NodeEntry, read_nodes, write_nodes
+from p2p.cli.files.nodes import NodeEntry, read_nodes, write_nodes
 
 from ..swarm import HOST, swarm
 from ..terminal import PROGRAM
