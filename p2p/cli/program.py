@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:
         if sys.stdout is stdout:
             raise
-        streams.drop()  # click ends so when nobody reads its help, with another stream
+        streams.drop()  # the reader of a help has gone: click has put another stream
         return ExitCode.OK
     except click.exceptions.NoArgsIsHelpError as error:
         streams.tell(error.format_message())

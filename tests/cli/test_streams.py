@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import p2p
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output
 from p2p.cli.shown import on_one_line, safe
@@ -62,9 +65,19 @@ def test_closed_output_keeps_the_exit_code(target: str, tmp_path: Path) -> None:
     assert missing.returncode == ExitCode.USAGE and "Traceback" not in missing.stderr
 
 
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a node that does not answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        key = p2p.generate_key().public_key
+        yield p2p.Node.from_parts(key, "127.0.0.1", 0, sock.getsockname()[1]).url
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_signal_ends_a_command_with_its_code(number: signal.Signals) -> None:
-    command = [sys.executable, "-c", PROGRAM, "discv4", "listen", "--bootnodes", ""]
+def test_signal_ends_a_command_with_its_code(number: signal.Signals, silent: str) -> None:
+    lookup = ["discv4", "lookup", "--explain", "--bootnodes", silent]
+    command = [sys.executable, "-c", PROGRAM, *lookup]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
         assert it.stdout.readline()
