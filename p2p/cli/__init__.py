@@ -8,7 +8,7 @@ after it; a folder where it has several: `node`, `discovery`, `crawl`, `doctor`.
 `commands`       every command by its name, imported when wanted
 `command`        classes of commands and groups: the example in the help, ``--debug``
 `parameters`     types of arguments: nodes, key files; what is read from standard input
-`messageset`     the type of an argument such as "eth/69"
+`programobject`  types of arguments such as "eth/69" and "chat:handle"
 `recordoptions`  options of the commands that sign a record
 `output`         text for a terminal, JSON lines for a program, progress
 `plain`          values of the library as JSON and as a short text

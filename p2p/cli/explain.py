@@ -13,9 +13,9 @@ import click
 
 import p2p
 from p2p.cli.command import group
-from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import NODE, HexType
+from p2p.cli.programobject import MESSAGES
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
 

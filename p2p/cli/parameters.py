@@ -2,7 +2,7 @@
 
 A node is given by its enode URL or its record ("enr:…"), a key by its file. ``-`` is the standard
 input, so that commands can be joined by pipes. A duration is Go's ("1h30m"), so that command lines
-of go-ethereum's tools work.
+of go-ethereum's tools work. Main thread.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from click.shell_completion import CompletionItem
 import p2p
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
+    ParamType = click.ParamType[Any]
 else:  # not generic before click 8.5
-    _ParamType = click.ParamType
+    ParamType = click.ParamType
 
 #: Maximum number of characters to read from the standard input for one value.
 MAX_INPUT = 64 * 1024
@@ -36,7 +36,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
 
 
-class NodeType(_ParamType):
+class NodeType(ParamType):
     """A node, by its enode URL or its record; ``-`` reads it from the standard input."""
 
     name = "node"
@@ -50,7 +50,7 @@ class NodeType(_ParamType):
             self.fail(f"{error}; give an enode URL or a record (enr:…)", param, context)
 
 
-class KeyType(_ParamType):
+class KeyType(ParamType):
     """A private key, by the path of its file; ``-`` reads the digits from the standard input."""
 
     name = "keyfile"
@@ -78,7 +78,7 @@ class KeyType(_ParamType):
             self.fail("the standard input is no key: want 64 hex digits", param, context)
 
 
-class HexType(_ParamType):
+class HexType(ParamType):
     """Bytes, as hex digits with or without 0x; ``-`` reads them from the standard input."""
 
     name = "hex"
@@ -93,7 +93,7 @@ class HexType(_ParamType):
             self.fail("no hex digits, two for each byte", param, context)
 
 
-class TargetType(_ParamType):
+class TargetType(ParamType):
     """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
 
     name = "target"
@@ -117,7 +117,7 @@ class TargetType(_ParamType):
             self.fail(f"{error}; give {wanted}", param, context)
 
 
-class IPType(_ParamType):
+class IPType(ParamType):
     """An IP address."""
 
     name = "ip"
@@ -131,7 +131,7 @@ class IPType(_ParamType):
             self.fail(f"{value!r} is not an IP address", param, context)
 
 
-class DurationType(_ParamType):
+class DurationType(ParamType):
     """A duration in seconds: a number, or Go's form, "1h30m" or "500ms"."""
 
     name = "duration"
@@ -161,7 +161,7 @@ class NodeKeyType(KeyType):
             self.fail(f"{error}", param, context)
 
 
-class CapType(_ParamType):
+class CapType(ParamType):
     """A capability, NAME/VERSION."""
 
     name = "cap"

@@ -12,10 +12,10 @@ from p2p.capture import RecordingReadWriter
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import CAP, DURATION, NODE, NODE_KEY
 from p2p.cli.plain import summary
+from p2p.cli.programobject import MESSAGES
 from p2p.cli.shown import shown
 
 #: Characters of a message's content that are shown.

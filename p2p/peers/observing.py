@@ -18,7 +18,7 @@ from p2p.rlpx import ConnectionObserver
 
 
 class Observing:
-    """Asks each of ``observers`` about each connection."""
+    """The question to each of ``observers`` about each connection."""
 
     def __init__(
         self, observers: Sequence[Observer], clock: Clock, logger: logging.Logger

@@ -55,6 +55,7 @@ from p2p.testing.peers import caps_of, check_key
 from p2p.testing.readwriter import PATIENCE_S, ScriptedReadWriter
 
 _HOST = "127.0.0.1"
+#: Bytes of a read of the socket.
 _READ_BYTES = 65536
 
 R = TypeVar("R", bound="Remote")

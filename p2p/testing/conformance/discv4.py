@@ -1,7 +1,7 @@
 """Cases of discovery v4 (discv4.md; EIP-8, EIP-868).
 
 That the target does not answer is shown by a ping after the packet in question: its pong comes, and
-nothing before it. Only where no ping may follow, a case waits for silence.
+nothing before it. Only where no ping may follow, a case waits for silence. Blocks its thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cases of discovery v5.1 (discv5-wire.md, discv5-theory.md).
 
 That the target does not answer is shown by a ping after the message in question, as in
-:mod:`p2p.testing.conformance.discv4`, or by silence.
+:mod:`p2p.testing.conformance.discv4`, or by silence. A case blocks its thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Cases of RLPx and its base protocol (rlpx.md; EIP-8, EIP-706).
 
 A case dials the node with a new key. It offers one capability of the node's own hello, so that the
-node keeps the connection; what the node says in that protocol is not read.
+node keeps the connection; what the node says in that protocol is not read. A case blocks its
+thread.
 """
 
 from __future__ import annotations
@@ -107,21 +108,20 @@ class _Dialed(Remote):
 
     def encode_auth(self, items: Sequence[object], padding: bytes) -> None:
         """Replace the auth that is sent next: ``items`` and ``padding`` are its body."""
-        initiator = self._machine._initiator
-        assert initiator is not None and self._machine.remote is not None
+        exchange, remote = self._machine._exchange, self._machine.remote
+        assert exchange is not None and remote is not None
         body = encode(list(items)) + padding
         prefix = (len(body) + 113).to_bytes(2, "big")
         key = PrivateKey.generate(os.urandom)
-        sealed = encrypt(self._machine.remote, body, prefix, key, os.urandom(16))
-        initiator.auth = prefix + sealed
-        self._machine._packets_out = [initiator.auth]
+        sealed = encrypt(remote, body, prefix, key, os.urandom(16))
+        exchange.replace_auth(prefix + sealed)
 
     @property
     def auth_items(self) -> list[bytes]:
         """Items of the body of the auth."""
-        initiator = self._machine._initiator
-        assert initiator is not None
-        items: list[bytes] = decode(initiator.auth_body)
+        exchange = self._machine._exchange
+        assert exchange is not None
+        items: list[bytes] = decode(exchange.auth_body)
         return items
 
 
