@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from p2p.errors import CompressionError, P2PError
 from p2p.eth.versions import ETH69, ETH70, ETH71, ETH72, SNAP1, SNAP2
@@ -30,6 +30,7 @@ from p2p.rlpx.snappy import decompress
 _BASE_NAMES = {HELLO: "Hello", DISCONNECT: "Disconnect", PING: "Ping", PONG: "Pong"}
 
 
+@runtime_checkable
 class MessageDecoder(Protocol):
     """The messages of one version of a protocol; :class:`p2p.messages.Messages` is one."""
 
