@@ -38,13 +38,14 @@ class Start:
     """A command that runs until its :class:`End`.
 
     It is ready when it has printed ``ready``, whose group becomes the shell variable ``name``, and
-    when ``file`` is there.
+    when ``file`` is there. With ``on_screen`` it has a terminal.
     """
 
     name: str
     command: str
     ready: str = ""
     file: str = ""
+    on_screen: bool = False
     needs: str = ""
 
 
@@ -113,6 +114,13 @@ TOUR: tuple[Step, ...] = (
         _RUNS,
     ),
     Start("BEN", "p2p node --log --name ben --listen 127.0.0.1:0 --bootnodes $ANN", _RUNS),
+    Start(
+        "VIEW",
+        "p2p node --name dan --listen 127.0.0.1:0 --no-discovery --connect $ANN",
+        r"(?s)^dan, up .*^[0-9a-f]{16}  ann ",
+        on_screen=True,
+    ),
+    End("VIEW"),
     Run("p2p ping $ANN", r"^hello .* ann \(p2p/5\)\n +capabilities: echo/1$"),
     Run("p2p ping $BEN --only rlpx --json", r'^\{"step": "hello", "ok": true.*"name": "ben"'),
     Run("p2p ping enode://$(printf %0128d 1)@127.0.0.1:1", r"^p2p: .", exit_codes=(2,)),
