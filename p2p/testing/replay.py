@@ -67,9 +67,9 @@ def replay(
 
     The order of both sides is that of the recording: where a message of ours stands in it, the
     handler must write one before the peer goes on. If it writes none within ``timeout`` seconds,
-    the replay ends there. Delays are not repeated. ``logger`` is that of the peer. At the end the peer leaves, for the recorded
-    reason. Raises AssertionError if the handler then does not return, or does not read within
-    ``timeout`` seconds. Any thread; the handler runs on one of its own.
+    the replay ends there. Delays are not repeated. ``logger`` is that of the peer. At the end the
+    peer leaves, for the recorded reason. Raises AssertionError if the handler then does not return,
+    or does not read within ``timeout`` seconds. Any thread; the handler runs on one of its own.
     """
     check_type("recording", recording, Recording, "a p2p.capture.Recording")
     timeout = nonnegative_timeout(timeout)
