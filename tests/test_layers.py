@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {
         *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
         *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
-        *("observers", "threads", "usercode"),
+        *("observerguard", "threads", "usercode"),
     },
     {"crypto"},
     {"enr", "enode"},
@@ -59,7 +59,7 @@ WITHIN: dict[str, set[str]] = {
     "loglimit": {"clock"},
     "metrics": {"errors"},
     "netutil": {"arguments", "errors"},
-    "observers": {"clock", "loglimit"},
+    "observerguard": {"clock", "loglimit"},
     "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
     "networks": {"forkid"},

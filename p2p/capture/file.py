@@ -39,7 +39,8 @@ def read(
 
     Raises ArgumentTypeError for arguments of another type, OSError for a file that cannot be
     opened, DecodeError for one that is no capture, and for a broken line of the key log,
-    ConfigError without pcapy-ng; any of them at the first event.
+    ConfigError without pcapy-ng; any of them at the first event. Any thread; each iterator belongs
+    to one.
     """
     check_type("path", path, (str, os.PathLike), "the path of a capture")
     check_type("keylog", keylog, (str, os.PathLike, type(None)), "the path of a key log, or None")

@@ -9,7 +9,7 @@ after it; a folder where it has several: `node`, `discovery`, `crawl`, `doctor`.
 `command`        classes of commands and groups: the example in the help, ``--debug``
 `parameters`     types of arguments: nodes, key files; what is read from standard input
 `programobject`  types of arguments such as "eth/69" and "chat:handle"
-`recordoptions`  options of the commands that sign a record
+`enroptions`     options of the commands that sign a record
 `output`         text for a terminal, JSON lines for a program, progress
 `plain`          values of the library as JSON and as a short text
 `shown`          text of remotes, escaped

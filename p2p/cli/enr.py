@@ -16,12 +16,12 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.enroptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 from p2p.cli.entrytext import entry_text, entry_value, key_text
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import KEY, read_text
-from p2p.cli.recordoptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
 _BASE64 = re.compile(r"(?:enr:)?([A-Za-z0-9_-]+)", re.ASCII)

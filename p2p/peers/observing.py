@@ -1,6 +1,6 @@
 """The observers of a server's connections: one for each connection and observer of the program.
 
-It owns the guard of observers that fail (:mod:`p2p.observers`), and no observer. ``p2p-io`` only.
+It owns the guard of failing observers (:mod:`p2p.observerguard`), and no observer. ``p2p-io`` only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from p2p.clock import Clock
 from p2p.enode import Node
 from p2p.net import ends_of
 from p2p.observe import NewConnection, Observer
-from p2p.observers import ObserverGuard
+from p2p.observerguard import ObserverGuard
 from p2p.rlpx import ConnectionObserver
 
 

@@ -1,7 +1,7 @@
 """Replay of a recording against a handler: the recorded peer says again what it said.
 
 The handler runs in a thread of :func:`p2p.testing.run_handler`, over a message pipe; the calling
-thread plays the peer. The format of recordings is in :mod:`p2p.capture.record`.
+thread plays the peer. The format of recordings is in :mod:`p2p.capture.recording`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from p2p.arguments import check_type
-from p2p.capture.record import Recorded, Recording
+from p2p.capture.recording import Recorded, Recording
 from p2p.clock import nonnegative_timeout
 from p2p.errors import PeerDisconnected, Timeout
 from p2p.message import Msg, MsgReadWriter
@@ -67,7 +67,7 @@ def replay(
     handler must write one before the peer goes on. If it writes none within ``timeout`` seconds,
     the replay ends there. Delays are not repeated. At the end the peer leaves, for the recorded
     reason. Raises AssertionError if the handler then does not return, or does not read within
-    ``timeout`` seconds.
+    ``timeout`` seconds. Any thread; the handler runs on one of its own.
     """
     check_type("recording", recording, Recording, "a p2p.capture.Recording")
     timeout = nonnegative_timeout(timeout)

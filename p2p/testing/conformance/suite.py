@@ -30,11 +30,14 @@ _NAMES = "names of cases, or None"
 def run_suite(
     suite: str, node: Node, only: Collection[str] | None = None, answer_s: float = ANSWER_S
 ) -> Iterator[Result]:
-    """Run the cases of ``suite`` against ``node``; yield each result as soon as it is there.
+    """Run the cases of ``suite`` against ``node``; yield each result as soon as it is there::
+
+        for result in p2p.testing.conformance.run_suite("rlpx", node):
+            print(result)
 
     ``only`` are the names of cases to run, by default all. ``answer_s`` is the limit in seconds on
     the wait for each answer. Raises ArgumentError for an unknown suite or case, and for a node
-    without an address or a port of the suite's protocol.
+    without an address or a port of the suite's protocol. Any thread, which blocks meanwhile.
     """
     check_type("suite", suite, str, f"one of {', '.join(SUITES)}")
     if suite not in SUITES:
