@@ -120,7 +120,7 @@ class Connection:
             given = private_key, hello, protocols, now, remote, accept_pre_eip8
             observer.setup(ConnectionSetup(*given))
         exchange = KeyExchange(private_key, remote, entropy, accept_pre_eip8, observer)
-        self._exchange: KeyExchange | None = exchange  # until drop_buffers()
+        self._exchange: KeyExchange | None = exchange  # until its last packet is sent
 
     # input
 
@@ -232,8 +232,10 @@ class Connection:
             if self.state is State.OPEN:
                 self._frame([(PONG, EMPTY)])
         buffers = [] if self._writer is None else self._writer.take()
-        if self._exchange is not None and self._exchange.has_packets_to_send:
+        if self._exchange is not None:
             buffers = self._exchange.packets_to_send() + buffers
+            if self._reader is not None:  # the keys are agreed, and our packet is sent
+                self._exchange = None
         if buffers and self._observer is not None:
             self._observer.data_out(buffers)
         return buffers
