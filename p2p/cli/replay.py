@@ -14,7 +14,7 @@ from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION
 from p2p.cli.plain import summary
 from p2p.cli.programobject import HANDLER, Handler
-from p2p.cli.shown import shown
+from p2p.cli.shown import number_of, shown
 
 #: Characters of a message that are shown.
 MAX_CONTENT = 100
@@ -56,8 +56,8 @@ def replay(output: Output, file: str, handler: Handler, timeout: float) -> int:
         output.result(record, f"message {difference.number}: recorded {was}, now {now}")
     if result.error is not None:
         raise Failure(f"the handler failed: {type(result.error).__name__}: {shown(result.error)}")
-    count = len(result.written)
-    output.text(f"{count} messages of the handler, {len(result.differences)} not as recorded")
+    count = number_of(len(result.written), "message")
+    output.text(f"{count} of the handler, {len(result.differences)} not as recorded")
     return ExitCode.OK if result.is_same else ExitCode.NEGATIVE
 
 

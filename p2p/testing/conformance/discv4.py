@@ -26,8 +26,9 @@ from p2p.discover.v4.packet import (
 from p2p.discover.v4.wire import Received
 from p2p.enode import Node, generate_key
 from p2p.enr import Record
+from p2p.errors import PacketError
 from p2p.netutil import NodeEndpoint, is_loopback
-from p2p.testing.conformance.case import CaseList, Skip, Target
+from p2p.testing.conformance.case import ANSWER_S, CaseList, Skip, Target
 from p2p.testing.packets import DiscoveryRemote
 
 #: Wait for an answer that must not come, in seconds.
@@ -49,6 +50,22 @@ class _Tester(DiscoveryRemote):
     def __init__(self, target: Target, key: PrivateKey | None = None, host: str | None = None):
         super().__init__(target.node, key, host=host)
         self._target = target
+
+    def read_packet(self, timeout: float = ANSWER_S) -> Received | None:
+        """Return the next packet of the target.
+
+        Datagrams without the right hash are none of v4: the target may have v5 on the same port,
+        and an earlier program our port.
+        """
+        deadline = Deadline(timeout)
+        while True:
+            try:
+                return super().read_packet(deadline.left_at_least(0.0))
+            except PacketError as error:
+                if error.reason not in ("size", "hash"):
+                    raise
+            if deadline.is_over:
+                return None
 
     def packets(self, seconds: float) -> Iterator[Received]:
         """Yield the packets of the target that come within ``seconds``; pings are answered."""

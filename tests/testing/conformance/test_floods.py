@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 
 import p2p
+from p2p.discover.v4 import wire
 from p2p.discover.v5.message import Nodes
 from p2p.discover.v5.packet import WhoAreYou
+from p2p.enode import NodeEndpoint
 from p2p.testing.conformance import Target, discv4, tester5
 from p2p.testing.conformance.rlpx import _Dialed, _Frames
 from p2p.testing.packets import MAX_SKIPPED
 from tests.kit.nodes import HOST
+from tests.kit.waiting import PATIENCE_S
 
-NODE = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, 1, 1)
+KEY = p2p.generate_key()
+NODE = p2p.Node.from_parts(KEY.public_key, HOST, 1, 1)
 #: More than any of them reads when its time is over.
 MANY = 2 * MAX_SKIPPED
 STRANGER = ("192.0.2.1", 9)
@@ -111,3 +115,20 @@ def test_messages_do_not_extend_the_wait_of_a_connection(
     with pytest.raises(AssertionError, match="did not come|still open"):
         call[wait]()
     assert next(turns) == 1 and dialed._frames.waiting == {}
+
+
+def test_datagram_that_is_none_of_v4_is_no_fault_of_the_target(
+    v4: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A WHOAREYOU of discovery v5, on the same port, to an earlier user of ours, was one."""
+    pong = wire.encode(KEY, p2p.testing.Pong(NodeEndpoint(None, 1, 2), bytes(32), 2**40))
+    waiting = [bytes(63), bytes(200), bytes(pong[0]), *[bytes(63)] * MANY]
+
+    class Socket(socket.socket):
+        def recvfrom(self, *_: Any) -> Any:
+            return waiting.pop(0), (HOST, v4.to.port)
+
+    with Socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        monkeypatch.setattr(v4, "_open_socket", lambda: sock)
+        assert isinstance(v4.read_packet(PATIENCE_S).packet, p2p.testing.Pong)
+        assert v4.read_packet(0.0) is None and len(waiting) == MANY - 1
