@@ -14,6 +14,8 @@ OTHERS   = $(filter-out $(STAMP),$(wildcard $(VENV)/.installed-*))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Tests start many processes, and each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# It would take the checkout for the wheel.
+unexport PYTHONPATH
 
 .PHONY: all help demo test test-fast interop conformance lint types layers check bare bench bench-peers \
         stress stress-short fuzz fuzz-ci cov docs wheel demo-tour wheels clean

@@ -1,6 +1,6 @@
 """Entry point of the command line: ``p2p``, and ``python -m p2p``.
 
-It needs the extra ``cli``; without it, one line tells how to install it.
+It needs the extra ``cli``; without it, one line tells how to install it. Main thread.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    except KeyboardInterrupt:  # as early as this
+        return 130
     return run()
 
 

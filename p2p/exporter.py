@@ -29,6 +29,9 @@ from p2p.threads import join_threads
 
 #: Limit on the wait for the next bytes of a request: the client is on this machine.
 REQUEST_TIMEOUT_S = 5.0
+#: Seconds without a connection after one could not be accepted, as without file descriptors left:
+#: an immediate retry would fail again, in a loop.
+BACK_OFF_S = 1.0
 
 
 class Exporter:
@@ -89,6 +92,10 @@ class Exporter:
                 while not self._stopping:
                     selector.select()
                     server.handle_request()
+                    if server.take_accept_failure():
+                        selector.unregister(server)
+                        selector.select(BACK_OFF_S)  # the stop ends it
+                        selector.register(server, selectors.EVENT_READ)
         finally:
             self._close()
 
@@ -115,13 +122,21 @@ class _Server(WSGIServer):
         self.setup_environ()
         self.set_app(app)
         self._log = logger
+        # owned by p2p-metrics
+        self._has_accept_failed = False
         # guarded by _lock
         self._lock = threading.Lock()
         self._client: socket.socket | None = None
         self._hung_up = False
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        client, address = self.socket.accept()
+        try:
+            client, address = self.socket.accept()
+        except (BlockingIOError, ConnectionError):  # about this connection alone
+            raise
+        except OSError:
+            self._has_accept_failed = True
+            raise
         forks.in_child(client)
         with self._lock:
             self._client = client
@@ -129,6 +144,11 @@ class _Server(WSGIServer):
                 client.close()
                 raise OSError("the server stops")
         return client, address
+
+    def take_accept_failure(self) -> bool:
+        """Return whether no connection could be accepted, since the last call."""
+        failed, self._has_accept_failed = self._has_accept_failed, False
+        return failed
 
     def close_request(self, request: Any) -> None:
         with self._lock:

@@ -36,6 +36,8 @@ MAX_REDIAL_PAUSE_S = 1e9
 
 #: Smallest limit on bytes a second: a ping and its answer in time, and little else.
 MIN_BANDWIDTH = 1024
+#: Largest limit: times are floats, which are exact up to it.
+MAX_BANDWIDTH = 2**53
 
 #: Prefix length of the largest network that can have one owner, by IP version. A larger one, such
 #: as 0.0.0.0/0 in ``net_restrict`` for "IPv4 only", must not lift the limits for foreign nodes.
@@ -164,7 +166,7 @@ def check_bandwidth(option: str, rate: object) -> None:
     """Check a limit on bytes a second, or None."""
     if rate is not None:
         wanted = f"bytes a second, an int of at least {MIN_BANDWIDTH}, or None"
-        check_int(option, rate, MIN_BANDWIDTH, math.inf, wanted)
+        check_int(option, rate, MIN_BANDWIDTH, MAX_BANDWIDTH, wanted)
 
 
 def nodes_of(option: str, value: object) -> tuple[Node, ...]:
@@ -274,6 +276,7 @@ def check_node_database(value: object) -> None:
     """Check ``node_database``, a path or None."""
     wanted = "a path, or None for memory"
     check_type("node_database", value, (str, os.PathLike, type(None)), wanted)
+    _check_nul("node_database", value, wanted)
 
 
 def tree_urls_of(value: object) -> tuple[str, ...]:
@@ -310,8 +313,15 @@ def key_log_of(value: object) -> str | os.PathLike[str] | None:
     check_type("key_log", value, (str, os.PathLike, type(None)), wanted)
     if value == "":
         raise wrong("key_log", value, wanted)
+    _check_nul("key_log", value, wanted)
     assert value is None or isinstance(value, (str, os.PathLike))
     return path_from_environment() if value is None else value
+
+
+def _check_nul(option: str, path: object, wanted: str) -> None:
+    """Refuse a path that no system call takes."""
+    if isinstance(path, (str, os.PathLike)) and "\0" in os.fsdecode(path):
+        raise wrong(option, path, f"{wanted}, without a NUL byte")
 
 
 def check_flags(values: Mapping[str, object]) -> None:

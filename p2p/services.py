@@ -39,7 +39,7 @@ from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
 from p2p.observe import Observer
-from p2p.observers import ObserverGuard
+from p2p.observerguard import ObserverGuard
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import threading
@@ -116,6 +117,42 @@ def test_system_without_threads_is_an_error_of_start(
     with pytest.raises(RuntimeError, match="can't start new thread"):
         server.start()
     assert open_resources.leaked_since() == []
+
+
+def test_failed_accept_is_not_repeated_in_a_loop(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without descriptors left, the thread took a whole processor."""
+    attempts: list[None] = []
+
+    class NoDescriptors(socket.socket):
+        def accept(self) -> Any:
+            attempts.append(None)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    def bind(host: str, port: int) -> socket.socket:
+        sock = NoDescriptors()
+        sock.bind((host, port))
+        sock.listen()
+        return sock
+
+    monkeypatch.setattr(exporter, "bind", bind)
+    monkeypatch.setattr(exporter, "BACK_OFF_S", PATIENCE_S)
+    server = nodes.start(metrics_addr=ADDRESS)
+    assert server.metrics_addr is not None
+    with socket.create_connection((HOST, server.metrics_addr.port)):
+        eventually(lambda: bool(attempts))
+        assert server.stop() == []
+    assert len(attempts) == 1
+
+
+def test_after_a_failed_accept_it_answers_again(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter, "BACK_OFF_S", 0.01)
+    monkeypatch.setattr(exporter._Server, "take_accept_failure", lambda server: True)
+    server = nodes.start(metrics_addr=ADDRESS)
+    assert [scrape(server)[0] for _ in range(3)] == [200] * 3
 
 
 def test_stop_hangs_up_on_a_client_that_says_nothing(

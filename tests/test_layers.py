@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {
         *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
         *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
-        *("observers", "threads", "usercode"),
+        *("observerguard", "threads", "usercode"),
     },
     {"crypto"},
     {"enr", "enode"},
@@ -59,7 +59,7 @@ WITHIN: dict[str, set[str]] = {
     "loglimit": {"clock"},
     "metrics": {"errors"},
     "netutil": {"arguments", "errors"},
-    "observers": {"clock", "loglimit"},
+    "observerguard": {"clock", "loglimit"},
     "threads": {"clock", "forks", "usercode"},
     "enode": {"enr"},
     "networks": {"forkid"},
@@ -296,6 +296,7 @@ def refusal_of_unit(own: str, target: str) -> str | None:
     assert own_layer is not None and layer is not None
     is_public = unit == FACE or target in PUBLIC or target.rpartition(".")[0] in PUBLIC
     may_see_more = own == KIT or (own == "sim" and is_pure(target))
+    may_see_more |= own == "cli" and unit == "netutil"  # the rules for addresses are in one place
     if own in USERS and not is_public and not may_see_more:
         return f"{own} uses public names only, not {target}"
     if own == "net" and unit not in BASE:

@@ -11,9 +11,22 @@ import pytest
 
 import p2p
 import p2p.dnsdisc
+import p2p.explain
 import p2p.testing
+from p2p import observe
+from p2p.capture import (
+    ConnectionEnded,
+    ConnectionSeen,
+    MessageSeen,
+    MessagesLost,
+    PacketSeen,
+    Recorded,
+    Recording,
+    Remark,
+)
 from p2p.discover import BucketView, Counters, TableNode
 from p2p.enode import NodeEndpoint, Now, Raw
+from p2p.testing import conformance
 from tests.eth.vectors import values as messages_of_eth
 from tests.kit.copying import WAYS
 from tests.kit.publicnames import public_classes
@@ -36,6 +49,16 @@ def run(peer: object, rw: object) -> None:
     """A handler that does nothing."""
 
 
+CAP = p2p.Cap("eth", 68)
+CASE = conformance.SUITES["discv4"][0]
+CODE_COUNTERS = p2p.requests.CodeCounters(5, 4, 1, 0, 0, 0.25, 0.5)
+HELLO = p2p.testing.Hello(5, "name", (), 0, bytes(64))
+MSG = p2p.Msg(3, b"abc")
+DIFFERENCE = p2p.testing.Difference(0, MSG, None)
+RECORDED = Recorded(1.5, True, MSG)
+SHARED = observe.SharedCap(CAP, 16, 8)
+VALUE = p2p.explain.Value("hash", b"\x01", "keccak256(data)", "a note")
+SECTION = p2p.explain.Section("Header", "Its fields.", [VALUE])
 PING = p2p.testing.Ping(4, NodeEndpoint(None, 1, 2), NodeEndpoint(None, 3, 4), 5, 6)
 
 VALUES: dict[str, list[Any]] = {
@@ -91,6 +114,58 @@ VALUES: dict[str, list[Any]] = {
     "Tree": [TREE],
     "TableView": [p2p.discover.TableView(NODE.id, 2.5, ())],
     **{name: [value] for name, value in messages_of_eth().items()},
+    # p2p.capture
+    "ConnectionEnded": [ConnectionEnded(1.5, 1, ADDRESS, ADDRESS, "FIN")],
+    "ConnectionSeen": [ConnectionSeen(1.5, 1, ADDRESS, ADDRESS, True, False)],
+    "MessageSeen": [
+        MessageSeen(1.5, 1, ADDRESS, ADDRESS, CAP, 1, 17, "Ping", b"\xc0", PING, "", 64, True)
+    ],
+    "MessagesLost": [MessagesLost(1.5, 1, ADDRESS, ADDRESS, 640, None)],
+    "PacketSeen": [PacketSeen(1.5, ADDRESS, ADDRESS, "v4", "ping", NODE.id, PING, "", 99)],
+    "Recorded": [RECORDED, Recorded(2.5, False, None, p2p.DiscReason.REQUESTED)],
+    "Recording": [Recording("chat", 1, 8, "a peer", (RECORDED,))],
+    "Remark": [Remark(1.5, "cut off")],
+    # p2p.discover and p2p.observe
+    "BootnodeLeftOut": [observe.BootnodeLeftOut(NODE, "no address")],
+    "BootnodeSilent": [observe.BootnodeSilent(NODE, 3)],
+    "ClockAhead": [observe.ClockAhead(9.5, 4, (NODE.id,))],
+    "ConnectionFailed": [observe.ConnectionFailed(None)],
+    "ConnectionSetup": [observe.ConnectionSetup(KEY, HELLO, ((CAP, 8),), 1.5, None, False)],
+    "DisconnectReceived": [observe.DisconnectReceived(p2p.DiscReason.REQUESTED)],
+    "DiscoverySetup": [observe.DiscoverySetup("v4", Now(1.5, 2.5), {"private_key": KEY})],
+    "HelloReceived": [observe.HelloReceived(HELLO, (SHARED,))],
+    "IdentityKnown": [observe.IdentityKnown(KEY.public_key)],
+    "ManyTimeouts": [observe.ManyTimeouts(33)],
+    "MessageWaiting": [observe.MessageWaiting()],
+    "MessagesReceived": [observe.MessagesReceived(0, [(1, b"\xc0", 1.5)])],
+    "NameWanted": [observe.NameWanted("node.example")],
+    "NewConnection": [observe.NewConnection(ADDRESS, ADDRESS, NODE)],
+    "NodeState": list(observe.NodeState),
+    "OperationDone": [observe.OperationDone(3), observe.OperationDone(3, [NODE])],
+    "Secrets": [
+        observe.Secrets(
+            *(KEY.public_key, True, KEY.public_key, b"e"),
+            *((b"n", b"m"), (b"auth", b"ack"), b"a", b"b"),
+        )
+    ],
+    "SharedCap": [SHARED],
+    "State": list(observe.State),
+    "TalkReceived": [observe.TalkReceived(NODE.id, ADDRESS, b"\x01", b"chat", b"hello")],
+    # p2p.explain
+    "Explanation": [p2p.explain.Explanation("A packet", [SECTION])],
+    "Section": [SECTION],
+    "Value": [VALUE],
+    # p2p.messages and p2p.requests
+    "CodeCounters": [CODE_COUNTERS],
+    "MaxLength": [p2p.rlp.MaxLength(32)],
+    "RequestCounters": [p2p.requests.RequestCounters(1, 2, {3: CODE_COUNTERS})],
+    # p2p.testing
+    "Case": [CASE],
+    "Difference": [DIFFERENCE],
+    "Replayed": [p2p.testing.Replayed((MSG,), (DIFFERENCE,), None)],
+    "Result": [conformance.Result(CASE, conformance.Verdict.PASSED, "", 0.5)],
+    "Target": [conformance.Target(NODE, 1.5)],
+    "Verdict": list(conformance.Verdict),
 }
 #: Tools for tests.
 KIT = {
@@ -106,6 +181,9 @@ LIVE = {
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
     *("UDPv5", *KIT),
+    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),
+    *("PeerRates", "RateEstimator", "RecordingReadWriter", "Request", "Requests"),
 }
 
 

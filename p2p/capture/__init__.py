@@ -31,7 +31,7 @@ from p2p.capture.event import (
 )
 from p2p.capture.file import read
 from p2p.capture.messages import MessageDecoder
-from p2p.capture.record import Recorded, Recording, RecordingReadWriter
+from p2p.capture.recording import Recorded, Recording, RecordingReadWriter
 
 __all__ = [
     "ConnectionEnded",

@@ -27,7 +27,7 @@ MAX_CONNECTIONS = 10_000
 
 
 class CaptureDecoder:
-    """Decodes the packets of a capture with the secrets of a key log."""
+    """The decoder of the packets of a capture, with the secrets of a key log."""
 
     def __init__(self, link_type: int, keys: KeyRing, decoders: Sequence[MessageDecoder]) -> None:
         # fixed after __init__

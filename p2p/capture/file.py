@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from p2p.arguments import check_type
+from p2p.arguments import check_each, check_type
 from p2p.capture.decoder import CaptureDecoder
 from p2p.capture.event import Event, Remark
 from p2p.capture.keys import KeyRing
@@ -37,17 +37,20 @@ def read(
     eth/72 and snap need not be given. The length of all shared ones must be known to tell their
     codes apart.
 
-    Raises OSError for a file that cannot be opened, DecodeError for one that is no capture, and for
-    a broken line of the key log, ConfigError without pcapy-ng; any of them at the first event.
+    Raises ArgumentTypeError for arguments of another type, OSError for a file that cannot be
+    opened, DecodeError for one that is no capture, and for a broken line of the key log,
+    ConfigError without pcapy-ng; any of them at the first event. Any thread; each iterator belongs
+    to one.
     """
     check_type("path", path, (str, os.PathLike), "the path of a capture")
     check_type("keylog", keylog, (str, os.PathLike, type(None)), "the path of a key log, or None")
+    check_each("protocols", protocols, MessageDecoder, "a list of p2p.messages.Messages")
     pcapy = _library()
     if os.fspath(path) != "-":
         os.stat(path)  # raises the usual error for a file that is not there
     try:
         reader = pcapy.open_offline(os.fspath(path))
-    except pcapy.PcapError as error:
+    except (pcapy.PcapError, UnicodeEncodeError) as error:  # libpcap takes paths in UTF-8 only
         raise DecodeError(f"{os.fspath(path)} is no capture: {error}") from None
     with ExitStack() as stack:
         stack.enter_context(closing(reader))

@@ -84,11 +84,6 @@ class FrameDecoder:
         self._is_first_try = True
         self._budget = MAX_SEARCHED
 
-    @property
-    def is_synchronized(self) -> bool:
-        """Whether the next frame's place is known."""
-        return not self._searching
-
     def receive(self, data: bytes, time: float) -> list[Item]:
         """Take the next bytes; returns the frames in them."""
         self._buffer += data

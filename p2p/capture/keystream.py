@@ -14,6 +14,7 @@ from typing import NamedTuple
 from p2p.crypto import ctr_stream
 from p2p.crypto.backend import Cipher
 
+#: Bytes of a block of AES.
 BLOCK_SIZE = 16
 #: The end of a header: header-data and padding.
 TAIL = bytes.fromhex("c28080") + bytes(10)

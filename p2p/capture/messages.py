@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from p2p.errors import CompressionError, P2PError
 from p2p.eth.versions import ETH69, ETH70, ETH71, ETH72, SNAP1, SNAP2
@@ -30,6 +30,7 @@ from p2p.rlpx.snappy import decompress
 _BASE_NAMES = {HELLO: "Hello", DISCONNECT: "Disconnect", PING: "Ping", PONG: "Pong"}
 
 
+@runtime_checkable
 class MessageDecoder(Protocol):
     """The messages of one version of a protocol; :class:`p2p.messages.Messages` is one."""
 
@@ -96,9 +97,9 @@ class MessageReader:
         """Read a frame's message of one side, 0 or 1; the hello of each must come first."""
         if wire_code == HELLO:
             return self._read_hello(side, data)
-        payload, error = self._decompress(side, wire_code, data)
+        payload, error = self._decompress(data)
         if wire_code < BASE_LENGTH:
-            return self._read_base(side, wire_code, data, payload, error)
+            return self._read_base(wire_code, data, payload, error)
         found = self._find(wire_code)
         if found is None:
             return Decoded(None, wire_code, wire_code, _hex(wire_code), payload, None, error)
@@ -125,27 +126,25 @@ class MessageReader:
             self._codes = None
         return Decoded(None, HELLO, HELLO, _BASE_NAMES[HELLO], data, value, error)
 
-    def _read_base(
-        self, side: int, code: int, data: bytes, payload: bytes, error: str
-    ) -> Decoded:
+    def _read_base(self, code: int, data: bytes, payload: bytes, error: str) -> Decoded:
         value: object = None
         if code == DISCONNECT:
-            read: Any = open_disconnect if self._compresses(side) else decode_disconnect
+            read: Any = open_disconnect if self._compresses() else decode_disconnect
             value, error = read(data), ""
         name = _BASE_NAMES.get(code, _hex(code))
         return Decoded(None, code, code, name, payload, value, error)
 
-    def _decompress(self, side: int, code: int, data: bytes) -> tuple[bytes, str]:
+    def _decompress(self, data: bytes) -> tuple[bytes, str]:
         """Return the payload; the data themselves and the reason if they cannot be opened."""
-        if not self._compresses(side):
+        if not self._compresses():
             return data, ""
         try:
             return decompress(data), ""
         except CompressionError as failure:
             return data, str(failure)
 
-    def _compresses(self, side: int) -> bool:
-        """Whether a side compresses: both have version 5, as far as it is known."""
+    def _compresses(self) -> bool:
+        """Whether the ends compress: both have version 5, as far as it is known."""
         hellos = [one.hello for one in self._sides if one.hello is not None]
         return all(hello.version >= SNAPPY_VERSION for hello in hellos)
 

@@ -39,9 +39,7 @@ BUFFER_KIB = 32_768
     multiple=True,
     help=f"Port of your node; may be repeated (default: {DEFAULT_PORT}, or none with --node).",
 )
-@click.option(
-    "--node", "nodes", type=NODE, multiple=True, help="Another node; may be repeated."
-)
+@click.option("--node", "nodes", type=NODE, multiple=True, help="Another node; may be repeated.")
 @click.option("--interface", default="any", show_default=True, help="Network interface.")
 @click.option("--keylog", "--key-log", "keylog", type=click.Path(),
               help="Key log of your node, for the advice only.")  # fmt: skip

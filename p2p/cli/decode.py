@@ -11,9 +11,9 @@ import click
 import p2p.capture
 from p2p.capture import ConnectionEnded, ConnectionSeen, MessageSeen, MessagesLost, PacketSeen
 from p2p.cli.command import command
-from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
 from p2p.cli.plain import plain, summary
+from p2p.cli.programobject import MESSAGES
 from p2p.cli.shown import shown
 
 #: Characters of a message's content that are shown.

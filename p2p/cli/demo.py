@@ -15,6 +15,7 @@ from p2p.cli.output import Output, with_output
 from p2p.observe import ConnectionEvent, ConnectionObserver, HelloReceived, NewConnection, Observer
 
 _NAME, _VERSION, _LENGTH = "MyProtocol", 1, 1
+#: Limit on each wait of one node for the other.
 TIMEOUT_S = 20.0
 #: Styles of the two nodes, and of both.
 _STYLES = {"listener": "cyan", "dialer": "green", "": "dim"}

@@ -20,6 +20,7 @@ from p2p.cli.files.nodes import node_set
 from p2p.cli.files.tree import INFO_NAME, TreeFiles, read_tree_files, write_info, write_tree_files
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import KEY
+from p2p.cli.shown import number_of
 
 #: Lifetimes in caches, in seconds: of a root, which changes, and of the other entries, whose names
 #: change with them. As in go-ethereum.
@@ -59,7 +60,8 @@ def sync(output: Output, url: str, folder: Path | None, server: str | None) -> i
     place = folder or Path(link.domain)
     write_tree_files(place, TreeFiles(nodes, tree.seq, links, str(link), tree.signature))
     summary = _summary(tree)
-    text = f"{place}: {len(tree.nodes)} nodes, {len(links)} links, sequence number {tree.seq}"
+    text = f"{place}: {number_of(len(tree.nodes), 'node')}, {number_of(len(links), 'link')}, "
+    text += f"sequence number {tree.seq}"
     output.result({"folder": str(place), **summary}, text)
     return _tell_problems(output, tree)
 
@@ -143,8 +145,9 @@ def check(output: Output, url: str, folder: Path | None, server: str | None) -> 
     problems = [*tree.problems, *(() if folder is None else _differences(tree, _signed(folder)))]
     shown = [f"{problem.name}: {problem.reason}" for problem in problems]
     summary = _summary(tree)
-    lines = [f"{name}: {value}" for name, value in summary.items() if name != "problems"]
-    verdict = f"{len(problems)} problems" if problems else "all entries are valid"
+    values = {**summary, "links": ", ".join(summary["links"]) or "none"}
+    lines = [f"{name}: {value}" for name, value in values.items() if name != "problems"]
+    verdict = number_of(len(problems), "problem") if problems else "all entries are valid"
     output.result(
         {**summary, "problems": [problem._asdict() for problem in problems]},
         "\n".join([*lines, verdict, *(f"  {line}" for line in shown)]),

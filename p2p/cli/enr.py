@@ -7,6 +7,7 @@ without the prefix, and hex. A record with a wrong signature is shown neverthele
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.enroptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 from p2p.cli.entrytext import entry_text, entry_value, key_text
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import KEY, read_text
-from p2p.cli.recordoptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)", re.ASCII)
 _BASE64 = re.compile(r"(?:enr:)?([A-Za-z0-9_-]+)", re.ASCII)
@@ -148,7 +149,10 @@ def read_record(text: str) -> Parts:
 def _valid_record(text: str) -> p2p.Record:
     """Return the record. Raises InvalidNode with the reason if it is not valid."""
     if _HEX.fullmatch(text) or (_BASE64.fullmatch(text) and not text.startswith("enr:")):
-        return p2p.Record.from_rlp(_bytes_of(text))
+        try:
+            return p2p.Record.from_rlp(_bytes_of(text))
+        except binascii.Error as error:
+            raise p2p.InvalidNode(f"invalid record: {error}") from None
     return p2p.Record.from_text(text)
 
 

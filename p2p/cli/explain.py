@@ -13,9 +13,11 @@ import click
 
 import p2p
 from p2p.cli.command import group
-from p2p.cli.messageset import MESSAGES
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, NODE, HexType
+from p2p.cli.programobject import MESSAGES
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
 
@@ -37,8 +39,9 @@ def explain() -> None:
     examples='p2p explain handshake\np2p explain handshake "enode://…" --html handshake.html',
 )
 @click.argument("node", type=NODE, required=False)
-@click.option("--timeout", type=DURATION, default="15s", show_default=True,
-              help="Time for the connection, such as 15s.")  # fmt: skip
+@click.option(
+    "--timeout", type=DURATION, default="15s", show_default=True, help="Time for the connection."
+)
 @_HTML
 @with_output
 def handshake(output: Output, node: p2p.Node | None, timeout: float, html: Path | None) -> None:
@@ -66,8 +69,8 @@ def packet(
     to = None if recipient is None else _recipient_of(recipient)
     try:
         explanation = explain_packet(packet, to, key)
-    except p2p.errors.PacketError as error:
-        raise click.BadParameter(str(error), param_hint="HEX") from error
+    except p2p.errors.PacketError as error:  # of the caller, not of a node
+        raise Failure(str(error), ExitCode.USAGE) from error
     _show(output, explanation, html)
 
 

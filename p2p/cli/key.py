@@ -8,11 +8,11 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.enroptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import IP, KEY, PORT
-from p2p.cli.recordoptions import IPAddress, endpoint_entries, with_endpoints, with_seq
 
 
 @group("key")

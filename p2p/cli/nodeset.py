@@ -19,6 +19,7 @@ from p2p.cli.entrytext import key_text
 from p2p.cli.files.nodes import NodeEntry, NodeSet, format_nodes, format_time, read_nodes
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, FILE, NETWORK, NETWORKS
+from p2p.cli.shown import number_of
 
 Filter: TypeAlias = Callable[[NodeEntry], bool]
 
@@ -45,7 +46,7 @@ def info(output: Output, file: str) -> None:
     }
     checked = [entry.last_check_unix for entry in nodes.values() if entry.last_check_unix]
     last = format_time(max(checked)) if checked else None
-    lines = [f"{len(nodes)} nodes" + (f", last check {last}" if last else "")]
+    lines = [number_of(len(nodes), "node") + (f", last check {last}" if last else "")]
     for title, counted in counts.items():
         lines += [f"{title}:"] if counted else []
         width = max(map(len, counted), default=0)

@@ -2,7 +2,7 @@
 
 A node is given by its enode URL or its record ("enr:…"), a key by its file. ``-`` is the standard
 input, so that commands can be joined by pipes. A duration is Go's ("1h30m"), so that command lines
-of go-ethereum's tools work.
+of go-ethereum's tools work. Main thread.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from click.shell_completion import CompletionItem
 import p2p
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
+    ParamType = click.ParamType[Any]
 else:  # not generic before click 8.5
-    _ParamType = click.ParamType
+    ParamType = click.ParamType
 
 #: Maximum number of characters to read from the standard input for one value.
 MAX_INPUT = 64 * 1024
@@ -30,13 +30,17 @@ NETWORKS: dict[str, p2p.networks.Network] = {
     network.name: network
     for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
 }
+#: Longest duration, in seconds: ten years; the system cannot wait much longer.
+MAX_DURATION_S = 10 * 365 * 86_400
+#: Most digits of the version of a capability.
+MAX_VERSION_DIGITS = 9
 _KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
 #: Seconds of each unit of a duration.
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))", re.ASCII)
 
 
-class NodeType(_ParamType):
+class NodeType(ParamType):
     """A node, by its enode URL or its record; ``-`` reads it from the standard input."""
 
     name = "node"
@@ -50,7 +54,7 @@ class NodeType(_ParamType):
             self.fail(f"{error}; give an enode URL or a record (enr:…)", param, context)
 
 
-class KeyType(_ParamType):
+class KeyType(ParamType):
     """A private key, by the path of its file; ``-`` reads the digits from the standard input."""
 
     name = "keyfile"
@@ -78,7 +82,7 @@ class KeyType(_ParamType):
             self.fail("the standard input is no key: want 64 hex digits", param, context)
 
 
-class HexType(_ParamType):
+class HexType(ParamType):
     """Bytes, as hex digits with or without 0x; ``-`` reads them from the standard input."""
 
     name = "hex"
@@ -93,7 +97,7 @@ class HexType(_ParamType):
             self.fail("no hex digits, two for each byte", param, context)
 
 
-class TargetType(_ParamType):
+class TargetType(ParamType):
     """The target of a lookup: a node, its public key or, for discovery "v5", its ID."""
 
     name = "target"
@@ -117,7 +121,7 @@ class TargetType(_ParamType):
             self.fail(f"{error}; give {wanted}", param, context)
 
 
-class IPType(_ParamType):
+class IPType(ParamType):
     """An IP address."""
 
     name = "ip"
@@ -131,7 +135,7 @@ class IPType(_ParamType):
             self.fail(f"{value!r} is not an IP address", param, context)
 
 
-class DurationType(_ParamType):
+class DurationType(ParamType):
     """A duration in seconds: a number, or Go's form, "1h30m" or "500ms"."""
 
     name = "duration"
@@ -139,12 +143,18 @@ class DurationType(_ParamType):
     def convert(self, value: Any, param: Any, context: Any) -> float:
         if isinstance(value, (int, float)):
             return float(value)
+        seconds = self._seconds(value)
+        if seconds is None:
+            self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
+        if seconds > MAX_DURATION_S:
+            self.fail(f"a duration is at most {MAX_DURATION_S} s", param, context)
+        return seconds
+
+    def _seconds(self, value: str) -> float | None:
         parts = _DURATION.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value:
             return sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
-            return float(value)
-        self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
+        return float(value) if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII) else None
 
 
 class NodeKeyType(KeyType):
@@ -161,7 +171,7 @@ class NodeKeyType(KeyType):
             self.fail(f"{error}", param, context)
 
 
-class CapType(_ParamType):
+class CapType(ParamType):
     """A capability, NAME/VERSION."""
 
     name = "cap"
@@ -170,7 +180,8 @@ class CapType(_ParamType):
         if isinstance(value, p2p.Cap):
             return value
         name, _, version = str(value).rpartition("/")
-        if not (name and name.isprintable() and version.isdecimal()):
+        is_number = version.isascii() and version.isdecimal() and len(version) <= MAX_VERSION_DIGITS
+        if not (name and name.isprintable() and is_number):
             self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
         return p2p.Cap(name, int(version))
 

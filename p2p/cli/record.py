@@ -12,11 +12,11 @@ from p2p.capture import RecordingReadWriter
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
-from p2p.cli.messageset import MESSAGES
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import CAP, DURATION, NODE, NODE_KEY
 from p2p.cli.plain import summary
-from p2p.cli.shown import shown
+from p2p.cli.programobject import MESSAGES
+from p2p.cli.shown import number_of, shown
 
 #: Characters of a message's content that are shown.
 MAX_CONTENT = 100
@@ -70,7 +70,7 @@ def record(
             for msg in _read(recorder, duration):
                 count += 1
                 _show(output, msg, protocol)
-    output.text(f"{count} messages recorded in {file}")
+    output.text(f"{number_of(count, 'message')} recorded in {file}")
     if not count:
         output.note("the node waits for a message first: record in a handler, RecordingReadWriter")
     return ExitCode.OK

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pkgutil
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 import click
 
 import p2p
@@ -19,39 +13,11 @@ from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION
 from p2p.cli.plain import summary
-from p2p.cli.shown import shown
-
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:  # not generic before click 8.5
-    _ParamType = click.ParamType
+from p2p.cli.programobject import HANDLER, Handler
+from p2p.cli.shown import number_of, shown
 
 #: Characters of a message that are shown.
 MAX_CONTENT = 100
-Handler = Callable[[p2p.Peer, p2p.MsgReadWriter], object]
-
-
-class HandlerType(_ParamType):
-    """A handler, MODULE:FUNCTION, or MODULE:NAME of a :class:`p2p.Protocol` that has one.
-
-    The module is looked for in the working directory, too, as by ``python -m``. Its code is run.
-    """
-
-    name = "handler"
-
-    def convert(self, value: Any, param: Any, context: Any) -> Handler:
-        if ":" not in str(value):
-            self.fail("give MODULE:FUNCTION, such as chat:handle", param, context)
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
-        try:
-            found = pkgutil.resolve_name(value)
-        except (ImportError, AttributeError, ValueError) as error:
-            self.fail(f"{value}: {error}", param, context)
-        handler: Any = getattr(found, "run", found)
-        if not callable(handler):
-            self.fail(f"{value} is a {type(found).__name__}, not a handler", param, context)
-        return handler  # type: ignore[no-any-return]
 
 
 @command(
@@ -63,7 +29,7 @@ class HandlerType(_ParamType):
 )
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option(
-    "--handler", type=HandlerType(), required=True, help="MODULE:FUNCTION of a handler(peer, rw)."
+    "--handler", type=HANDLER, required=True, help="MODULE:FUNCTION of a handler(peer, rw)."
 )
 @click.option(
     "--timeout",
@@ -90,8 +56,8 @@ def replay(output: Output, file: str, handler: Handler, timeout: float) -> int:
         output.result(record, f"message {difference.number}: recorded {was}, now {now}")
     if result.error is not None:
         raise Failure(f"the handler failed: {type(result.error).__name__}: {shown(result.error)}")
-    count = len(result.written)
-    output.text(f"{count} messages of the handler, {len(result.differences)} not as recorded")
+    count = number_of(len(result.written), "message")
+    output.text(f"{count} of the handler, {len(result.differences)} not as recorded")
     return ExitCode.OK if result.is_same else ExitCode.NEGATIVE
 
 

@@ -50,8 +50,9 @@ def _add_suite(suite: str) -> None:
         multiple=True,
         help="Run this case only; may be given more than once.",
     )
-    @click.option("--timeout", type=DURATION, default="5s", show_default=True,
-                  help="Time for each answer, such as 5s.")  # fmt: skip
+    @click.option(
+        "--timeout", type=DURATION, default="5s", show_default=True, help="Time for each answer."
+    )
     @with_output
     def run(output: Output, node: p2p.Node, only: Collection[str], timeout: float) -> int:
         results = []

@@ -100,7 +100,7 @@ def shape_of(kind: object) -> Shape:
 
 
 class _Finder:
-    """Finds the shape of one kind. Keeps the kinds it is inside of, since they may come again."""
+    """Search for the shape of one kind. Keeps the outer kinds, which may come again."""
 
     def __init__(self) -> None:
         #: Kind, its shape, and the number of lists around it.

@@ -180,7 +180,7 @@ def _record_reader(
 
 
 class _Compiler:
-    """Compiles one shape. Keeps the shapes it is inside of, since items may be of these again."""
+    """Compiler of one shape. Keeps the outer shapes, since items may be of these again."""
 
     def __init__(self) -> None:
         self._open: dict[int, _Backward] = {}  # by the id of the shape

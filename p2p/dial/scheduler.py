@@ -53,7 +53,7 @@ _K = TypeVar("_K", bound=Hashable)
 
 
 class DialScheduler:
-    """Decides which nodes may be dialed, and which static nodes to dial next.
+    """Rules about which nodes may be dialed, and which static nodes are dialed next.
 
     ``max_dialed`` is the largest number of dialed peers (it bounds :meth:`free_slots` only),
     ``max_active`` the largest number of dials under way for :meth:`poll`, ``net_restrict`` the

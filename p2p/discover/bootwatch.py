@@ -37,7 +37,7 @@ class _Silence:
 
 
 class BootnodeWatch:
-    """Counts the lost pings to each bootnode."""
+    """Counter of the lost pings to each bootnode."""
 
     def __init__(self) -> None:
         self._silences: dict[tuple[NodeID, IPAddress | None], _Silence] = {}

@@ -197,7 +197,7 @@ def _unix_time(timestamp: bytes) -> float:
 
 
 class ClockCheck:
-    """Checks the clock on demand, at most once in 10 minutes.
+    """Check of the clock on demand, at most once in 10 minutes.
 
     ``server`` is the host and port of the time server; without one there is no check. ``timeout_s``
     is the longest wait for an answer. ``lookups`` looks the name of the server up; its owner stops

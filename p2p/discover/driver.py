@@ -19,7 +19,7 @@ from p2p.netutil import IPAddress
 
 
 class Driver:
-    """Runs the engines of ``runners`` on ``loop`` with ``sock``, and owns both from now on.
+    """Driver of the engines of ``runners`` on ``loop`` with ``sock``; it owns both from now on.
 
     ``unclaimed`` counts the datagrams that no engine accepted. Loop thread only, except for
     :attr:`lost`.

@@ -53,7 +53,7 @@ EXPIRE_INTERVAL_S = 3600.0
 
 
 class Maintenance:
-    """Owns the refresh, the revalidation and the store's clean-up of one engine."""
+    """The refresh, the revalidation and the store's clean-up of one engine."""
 
     def __init__(
         self,

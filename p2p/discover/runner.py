@@ -41,7 +41,7 @@ from p2p.feed import Feed
 from p2p.inputs import Now
 from p2p.net import Loop, NameLookups, Timer
 from p2p.netutil import Endpoint, IPAddress, join_host_port
-from p2p.observers import ObserverGuard
+from p2p.observerguard import ObserverGuard
 
 _T = TypeVar("_T")
 #: Makes an engine, with an observer or None.

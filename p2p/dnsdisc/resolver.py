@@ -54,6 +54,7 @@ def resolver_of(server: str) -> Resolver:
 
     ``server`` is its IP address, or address and port: "192.0.2.53", "127.0.0.1:5353",
     "[::1]:5353". Raises ArgumentError for another text, ConfigError if dnspython is not installed.
+    Any thread; the resolver is for one at a time.
     """
     host, port = _endpoint_of(server)
     resolver: Any = _dns_resolver().Resolver(configure=False)

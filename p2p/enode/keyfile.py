@@ -55,7 +55,7 @@ def save_key(path: str | os.PathLike[str], key: PrivateKey) -> None:
 
     Raises ArgumentTypeError unless ``key`` is a PrivateKey and ``path`` a path, and OSError, which
     names the file: IsADirectoryError for a directory, and one with ELOOP for a symbolic link, which
-    would be replaced while its target keeps the old key.
+    would be replaced while its target keeps the old key, with EINVAL for a device or a pipe.
     """
     check_type("key", key, PrivateKey, "a PrivateKey")
     place = _place(path)
@@ -114,6 +114,9 @@ def _check_place(place: Path) -> None:
         raise OSError(errno.ELOOP, "a key is not written through a symbolic link", str(place))
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+    if not stat.S_ISREG(mode):
+        text = "a key is not written in place of a device or a pipe"
+        raise OSError(errno.EINVAL, text, str(place))
 
 
 def _create(place: Path, key: PrivateKey) -> None:

@@ -12,6 +12,7 @@ from p2p.eth.accesslist import AccountChanges, check_access_list
 from p2p.eth.block import BlockBody, check_body
 from p2p.eth.errors import InvalidResponse
 from p2p.eth.header import Header, check_chain
+from p2p.eth.limits import MIN_TRANSACTION_GAS
 from p2p.eth.receipt import Receipt, check_receipts
 from p2p.eth.requests import HeadersQuery, Receipts70
 
@@ -52,11 +53,19 @@ def check_receipt_lists(headers: Sequence[Header], lists: Sequence[Sequence[Rece
 def check_part(part: Receipts70, blocks: int) -> None:
     """Check a response about ``blocks`` blocks that may be incomplete: it must have a receipt then.
 
-    Else a remote could let us ask forever.
+    Else a remote could let us ask forever; :func:`check_receipts_so_far` is the other half.
     """
     _check_count(part.receipts, blocks)
     if part.last_incomplete and not any(part.receipts):
         raise InvalidResponse("an incomplete list of receipts without any")
+
+
+def check_receipts_so_far(header: Header, receipts: Sequence[Receipt]) -> None:
+    """Check an incomplete list: no block has more receipts than its gas pays for."""
+    most = header.gas_used // MIN_TRANSACTION_GAS
+    if len(receipts) > most:
+        text = f"{len(receipts)} receipts and more of block {header.number}"
+        raise InvalidResponse(f"{text}, whose gas pays for {most}")
 
 
 def check_access_lists(

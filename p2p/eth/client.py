@@ -25,6 +25,7 @@ from p2p.arguments import (
     wrong,
 )
 from p2p.clock import Deadline, checked_timeout
+from p2p.errors import Timeout
 from p2p.eth import limits
 from p2p.eth.accesslist import AccountChanges
 from p2p.eth.block import BlockBody, Transaction
@@ -34,6 +35,7 @@ from p2p.eth.checks import (
     check_headers,
     check_part,
     check_receipt_lists,
+    check_receipts_so_far,
 )
 from p2p.eth.errors import InvalidResponse
 from p2p.eth.header import Header
@@ -58,6 +60,9 @@ from p2p.messages.readwriter import TypedReadWriter
 
 #: Time for a response, in seconds.
 RESPONSE_TIMEOUT_S = 30.0
+#: Messages that are read after that time at most, since they may have come before: a remote that
+#: sends others without end must not hold a call.
+MAX_LATE = 1024
 
 R = TypeVar("R")
 
@@ -140,7 +145,7 @@ class Client:
         """
         hashes = _hashes(headers, limits.MAX_RECEIPTS)
         if self.messages.version >= 70:
-            lists = self._receipts_in_parts(hashes)
+            lists = self._receipts_in_parts(headers, hashes)
         else:
             lists = self._ask(GetReceipts69(next(self._ids), hashes), Receipts69).receipts
         self._check(self.messages.classes[0x10], check_receipt_lists, headers, lists)
@@ -168,7 +173,9 @@ class Client:
         request = GetPooledTransactions(next(self._ids), list(hashes))
         return self._ask(request, PooledTransactions).transactions
 
-    def _receipts_in_parts(self, hashes: list[bytes]) -> list[list[Receipt]]:
+    def _receipts_in_parts(
+        self, headers: Sequence[Header], hashes: list[bytes]
+    ) -> list[list[Receipt]]:
         """Ask for the rest of the last list as long as it is incomplete."""
         lists: list[list[Receipt]] = []
         is_incomplete = True
@@ -181,17 +188,24 @@ class Client:
                 lists[-1] += response.receipts.pop(0)
             lists += response.receipts
             is_incomplete = response.last_incomplete
+            if is_incomplete:
+                header = headers[len(lists) - 1]
+                self._check(Receipts70, check_receipts_so_far, header, lists[-1])
         return lists
 
     def _ask(self, request: Any, kind: type[R]) -> R:
         """Send a request, and read until the response with its id has come."""
         self._rw.write(request)
-        deadline = Deadline(self._timeout_s)
-        while True:
+        deadline, late = Deadline(self._timeout_s), 0
+        while late <= MAX_LATE:
             message = self._rw.read(deadline.left_s)
             if isinstance(message, kind) and message.request_id == request.request_id:  # type: ignore[attr-defined]
                 return message
             self._handle(message)
+            late += deadline.is_over
+        error = Timeout(f"no {kind.__name__} within {self._timeout_s:g} s")
+        error.connection_id = self._rw.rw.connection_id
+        raise error
 
     def _handle(self, message: Any) -> None:
         """Answer a request of the remote, or hand over a message that is no response."""

@@ -16,6 +16,10 @@ MAX_BODIES = 1024
 MAX_RECEIPTS = 1024
 MAX_ACCESS_LISTS = 1024
 
+#: Least gas of a transaction, which bounds the receipts of a block by its gas. It is 21,000 today
+#: (Yellow Paper, section 6.2); other networks and later forks may take less.
+MIN_TRANSACTION_GAS = 1000
+
 #: Soft limit on the hashes of GetPooledTransactions.
 MAX_POOLED_TRANSACTIONS = 256
 

@@ -24,8 +24,9 @@ from p2p.eth.trie import list_root
 #: Limit on the type of a transaction (EIP-2718).
 MAX_TRANSACTION_TYPE = 0x7F
 
+#: Size of a bloom filter, and the bits that a value sets in it.
 _BLOOM_BYTES = 256
-_BLOOM_BITS = 3  # that a value sets
+_BLOOM_BITS = 3
 
 
 @dataclass(frozen=True, slots=True)

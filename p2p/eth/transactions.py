@@ -24,6 +24,9 @@ from p2p.eth.fields import Cell, CellBitmap, Hash, Uint32, Uint64
 from p2p.eth.limits import MAX_MESSAGE_SIZE, MAX_TRANSACTIONS
 from p2p.messages.declaration import message
 
+#: Cells of a blob (EIP-7594), and so bits of a bitmap of them.
+_CELLS = 128
+
 
 @message(0x02, max_size=MAX_MESSAGE_SIZE, bare=True)
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,6 @@ def cell_indices(bitmap: bytes) -> list[int]:
     check_type("bitmap", bitmap, bytes, f"a bitmap of {_CELLS // 8} bytes")
     bits = int.from_bytes(bitmap, "little")
     return [index for index in range(_CELLS) if bits >> index & 1]
-
-
-_CELLS = 128
 
 
 def _check_equal(types: bytes, sizes: list[Uint32], hashes: list[bytes]) -> None:

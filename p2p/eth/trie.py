@@ -14,6 +14,7 @@ from p2p.codec import encode, encode_list, encode_uint
 from p2p.crypto import keccak256
 
 _Pair = tuple[tuple[int, ...], bytes]
+#: RLP of an empty child, and the flags of a path: the node is a leaf, the path has an odd length.
 _ABSENT = b"\x80"
 _LEAF = 0x20
 _ODD = 0x10

@@ -16,11 +16,17 @@ from p2p.netutil import printable
 WIDTH = 100
 #: Characters of a value that are shown.
 TEXT_LENGTH = 4000
+#: Bytes of a value that are shown; an auth or ack of a real node has some hundred.
+BYTES_LENGTH = 4096
+
+
+class Lines(tuple[str, ...]):
+    """Text in several lines. A line break within one of them is escaped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value. ``data`` are bytes, or anything that ``str`` shows.
+    """One value. ``data`` are bytes, lines, or anything that ``str`` shows in one line.
 
     ``formula`` is how it is made, in the notation of the specification, ``note`` a remark; both
     may be "".
@@ -40,10 +46,12 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value as text: bytes as hex digits, all else escaped."""
+        """The value as text: bytes as hex digits, all else escaped. What is very long is cut."""
         if isinstance(self.data, bytes):
-            return self.data.hex() or "(empty)"
-        return "\n".join(printable(line, TEXT_LENGTH) for line in str(self.data).split("\n"))
+            cut = "…" if len(self.data) > BYTES_LENGTH else ""
+            return self.data[:BYTES_LENGTH].hex() + cut or "(empty)"
+        lines = self.data if isinstance(self.data, Lines) else (str(self.data),)
+        return "\n".join(printable(line, TEXT_LENGTH) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from p2p.rlpx import Hello
 
 #: Sizes of the parts of an ECIES message, in bytes.
 _POINT, _IV, _TAG = 65, 16, 32
+#: Bytes of a block of AES, to which frames are filled up.
 _BLOCK = 16
+#: The header-data that all implementations send.
 _HEADER_DATA = b"\xc2\x80\x80"
 
 
@@ -48,7 +50,7 @@ class HandshakeRecord:
 def handshake_sections(record: HandshakeRecord) -> list[Section]:
     """Return the sections, in the order of the specification."""
     agreed = _Agreed(record)
-    sections = [_keys(record), _auth(record), _ack(record), _secrets(record, agreed)]
+    sections = [_keys(record), _auth(record), _ack(record), _secrets(agreed)]
     sections.append(_mac_states(record, agreed))
     if record.hello is not None:
         sections.append(_frame("The Hello of the initiator", record.sent, *record.hello))
@@ -166,7 +168,7 @@ def _sealed(name: str, reader: str, packet: bytes) -> list[Value]:
     ]
 
 
-def _secrets(record: HandshakeRecord, agreed: _Agreed) -> Section:
+def _secrets(agreed: _Agreed) -> Section:
     return Section(
         "Secrets",
         "Both ends compute the same secrets. An observer of the network knows no private key, and "

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from p2p.arguments import bytes_of, check_int
+from p2p.arguments import bytes_of, check_int, check_type
 from p2p.codec import decode, raw_items
 from p2p.errors import DecodeError
-from p2p.explain.explanation import Explanation, Section, Value
+from p2p.explain.explanation import Explanation, Lines, Section, Value
 from p2p.messages.declaration import Messages
 from p2p.rlpx.snappy import compress, decompress
 
@@ -36,6 +36,8 @@ def explain_message(
     not have. That the payload is not of its class is part of the explanation. Any thread.
     """
     payload = bytes_of(payload, "payload")
+    wanted = "a p2p.messages.Messages, or None"
+    check_type("protocol", protocol, (Messages, type(None)), wanted)
     check_int("code", code, 0, 2**32 - 1, "an int from 0 up")
     sections = []
     if compressed:
@@ -133,7 +135,9 @@ def _shown(value: object) -> object:
     if isinstance(value, bytes):
         return value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return "\n".join(str(_plain(item)) for item in value) or "(none)"
+        lines = [str(_plain(item)) for item in value[:MAX_ITEMS]]
+        more = len(value) - MAX_ITEMS
+        return Lines([*lines, f"and {more} more"] if more > 0 else lines or ["(none)"])
     return _plain(value)
 
 

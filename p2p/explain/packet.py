@@ -21,6 +21,7 @@ from p2p.enr import Record
 from p2p.errors import InvalidNode, PacketError
 from p2p.explain.explanation import Explanation, Section, Value
 
+#: Bytes of the hash and of the signature before a packet of v4, and of a session key of v5.
 _HASH, _SIGNATURE = 32, 65
 _KEY_SIZE = 16
 _KINDS5 = {MessagePacket: "message", WhoAreYou: "WHOAREYOU", HandshakePacket: "handshake message"}

@@ -25,11 +25,12 @@ from p2p.observe import (
 
 #: Bytes to keep of each direction after the handshake; a hello has 2 KiB at most.
 _KEPT = 8192
+#: Bytes of a private key.
 _KEY_SIZE = 32
 
 
 class HandshakeRecorder(Observer):
-    """Records the first connection of a server that dials."""
+    """Observer that records the first connection of a server that dials."""
 
     def __init__(self) -> None:
         self._recording: _Recording | None = None

@@ -120,7 +120,7 @@ class KeyLog(Observer):
 
 
 class _Connections(ConnectionObserver):
-    """Logs the secrets of all connections."""
+    """Observer that logs the secrets of all connections."""
 
     def __init__(self, log: KeyLog) -> None:
         self._log = log
@@ -131,7 +131,7 @@ class _Connections(ConnectionObserver):
 
 
 class _Sessions(DiscoveryObserver):
-    """Logs the keys of all sessions of our node."""
+    """Observer that logs the keys of all sessions of our node."""
 
     def __init__(self, log: KeyLog) -> None:
         self._log = log

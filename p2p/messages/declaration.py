@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from p2p.arguments import check_int, check_type, of_options, wrong, wrong_type
+from p2p.arguments import bytes_of, check_int, check_type, of_options, wrong, wrong_type
 from p2p.codec import Record, Shape, decoder_of, encode, shape_of
 from p2p.errors import (
     ArgumentTypeError,
@@ -144,8 +144,11 @@ class Messages(Generic[M]):
         return self._entry_of(kind, message).code
 
     def name_of(self, code: int) -> str:
-        """Return the name of the class of ``code``, or the code as text if no message has it."""
-        entry = self._by_code.get(code)
+        """Return the name of the class of ``code``, or the code as text if no message has it.
+
+        Raises ArgumentTypeError for a code that is no int.
+        """
+        entry = self._entry_at(code)
         return f"0x{code:02x}" if entry is None else entry.name
 
     def encode(self, message: M) -> tuple[int, bytes]:
@@ -162,15 +165,21 @@ class Messages(Generic[M]):
         """Return the message of a payload.
 
         Raises InvalidMessageCode if no message has this code, DecodeError if the payload is not
-        of its class: both carry ``msg_code`` and DiscReason.PROTOCOL_ERROR.
+        of its class: both carry ``msg_code`` and DiscReason.PROTOCOL_ERROR. Raises
+        ArgumentTypeError for a code that is no int, and a payload that is not bytes.
         """
-        entry = self._by_code.get(code)
+        entry = self._entry_at(code)
         if entry is None:
             raise _about(code, InvalidMessageCode(f"{self.cap} has no message {code}"))
         try:
             return entry.decode(payload)
         except DecodeError as error:
             raise _about(code, DecodeError(f"{entry.name}: {error}")) from error.__cause__
+
+    def _entry_at(self, code: int) -> Entry[M] | None:
+        if type(code) is not int:
+            check_type("code", code, int, "an int from 0 up")
+        return self._by_code.get(code)
 
     def _entries(self) -> list[Entry[M]]:
         return [*self._by_code.values()]
@@ -214,6 +223,8 @@ class Entry(Generic[M]):
         return payload
 
     def decode(self, payload: bytes) -> M:
+        if type(payload) is not bytes:
+            payload = bytes_of(payload, "payload")
         if len(payload) > self.max_size:
             raise DecodeError(f"{len(payload)} bytes, more than {self.max_size}")
         value: Any = self._read(payload)

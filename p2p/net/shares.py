@@ -89,6 +89,9 @@ class FairShares:
         self._queue: deque[Member] = deque()
         self._sleeping: list[tuple[float, int, Member]] = []
         self._slept = 0
+        # Members among these that have left: never more than half, or each connection that ends
+        # would be kept until its turn, at a low rate for minutes.
+        self._gone = 0
 
     def add(self, on_turn: Callable[[], object], now: float) -> Member:
         """Return a new member."""
@@ -98,7 +101,10 @@ class FairShares:
     def remove(self, member: Member) -> None:
         """Give up a member and its turn."""
         self.settle(member, 0)
+        self._gone += member.is_waiting
         member._has_left, member.is_waiting = True, False
+        if 2 * self._gone > len(self._queue) + len(self._sleeping):
+            self._drop_gone()
 
     def ask(self, member: Member, now: float) -> int:
         """Return the bytes that the member may move now, which it settles then.
@@ -133,7 +139,9 @@ class FairShares:
         turns = []
         while self._queue and self._has_turn(now):
             member = self._queue.popleft()
-            if not member._has_left:
+            if member._has_left:
+                self._gone -= 1
+            else:
                 member.is_waiting, member._has_waited = False, True
                 self._grant(member, now)
                 turns.append(member)
@@ -146,6 +154,12 @@ class FairShares:
         if self._queue and self._bucket is not None:
             times.append(self._bucket.ready_at(self.turn_bytes))
         return min(times, default=None)
+
+    def _drop_gone(self) -> None:
+        self._queue = deque(member for member in self._queue if not member._has_left)
+        self._sleeping = [entry for entry in self._sleeping if not entry[2]._has_left]
+        heapq.heapify(self._sleeping)
+        self._gone = 0
 
     def _new_bucket(self, rate: float, now: float) -> TokenBucket:
         return TokenBucket(rate, max(rate * BURST_S, self.turn_bytes), now)

@@ -61,7 +61,7 @@ def is_allowed_address(ip: IPv4Address | IPv6Address, net_restrict: Netlist | No
 
 
 class InboundThrottle:
-    """Lets each address outside the ``own`` networks connect once in ``window_s`` seconds.
+    """Limit of one connection in ``window_s`` seconds from an address outside ``own`` networks.
 
     The IPv6 addresses of a /64 count as one: the smallest network that a site gets has 2**64 of
     them.

@@ -30,7 +30,7 @@ _OnEnded = Callable[[DiscReason, str], None]
 
 
 class Handlers:
-    """Starts the handlers of each session, and keeps track of them after its end."""
+    """The handlers of all sessions, from their start until they return."""
 
     def __init__(self, loop: Loop, launcher: Launcher, end_log: EndLog) -> None:
         # fixed after __init__

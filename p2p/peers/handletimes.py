@@ -33,7 +33,7 @@ class HandleTimes:
 
 
 class Stopwatch:
-    """Times the messages of one handler.
+    """Stopwatch for the messages of one handler.
 
     If several threads read for it, the next call of any of them stops the time.
     """

@@ -1,6 +1,6 @@
 """The observers of a server's connections: one for each connection and observer of the program.
 
-It owns the guard of observers that fail (:mod:`p2p.observers`), and no observer. ``p2p-io`` only.
+It owns the guard of failing observers (:mod:`p2p.observerguard`), and no observer. ``p2p-io`` only.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from p2p.clock import Clock
 from p2p.enode import Node
 from p2p.net import ends_of
 from p2p.observe import NewConnection, Observer
-from p2p.observers import ObserverGuard
+from p2p.observerguard import ObserverGuard
 from p2p.rlpx import ConnectionObserver
 
 
 class Observing:
-    """Asks each of ``observers`` about each connection."""
+    """The question to each of ``observers`` about each connection."""
 
     def __init__(
         self, observers: Sequence[Observer], clock: Clock, logger: logging.Logger

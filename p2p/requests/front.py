@@ -210,8 +210,11 @@ class Requests:
 
         It has the reason of the connection's end if that has ended, else that of ``error``, an
         error that is about to end it, else DiscReason.REQUESTED. Does nothing when closed. The end
-        of a ``with`` block calls this. The connection itself is not ended.
+        of a ``with`` block calls this. The connection itself is not ended. Raises
+        ArgumentTypeError for anything else in place of the error.
         """
+        wanted = "an error that ends the connection, or None"
+        check_type("error", error, (BaseException, type(None)), wanted)
         make_error = self._ending(error)
         with self._lock:
             if self._make_error is not None:

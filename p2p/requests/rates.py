@@ -119,8 +119,9 @@ class PeerRates:
         """Return a new estimator for the peer ``key``, in place of an earlier one.
 
         It begins with the mean rates and the usual round trip of the others, which a new peer is
-        expected to have.
+        expected to have. Raises ArgumentTypeError for a key that cannot be one of a dict.
         """
+        check_type("key", key, Hashable, "a hashable key, such as peer.id")
         with self._lock:
             self._estimators.pop(key, None)
             others = list(self._estimators.values())
@@ -128,7 +129,8 @@ class PeerRates:
         return made
 
     def remove(self, key: Hashable) -> None:
-        """Remove the peer ``key``. Does nothing if it is not there."""
+        """Remove the peer ``key``. Does nothing if it is not there. Raises as :meth:`add` does."""
+        check_type("key", key, Hashable, "a hashable key, such as peer.id")
         with self._lock:
             self._estimators.pop(key, None)
 

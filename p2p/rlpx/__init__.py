@@ -1,9 +1,9 @@
 """RLPx, the encrypted transport of devp2p (rlpx.md), as a machine without I/O.
 
-Pure: bytes and ``now`` go in, events and bytes come out. :class:`Connection` combines the handshake
-(``handshake``), frames (``frame``), compression (``snappy``), the base protocol's messages
-(``messages``) and the sharing of message codes among protocols (``capability``). An observer
-(``observer``) may follow everything.
+Pure: bytes and ``now`` go in, events and bytes come out. :class:`Connection` combines the key
+exchange (``keyexchange``, with the packets of ``handshake``), frames (``frame``), compression
+(``snappy``), the base protocol's messages (``messages``) and the sharing of message codes among
+protocols (``capability``). An observer (``observer``) may follow everything.
 """
 
 from __future__ import annotations

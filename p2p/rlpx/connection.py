@@ -1,8 +1,8 @@
 """The machine of one RLPx connection: bytes and time in, events and bytes out.
 
-Pure. It owns the handshake, the frames, compression, hello, ping and pong, the multiplexing of
+Pure. It owns the states, the frames, compression, hello, ping and pong, the multiplexing of
 message codes and all deadlines of reading; sockets, admission and the meaning of messages are the
-caller's. One thread may use it at a time.
+caller's, auth and ack are in :mod:`p2p.rlpx.keyexchange`. One thread may use it at a time.
 
 The states and their transitions are in :mod:`p2p.rlpx.state`. IDENTIFIED, with the event
 ``IdentityKnown``, and GREETED, with ``HelloReceived``, are pauses: data that arrive meanwhile are
@@ -37,16 +37,8 @@ from p2p.rlpx.event import (
     MessageWaiting,
 )
 from p2p.rlpx.frame import MAX_MESSAGE_SIZE, FrameReader, FrameWriter
-from p2p.rlpx.handshake import (
-    PLAIN_ACK_SIZE,
-    PLAIN_AUTH_SIZE,
-    Initiator,
-    PacketBuffer,
-    Recipient,
-    Secrets,
-    egress_mac,
-    ingress_mac,
-)
+from p2p.rlpx.handshake import Secrets, egress_mac, ingress_mac
+from p2p.rlpx.keyexchange import KeyExchange
 from p2p.rlpx.messages import (
     DISCONNECT,
     EMPTY,
@@ -99,24 +91,20 @@ class Connection:
         observer: ConnectionObserver | None = None,
     ) -> None:
         # fixed after __init__
-        self._private_key = private_key
         self._hello = hello
         self._protocols = protocols
-        self._entropy = entropy
         self._observer = observer  # until drop_buffers()
         # known about the remote
         self.remote = remote
         self.remote_hello: Hello | None = None
         self.shared: Sequence[SharedCap] = ()
         # progress of the handshake
-        self._initiator: Initiator | None = None
         self._reader: FrameReader | None = None
         self._writer: FrameWriter | None = None
         self._snappy = False
         # the frame that was read ahead of accept_hello()
         self._ahead: list[tuple[int, Bytes]] = []
-        # output: packets of the handshake; frames are kept by the writer
-        self._packets_out: list[bytes] = []
+        # output: frames are kept by the writer, packets of the handshake by the exchange
         self._pong_due = False
         # time
         self._handshake_deadline = now + HANDSHAKE_TIMEOUT_S
@@ -131,11 +119,8 @@ class Connection:
         if observer is not None:
             given = private_key, hello, protocols, now, remote, accept_pre_eip8
             observer.setup(ConnectionSetup(*given))
-        plain_size = PLAIN_AUTH_SIZE if remote is None else PLAIN_ACK_SIZE
-        self._packets = PacketBuffer(private_key, plain_size, refuses_plain=not accept_pre_eip8)
-        if remote is not None:
-            self._initiator = made = Initiator(private_key, remote, self._draw)
-            self._send_packet(made.auth, made.auth_body, plain=False)
+        exchange = KeyExchange(private_key, remote, entropy, accept_pre_eip8, observer)
+        self._exchange: KeyExchange | None = exchange  # until its last packet is sent
 
     # input
 
@@ -147,8 +132,8 @@ class Connection:
             self._observer.data_in(data, now)
         if self._reader is not None:
             self._reader.receive_data(data)
-        else:
-            self._packets.receive_data(memoryview(data))
+        elif self._exchange is not None:
+            self._exchange.receive_data(data)
         return self._process(now)
 
     def handle_timeout(self, now: float) -> list[Event]:
@@ -247,8 +232,10 @@ class Connection:
             if self.state is State.OPEN:
                 self._frame([(PONG, EMPTY)])
         buffers = [] if self._writer is None else self._writer.take()
-        if self._packets_out:
-            buffers, self._packets_out = self._packets_out + buffers, []
+        if self._exchange is not None:
+            buffers = self._exchange.packets_to_send() + buffers
+            if self._reader is not None:  # the keys are agreed, and our packet is sent
+                self._exchange = None
         if buffers and self._observer is not None:
             self._observer.data_out(buffers)
         return buffers
@@ -256,7 +243,7 @@ class Connection:
     @property
     def has_data_to_send(self) -> bool:
         """Whether :meth:`data_to_send` has anything."""
-        if self._pong_due or self._packets_out:
+        if self._pong_due or (self._exchange is not None and self._exchange.has_packets_to_send):
             return True
         return self._writer is not None and not self._writer.is_empty
 
@@ -266,9 +253,7 @@ class Connection:
         if self.state is not State.CLOSED:
             self._enter(State.CLOSED)
         self._observer = None
-        self._reader = self._writer = self._initiator = None
-        self._packets = PacketBuffer(self._private_key)
-        self._packets_out = []
+        self._reader = self._writer = self._exchange = None
         self._ahead = []
         self._pong_due = False
 
@@ -293,36 +278,21 @@ class Connection:
         return events
 
     def _shake_hands(self, events: list[Event]) -> None:
-        opened = self._packets.next_packet()
-        if opened is None:
+        assert self._exchange is not None
+        secrets = self._exchange.poll_secrets()
+        if secrets is None:
             return
-        if self._observer is not None:
-            self._observer.packet_in(*opened)
-        if self._initiator is not None:
-            secrets = self._initiator.receive_ack(*opened)
-        else:
-            recipient = Recipient(self._private_key, *opened, self._draw)
-            self._send_packet(recipient.ack, recipient.ack_body, plain=opened[2])
-            secrets = recipient.secrets
-        if self._observer is not None:
-            self._observer.secrets(secrets)
-        self._start_frames(secrets)
+        self._start_frames(secrets, self._exchange.rest())
         self._enter(State.IDENTIFIED)
         events.append(IdentityKnown(secrets.remote))
 
-    def _send_packet(self, packet: bytes, body: bytes, plain: bool) -> None:
-        self._packets_out.append(packet)
-        if self._observer is not None:
-            self._observer.packet_out(packet, body, plain)
-
-    def _start_frames(self, secrets: Secrets) -> None:
+    def _start_frames(self, secrets: Secrets, rest: bytes) -> None:
         self.remote = secrets.remote
-        self._initiator = None
         self._writer = FrameWriter(secrets.aes, secrets.mac, egress_mac(secrets))
         self._reader = FrameReader(secrets.aes, secrets.mac, ingress_mac(secrets))
         # One more byte for the message code.
         self._reader.limit = MAX_HELLO_SIZE + 1
-        self._reader.receive_data(self._packets.rest())
+        self._reader.receive_data(rest)
 
     def _await_hello(self, events: list[Event]) -> None:
         assert self._reader is not None and self.remote is not None
@@ -445,9 +415,3 @@ class Connection:
     def _observe(self, command: str, *arguments: object) -> None:
         if self._observer is not None:
             self._observer.command(command, *arguments)
-
-    def _draw(self, size: int) -> bytes:
-        data = self._entropy(size)
-        if self._observer is not None:
-            self._observer.entropy(data)
-        return data

@@ -48,7 +48,7 @@ _SMALL_HEADERS = [_header(size) for size in range(1024)]
 
 
 class FrameWriter:
-    """Turns messages into frames. ``key``, ``mac_key`` and ``mac`` come from the handshake."""
+    """Encoder of messages into frames. ``key``, ``mac_key`` and ``mac`` come from the handshake."""
 
     def __init__(self, key: bytes, mac_key: bytes, mac: Hasher) -> None:
         self._encrypt = ctr_stream(key)
@@ -128,7 +128,7 @@ class FrameWriter:
 
 
 class FrameReader:
-    """Turns a stream of bytes into messages. ``limit`` is the largest frame size accepted."""
+    """Decoder of a stream of bytes into messages. ``limit`` is the largest frame size accepted."""
 
     def __init__(self, key: bytes, mac_key: bytes, mac: Hasher) -> None:
         self.limit = MAX_MESSAGE_SIZE

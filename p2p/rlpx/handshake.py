@@ -89,7 +89,7 @@ def _mac_state(secrets: Secrets, sender: int) -> Hasher:
 
 
 class PacketBuffer:
-    """Collects one auth or ack packet from a stream and opens it.
+    """Buffer for one auth or ack packet of a stream, which it opens.
 
     ``plain_size`` is the size of a packet from before EIP-8, or 0 to look for none. With
     ``refuses_plain`` such a packet is an error at once, with a hint; without the check it would be

@@ -51,7 +51,7 @@ _NAMES_WIDTH = 14
 
 
 class Trace:
-    """Writes lines to ``write``. With ``nodes`` only those in which one of these names occurs.
+    """Writer of lines to ``write``. With ``nodes`` only those in which one of these names occurs.
 
     ``decode`` reads the packets of discovery v4; those of v5 are encrypted, and None stands for it.
     """

@@ -55,7 +55,10 @@ from p2p.testing.peers import caps_of, check_key
 from p2p.testing.readwriter import PATIENCE_S, ScriptedReadWriter
 
 _HOST = "127.0.0.1"
+#: Bytes of a read of the socket.
 _READ_BYTES = 65536
+#: Reads after the end of a wait at most: more than waits in a socket, so the other end still sends.
+_MAX_LATE_READS = 256
 
 R = TypeVar("R", bound="Remote")
 E = TypeVar("E", bound=Event)
@@ -106,6 +109,7 @@ class Remote(ScriptedReadWriter):
         self._address: tuple[str, int] | tuple[()] = sock.getsockname()[:2] if is_tcp else ()
         self._is_at_end = False
         self._was_reset = False
+        self._late_reads = 0  # of the present wait
         self._events: deque[Event] = deque()
         self._messages: deque[tuple[int, bytes]] = deque()
 
@@ -242,7 +246,7 @@ class Remote(ScriptedReadWriter):
     # input
 
     def read_msg(self, timeout: float | None = PATIENCE_S) -> Msg:
-        deadline = Deadline(checked_timeout(timeout))
+        deadline = self._begin_wait(timeout)
         while not self._messages:
             if self._events:
                 self._pass_event(self._events.popleft(), deadline)
@@ -258,7 +262,7 @@ class Remote(ScriptedReadWriter):
         Raises AssertionError if the connection is closed before it, Timeout after ``timeout``
         seconds.
         """
-        deadline = Deadline(checked_timeout(timeout))
+        deadline = self._begin_wait(timeout)
         while not self._events:
             if self._is_at_end:
                 raise AssertionError(str(self._silent_end()))
@@ -271,7 +275,7 @@ class Remote(ScriptedReadWriter):
         Raises AssertionError if the other end has not closed after ``timeout`` seconds.
         """
         timeout = nonnegative_timeout(timeout)
-        deadline, received = Deadline(timeout), bytearray()
+        deadline, received = self._begin_wait(timeout), bytearray()
         try:
             while not self._is_at_end:
                 received += self._read(deadline)
@@ -336,11 +340,18 @@ class Remote(ScriptedReadWriter):
         if not self._events:
             self._take(self._machine.receive_data(self._read(deadline), 0.0))
 
+    def _begin_wait(self, timeout: float | None) -> Deadline:
+        self._late_reads = 0
+        return Deadline(checked_timeout(timeout))
+
     def _read(self, deadline: Deadline) -> bytes:
         """Read once from the socket and return the bytes, b"" at the end. Raises Timeout."""
         sock = self._open_socket()
         sock.settimeout(socket_timeout(deadline))
+        self._late_reads += deadline.is_over
         try:
+            if self._late_reads > _MAX_LATE_READS:
+                raise TimeoutError
             data = sock.recv(_READ_BYTES)
         except (TimeoutError, BlockingIOError):
             raise Timeout("nothing was received in time") from None

@@ -138,7 +138,7 @@ def test_sync_copies_the_list(run, signed, server, tmp_path):
     copy = tmp_path / "copy"
     result = run("dns", "sync", URL, copy, "--server", f"127.0.0.1:{server.port}")
     assert (result.exit_code, result.err) == (0, "")
-    assert result.out == f"{copy}: 15 nodes, 1 links, sequence number 5\n"
+    assert result.out == f"{copy}: 15 nodes, 1 link, sequence number 5\n"
     assert read_nodes(copy / "nodes.json") == nodes(15)
     assert run("dns", "build", copy).out == run("dns", "build", signed).out
 

@@ -192,7 +192,7 @@ def test_each_filter(run, nodes_file, dash):
 def test_filters_pipe(run, nodes_file):
     path = nodes_file(NodeEntry(by_url(0), 2), NodeEntry(by_url(1), 1))
     first = run("nodeset", "filter", path, "--limit", 1)
-    assert run("nodeset", "info", "-", stdin=first.out).out.startswith("1 nodes\n")
+    assert run("nodeset", "info", "-", stdin=first.out).out.startswith("1 node\n")
     (node,) = run("nodeset", "filter", "-", "--json", stdin=first.out).records
     assert node["id"] == str(by_url(0).id) and node["score"] == 2
 

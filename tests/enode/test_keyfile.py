@@ -114,6 +114,16 @@ def test_key_is_not_saved_over_a_directory(place: pathlib.Path) -> None:
 
 
 @posix_only
+def test_key_is_not_saved_in_place_of_a_pipe_or_a_device(place: pathlib.Path) -> None:
+    """A key for /dev/null replaced it by a file."""
+    os.mkfifo(place)
+    with pytest.raises(OSError, match="device or a pipe.*nodekey") as caught:
+        save_key(place, generate_key())
+    assert caught.value.errno == errno.EINVAL
+    assert place.is_fifo()
+
+
+@posix_only
 @pytest.mark.parametrize("target", ["there", "missing"])
 def test_key_is_not_saved_through_a_symbolic_link(target: str, place: pathlib.Path) -> None:
     old = generate_key()

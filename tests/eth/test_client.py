@@ -28,6 +28,7 @@ from p2p.eth import (
 )
 from p2p.eth.client import EMPTY_RESPONSES
 from p2p.eth.versions import messages_of
+from p2p.message import MsgReadWriter
 from p2p.messages import TypedReadWriter
 from p2p.testing import MsgPipe, msg_pipe
 from tests.eth.chain import EthNode, make_chain
@@ -75,6 +76,43 @@ def test_headers_bodies_and_receipts_come(connect: Connect, version: int) -> Non
 def test_receipts_in_parts_are_put_together(connect: Connect, most: int) -> None:
     client = connect(70, EthNode(BLOCKS, most))
     assert client.get_receipts(HEADERS) == [block.receipts for block in BLOCKS]
+
+
+class Endless(MsgReadWriter):
+    """A remote that has always another message, made by a function of the last one written."""
+
+    connection_id = 7
+
+    def __init__(self, version: int, make: Callable[[Any], Any]) -> None:
+        self.messages, self.make = messages_of(version), make
+        self.asked: list[Any] = []
+        self.read = 0
+
+    def read_msg(self, timeout: float | None = None) -> p2p.Msg:
+        self.read += 1
+        assert self.read < 10_000, "it reads on"
+        return p2p.Msg(*self.messages.encode(self.make(self.asked[-1])))
+
+    def write_msg(self, msg: p2p.Msg) -> None:
+        self.asked.append(self.messages.decode(msg.code, msg.payload))
+
+
+def test_other_messages_do_not_extend_the_time_of_a_call() -> None:
+    """A remote that sent them without end held the call."""
+    remote = Endless(69, lambda _: BlockRangeUpdate(1, 2, hash_of(1)))
+    with pytest.raises(p2p.Timeout, match="no BlockHeaders within 0 s") as timeout:
+        Client(remote, 69, timeout=0).get_block_headers(0)
+    assert timeout.value.connection_id == 7
+
+
+def test_a_block_has_no_more_receipts_than_its_gas_pays_for() -> None:
+    """A remote that sent one after the other, and promised more, was asked without end."""
+    remote = Endless(
+        70, lambda asked: Receipts70(asked.request_id, True, [BLOCKS[1].receipts[:1]])
+    )
+    with pytest.raises(InvalidResponse, match="22 receipts and more of block 1.*pays for 21"):
+        Client(remote, 70).get_receipts(HEADERS[1:2])
+    assert len(remote.asked) == 22
 
 
 def test_access_lists_come_from_eth_71_on(connect: Connect) -> None:

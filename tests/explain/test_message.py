@@ -10,6 +10,7 @@ import p2p
 from p2p import rlp
 from p2p.errors import CompressionError, InvalidMessageCode
 from p2p.explain import explain_message
+from p2p.explain.message import MAX_ITEMS
 from p2p.messages import Messages, message
 from p2p.rlpx.snappy import compress
 
@@ -101,3 +102,47 @@ def test_any_bytes_are_explained_or_refused(data):
         explain_message(data, CHAT, 2).html()
     except p2p.P2PError:
         pass
+
+
+@message(3)
+class Wide:
+    text: str
+    texts: list[str]
+    numbers: list[int]
+    data: bytes
+
+
+WIDE = Messages("wide", 1, [Wide])
+
+
+def explain_wide(text="", texts=(), numbers=(), data=b""):
+    return explain_message(rlp.encode([text, texts, numbers, data]), WIDE, 3)
+
+
+def test_line_break_of_a_remote_makes_no_line():
+    """It could add lines that look like ours."""
+    explanation = explain_wide("a\n   9. Forged", ["b\nforged", "c"])
+    assert [shown for _, shown, _ in rows(explanation, 1)][:2] == [
+        r"a\n   9. Forged",
+        "b\\nforged\nc",
+    ]
+    assert "\n   9. Forged" not in explanation.text()
+
+
+def test_large_values_make_a_short_text():
+    """A message of 16 MiB made a text of 32 MB, in ten seconds."""
+    values = [
+        explain_wide(text="\n" * 10**6),
+        explain_wide(texts=["x"] * 10**5),
+        explain_wide(numbers=[1] * 10**5),
+        explain_wide(data=bytes(10**6)),
+    ]
+    assert all(len(explanation.text()) < 200_000 for explanation in values)
+    assert rows(values[1], 1)[1][1].endswith(f"\nand {10**5 - MAX_ITEMS} more")
+    assert rows(values[3], 1)[3][1].endswith("00…")
+
+
+def test_large_block_is_cut():
+    payload = rlp.encode(bytes(10**6))
+    explanation = explain_message(bytes(compress(payload)), compressed=True)
+    assert len(explanation.text()) < 200_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -234,3 +236,31 @@ def test_all_that_is_wanted_passes_within_its_time(
     slowest = min(rate, each or rate)
     world.run(sum(wanted) / slowest + 1.0, tick_s=10.0)
     assert [user.moved for user in world.users] == wanted
+
+
+@pytest.mark.parametrize(("rate", "each"), [(1024, None), (None, 1024), (1024, 1024)])
+def test_members_that_have_left_are_forgotten(rate: int | None, each: int | None) -> None:
+    """At a low rate, all connections that ended in minutes were kept in memory."""
+    shares = FairShares(rate, each, START)
+
+    def waiting_member() -> Member:
+        member = shares.add(lambda: None, START)
+        while size := shares.ask(member, START):
+            shares.settle(member, size)
+        return member
+
+    staying = [waiting_member() for _ in range(3)]
+    gone = []
+    for _ in range(100):
+        member = waiting_member()
+        gone.append(weakref.ref(member.on_turn))
+        shares.remove(member)
+        del member
+    gc.collect()
+    assert sum(one() is not None for one in gone) <= len(staying)
+    turns: list[Member] = []
+    now = START
+    while len(turns) < 3:
+        now = shares.deadline or now
+        turns += [member for member in shares.poll(now) if not shares.settle(member, 512)]
+    assert len(turns) == 3 and set(turns) == set(staying)

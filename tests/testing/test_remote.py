@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -171,3 +172,31 @@ def test_any_stream_socket_will_do() -> None:
 def test_node_without_an_address_cannot_be_dialed() -> None:
     with pytest.raises(p2p.ArgumentError, match="a TCP port"):
         Remote.dial(p2p.Node.from_parts(p2p.generate_key().public_key), ECHO)
+
+
+class Flood(socket.socket):
+    """A socket that has always more to read."""
+
+    data = b""
+    reads = 0
+
+    def recv(self, *_: Any) -> bytes:
+        self.reads += 1
+        assert self.reads < 2000, "it reads on"
+        return self.data
+
+
+def test_other_end_that_sends_without_end_does_not_extend_a_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Flood() as flood:
+        remote = Remote(flood, None, ECHO)
+        monkeypatch.setattr(remote, "_receive", remote._read)  # without a machine that refuses it
+        flood.data = b"x"
+        for wait in (remote.read_msg, remote._next_event):
+            flood.reads = 0
+            with pytest.raises(p2p.Timeout):
+                wait(0)
+        flood.reads = 0
+        with pytest.raises(AssertionError, match="was not closed within 0 s"):
+            remote.expect_closed(0)

@@ -43,10 +43,13 @@ def check_wheel(programs: Path, environment: dict[str, str], folder: Path) -> in
     """Check that ``p2p`` is the wheel's, and its commands are in the tour; return their number."""
 
     def ask(*arguments: str) -> str:
-        return subprocess.run(
-            [str(programs / "python"), *arguments],
-            cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True,
-        ).stdout.strip()  # fmt: skip
+        command = [str(programs / "python"), *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise StepFailed(f"the wheel is not installed in {programs}:\n{done.stderr}")
+        return done.stdout.strip()
 
     place = Path(ask("-c", "import p2p; print(p2p.__file__)")).resolve()
     if not place.is_relative_to(programs.parent):
@@ -67,8 +70,9 @@ def make_files(folder: Path) -> None:
 
 
 def main(programs: Path) -> int:
-    # Under a shell in the background it is ignored, and would be so by all commands.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Under a shell in the background SIGINT is ignored, and would be so by all commands.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="p2p-tour-") as name:
         folder = Path(name)

@@ -5,15 +5,21 @@ It knows nothing of ``p2p``: its commands are those of the folder that comes fir
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+import pyte
 
 from tests.tour.machine import NEEDS
 from tests.tour.steps import Chapter, End, Run, Start, Step
@@ -24,6 +30,8 @@ LIMIT_S = 300.0
 LOOK_S = 0.05
 #: Lines of an output that are shown, and characters of a line.
 MAX_LINES, MAX_WIDTH = 10, 110
+#: Columns and lines of a terminal.
+SCREEN = (100, 24)
 
 
 class StepFailed(Exception):
@@ -88,15 +96,42 @@ class Background:
         self._reader.join()
 
     def _read(self) -> None:
+        """Read the output until its end. The thread of the output."""
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
                 with self._changed:
                     self._output += line
                     self._changed.notify_all()
+        self._end_reading()
+
+    def _end_reading(self) -> None:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+
+
+class OnScreen(Background):
+    """A running command in a terminal of its own: its output is what the screen shows."""
+
+    def __init__(self, process: subprocess.Popen[str], deadline: float, terminal: int) -> None:
+        self._terminal = terminal
+        self._screen = pyte.Screen(*SCREEN)
+        super().__init__(process, deadline)
+
+    def news(self) -> str:
+        return self.output
+
+    def _read(self) -> None:
+        stream = pyte.ByteStream(self._screen)
+        with open(self._terminal, "rb", buffering=0) as shown, suppress(OSError):
+            while data := shown.read(65536):  # OSError: the program has closed the terminal
+                with self._changed:
+                    stream.feed(data)
+                    lines = [line.rstrip() for line in self._screen.display]
+                    self._output = "\n".join(lines).rstrip()
+                    self._changed.notify_all()
+        self._end_reading()
 
 
 class Player:
@@ -170,19 +205,28 @@ class Player:
         return process.returncode, output
 
     def _start(self, step: Start) -> None:
-        print(f"$ {step.command} &", flush=True)
-        # Without exec, Ctrl-C would be an end of the shell, too.
-        background = Background(self._popen(f"exec {step.command}"), self._deadline)
-        self._running[step.name] = background
-        if step.ready:
-            found = background.wait_for(step.ready)
-            self._environment[step.name] = found[1]
+        print(f"$ {step.command}" + ("" if step.on_screen else " &"), flush=True)
+        background = self._running[step.name] = self._background(step)
+        found = background.wait_for(step.ready)
         if step.file:
             background.wait_for_file(self._folder / step.file)
-        _show(background.news())
-        if step.ready:
+        _show(background.news(), SCREEN[1] if step.on_screen else MAX_LINES)
+        if found.groups():
+            self._environment[step.name] = found[1]
             _show(f"$ {step.name}={found[1]}", indent="")
         self.count += 1
+
+    def _background(self, step: Start) -> Background:
+        command = f"exec {step.command}"  # without exec, Ctrl-C would be an end of the shell, too
+        if not step.on_screen:
+            return Background(self._popen(command), self._deadline)
+        master, slave = pty.openpty()
+        columns, lines = SCREEN
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        try:
+            return OnScreen(self._popen(f"TERM=xterm {command}", slave), self._deadline, master)
+        finally:
+            os.close(slave)
 
     def _end(self, step: End) -> None:
         background = self._running[step.name]
@@ -194,13 +238,13 @@ class Player:
             wanted = f"expected 0, and output like {step.output!r}"
             raise StepFailed(f"exit code {code}; {wanted}:\n{background.output}")
 
-    def _popen(self, command: str) -> subprocess.Popen[str]:
+    def _popen(self, command: str, terminal: int | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["sh", "-c", command],
             cwd=self._folder,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
@@ -216,12 +260,12 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
     return re.search(pattern, text, re.MULTILINE)
 
 
-def _show(output: str, indent: str = "  ") -> None:
+def _show(output: str, max_lines: int = MAX_LINES, indent: str = "  ") -> None:
     """Print the first lines of an output and the last, each cut to the width."""
     lines = output.splitlines()
-    if len(lines) > MAX_LINES:
-        left = len(lines) - MAX_LINES + 1
-        lines = [*lines[: MAX_LINES - 2], f"… {left} lines", lines[-1]]
+    if len(lines) > max_lines:
+        left = len(lines) - max_lines + 1
+        lines = [*lines[: max_lines - 2], f"… {left} lines", lines[-1]]
     for line in lines:
         print(indent + (line if len(line) <= MAX_WIDTH else line[: MAX_WIDTH - 1] + "…"))
     print(end="", flush=True)

@@ -123,3 +123,11 @@ def test_checkout_is_not_taken_for_the_wheel(tmp_path: Path, monkeypatch) -> Non
     environment = {**environment_of(programs, tmp_path), "PYTHONPATH": root}
     with pytest.raises(StepFailed, match="p2p is not from the wheel, but from"):
         check_wheel(programs, environment, tmp_path)
+
+
+def test_command_on_screen_shows_its_screen(play, capsys) -> None:
+    code = "import sys, signal; print('\\033[2J\\033[2;3Hat', sys.stdout.isatty()); signal.pause()"
+    catch = f"try:\n {code}\nexcept KeyboardInterrupt: print('bye')"
+    start = Start("A", f'{sys.executable} -c "{catch}"', "^  at True$", on_screen=True)
+    play(start, End("A", output="^bye$"))
+    assert "\n    at True\n^C in A\n" in capsys.readouterr().out

@@ -23,7 +23,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, text_of
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import DURATION, TargetType
-from p2p.cli.shown import address_of, milliseconds
+from p2p.cli.shown import address_of, milliseconds, number_of
 from p2p.enode import log_distance
 
 #: Seconds for the answer of one node; the retransmissions of discovery are shorter.
@@ -118,7 +118,7 @@ def explained(
                     query = pool.submit(ask, front, hop.node, target)
                     asked[query] = hop, time.monotonic()
                 _take(output, walk, asked, deadline)
-                update(text=f"asked {len(walk.hops)} nodes")
+                update(text=f"asked {number_of(len(walk.hops), 'node')}")
         except BaseException:
             front.stop()  # ends the queries under way
             raise
@@ -166,4 +166,4 @@ def _line(hop: Hop) -> str:
         return head + hop.error
     nearest: Any = "" if hop.nearest is None else f", nearest at {hop.nearest}"
     by = "" if hop.named_by is None else f"; named by {hop.named_by.short}"
-    return f"{head}{hop.named} nodes, {hop.new} new{nearest}{by}"
+    return f"{head}{number_of(hop.named, 'node')}, {hop.new} new{nearest}{by}"

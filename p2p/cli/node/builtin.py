@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 import p2p
-from p2p.cli.shown import shown
+from p2p.cli.shown import number_of, shown
 
 #: Characters of a line of a chat that are shown, and sent at most.
 MAX_LINE = 1000
@@ -38,7 +38,7 @@ class Echo:
                 rw.write_msg(msg)
                 count += 1
         finally:
-            self._report(f"{peer.name}: {count} messages echoed")
+            self._report(f"{peer.name}: {number_of(count, 'message')} echoed")
 
 
 class Chat:

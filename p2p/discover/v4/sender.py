@@ -38,7 +38,7 @@ Encoder: TypeAlias = Callable[[PrivateKey, Packet], tuple[bytes, bytes]]
 
 
 class Sender:
-    """Signs and queues packets. The methods for requests return the packet's hash."""
+    """Queue of signed packets. The methods for requests return the packet's hash."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class _Vote(NamedTuple):
 
 
 class SkewWatch:
-    """Collects the votes; ``is_bootnode`` tells whether a bootnode has an ID and an address."""
+    """The votes; ``is_bootnode`` tells whether a bootnode has an ID and an address."""
 
     def __init__(self, is_bootnode: Callable[[NodeID, IPAddress], bool]) -> None:
         self._is_bootnode = is_bootnode

@@ -1,7 +1,7 @@
 """Cases of discovery v5.1 (discv5-wire.md, discv5-theory.md).
 
 That the target does not answer is shown by a ping after the message in question, as in
-:mod:`p2p.testing.conformance.discv4`, or by silence.
+:mod:`p2p.testing.conformance.discv4`, or by silence. A case blocks its thread.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from p2p.discover.v5.message import (
 )
 from p2p.discover.v5.packet import MessagePacket, WhoAreYou, mask, message_head
 from p2p.enode import Node, generate_key, log_distance
+from p2p.netutil import is_loopback
 from p2p.testing.conformance.case import CaseList, Skip, Target
 from p2p.testing.conformance.tester5 import TesterV5
 
@@ -88,7 +89,7 @@ def handshake_resend(target: Target) -> None:
 @case("discv5-theory.md, Session Cache", "A session counts for one address only.")
 def session_from_another_address(target: Target) -> None:
     with TesterV5(target) as tester:
-        if not tester.endpoint.ip.is_loopback or tester.endpoint.ip.version != 4:
+        if not is_loopback(tester.endpoint.ip) or tester.endpoint.ip.version != 4:
             raise Skip("needs a second address of this machine, which loopback has")
         tester.handshake()
         other = tester.bind(_OTHER_HOST)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from p2p.arguments import check_type, wrong
+from p2p.arguments import BYTES, check_each, check_type, wrong, wrong_type
 from p2p.clock import SYSTEM_CLOCK, Clock, nonnegative_timeout
 from p2p.enode import Node
 from p2p.errors import P2PError
@@ -24,17 +24,22 @@ SUITES: Mapping[str, Sequence[Case]] = MappingProxyType(
 )
 #: Pause between connections to a node that is not on a LAN, in seconds.
 THROTTLE_S = 31.0
+_NAMES = "names of cases, or None"
 
 
 def run_suite(
     suite: str, node: Node, only: Collection[str] | None = None, answer_s: float = ANSWER_S
 ) -> Iterator[Result]:
-    """Run the cases of ``suite`` against ``node``; yield each result as soon as it is there.
+    """Run the cases of ``suite`` against ``node``; yield each result as soon as it is there::
+
+        for result in p2p.testing.conformance.run_suite("rlpx", node):
+            print(result)
 
     ``only`` are the names of cases to run, by default all. ``answer_s`` is the limit in seconds on
     the wait for each answer. Raises ArgumentError for an unknown suite or case, and for a node
-    without an address or a port of the suite's protocol.
+    without an address or a port of the suite's protocol. Any thread, which blocks meanwhile.
     """
+    check_type("suite", suite, str, f"one of {', '.join(SUITES)}")
     if suite not in SUITES:
         raise wrong("suite", suite, f"one of {', '.join(SUITES)}")
     check_type("node", node, Node, "a Node")
@@ -43,6 +48,10 @@ def run_suite(
     if endpoint is None:
         port = "TCP" if suite == "rlpx" else "UDP"
         raise wrong("node", node, f"a node with an address and a {port} port")
+    if only is not None:
+        if isinstance(only, (str, *BYTES)) or not isinstance(only, Collection):
+            raise wrong_type("only", only, _NAMES)
+        check_each("only", tuple(only), str, _NAMES)
     names = {case.name for case in SUITES[suite]}
     for name in only or ():
         if name not in names:

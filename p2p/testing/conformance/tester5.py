@@ -40,6 +40,8 @@ from p2p.testing.failures import socket_timeout
 from p2p.testing.packets import local_host
 
 M = TypeVar("M", bound=Message)
+#: Messages of a response to FINDNODE at most; 16 records in single messages are enough.
+MAX_TOTAL = 16
 
 
 class TesterV5:
@@ -112,12 +114,16 @@ class TesterV5:
                 return None
             if endpoint_of(sender) == self.to:
                 return decode_packet(data, self.id)
+            if deadline.is_over:  # others may send without end
+                return None
 
     def packets(self, seconds: float, sock: socket.socket | None = None) -> Iterator[Packet]:
         """Yield the packets of the target that come within ``seconds``."""
         deadline = Deadline(seconds)
         while (packet := self.read_packet(deadline.left_at_least(0.0), sock)) is not None:
             yield packet
+            if deadline.is_over:  # the target may send without end
+                return
 
     def sign_with(self, key: PrivateKey) -> None:
         """Sign handshakes with another key; the session keys stay right."""
@@ -151,6 +157,7 @@ class TesterV5:
         """Return the records in all messages of the response to a FINDNODE."""
         request = FindNode(self.new_id(), distances)
         nodes = self.ask(request, Nodes)
+        assert nodes.total <= MAX_TOTAL, f"the response has {nodes.total} messages"
         records = list(nodes.records)
         for _ in range(nodes.total - 1):
             records += self.expect(Nodes, request.request_id).records

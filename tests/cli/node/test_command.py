@@ -162,7 +162,7 @@ def test_log_lines_are_for_people():
         process.send_signal(signal.SIGINT)
         text = "".join(lines) + process.stdout.read()
     assert process.returncode == 0
-    assert "bob is a peer, at 127.0.0.1:" in text and "bob: 1 messages echoed" in text
+    assert "bob is a peer, at 127.0.0.1:" in text and "bob: 1 message echoed" in text
     assert "bob has left: disconnect requested (remote)" in text
 
 

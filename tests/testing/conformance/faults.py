@@ -326,7 +326,7 @@ def refusing_parts(patch: Patch) -> None:
 def answer_any_auth(patch: Patch) -> None:
     def make(method):
         def receive_data(self, data, now):
-            self._packets_out.append(b"welcome")
+            self._exchange._to_send.append(b"welcome")
             return method(self, data, now)
 
         return receive_data

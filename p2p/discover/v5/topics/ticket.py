@@ -73,7 +73,7 @@ class Ticket(NamedTuple):
 
 
 class Tickets:
-    """Seals and opens the tickets of one registrar; ``entropy`` makes the key."""
+    """The tickets of one registrar, sealed and opened; ``entropy`` makes the key."""
 
     def __init__(self, entropy: Entropy, window_s: float) -> None:
         self._cipher = gcm(entropy(_KEY_SIZE))

@@ -11,7 +11,7 @@ import pytest
 from p2p.clock import SimulatedClock
 from p2p.discover.observer import DiscoveryObserver
 from p2p.loglimit import LINES_PER_MINUTE, PERIOD_S
-from p2p.observers import MAX_FAILED, ObserverGuard
+from p2p.observerguard import MAX_FAILED, ObserverGuard
 from p2p.rlpx import ConnectionObserver
 from tests.kit.observers import Failing, methods_of
 

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class ObserverGuard:
-    """Guards the observers that one owner passes to machines. Used by one thread at a time."""
+    """Guard of the observers that one owner passes to machines. Used by one thread at a time."""
 
     def __init__(self, clock: Clock, logger: logging.Logger) -> None:
         self._log = logger

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import IO, Any
 
-from p2p.arguments import check_type
+from p2p.arguments import NUMBER, check_type
 from p2p.clock import SYSTEM_CLOCK
 from p2p.discreason import DiscReason
 from p2p.errors import DecodeError, PeerDisconnected
@@ -35,6 +35,8 @@ FORMAT = 1
 _FORMAT_KEY = "p2p-recording"
 #: Longest line that is read: the largest message in hex digits, and the rest.
 MAX_LINE_SIZE = 2 * MAX_MESSAGE_SIZE + 1024
+#: Latest time of an entry, in seconds: a billion, which are 32 years.
+MAX_DURATION_S = 1e9
 #: Longest text of ``peer``.
 MAX_PEER_SIZE = 300
 
@@ -61,7 +63,11 @@ class Recording:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
-        """Read a file. Raises OSError, and DecodeError with the number of a broken line."""
+        """Read a file. Raises OSError, and DecodeError with the number of a broken line.
+
+        Raises ArgumentTypeError for anything but a path.
+        """
+        check_type("path", path, (str, os.PathLike), "the path of a recording")
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = enumerate(iter(lambda: file.readline(MAX_LINE_SIZE), ""), 1)
             head: Recording | None = None
@@ -175,7 +181,7 @@ def _read_head(values: dict[str, Any]) -> Recording:
 
 
 def _read_entry(values: dict[str, Any], head: Recording) -> Recorded:
-    at, sender = float(values["at"]), values["from"]
+    at, sender = _seconds(values["at"]), values["from"]
     if sender not in ("peer", "us"):
         raise ValueError('"from" is "peer" or "us"')
     if "end" in values:
@@ -184,6 +190,13 @@ def _read_entry(values: dict[str, Any], head: Recording) -> Recorded:
     if code >= head.length:
         raise ValueError(f"code {code} is not below the length {head.length}")
     return Recorded(at, sender == "peer", Msg(code, bytes.fromhex(values["payload"])))
+
+
+def _seconds(value: object) -> float:
+    is_number = isinstance(value, NUMBER) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_DURATION_S:  # type: ignore[operator]
+        raise ValueError("a number of seconds from 0 up wanted")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _uint(value: object) -> int:

@@ -77,6 +77,8 @@ def test_any_messages_are_read_as_they_were_written(
 
 
 HEAD = '{"p2p-recording": 1, "name": "test", "version": 1, "length": 8}'
+#: JSON of times that are none; the first was an OverflowError.
+STRANGE_TIMES = ("1" + 400 * "0", "NaN", "Infinity", "1e999", "-1", '"5"', "true", "[]")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,7 @@ HEAD = '{"p2p-recording": 1, "name": "test", "version": 1, "length": 8}'
         ([HEAD, '{"at": 0, "from": "us", "code": 1, "payload": "0g"}'], 2),
         ([HEAD, '{"at": null, "from": "us", "end": 1}'], 2),
         ([HEAD, "[" * 100_000], 2),
+        *(([HEAD, f'{{"at": {at}, "from": "us", "end": 1}}'], 2) for at in STRANGE_TIMES),
     ],
 )
 def test_broken_line_is_named_by_its_number(

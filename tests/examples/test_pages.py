@@ -1,4 +1,4 @@
-"""The program of docs/howto/explain.md prints the output that the page shows."""
+"""Programs of how-to pages print the output that their page shows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "explain.md"
+HOWTO = Path(__file__).resolve().parents[2] / "docs" / "howto"
 
 
 @pytest.mark.slow
-def test_program_of_the_page():
-    text = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["explain", "test-a-node"])
+def test_program_of_the_page_prints_what_it_shows(page: str) -> None:
+    text = (HOWTO / f"{page}.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (output,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
     done = subprocess.run(
