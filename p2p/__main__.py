@@ -20,6 +20,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    except KeyboardInterrupt:  # as early as this
+        return 130
     return run()
 
 

@@ -296,6 +296,7 @@ def refusal_of_unit(own: str, target: str) -> str | None:
     assert own_layer is not None and layer is not None
     is_public = unit == FACE or target in PUBLIC or target.rpartition(".")[0] in PUBLIC
     may_see_more = own == KIT or (own == "sim" and is_pure(target))
+    may_see_more |= own == "cli" and unit == "netutil"  # the rules for addresses are in one place
     if own in USERS and not is_public and not may_see_more:
         return f"{own} uses public names only, not {target}"
     if own == "net" and unit not in BASE:

@@ -50,7 +50,7 @@ def read(
         os.stat(path)  # raises the usual error for a file that is not there
     try:
         reader = pcapy.open_offline(os.fspath(path))
-    except pcapy.PcapError as error:
+    except (pcapy.PcapError, UnicodeEncodeError) as error:  # libpcap takes paths in UTF-8 only
         raise DecodeError(f"{os.fspath(path)} is no capture: {error}") from None
     with ExitStack() as stack:
         stack.enter_context(closing(reader))

@@ -7,6 +7,7 @@ without the prefix, and hex. A record with a wrong signature is shown neverthele
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,7 +149,10 @@ def read_record(text: str) -> Parts:
 def _valid_record(text: str) -> p2p.Record:
     """Return the record. Raises InvalidNode with the reason if it is not valid."""
     if _HEX.fullmatch(text) or (_BASE64.fullmatch(text) and not text.startswith("enr:")):
-        return p2p.Record.from_rlp(_bytes_of(text))
+        try:
+            return p2p.Record.from_rlp(_bytes_of(text))
+        except binascii.Error as error:
+            raise p2p.InvalidNode(f"invalid record: {error}") from None
     return p2p.Record.from_text(text)
 
 

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     SYSTEM = 5, "the system refused: a file, an address, a missing program"
     DEFECT = 70, "a defect of p2p; please report it, with the output of --debug"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
+    TERMINATED = 143, "ended by SIGTERM or SIGHUP"
 
     meaning: str
 

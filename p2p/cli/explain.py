@@ -13,8 +13,10 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import NODE, HexType
+from p2p.cli.parameters import DURATION, NODE, HexType
 from p2p.cli.programobject import MESSAGES
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
@@ -38,7 +40,7 @@ def explain() -> None:
 )
 @click.argument("node", type=NODE, required=False)
 @click.option(
-    "--timeout", default=15.0, show_default=True, help="Seconds to wait for the connection."
+    "--timeout", type=DURATION, default="15s", show_default=True, help="Time for the connection."
 )
 @_HTML
 @with_output
@@ -65,7 +67,11 @@ def packet(
 ) -> None:
     """Explain a datagram of discovery v4 or v5; "-" reads it from the standard input."""
     to = None if recipient is None else _recipient_of(recipient)
-    _show(output, explain_packet(packet, to, key), html)
+    try:
+        explanation = explain_packet(packet, to, key)
+    except p2p.errors.PacketError as error:  # of the caller, not of a node
+        raise Failure(str(error), ExitCode.USAGE) from error
+    _show(output, explanation, html)
 
 
 @explain.command(

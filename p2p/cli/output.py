@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import p2p
+from p2p.cli import streams
+from p2p.cli.shown import safe
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -41,7 +43,11 @@ class Output:
         """The standard output, for what no method here does."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        class Printer(Console):
+            def on_broken_pipe(self) -> None:
+                streams.reader_has_gone()
+
+        return Printer(highlight=False, soft_wrap=not sys.stdout.isatty())
 
     @cached_property
     def errors(self) -> Console:
@@ -53,11 +59,13 @@ class Output:
     def result(self, record: Mapping[str, Any], text: RenderableType) -> None:
         """Print one result: ``record`` as a line of JSON, or ``text`` for people.
 
-        A str is printed as it is, without markup and line breaks; values of ``record`` that JSON
-        does not have are shown by ``str``.
+        A str is printed without markup, its unprintable characters escaped; values of ``record``
+        that JSON does not have are shown by ``str``.
         """
         if self.as_json:
-            _write(json.dumps(record, default=_as_json, ensure_ascii=False))
+            # Of ASCII without DEL, so that no text of a remote can move a cursor.
+            line = json.dumps(record, default=_as_json)
+            streams.write(line.replace("\x7f", "\\u007f") + "\n")
         else:
             self.text(text)
 
@@ -66,7 +74,7 @@ class Output:
         if self.as_json:
             return
         if isinstance(text, str):
-            _write(text)
+            streams.write(safe(text) + "\n")
         else:
             self.console.print(text)
 
@@ -75,9 +83,9 @@ class Output:
         if sys.stderr.isatty():
             from rich.text import Text
 
-            self.errors.print(Text(text, style="dim"), soft_wrap=True)
+            self.errors.print(Text(safe(text), style="dim"), soft_wrap=True)
         else:
-            print(text, file=sys.stderr, flush=True)
+            streams.tell(safe(text))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table for people; nothing with ``--json``."""
@@ -88,7 +96,7 @@ class Output:
 
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
+            table.add_row(*(Text(safe(str(cell))) for cell in row))
         self.console.print(table)
 
     @contextmanager
@@ -131,11 +139,6 @@ def with_output(function: F) -> F:
         return function(Output(as_json), *arguments, **options)
 
     return run  # type: ignore[return-value]
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _no_update(

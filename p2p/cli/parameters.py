@@ -30,6 +30,10 @@ NETWORKS: dict[str, p2p.networks.Network] = {
     network.name: network
     for network in (p2p.networks.MAINNET, p2p.networks.SEPOLIA, p2p.networks.HOODI)
 }
+#: Longest duration, in seconds: ten years; the system cannot wait much longer.
+MAX_DURATION_S = 10 * 365 * 86_400
+#: Most digits of the version of a capability.
+MAX_VERSION_DIGITS = 9
 _KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
 #: Seconds of each unit of a duration.
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -139,12 +143,18 @@ class DurationType(ParamType):
     def convert(self, value: Any, param: Any, context: Any) -> float:
         if isinstance(value, (int, float)):
             return float(value)
+        seconds = self._seconds(value)
+        if seconds is None:
+            self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
+        if seconds > MAX_DURATION_S:
+            self.fail(f"a duration is at most {MAX_DURATION_S} s", param, context)
+        return seconds
+
+    def _seconds(self, value: str) -> float | None:
         parts = _DURATION.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value:
             return sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
-            return float(value)
-        self.fail(f'{value!r} is not a duration; want "90s", "24h" or "1h30m"', param, context)
+        return float(value) if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII) else None
 
 
 class NodeKeyType(KeyType):
@@ -170,7 +180,8 @@ class CapType(ParamType):
         if isinstance(value, p2p.Cap):
             return value
         name, _, version = str(value).rpartition("/")
-        if not (name and name.isprintable() and version.isdecimal()):
+        is_number = version.isascii() and version.isdecimal() and len(version) <= MAX_VERSION_DIGITS
+        if not (name and name.isprintable() and is_number):
             self.fail(f"wanted a name and a version such as eth/69; got {value}", param, context)
         return p2p.Cap(name, int(version))
 

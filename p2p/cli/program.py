@@ -1,26 +1,34 @@
 """The program: the group of all commands, and its run with exit codes.
 
-Runs in the main thread.
+Runs in the main thread. SIGTERM and SIGHUP end a command as Ctrl-C does: it keeps what it has.
 """
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 import p2p
+from p2p.cli import streams
 from p2p.cli.command import DEBUG, Group
 from p2p.cli.commands import COMMANDS
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import failure_of
+from p2p.cli.shown import on_one_line
 
 _HELP = """Speak devp2p, the peer-to-peer protocol stack of Ethereum.
 
 A NODE is an enode URL or a node record (enr:…); "-" reads it from the standard input."""
+
+
+#: Signals that end a command as Ctrl-C does.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Program(Group):
@@ -33,11 +41,11 @@ class Program(Group):
     def invoke(self, context: click.Context) -> object:
         try:
             result = super().invoke(context)
-            sys.stdout.flush()
+            streams.flush()
             return result
         except BrokenPipeError:
-            # The reader of a pipe, such as head, has all it wants. The interpreter flushes again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if streams.is_read():  # the pipe of something else
+                raise
             return ExitCode.OK
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -60,17 +68,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     An error is one line on the standard error; with ``--debug``, its traceback comes first.
     """
     meta: dict[str, object] = {}
+    streams.prepare()
+    stdout = sys.stdout
     try:
-        result = program.main(arguments, prog_name="p2p", standalone_mode=False, obj=meta)
+        with _ending_signals():
+            result = program.main(arguments, prog_name="p2p", standalone_mode=False, obj=meta)
         return result if isinstance(result, int) else ExitCode.OK
-    except (click.Abort, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _interrupted(error)
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        streams.drop()  # the reader of a help has gone: click has put another stream
+        return ExitCode.OK
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        streams.tell(error.format_message())
         return ExitCode.USAGE
     except Exception as error:
         if meta.get(DEBUG):
-            traceback.print_exc()
+            streams.tell(traceback.format_exc().rstrip())
         failure = failure_of(error)
-        print(f"p2p: {failure}", file=sys.stderr)
+        streams.tell(f"p2p: {on_one_line(str(failure))}")
         return failure.exit_code
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP has come."""
+
+
+@contextmanager
+def _ending_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, if the caller has not chosen."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = [each for each in ENDING if signal.getsignal(each) is signal.SIG_DFL]
+    for number in wanted:
+        signal.signal(number, _terminate)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
+
+
+def _interrupted(error: BaseException) -> ExitCode:
+    if not streams.is_read():
+        return ExitCode.OK
+    terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+    return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED

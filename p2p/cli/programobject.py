@@ -68,8 +68,8 @@ def _resolve(kind: ParamType, value: str, param: Any, context: Any) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         return pkgutil.resolve_name(value)
-    except (ImportError, AttributeError, ValueError) as error:
-        kind.fail(f"{value}: {error}", param, context)
+    except Exception as error:  # of the user's module
+        kind.fail(f"{value}: {type(error).__name__}: {error}", param, context)
 
 
 MESSAGES = MessagesType()

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 import p2p
 
 #: Most characters of a text of a remote.
 MAX_TEXT = 80
+_LAYOUT = re.compile("([\n\t])")
 
 
 def shown(text: object, limit: int = MAX_TEXT) -> str:
     """Return ``text`` with unprintable characters escaped, cut to ``limit`` characters."""
-    whole = str(text)[: 2 * limit]
-    escaped = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole
-    )
+    escaped = _escaped(str(text)[: 2 * limit])
     return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
+
+
+def safe(text: str) -> str:
+    """Return a text with its lines and tabs, and all other unprintable characters escaped."""
+    parts = _LAYOUT.split(text)
+    return "".join(part if part in ("\n", "\t") else _escaped(part) for part in parts)
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with each white space as one blank, and unprintable characters escaped."""
+    return _escaped(" ".join(text.split()))
 
 
 def address_of(node: p2p.Node, udp: bool = False) -> str:
@@ -34,3 +45,11 @@ def milliseconds(seconds: float) -> str:
 def number_of(count: int, noun: str) -> str:
     """Return "1 node", "2 nodes"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

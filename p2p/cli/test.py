@@ -11,7 +11,7 @@ import p2p
 from p2p.cli.command import group
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import NODE
+from p2p.cli.parameters import DURATION, NODE
 from p2p.testing import conformance
 from p2p.testing.conformance import Result, Verdict
 
@@ -51,7 +51,7 @@ def _add_suite(suite: str) -> None:
         help="Run this case only; may be given more than once.",
     )
     @click.option(
-        "--timeout", default=5.0, show_default=True, help="Seconds to wait for each answer."
+        "--timeout", type=DURATION, default="5s", show_default=True, help="Time for each answer."
     )
     @with_output
     def run(output: Output, node: p2p.Node, only: Collection[str], timeout: float) -> int:

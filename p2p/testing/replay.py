@@ -6,6 +6,7 @@ thread plays the peer. The format of recordings is in :mod:`p2p.capture.recordin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ def replay(
     handler: Callable[[Peer, MsgReadWriter], object],
     *,
     timeout: float = PATIENCE_S,
+    logger: logging.Logger | None = None,
 ) -> Replayed:
     """Play the peer of a recording against ``handler(peer, rw)``, and return what it did::
 
@@ -65,15 +67,16 @@ def replay(
 
     The order of both sides is that of the recording: where a message of ours stands in it, the
     handler must write one before the peer goes on. If it writes none within ``timeout`` seconds,
-    the replay ends there. Delays are not repeated. At the end the peer leaves, for the recorded
-    reason. Raises AssertionError if the handler then does not return, or does not read within
-    ``timeout`` seconds. Any thread; the handler runs on one of its own.
+    the replay ends there. Delays are not repeated. ``logger`` is that of the peer. At the end the
+    peer leaves, for the recorded reason. Raises AssertionError if the handler then does not return,
+    or does not read within ``timeout`` seconds. Any thread; the handler runs on one of its own.
     """
     check_type("recording", recording, Recording, "a p2p.capture.Recording")
     timeout = nonnegative_timeout(timeout)
     protocol = Protocol(recording.name, recording.version, recording.length, handler)
     written: list[Msg] = []
-    with run_handler(protocol, timeout=timeout, name=recording.peer or "peer") as remote:
+    peer = recording.peer or "peer"
+    with run_handler(protocol, timeout=timeout, name=peer, logger=logger) as remote:
         error = _play(recording, remote, written, timeout)
     ours = [entry.msg for entry in recording.entries if not entry.from_peer and entry.msg]
     return Replayed(tuple(written), _compare(ours, written), error)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ import pytest
 from p2p.cli.command import Command
 from p2p.cli.commands import COMMANDS
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import failure_of
 from p2p.cli.program import program
 
 
@@ -64,7 +66,7 @@ def test_help_lists_the_commands_and_imports_none():
     )
     done = subprocess.run([sys.executable, "-c", code], **CAPTURED)
     *help_text, loaded = done.stdout.splitlines()
-    wanted = {"command", "exitcode", "failure", "commands", "program", "remedy", "shown"}
+    wanted = {"command", "exitcode", "failure", "commands", "program", "remedy", "shown", "streams"}
     assert set(ast.literal_eval(loaded)) == {f"p2p.cli.{name}" for name in wanted}
     for name, summary in COMMANDS.summaries.items():
         assert re.search(rf"^  {name} +{re.escape(summary)}$", done.stdout, re.MULTILINE)
@@ -120,3 +122,31 @@ def test_a_full_disk_is_one_line():
     command = f"{sys.executable} -m p2p nodeset filter - <<< '{{}}' > /dev/full"
     done = subprocess.run(["bash", "-c", command], **CAPTURED)
     assert (done.returncode, done.stderr) == (ExitCode.SYSTEM, "p2p: No space left on device\n")
+
+
+#: Values that a user may type, or a script pass on.
+WORDS = (
+    *("", "-1", "nan", "inf", "1e999", "0", "9" * 5000, "9" * 30 + "h", "\udcff", "\x1b[31m"),
+    *("/nowhere/x", "a:b", "json:", "os:path", "::", ":99999", "[::1]:99999", "x/" + "9" * 5000),
+    *("x/\N{ARABIC-INDIC DIGIT THREE}", "0x", "0xzz", "enr:", "enr:A", "enode://", "enode://@:"),
+    *("1,2,3", "=", "a=", "{}", "x" * 300 + ".example", "\N{LATIN SMALL LETTER E WITH ACUTE}"),
+)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_no_value_of_an_argument_is_a_defect(path, run):
+    command = ALL[path]
+    with click.Context(command) as context:
+        for param, word in product(command.params, WORDS):
+            value = (word,) if param.multiple or param.nargs == -1 else word
+            try:
+                param.process_value(context, value)
+            except Exception as error:
+                assert failure_of(error).exit_code is not ExitCode.DEFECT, (param.name, error)
+
+
+def test_record_of_any_characters_is_read_or_refused(run):
+    for word in WORDS:
+        for name in ("show", "verify"):
+            result = run("enr", name, "--", word)
+            assert result.exit_code in (ExitCode.NEGATIVE, ExitCode.USAGE), (word, result.err)

@@ -13,7 +13,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -167,30 +167,27 @@ def checked(entry: NodeEntry, visit: Visit, now_unix: float) -> NodeEntry:
 def open_database(path: Path | None) -> Iterator[sqlite3.Connection | None]:
     """Open the SQLite file, or make it; commit and close it at the end.
 
-    Raises Failure for another file.
+    Raises Failure for another file, and for what goes wrong with it in the block.
     """
     if path is None:
         yield None
         return
-    database = sqlite3.connect(path)
     try:
-        _prepare(database, path)
-        yield database
-        database.commit()
-    finally:
-        database.close()
+        with closing(sqlite3.connect(path)) as database:
+            _prepare(database, path)
+            yield database
+            database.commit()
+    except sqlite3.Error as error:
+        raise Failure(f"{path}: {error}", ExitCode.SYSTEM) from error
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    try:
-        (number,) = database.execute("PRAGMA application_id").fetchone()
-        (count,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if number != APPLICATION_ID and count:
-            raise Failure(f"{path} is a database of another program", ExitCode.USAGE)
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute(_SCHEMA)
-    except sqlite3.Error as error:
-        raise Failure(f"{path}: {error}", ExitCode.SYSTEM) from error
+    (number,) = database.execute("PRAGMA application_id").fetchone()
+    (count,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if number != APPLICATION_ID and count:
+        raise Failure(f"{path} is a database of another program", ExitCode.USAGE)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(_SCHEMA)
 
 
 def _statement(result: Result) -> tuple[str, list[object]]:

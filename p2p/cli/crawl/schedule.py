@@ -25,6 +25,7 @@ from typing import Any
 
 import p2p
 from p2p.cli.discovery.walk import may_name
+from p2p.netutil import Scope, scope_of
 
 #: The distances of each question for other nodes. An answer of v4 has the nodes next to a target,
 #: of the whole table; one of v5 those at the distances and no others, of which half as many exist
@@ -234,7 +235,7 @@ class Crawl:
     def _admit(self, node: p2p.Node) -> bool:
         if len(self.visits) >= self.limits.nodes:
             return False
-        if node.ip is None or not node.ip.is_global:
+        if node.ip is None or scope_of(node.ip) is not Scope.GLOBAL:
             return True
         self._addresses[node.ip] += 1
         return self._addresses[node.ip] <= self.limits.per_address

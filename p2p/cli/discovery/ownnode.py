@@ -17,6 +17,7 @@ import click
 import p2p
 from p2p import discover, enode
 from p2p.cli.parameters import NETWORK, NETWORKS, NODE_KEY
+from p2p.netutil import is_unspecified
 
 F = TypeVar("F", bound=Callable[..., object])
 #: A discovery of either protocol.
@@ -137,7 +138,7 @@ def _publish(local: enode.LocalNode, bound: p2p.Endpoint, external: Sequence[Ext
     for ip, port in external:
         local.set_static_endpoint(ip, udp=port or bound.port)
     if not external:
-        local.set_fallback_ip("127.0.0.1" if bound.ip.is_unspecified else bound.ip)
+        local.set_fallback_ip("127.0.0.1" if is_unspecified(bound.ip) else bound.ip)
 
 
 def _nodes(param: click.Parameter, text: str | None) -> tuple[p2p.Node, ...] | None:

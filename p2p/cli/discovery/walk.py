@@ -14,6 +14,7 @@ from typing import Any
 
 import p2p
 from p2p.enode import log_distance, xor_distance
+from p2p.netutil import check_relay_addr
 
 #: Nodes asked at a time, and nodes in the result.
 ALPHA, RESULT_SIZE = 3, 16
@@ -150,11 +151,9 @@ def may_name(teller: p2p.Node, named: p2p.Node) -> bool:
     A node of the Internet cannot know a node of our LAN, nor one of this machine: asking it would
     send packets where the teller cannot.
     """
-    if named.ip is None or not named.udp or named.ip.is_multicast or named.ip.is_unspecified:
+    if named.ip is None or not named.udp:
         return False
-    if teller.ip is None or named.ip.is_global:
-        return True
-    return not teller.ip.is_global and (teller.ip.is_loopback or not named.ip.is_loopback)
+    return teller.ip is None or check_relay_addr(teller.ip, named.ip) is None
 
 
 def distances_to(target: p2p.NodeID, node_id: p2p.NodeID) -> Iterator[int]:

@@ -108,7 +108,11 @@ def read_json(path: str) -> Any:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file beside ``path``, and rename it."""
+    """Write a file beside ``path``, and rename it; write to a pipe or a device as it is."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         new.write_text(text, encoding="utf-8")

@@ -20,6 +20,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.files.nodes import NodeEntry, read_nodes, write_nodes
 
 from ..swarm import HOST, swarm
+from ..terminal import PROGRAM
 
 pytestmark = pytest.mark.slow
 COUNT = 8
@@ -170,6 +171,14 @@ def test_other_database_is_left_alone(run, servers, tmp_path):
     assert result.exit_code == ExitCode.USAGE and path.read_bytes() == before
 
 
+@pytest.mark.parametrize("content", [None, b"no database" * 100])
+def test_database_that_cannot_be_used_is_one_line(run, tmp_path, content):
+    path = tmp_path / "nodes.db"
+    path.mkdir() if content is None else path.write_bytes(content)
+    result = run("crawl", "--sqlite", path if content else path / "x" / "y", "--bootnodes", "")
+    assert result.exit_code == ExitCode.SYSTEM and len(result.err.splitlines()) == 1
+
+
 def test_time_that_is_over_keeps_the_nodes_that_wait(run, nodes, tmp_path):
     protocol, fronts = nodes
     file = tmp_path / "nodes.json"
@@ -185,7 +194,7 @@ def test_crawl_after_ctrl_c_goes_on_and_loses_nothing(run, nodes, tmp_path):
     protocol, fronts = nodes
     file = tmp_path / "nodes.json"
     options = [f"disc{protocol}", "crawl", file, "--bootnodes", str(fronts[0].self)]
-    slowly = [sys.executable, "-m", "p2p", *map(str, options), "--json", "--rate", "20"]
+    slowly = [sys.executable, "-c", PROGRAM, *map(str, options), "--json", "--rate", "20"]
     with subprocess.Popen(slowly, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
         first = json.loads(it.stdout.readline())

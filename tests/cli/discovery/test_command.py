@@ -16,6 +16,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.enode import log_distance
 
 from ..swarm import HOST, swarm
+from ..terminal import PROGRAM
 
 both = pytest.mark.parametrize("protocol", ["v4", "v5"])
 pytestmark = pytest.mark.slow
@@ -153,7 +154,7 @@ def test_wrong_option_is_named(run, nodes, option, value):
 
 @both
 def test_listen_shows_its_record_and_ends_by_ctrl_c(protocol):
-    command = [sys.executable, "-m", "p2p", f"disc{protocol}", "listen", "--bootnodes", ""]
+    command = [sys.executable, "-c", PROGRAM, f"disc{protocol}", "listen", "--bootnodes", ""]
     command += ["--addr", f"{HOST}:0", "--extaddr", "203.0.113.7:30399", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
