@@ -6,6 +6,7 @@ all else it raises a :class:`Failure`, whose text says what to do.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -31,6 +32,8 @@ EXIT_CODES: dict[tuple[type[Exception], ...], ExitCode] = {
     (errors.NodeNotFound,): ExitCode.NEGATIVE,
     (errors.NodeDBError, OSError): ExitCode.SYSTEM,
 }
+
+_PORT_HINT = "; another program has this port: give another one, or port 0 for any that is free"
 
 
 class Failure(Exception):
@@ -71,7 +74,8 @@ def text_of(error: Exception) -> str:
 def _text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{os.fspath(error.filename)}: " if error.filename else ""
-        return place + error.strerror
+        hint = _PORT_HINT if error.errno == errno.EADDRINUSE else ""
+        return place + error.strerror + hint
     if isinstance(error, p2p.P2PError):
         remedy = remedy_of(error)
         return text_of(error) + (f"; {remedy}" if remedy else "")

@@ -43,4 +43,5 @@ def explain_handshake(node: Node | str | None = None, timeout: float = 15.0) -> 
     record = recorder.record()
     if record is None:
         raise error or AssertionError("a connection without secrets")
-    return Explanation(f"The RLPx handshake with {node}", handshake_sections(record))
+    title = f"The RLPx handshake with {node.id.short} at {node.tcp_endpoint or node.hostname}"
+    return Explanation(title, handshake_sections(record))

@@ -28,7 +28,8 @@ _PROTOCOLS: dict[str, type[Echo] | type[Chat]] = {"echo": Echo, "chat": Chat}
 
 #: Options whose names are those of the server's.
 _SERVER_OPTIONS = (
-    click.option("--name", default="p2p", show_default=True, help="Name in the hello."),
+    click.option("--name", default=f"p2p/{p2p.__version__}", show_default=True,
+                 help="Name in the hello."),
     click.option("--max-peers", type=click.IntRange(0), default=50, show_default=True,
                  help="Maximum number of peers."),
     click.option("--listen", "listen_addr", default=":30303", show_default=True, metavar="ADDRESS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -228,3 +229,10 @@ def test_log_on_a_terminal_has_no_view(terminal):
     node.type("\x03")
     assert node.wait() == 0
     assert "peers:" not in node.text
+
+
+def test_taken_port_is_an_error_with_a_remedy(run):
+    with socket.create_server((HOST, 0)) as taken:
+        result = run("node", "--log", "--listen", f"{HOST}:{taken.getsockname()[1]}")
+    assert result.exit_code == ExitCode.SYSTEM
+    assert "another program has this port" in result.err.splitlines()[-1]
