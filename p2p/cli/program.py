@@ -90,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failure = failure_of(error)
         streams.tell(f"p2p: {on_one_line(str(failure))}")
         return failure.exit_code
+    finally:
+        streams.finish()
 
 
 class _Terminated(KeyboardInterrupt):

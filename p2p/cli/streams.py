@@ -54,6 +54,14 @@ def drop() -> None:
     _to_null(1)
 
 
+def finish() -> None:
+    """Write what is left, or drop it: the interpreter flushes again, and would fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _to_null(1)
+
+
 def reader_has_gone() -> None:
     """Write to the null device from now on, and end the command."""
     is_first = not _reader_has_gone.is_set()
