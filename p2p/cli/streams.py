@@ -58,7 +58,7 @@ def finish() -> None:
     """Write what is left, or drop it: the interpreter flushes again, and would fail."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):  # full, or closed
         _to_null(1)
 
 
