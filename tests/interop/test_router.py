@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from p2p.testing import PATIENCE_S
+
 from .home import LAN, OUTSIDE, WAN, Home, missing
 from .homeprogram import LIFETIME_S, PORT, TEXT
 
@@ -44,8 +46,9 @@ def test_host_outside_reaches_the_mapped_ports_until_they_are_deleted(
     assert (found["service"], found["ip"]) == (service, WAN)
     mapped = inside.event("mapped")
     assert (mapped["tcp"], mapped["udp"]) == (PORT, PORT)
-    assert mapped["lifetimes"] == [LIFETIME_S] * 2
-    assert len(home.mappings()) == 2
+    # read back from the router, where some seconds may have passed
+    assert all(LIFETIME_S - PATIENCE_S <= each <= LIFETIME_S for each in mapped["lifetimes"])
+    assert len(mapped["lifetimes"]) == len(home.mappings()) == 2
     for protocol in ("tcp", "udp"):
         assert reach(home, protocol, PORT) == TEXT.decode()
         assert inside.event("from") == {"event": "from", "protocol": protocol, "host": OUTSIDE}
