@@ -165,16 +165,12 @@ def _open(target: Target, version: int = 5) -> _Dialed:
 
 def _check_understood(remote: _Dialed, target: Target) -> None:
     """Check that the target has read our hello: it answers a ping, or leaves for a fit reason."""
-    remote.send_frame(PING, _packed(remote, EMPTY))
+    remote.send_frame(PING, remote._compressed(EMPTY))
     try:
         remote.await_frame(PONG, target.answer_s)
     except AssertionError as error:
         if not any(repr(reason) in str(error) for reason in _UNDERSTOOD):
             raise
-
-
-def _packed(remote: _Dialed, payload: bytes) -> bytes:
-    return remote._compressed(payload)
 
 
 # Initial Handshake
@@ -281,7 +277,7 @@ def ping_before_hello(target: Target) -> None:
 @case("Hello", "The Hello is sent once.")
 def second_hello(target: Target) -> None:
     with _open(target) as remote:
-        remote.send_frame(HELLO, _packed(remote, encode_hello(remote.hello)))
+        remote.send_frame(HELLO, remote._compressed(encode_hello(remote.hello)))
         remote.await_end(target.answer_s)
 
 
@@ -312,14 +308,14 @@ def malformed_hello(target: Target) -> None:
 @case("MAC", "A frame with a wrong MAC ends the connection.")
 def frame_with_a_wrong_mac(target: Target) -> None:
     with _open(target) as remote:
-        remote.send_bad_mac(PING, _packed(remote, EMPTY))
+        remote.send_bad_mac(PING, remote._compressed(EMPTY))
         remote.await_end(target.answer_s)
 
 
 @case("MAC", "A header with a wrong MAC ends the connection.")
 def header_with_a_wrong_mac(target: Target) -> None:
     with _open(target) as remote:
-        frame = bytearray(remote.frame(PING, _packed(remote, EMPTY)))
+        frame = bytearray(remote.frame(PING, remote._compressed(EMPTY)))
         frame[16] ^= 1
         remote.send_raw(bytes(frame))
         remote.await_end(target.answer_s)
@@ -328,7 +324,7 @@ def header_with_a_wrong_mac(target: Target) -> None:
 @case("Framing", "A frame may arrive in parts of any size.")
 def frame_byte_by_byte(target: Target) -> None:
     with _open(target) as remote:
-        for byte in remote.frame(PING, _packed(remote, EMPTY)):
+        for byte in remote.frame(PING, remote._compressed(EMPTY)):
             remote.send_raw(bytes([byte]))
         remote.await_frame(PONG, target.answer_s)
 
@@ -339,14 +335,14 @@ def frame_byte_by_byte(target: Target) -> None:
 @case("Ping", "A Ping is answered by a Pong.")
 def ping(target: Target) -> None:
     with _open(target) as remote:
-        remote.send_frame(PING, _packed(remote, EMPTY))
+        remote.send_frame(PING, remote._compressed(EMPTY))
         remote.await_frame(PONG, target.answer_s)
 
 
 @case("Disconnect", "A peer that receives a Disconnect disconnects.")
 def disconnect(target: Target) -> None:
     with _open(target) as remote:
-        remote.send_frame(1, _packed(remote, encode_disconnect(DiscReason.REQUESTED)))
+        remote.send_frame(1, remote._compressed(encode_disconnect(DiscReason.REQUESTED)))
         remote.await_end(target.answer_s)
 
 
