@@ -15,6 +15,9 @@ packets that discovery receives::
 
     server = p2p.Server(..., observer=MyObserver())
 
+Its :meth:`Observer.peer_event` is called for each :class:`p2p.PeerEvent` of a peer that was added
+or has left.
+
 The calls and their order are documented in the two base classes. What a connection reports has
 these types: its arguments (:class:`ConnectionSetup`), its :class:`Secrets`, its :class:`State`, and
 for ``events`` a ``ConnectionEvent``, one of :class:`IdentityKnown`, :class:`HelloReceived` (with
@@ -32,7 +35,7 @@ messages. After its first error, which is logged, an observer is not called agai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from p2p.discover import event as discovery_events
 from p2p.discover.event import (
@@ -65,6 +68,9 @@ from p2p.rlpx import (
 )
 from p2p.rlpx.handshake import Secrets
 from p2p.rlpx.observer import ConnectionSetup
+
+if TYPE_CHECKING:
+    from p2p.peers.event import PeerEvent
 
 __all__ = [
     "BootnodeLeftOut",
@@ -132,3 +138,9 @@ class Observer:
         Called by the thread that starts the server.
         """
         return None
+
+    def peer_event(self, event: PeerEvent) -> None:
+        """Called on ``p2p-io`` when a peer was added or has left, as ``subscribe_events`` has it.
+
+        Not called for messages; :meth:`ConnectionObserver.events` has them.
+        """
