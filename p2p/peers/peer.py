@@ -177,6 +177,7 @@ class Peer:
     @property
     def handlers(self) -> list[HandlerState]:
         """The state of each handler: what it has read, what waits for it, and its thread."""
+        self._process.check("peer")
         return [_state_of(rw) for rw in self._running if rw.protocol.run is not None]
 
     def wait_closed(self, timeout: float | None = None) -> None:
