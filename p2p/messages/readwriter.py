@@ -7,8 +7,7 @@ messages. Any thread, as of the wrapped one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from p2p.arguments import check_type
 from p2p.errors import (
@@ -110,13 +109,8 @@ class TypedReadWriter(Generic[M]):
     def __enter__(self) -> TypedReadWriter[M]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.rw.__exit__(kind, error, traceback)
+    def __exit__(self, *exception: Any) -> None:
+        self.rw.__exit__(*exception)
 
     def __repr__(self) -> str:
         return f"<{self.messages.cap} on {self.rw!r}>"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from p2p.arguments import check_int, check_type, wrong_type
@@ -228,12 +227,7 @@ class Requests:
     def __enter__(self) -> Requests:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close(error)
 
     def __repr__(self) -> str:
