@@ -53,6 +53,11 @@ class TypedReadWriter(Generic[M]):
         """Whether writing has ended; messages that have arrived before may still be read."""
         return self.rw.is_closed
 
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end; None while open."""
+        return self.rw.disconnect_reason
+
     def read(self, timeout: float | None = None) -> M:
         """Wait for the next message, at most ``timeout`` seconds, and return it decoded.
 

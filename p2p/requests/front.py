@@ -319,9 +319,8 @@ class Requests:
 
     def _ending(self, error: BaseException | None) -> Callable[[], PeerDisconnected]:
         """Return a function that makes the error of requests that have lost their connection."""
-        ended, cause = self._ended(error), error
-        if ended is error:
-            cause = ended.__cause__
+        ended = self._ended(error)
+        cause = ended.__cause__ if ended is error else ended.__cause__ or error
 
         def make() -> PeerDisconnected:
             made = PeerDisconnected(ended.reason, ended.by_remote, str(ended))
@@ -334,14 +333,8 @@ class Requests:
         is_ours = isinstance(error, P2PError) and error.connection_id == self._rw.connection_id
         if is_ours and isinstance(error, PeerDisconnected):
             return error
-        try:
-            if self._rw.is_closed:  # then this message is not sent; the error has the reason
-                self._rw.write_msg(Msg(0))
-        except PeerDisconnected as ended:
-            return ended
-        except NotImplementedError:  # a read-writer with read_msg and write_msg only
-            pass
-        return PeerDisconnected(self._reason_of(error), by_remote=False)
+        ended = self._rw.disconnect_reason
+        return ended or PeerDisconnected(self._reason_of(error), by_remote=False)
 
     def _reason_of(self, error: BaseException | None) -> DiscReason:
         """Return the reason that the connection ends with if its handler raises ``error``."""
