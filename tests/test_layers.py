@@ -78,7 +78,7 @@ WITHIN: dict[str, set[str]] = {
     "peers": {"config", "observe"},
     "services": {"config", "exporter", "keylog", "observe"},
     "collector": {"parts", "peers"},
-    "dial": {"config", "peers"},
+    "dial": {"config", "observe", "peers"},
     "parts": {"config", "dial", "keylog", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
@@ -105,13 +105,13 @@ SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth", "p2p.messages"}
 UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
-#: and a peer runs a protocol; the options that a network sets are options of a configuration;
-#: observers get events of peers.
+#: and a peer runs a protocol; the options that a network sets are options of a configuration; an
+#: observer gets the outcome of a dial, and events of peers.
 FOR_TYPES = {
     "messages": {"peers"},
     "protocol": {"peers"},
     "networkoptions": {"config"},
-    "observe": {"peers"},
+    "observe": {"dial", "peers"},
 }
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
