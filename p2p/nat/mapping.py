@@ -1,4 +1,4 @@
-"""Port mappings: the wanted one, the granted one, the answer of a router, their status for programs.
+"""Port mappings: the wanted one, the granted one, the answer of a router, the status of all.
 
 Pure. The protocols make them of their packets; :mod:`p2p.nat.leases` has the times.
 """
