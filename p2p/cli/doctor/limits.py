@@ -1,6 +1,6 @@
 """What limits have refused or delayed, those of other nodes and our own, as metrics count it.
 
-Pure. The metrics are those of :attr:`p2p.Server.metrics`, by name. The commands have no other way to look
+Pure. The metrics are those of :attr:`p2p.Server.metrics`, by name. There is no other way to look
 into a node that runs elsewhere (:mod:`p2p.cli.doctor.running`).
 """
 

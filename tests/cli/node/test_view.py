@@ -118,4 +118,5 @@ def test_a_sparkline_is_in_proportion():
 def test_port_mappings_are_shown_beside_our_address(status, text):
     lines = drawn(replace(shot(), outside=outside_text(status)), 140, 24)
     (line,) = (line for line in lines if "listens on" in line)
-    assert line.strip() == ", ".join(filter(None, ("listens on [::]:30303", text, f"record {NODE.seq}")))
+    parts = ("listens on [::]:30303", text, f"record {NODE.seq}")
+    assert line.strip() == ", ".join(filter(None, parts))
