@@ -328,6 +328,11 @@ class ProtocolReadWriter(MsgReadWriter):
         """
         return self._outbox.is_closed
 
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the connection's end, ``Peer.disconnect_reason``."""
+        return self._peer.disconnect_reason
+
     def close(self, reason: int = DiscReason.REQUESTED) -> None:
         """End the connection, with all of its protocols, as ``Peer.disconnect`` does.
 
