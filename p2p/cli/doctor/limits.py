@@ -1,4 +1,4 @@
-"""What limits have refused or delayed, those of other nodes and our own, as metrics count it.
+"""Limits that were met, of other nodes and our own, as the metrics count them.
 
 Pure. The metrics are those of :attr:`p2p.Server.metrics`, by name. There is no other way to look
 into a node that runs elsewhere (:mod:`p2p.cli.doctor.running`).
