@@ -75,8 +75,6 @@ from p2p.usercode import where_is
 
 if TYPE_CHECKING:
     from p2p.dial.attempts import DialAttempt
-
-if TYPE_CHECKING:
     from p2p.peers.event import PeerEvent
 
 __all__ = [
