@@ -47,7 +47,7 @@ from p2p.netutil import LAN, Endpoint, IPAddress, Netlist, OwnNetworks
 
 #: Largest datagram of discovery, in bytes: any network that carries IPv6
 #: passes it unfragmented.
-MA_DATAGRAM_SIZE = 1280
+MAX_DATAGRAM_SIZE = 1280
 
 
 class Engine(ABC):
@@ -103,7 +103,7 @@ class Engine(ABC):
         ping_tries: int = PING_TRIES,
     ) -> None:
         """Make the parts that ask nodes by ``transport``; the last call of a construction."""
-        self._overlay = Overlay(transport, self.table, store, *self._reach)
+        self._overlay = Overlay(transport, self.table, store, *self._reach, self._observer)
         self._maintenance = Maintenance(
             self._overlay,
             self._timers,
