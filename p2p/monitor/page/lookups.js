@@ -129,7 +129,7 @@ export class Lookups {
     set(
       this.drawing,
       "aria-label",
-      `${counted(hops.length, "query", "queries")} of the lookup of ${shortId(lookup.target, 12)}, ` +
+      `${counted(hops.length, "query", "queries")} of the lookup of ${shortId(lookup.target)}, ` +
         `from distance ${scale.far} to ${scale.near}. The table lists them.`,
     );
     const byId = new Map(hops.map((hop) => [hop.id, hop]));
