@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PYTEST  = $(BIN)/python -m pytest
 
 # One stamp for each Python version, so that a change of PYTHON or of setup.cfg is noticed.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -36,20 +37,20 @@ OTHER_CRYPTO += P2P_SECP256K1_BACKEND=btclib
 endif
 
 test: $(STAMP)  ## The test suite; the tests of the crypto with the other libraries, too
-	$(BIN)/python -m pytest tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs
-	$(OTHER_CRYPTO) $(BIN)/python -m pytest tests/crypto tests/rlpx
+	$(PYTEST) tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs
+	$(OTHER_CRYPTO) $(PYTEST) tests/crypto tests/rlpx
 
 # What mirrors a package or a module of p2p, the simulation apart, which is one big run.
 MIRRORS = $(patsubst p2p/%/,tests/%,$(wildcard p2p/*/)) \
           $(patsubst p2p/%.py,tests/test_%.py,$(wildcard p2p/*.py))
 
 test-fast: $(STAMP)  ## The quick tests of the modules, in some seconds, with few random examples
-	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-profile='few examples' \
+	$(PYTEST) -q -m 'not slow' --hypothesis-profile='few examples' \
 	  $(filter-out tests/sim %__pycache__,$(wildcard $(MIRRORS)))
 
 interop: $(STAMP)  ## Tests against go-ethereum, @ethereumjs/devp2p and @chainsafe/discv5; needs Go and Node
 	tests/interop/build.sh
-	$(BIN)/python -m pytest tests/interop
+	$(PYTEST) tests/interop
 
 conformance: $(STAMP)  ## go-ethereum's suites for discovery, 100 times each against one node; needs Go
 	tests/interop/build.sh go

@@ -19,7 +19,8 @@ from tests.kit.publicnames import home, is_class
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "p2p").rglob("*.py"))
-MAX_LINES = 500
+# Of the modules today the longest has 396, `p2p/peers/peerset.py`; a good one has 100 to 300.
+MAX_CODE_LINES = 420
 
 modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 PUBLIC_MODULES = {**MODULES_BY_NAME, "p2p.sim": p2p.sim}
@@ -53,11 +54,24 @@ REFUSED_WORDS = re.compile(
 )
 
 
-def docstrings(path: Path) -> list[str]:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
-    return [ast.get_docstring(node) or "" for node in nodes]
+WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+def docstrings(source: str) -> list[ast.Constant]:
+    """The docstrings of a module, its classes and its functions, with their lines."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, WITH_DOCSTRINGS)]
+    openings = [node.body[0] for node in nodes if ast.get_docstring(node) is not None]
+    return [opening.value for opening in openings]  # type: ignore[attr-defined]
+
+
+def code_lines(source: str) -> int:
+    """The number of lines outside docstrings: blank lines and comments count."""
+    inside = {
+        line
+        for docstring in docstrings(source)
+        for line in range(docstring.lineno, (docstring.end_lineno or 0) + 1)
+    }
+    return len(source.splitlines()) - len(inside)
 
 
 def texts(path: Path) -> list[str]:
@@ -92,7 +106,8 @@ def comments(path: Path) -> list[str]:
 
 @modules
 def test_docstrings_begin_with_a_verb_or_a_noun(path: Path) -> None:
-    assert [text for text in docstrings(path) if REFUSED_OPENING.match(text)] == []
+    found = [str(docstring.value) for docstring in docstrings(path.read_text(encoding="utf-8"))]
+    assert [text for text in found if REFUSED_OPENING.match(text.lstrip())] == []
 
 
 @modules
@@ -113,7 +128,13 @@ def test_names_have_the_words_of_the_field(path: Path) -> None:
 
 @modules
 def test_module_is_short_enough_to_be_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    lines = code_lines(path.read_text(encoding="utf-8"))
+    assert lines <= MAX_CODE_LINES, f"{lines} lines outside docstrings: split the module"
+
+
+def test_lines_of_docstrings_are_no_lines_of_code() -> None:
+    assert code_lines('"""One.\n\nTwo.\n"""\n\nx = """\nno docstring\n"""\n') == 4
+    assert code_lines("def f():\n    '''Of f.'''\n    # why\n    return 1\n") == 3
 
 
 @public_names

@@ -62,15 +62,17 @@ SPECIAL = ("__enter__", "__exit__", "__iter__", "__next__", "__repr__", "__str__
 #: They tell what they know, or give themselves.
 ANSWERS = {
     "__repr__", "__str__", "__enter__",
-    "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.discovery_v4",
+    "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.nat",
+    "Server.discovery_v4",
     "Server.discovery_v5",
     "Server.max_dialed_conns", "Server.max_inbound_conns",
     "UDPv4.address", "UDPv4.lost",
     "Peer.name", "Peer.log", "Peer.lifetime", "Peer.info", "Peer.running_cap",
     "Peer.is_connected", "Peer.disconnect_reason", "Peer.counters",
-    "MsgPipe.is_closed", "MsgPipe.connection_id",
+    "MsgPipe.is_closed", "MsgPipe.disconnect_reason", "MsgPipe.connection_id",
     "Subscription.lost", "Advertisement.topic",
-    "ProtocolReadWriter.is_closed", "ClientReadWriter.is_closed",
+    "ProtocolReadWriter.is_closed", "ProtocolReadWriter.disconnect_reason",
+    "ClientReadWriter.is_closed", "ClientReadWriter.disconnect_reason",
 }  # fmt: skip
 #: They are for the library itself.
 INTERNAL = {
