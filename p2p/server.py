@@ -154,11 +154,10 @@ class Server:
         resolver is asked only when a node is wanted. As discovery, it is not used for dials if a
         protocol has ``dial_candidates``. None, the default: those of ``network``.
     ``lan_discovery``
-        Find the nodes of the local network and be found there, by DNS-SD over multicast DNS; also
-        with ``no_discovery``. They are dialed, introduced to discovery, and in :attr:`lan_nodes`.
-        Only addresses of a LAN or of ``own_networks`` are announced and used, and those of
-        ``net_restrict``. Needs zeroconf (``pip install 'p2p-blocking[lan]'``). As discovery, it is
-        not used for dials if a protocol has ``dial_candidates``. Default: False.
+        Find the nodes of the local network to dial, and be found, by DNS-SD over multicast DNS;
+        also with ``no_discovery``. Only addresses of a LAN, or of ``own_networks``, are announced
+        and used. Needs zeroconf (``pip install 'p2p-blocking[lan]'``). As discovery, it is not used
+        for dials if a protocol has ``dial_candidates``. Default: False.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
     ``nat``

@@ -27,13 +27,10 @@ from p2p.discover.v5.udpv5 import UDPv5
 from p2p.dnsdisc.front import NodeLists
 from p2p.enode import LocalNode, Node, NodeDB
 from p2p.enode.localnode import FALLBACK_IP
-from p2p.errors import NodeNotFound, P2PError
+from p2p.errors import NodeNotFound
 from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
-from p2p.lan.adapters import read_interfaces
-from p2p.lan.announcement import Checks
 from p2p.lan.front import LanNodes
-from p2p.lan.interfaces import Interface, chosen
 from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
@@ -42,7 +39,8 @@ from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
-from p2p.netutil import Endpoint, IPAddress, is_name, is_unspecified
+from p2p.netutil import IPAddress, is_name, is_unspecified
+from p2p.nodesources import LAST_MOMENT_S, LanService, NodeListService
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
 
@@ -53,8 +51,6 @@ RESOLVE_TIMEOUT_S = 15.0
 OWN_NAME_TIMEOUT_S = 5.0
 #: Time for the started services to end when another one has failed to start.
 GIVE_UP_S = 15.0
-#: Time for a service to end when the deadline has passed.
-LAST_MOMENT_S = 0.1
 
 
 class Service(Protocol):
@@ -325,79 +321,6 @@ class DiscoveryService(Service):
         return list(left)
 
 
-@dataclass
-class NodeListService(Service):
-    """Node lists in DNS, if there are any, and nodes are dialed."""
-
-    config: Config
-    logger: logging.Logger
-    lists: NodeLists | None = None
-
-    def start(self) -> None:
-        config = self.config
-        if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
-            self.lists.start()
-
-    def stop(self, deadline: Deadline) -> list[str]:
-        lists = self.lists
-        return [] if lists is None else lists.stop(deadline.left_at_least(LAST_MOMENT_S))
-
-
-@dataclass
-class LanService(Service):
-    """The nodes of the local network, if the option asks for them."""
-
-    config: Config
-    logger: logging.Logger
-    sockets: Sockets
-    own_node: OwnNode
-    discovery: DiscoveryService
-    nodes: LanNodes | None = None
-    _listening: Endpoint | None = None
-    _has_ipv6: bool = True
-
-    def start(self) -> None:
-        config, local, tcp = self.config, self.own_node.local, self.sockets.tcp
-        if not config.lan_discovery:
-            return
-        assert local is not None
-        if tcp is not None:
-            self._listening = endpoint_of(tcp.getsockname())
-            self._has_ipv6 = tcp.family == socket.AF_INET6
-        at = self._listening
-        self.nodes = LanNodes(
-            local,
-            None if at is None else at.port,
-            self._interfaces,
-            Checks(local.id, config._own, config.netlist),
-            self._found,
-            sets_address=at is not None and is_unspecified(at.ip),
-            clock=config.clock,
-            logger=self.logger,
-        )
-        self.nodes.start()
-
-    def stop(self, deadline: Deadline) -> list[str]:
-        nodes = self.nodes
-        return [] if nodes is None else nodes.stop(deadline.left_at_least(LAST_MOMENT_S))
-
-    def _interfaces(self) -> list[Interface]:
-        ip = None if self._listening is None else self._listening.ip
-        own, restrict = self.config._own, self.config.netlist
-        return chosen(read_interfaces(), ip, self._has_ipv6, own, restrict)
-
-    def _found(self, node: Node) -> None:
-        """Introduce a node to discovery. On ``p2p-lan``."""
-        for front in (self.discovery.v5, self.discovery.v4):
-            if front is not None and node.udp:
-                front._request_enr(node, _ignore)
-
-
-def _ignore(node: Node | None, error: P2PError | None) -> None:
-    """Take the result of a request that was made to be known by the node."""
-
-
 class Services:
     """All services of a server, and the access of other parts to them."""
 
@@ -419,7 +342,13 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
-        self._lan = LanService(config, logger, self.sockets, self.own_node, self._discovery)
+        self._lan = LanService(
+            config,
+            logger,
+            tcp=lambda: self.sockets.tcp,
+            local=lambda: self.local,
+            discoveries=lambda: self.discoveries,
+        )
         self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),

@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "lan", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "exporter", "services", "parts"),
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
@@ -76,7 +76,8 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config", "exporter", "keylog", "observe"},
+    "nodesources": {"config"},
+    "services": {"config", "exporter", "keylog", "nodesources", "observe"},
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},
     "parts": {"config", "dial", "keylog", "peers", "services"},

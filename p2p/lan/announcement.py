@@ -1,4 +1,4 @@
-"""What a host announces about a node, and the checks that make a node of it.
+"""Announcements of nodes by other hosts, and the checks that make a node of one.
 
 Pure. An announcement is not signed, only the node record in it is: any host of the network can
 repeat a record with other addresses. So a node is used only at an address

@@ -1,8 +1,8 @@
 """LAN discovery of a server: its links, the nodes found, and requests for one to dial.
 
 The thread ``p2p-lan`` opens a :class:`~p2p.lan.link.Link` for each interface that is there, looks
-again every :data:`CHECK_S`, announces our record anew when it has changed, and looks at what others
-announce, a limited number in a second. Threads of the library zeroconf tell it the names that have
+again every :data:`CHECK_S`, announces our record again when it has changed, and reads what others
+announce, a limited number in a second. Threads of the library zeroconf report the names that have
 changed. Our record gets an address of a local network while it has no better one.
 
 Any thread may ask for a node, with a callback, and read the list of the known ones.
@@ -14,7 +14,8 @@ import logging
 import random
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from p2p.clock import Clock
 from p2p.enode import LocalNode
@@ -44,37 +45,40 @@ TELL_S = 1.0
 #: The wall clock's lead over ours that means a sleep of the machine, in seconds.
 SLEEP_S = 10.0
 
-#: Returns the interfaces to use, with the addresses to announce. Raises OSError.
-Interfaces = Callable[[], Sequence[Interface]]
+
+class Where(Protocol):
+    """Interface of the place where we are reached."""
+
+    #: The TCP port that is announced; None: nothing is.
+    port: int | None
+    #: Whether our record has the address of an interface while there is no better one.
+    is_address: bool
+
+    def interfaces(self) -> Sequence[Interface]:
+        """Return the interfaces to use, with the addresses to announce. Raises OSError."""
 
 
 class LanNodes:
     """Announces ``local`` and finds the nodes of the local network, from :meth:`start` on.
 
-    ``port`` is the TCP port that is announced; None: nothing is, and nobody finds us. ``on_found``
-    gets each node once, on ``p2p-lan``; it must neither block nor raise. ``sets_address``: our
-    record gets an address of an interface as its fallback.
+    ``where`` has our port, and the interfaces to use. ``on_found`` gets each node once, on
+    ``p2p-lan``; it must neither block nor raise.
     """
 
     def __init__(
         self,
         local: LocalNode,
-        port: int | None,
-        interfaces: Interfaces,
+        where: Where,
         checks: Checks,
         on_found: OnNode,
-        *,
-        sets_address: bool,
         clock: Clock,
         logger: logging.Logger,
     ) -> None:
         # fixed after __init__
         self._local = local
-        self._port = port
-        self._interfaces = interfaces
+        self._where = where
         self._checks = checks
         self._on_found = on_found
-        self._sets_address = sets_address
         self._clock = clock
         self._log = logger.getChild("lan")
         self._limit = LogLimit(clock)
@@ -155,19 +159,19 @@ class LanNodes:
 
     def _read_interfaces(self) -> Sequence[Interface]:
         try:
-            return self._interfaces()
+            return self._where.interfaces()
         except OSError as error:
             self._warn(f"cannot list the interfaces: {error}")
             return []
 
     def _has_slept(self) -> bool:
-        """Whether the machine has slept: the others have forgotten us, and begin anew."""
+        """Whether the machine has slept. What we announced has expired then."""
         before_s, self._ahead_s = self._ahead_s, self._clock.time_unix() - self._clock.monotonic()
         return before_s is not None and self._ahead_s - before_s > SLEEP_S
 
     def _set_address(self, interfaces: Sequence[Interface]) -> None:
         """Give our record the first address there is, of IPv4 if possible."""
-        if self._sets_address:
+        if self._where.is_address:
             ips = [ip for interface in interfaces for ip in interface.ips]
             self._local.set_fallback_ip(min(ips, key=_version_of, default=FALLBACK_IP))
 
@@ -181,11 +185,11 @@ class LanNodes:
             return
         self._links[interface] = link
         addresses = ", ".join(map(str, interface.ips))
-        what = "looks for nodes" if self._port is None else "announces this node"
-        self._tell_limited(f"{what} at {interface.name} ({addresses})")
+        what = "looks for nodes" if self._where.port is None else "announces this node"
+        self._log_limited(f"{what} at {interface.name} ({addresses})")
 
     def _close(self, link: Link) -> None:
-        """Close a link, and forget what was found there."""
+        """Close a link, and remove what was found there."""
         del self._links[link.interface]
         self._end_link(link)
         self._known.remove_interface(link.interface.index)
@@ -203,8 +207,8 @@ class LanNodes:
         for link in list(self._links.values()):
             try:
                 link.check()
-                if self._port is not None:
-                    link.announce(txt, self._port)
+                if self._where.port is not None:
+                    link.announce(txt, self._where.port)
             except LinkFailed as error:
                 self._warn(f"LAN discovery begins again at {error}")
                 self._close(link)
@@ -261,7 +265,7 @@ class LanNodes:
     def _tell_number(self) -> None:
         self._tell = None
         number = len(self._nodes)
-        self._tell_limited(f"found {number} {'node' if number == 1 else 'nodes'} on the LAN")
+        self._log_limited(f"found {number} {'node' if number == 1 else 'nodes'} on the LAN")
 
     # p2p-lan: candidates
 
@@ -285,9 +289,9 @@ class LanNodes:
 
     # p2p-lan: the rest
 
-    def _tell_limited(self, text: str) -> None:
+    def _log_limited(self, text: str) -> None:
         """Log a change, at DEBUG if there are many: others decide how often."""
-        log_limited(self._log, logging.INFO, self._limit.admit("told", object()), "%s", text)
+        log_limited(self._log, logging.INFO, self._limit.admit("found", object()), "%s", text)
 
     def _warn(self, text: str) -> None:
         """Log a warning, at DEBUG if it is a repeated one."""

@@ -5,7 +5,7 @@ each of its interfaces, and leaves with the last of them. The first name counts 
 until it goes: an announcement that repeats another node's record cannot replace it.
 
 Every number has a limit, for all of a network, for one host and for the names of one node, and what
-comes later is refused: who floods the network displaces nobody.
+comes later is refused: a flood displaces no known node.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class KnownNodes:
         return True
 
     def remove(self, place: Place) -> None:
-        """Forget the node of ``place``, if there is one."""
+        """Remove the node of ``place``, if there is one."""
         entry = self._entries.pop(place, None)
         if entry is not None:
             _decrease(self._per_address, entry.node.ip)
             _decrease(self._per_node, entry.node.id)
 
     def remove_interface(self, index: int) -> None:
-        """Forget all nodes of an interface."""
+        """Remove all nodes of an interface."""
         for place in [place for place in self._entries if place[0] == index]:
             self.remove(place)
 
@@ -101,7 +101,7 @@ class KnownNodes:
 
     @property
     def next_offer(self) -> float | None:
-        """When a node can be offered; None if none is known."""
+        """The time at which a node can be offered; None if none is known."""
         return min((entry.offer_at for entry in self._first_entries()), default=None)
 
     def _first_entries(self) -> Iterator[_Entry]:

@@ -177,7 +177,7 @@ class Link:
 
 
 class _Listener:
-    """What zeroconf calls, by a thread of its own: its ``ServiceListener``."""
+    """The ``ServiceListener`` of zeroconf, which calls it on a thread of its own."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -44,27 +44,28 @@ PORT = 30303
 class Host:
     """LAN discovery without a server: a record, a port, interfaces that the test changes."""
 
-    def __init__(self, port: int | None = PORT, interfaces: list[Interface] | None = None) -> None:
-        self.interfaces = [LO] if interfaces is None else interfaces
+    is_address = True
+
+    def __init__(self, port: int | None = PORT, there: list[Interface] | None = None) -> None:
+        self.port = port
+        self.there = [LO] if there is None else there
         self.error: OSError | None = None
         self.found: list[p2p.Node] = []
         self.local = LocalNode(p2p.generate_key(), NodeDB())
         self.local.set("tcp", PORT)
         self.lan = LanNodes(
             self.local,
-            port,
-            self._read,
+            self,
             Checks(self.local.id, OwnNetworks(), None),
             self.found.append,
-            sets_address=True,
-            clock=p2p.testing.SystemClock(),
-            logger=logging.getLogger("p2p"),
+            p2p.testing.SystemClock(),
+            logging.getLogger("p2p"),
         )
 
-    def _read(self) -> list[Interface]:
+    def interfaces(self) -> list[Interface]:
         if self.error is not None:
             raise self.error
-        return list(self.interfaces)
+        return list(self.there)
 
     @property
     def ids(self) -> set[p2p.NodeID]:
@@ -152,21 +153,21 @@ def test_record_that_changes_is_announced_again(quick_checks: None) -> None:
 
 def test_interfaces_that_come_and_go(quick_checks: None, caplog: Any) -> None:
     caplog.set_level(logging.INFO, "p2p.lan")
-    a, b = Host(interfaces=[]), Host()
+    a, b = Host(there=[]), Host()
     with running(a, b):
         eventually(lambda: "waiting for one" in caplog.text)
         assert a.local.node().ip == FALLBACK_IP
-        a.interfaces = [LO]
+        a.there = [LO]
         eventually(lambda: a.knows(b) and b.knows(a))
-        a.interfaces = []
+        a.there = []
         eventually(lambda: a.knows() and b.knows())
-        a.interfaces = [LO]
+        a.there = [LO]
         eventually(lambda: a.knows(b) and b.knows(a))
 
 
 def test_interface_that_cannot_be_used_is_one_warning(quick_checks: None, caplog: Any) -> None:
     caplog.set_level(logging.DEBUG, "p2p.lan")
-    a, b = Host(interfaces=[NOWHERE, LO]), Host()
+    a, b = Host(there=[NOWHERE, LO]), Host()
     with running(a, b):
         eventually(lambda: a.knows(b))
         eventually(lambda: caplog.text.count("no LAN discovery at away: ") > 2)
