@@ -89,7 +89,9 @@ VALUES: dict[str, list[Any]] = {
     "Gauge": [p2p.metrics.Gauge(FAMILY, LABELS, 3)],
     "Histogram": [p2p.metrics.Histogram(FAMILY, LABELS, 2, 0.5, {0.1: 1, 1.0: 2})],
     "Link": [LINK],
+    "MappedPort": [p2p.nat.MappedPort("tcp", 30303, 30304, 300.0)],
     "Msg": [p2p.Msg(3, b"abc", 1.5), p2p.Msg(0)],
+    "NatStatus": [p2p.nat.NatStatus("PCP 192.0.2.1", None, (), "no answer")],
     "Netlist": [p2p.Netlist.parse("10.0.0.0/8, fd00::/8"), p2p.Netlist()],
     "Network": [p2p.networks.MAINNET, p2p.networks.Network("own", 5, p2p.eth.Chain(bytes(32)))],
     "Node": [NODE, NAMED],
@@ -181,7 +183,7 @@ LIVE = {
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
     *("UDPv5", *KIT),
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("ConnectionObserver", "DiscoveryObserver", "HandlerState", "Observer"),
     *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),
     *("PeerRates", "RateEstimator", "RecordingReadWriter", "Request", "Requests"),
 }
