@@ -40,12 +40,13 @@ LAYERS: list[set[str]] = [
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
-    {"cli", "monitor", "sim", "testing"},
+    {"cli", "lab", "monitor", "sim", "testing"},
     {"__main__"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-2]
-#: A user that puts the parts of peers and connections together in place of a server.
-KIT = "testing"
+#: Users that put the parts of peers and connections together in place of a server, or the network
+#: beneath one.
+KITS = {"testing", "lab"}
 
 #: What a unit may import from its own layer.
 WITHIN: dict[str, set[str]] = {
@@ -87,6 +88,7 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
+    "lab": {"sim", "testing"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
@@ -95,7 +97,7 @@ PUBLIC = {
     "p2p.explain",
     "p2p.messages",
     *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
-    *("p2p.testing", "p2p.testing.conformance"),
+    *("p2p.lab", "p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -295,7 +297,7 @@ def refusal_of_unit(own: str, target: str) -> str | None:
     own_layer, layer = layer_of(own), layer_of(unit)
     assert own_layer is not None and layer is not None
     is_public = unit == FACE or target in PUBLIC or target.rpartition(".")[0] in PUBLIC
-    may_see_more = own == KIT or (own == "sim" and is_pure(target))
+    may_see_more = own in KITS or (own == "sim" and is_pure(target))
     may_see_more |= own == "cli" and unit == "netutil"  # the rules for addresses are in one place
     if own in USERS and not is_public and not may_see_more:
         return f"{own} uses public names only, not {target}"

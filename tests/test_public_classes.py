@@ -18,6 +18,7 @@ import pytest
 import p2p
 import p2p.capture
 import p2p.explain
+import p2p.lab
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
@@ -100,7 +101,7 @@ ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Excep
 INTERFACES = {
     *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
-    *("RandomSource", "Resolver", "ScriptedReadWriter"),
+    *("RandomSource", "Resolver", "ScriptedReadWriter", "Underlay"),
 }
 
 
@@ -192,6 +193,7 @@ class World:
             "NodeAdded": p2p.discover.NodeAdded(NODE),
             "NodeDB": NodeDB(),
             "NodeEndpoint": NodeEndpoint(None, 0, 0),
+            "LinkQuality": p2p.lab.LinkQuality(),
             "NodeID": NODE.id,
             "NodeLists": p2p.dnsdisc.NodeLists([TREE.url]),
             "NodeRemoved": p2p.discover.NodeRemoved(NODE),

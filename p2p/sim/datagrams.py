@@ -13,7 +13,7 @@ from typing import Any
 
 from p2p.arguments import wrong
 from p2p.netutil import Endpoint, IPAddress
-from p2p.sim.link import Link, LinkModel
+from p2p.sim.link import LinkModel, LinkQuality
 from p2p.sim.router import Router
 from p2p.sim.timeline import Timeline
 from p2p.sim.trace import Trace
@@ -41,7 +41,7 @@ class DatagramNetwork(Timeline):
     ``seed`` determines all randomness; ``link`` is the quality of all links, unless another is set.
     """
 
-    def __init__(self, seed: int, link: Link) -> None:
+    def __init__(self, seed: int, link: LinkQuality) -> None:
         super().__init__()
         #: Quality of all links that :meth:`set_address_link` was not called for; may be replaced.
         self.link = link
@@ -53,7 +53,7 @@ class DatagramNetwork(Timeline):
         self._names: dict[Endpoint, str] = {}
         self._routers: dict[IPAddress, Router] = {}
         self._behind: dict[Endpoint, Router] = {}
-        self._links: dict[tuple[IPAddress, IPAddress], Link] = {}
+        self._links: dict[tuple[IPAddress, IPAddress], LinkQuality] = {}
         self._sides: dict[IPAddress, int] = {}
 
     # hosts
@@ -85,8 +85,8 @@ class DatagramNetwork(Timeline):
 
     # links
 
-    def set_address_link(self, a: IPAddress, b: IPAddress, **changes: Any) -> Link:
-        """Change the link between two addresses; ``changes`` are fields of Link."""
+    def set_address_link(self, a: IPAddress, b: IPAddress, **changes: Any) -> LinkQuality:
+        """Change the link between two addresses; ``changes`` are fields of LinkQuality."""
         link = replace(self._links.get((a, b), self.link), **changes)
         self._links[a, b] = self._links[b, a] = link
         return link
@@ -103,7 +103,7 @@ class DatagramNetwork(Timeline):
         outer = self._through_router(source, target) if self._behind else source
         outcome: list[float] | str = "no route"
         if outer is not None:
-            outcome = self._outcome(outer, target)
+            outcome = self._outcome(outer, target, len(data))
             for delay in outcome if isinstance(outcome, list) else ():
                 self.at(self.time + delay, self._arrive, outer, target, data)
         if not outcome or isinstance(outcome, str):
@@ -111,13 +111,13 @@ class DatagramNetwork(Timeline):
         if self.trace is not None:
             self.trace.sent(self.time, source, target, data, outcome)
 
-    def _outcome(self, source: Endpoint, target: Endpoint) -> list[float] | str:
+    def _outcome(self, source: Endpoint, target: Endpoint, size: int) -> list[float] | str:
         """Return the latencies of a datagram, one for each copy, or the reason of its loss."""
         a, b = source[0], target[0]
         if self._sides and self._sides.get(a, 0) != self._sides.get(b, 0):
             return "stopped by the partition"
         link = self._links.get((a, b), self.link) if self._links else self.link
-        return self._link_model.delays(link, a, b)
+        return self._link_model.delays(link, a, b, size, self.time)
 
     def _through_router(self, source: Endpoint, target: Endpoint) -> Endpoint | None:
         """Return the source address that the target sees; None if there is no route to it."""

@@ -9,6 +9,7 @@ from typing import Any, get_origin
 import p2p
 import p2p.capture
 import p2p.explain
+import p2p.lab
 import p2p.sim
 import p2p.testing
 import p2p.testing.conformance
@@ -27,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.metrics": p2p.metrics,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
+    "p2p.lab": p2p.lab,
     "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
