@@ -14,7 +14,7 @@ from p2p.arguments import check_type
 from p2p.crypto import PrivateKey
 from p2p.dial.limits import DIAL_TIMEOUT_S
 from p2p.enode import Node, generate_key, parse_node
-from p2p.errors import DiscReason, Timeout, WrongProcess
+from p2p.errors import DiscReason, PeerDisconnected, Timeout, WrongProcess
 from p2p.message import Msg, MsgReadWriter
 from p2p.peers.peer import Peer, ProtocolReadWriter
 from p2p.peers.session import FRAME_WRITE_TIMEOUT_S
@@ -45,6 +45,11 @@ class ClientReadWriter(MsgReadWriter):
     def is_closed(self) -> bool:
         """Whether nothing can be written any more; messages received before may still be read."""
         return self._rw.is_closed
+
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end; None while open."""
+        return self._rw.disconnect_reason
 
     def read_msg(self, timeout: float | None = None) -> Msg:
         return self._rw.read_msg(timeout)

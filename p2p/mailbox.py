@@ -196,6 +196,11 @@ class Mailbox:
         return self._gets
 
     @property
+    def has_reader(self) -> bool:
+        """Whether a thread waits for an item."""
+        return bool(self._readers)
+
+    @property
     def is_full(self) -> bool:
         """Whether the mailbox was full and has not been emptied to a quarter since."""
         return self._full

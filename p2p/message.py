@@ -103,7 +103,8 @@ class MsgReadWriter(ABC):
     """One end of a message stream, for any number of threads.
 
     A subclass needs ``read_msg`` and ``write_msg`` only; ``is_closed``, ``close`` and a ``with``
-    block raise NotImplementedError if it does not have the first two. A ``with`` block closes it:
+    block raise NotImplementedError if it does not have the first two, and ``disconnect_reason`` is
+    None. A ``with`` block closes it:
     with the reason of a Disconnect that leaves the block, or of an error about a message that was
     read from it; otherwise with DiscReason.REQUESTED. ``connection_id`` is the number of the
     connection, None in memory.
@@ -131,6 +132,11 @@ class MsgReadWriter(ABC):
     def is_closed(self) -> bool:
         """Whether writing has ended; messages that have arrived before may still be read."""
         raise NotImplementedError(f"{type(self).__name__}.is_closed")
+
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end, as ``Peer.disconnect_reason``; None while open."""
+        return None
 
     def close(self, reason: int = DiscReason.REQUESTED) -> None:
         """End the stream with ``reason``; returns at once, and does nothing when it has ended.

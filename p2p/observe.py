@@ -2,8 +2,8 @@
 
 A program gives an :class:`Observer` to the option ``observer`` of :class:`p2p.Server` or
 :func:`p2p.connect`. It is asked for a :class:`ConnectionObserver` for each :class:`NewConnection`,
-and for a :class:`DiscoveryObserver` for each discovery protocol. This one prints the names of all
-packets that discovery receives::
+and for a :class:`DiscoveryObserver` for each discovery protocol, and it gets each dial. This
+one prints the names of all packets that discovery receives::
 
     class Packets(p2p.observe.DiscoveryObserver):
         def packet_in(self, kind, packet, sender, addr):
@@ -22,7 +22,8 @@ for ``events`` a ``ConnectionEvent``, one of :class:`IdentityKnown`, :class:`Hel
 :class:`DisconnectReceived` and :class:`ConnectionFailed`. Discovery has :class:`DiscoverySetup`,
 :class:`NodeState`, and as ``DiscoveryEvent`` one of :class:`OperationDone`, :class:`NodeAdded`,
 :class:`NodeRemoved`, :class:`ManyTimeouts`, :class:`BootnodeSilent`, :class:`BootnodeLeftOut`,
-:class:`NameWanted`, :class:`ClockAhead` and :class:`TalkReceived`.
+:class:`NameWanted`, :class:`ClockAhead` and :class:`TalkReceived`. ``Peer.handlers`` has the
+:class:`HandlerState` of each handler, :func:`where_is` the line at which a thread stands.
 
 Calls about connections come on the thread ``p2p-io``, those about discovery on ``p2p-disc``. They
 must not block: nothing else happens meanwhile. An observer gets private keys and the contents of
@@ -31,8 +32,9 @@ messages. After its first error, which is logged, an observer is not called agai
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from p2p.discover import event as discovery_events
 from p2p.discover.event import (
@@ -51,6 +53,7 @@ from p2p.discover.table.bucket import NodeState
 from p2p.enode import Node
 from p2p.netutil import Endpoint
 from p2p.rlpx import (
+    Cap,
     ConnectionFailed,
     ConnectionObserver,
     DisconnectReceived,
@@ -65,6 +68,10 @@ from p2p.rlpx import (
 )
 from p2p.rlpx.handshake import Secrets
 from p2p.rlpx.observer import ConnectionSetup
+from p2p.usercode import where_is
+
+if TYPE_CHECKING:
+    from p2p.dial.attempts import DialAttempt
 
 __all__ = [
     "BootnodeLeftOut",
@@ -78,6 +85,7 @@ __all__ = [
     "DiscoveryEvent",
     "DiscoveryObserver",
     "DiscoverySetup",
+    "HandlerState",
     "Hello",
     "HelloReceived",
     "IdentityKnown",
@@ -95,6 +103,7 @@ __all__ = [
     "SharedCap",
     "State",
     "TalkReceived",
+    "where_is",
 ]
 
 #: Event of a connection.
@@ -116,6 +125,23 @@ class NewConnection:
     node: Node | None
 
 
+@dataclass(frozen=True, slots=True)
+class HandlerState:
+    """A handler of a peer at one moment.
+
+    ``reads`` is the number of messages that it has read, ``unread`` that of those which wait for
+    it, ``unread_bytes`` their size in memory. ``is_waiting`` says whether it waits for a message.
+    ``thread`` is its thread, for :func:`where_is`; None before its start and after its end.
+    """
+
+    cap: Cap
+    reads: int
+    unread: int
+    unread_bytes: int
+    is_waiting: bool
+    thread: threading.Thread | None
+
+
 class Observer:
     """Base class of observers of a server. A subclass defines what it wants; the default is None.
 
@@ -125,6 +151,15 @@ class Observer:
     def connection(self, new: NewConnection) -> ConnectionObserver | None:
         """Return the observer of a connection, or None. Called on ``p2p-io``."""
         return None
+
+    def dial_begun(self, node: Node) -> None:
+        """Called on ``p2p-io`` when a dial of ``node`` begins."""
+
+    def dial_ended(self, node: Node, attempt: DialAttempt) -> None:
+        """Called on ``p2p-io`` with the outcome of a dial.
+
+        A dial that is refused, such as one of a node that was dialed a moment ago, has not begun.
+        """
 
     def discovery(self, protocol: str) -> DiscoveryObserver | None:
         """Return the observer of a discovery protocol, "v4" or "v5", or None.

@@ -68,7 +68,13 @@ class Parts:
             config, self.loop, self.launcher, self.events, logger, self.observers
         )
         self.dials = Dials(
-            config, self.loop, self.peer_set, self.launcher, self.lookups, logger
+            config,
+            self.loop,
+            self.peer_set,
+            self.launcher,
+            self.lookups,
+            logger,
+            self.observers,
         )
         self.stopped = threading.Event()
         self._config = config

@@ -48,6 +48,11 @@ class MsgPipe(MsgReadWriter):
         """Whether writing has ended; messages written before may still be read."""
         return self._outgoing.is_closed
 
+    @property
+    def disconnect_reason(self) -> PipeClosed | None:
+        """The error with the reason of the end; None while open."""
+        return self._error() if self._endings else None
+
     def read_msg(self, timeout: float | None = None) -> Msg:
         try:
             return Msg(*self._incoming.get(timeout))

@@ -79,7 +79,7 @@ WITHIN: dict[str, set[str]] = {
     "peers": {"config", "observe"},
     "services": {"config", "exporter", "keylog", "observe"},
     "collector": {"parts", "peers"},
-    "dial": {"config", "peers"},
+    "dial": {"config", "observe", "peers"},
     "parts": {"config", "dial", "keylog", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
@@ -108,8 +108,14 @@ SHOWCASES = {"p2p.discover", "p2p.dnsdisc", "p2p.eth", "p2p.messages"}
 UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
-#: and a peer runs a protocol; the options that a network sets are options of a configuration.
-FOR_TYPES = {"messages": {"peers"}, "protocol": {"peers"}, "networkoptions": {"config"}}
+#: and a peer runs a protocol; the options that a network sets are options of a configuration; an
+#: observer gets the outcome of a dial.
+FOR_TYPES = {
+    "messages": {"peers"},
+    "protocol": {"peers"},
+    "networkoptions": {"config"},
+    "observe": {"dial"},
+}
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 #: Bytes and ``now`` go in, events and bytes come out. A folder or a single module.

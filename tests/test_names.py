@@ -9,23 +9,27 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import p2p
-import p2p.testing
 from p2p.discover.bootnodes import REFRESH_S
 from p2p.net.lookups import MAX_THREADS
 from tests.kit.names import Names
 from tests.kit.nodes import HOST, Nodes, closed_port
+from tests.kit.swarm import Swarm
 from tests.kit.threadcalls import Call
 from tests.kit.waiting import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "boot.example"
+
+
+@pytest.fixture
+def swarm(nodes: Nodes) -> Swarm:
+    return Swarm(nodes)
 
 
 def named(node: p2p.Node, name: str = NAME) -> p2p.Node:
@@ -148,60 +152,40 @@ def test_ctrl_c_ends_a_start_that_looks_up_where_to_listen() -> None:
 # bootnodes
 
 
-def pass_until(clock: p2p.testing.SimulatedClock, reached: Callable[[], object]) -> float:
-    """Let time pass in steps until a state is reached. Returns the seconds."""
-    seconds = 0
-
-    def is_reached() -> bool:
-        nonlocal seconds
-        if reached():
-            return True
-        clock.advance(1.0)
-        seconds += 1
-        return False
-
-    eventually(is_reached)
-    return seconds
-
-
 @pytest.mark.parametrize("version", ["v4", "v5"])
 def test_bootnode_whose_name_appears_late_is_found(
-    nodes: Nodes, names: Names, version: str
+    swarm: Swarm, names: Names, version: str
 ) -> None:
     names.records[NAME] = []
-    clock = p2p.testing.SimulatedClock()
     options: dict[str, Any] = {"discovery_v4": version == "v4", "discovery_v5": version == "v5"}
-    boot = nodes.start(no_discovery=False, clock=clock, **options)
-    here = nodes.start(
-        no_discovery=False, clock=clock, bootstrap_nodes=[named(boot.self)], **options
-    )
+    boot = swarm.start(**options)
+    here = swarm.start(bootstrap_nodes=[named(boot.self)], **options)
     front = here.discovery_v4 or here.discovery_v5
     assert front is not None
     eventually(lambda: names.asked)
     names.records[NAME] = [HOST]
-    pass_until(clock, lambda: boot.self.id in [node.id for node in front.nodes()])
+    swarm.until(lambda: boot.self.id in [node.id for node in front.nodes()], step_s=1.0)
 
 
-def test_bootnode_that_moves_is_pinged_at_its_new_address(nodes: Nodes, names: Names) -> None:
+def test_bootnode_that_moves_is_pinged_at_its_new_address(swarm: Swarm, names: Names) -> None:
     names.records[NAME] = ["127.0.0.2"]
-    clock = p2p.testing.SimulatedClock()
-    boot = nodes.start(no_discovery=False, clock=clock)
-    here = nodes.start(no_discovery=False, clock=clock, bootstrap_nodes=[named(boot.self)])
+    boot = swarm.start()
+    here = swarm.start(bootstrap_nodes=[named(boot.self)])
     front = here.discovery_v4
     assert front is not None
     eventually(lambda: names.asked)
     names.records[NAME] = [HOST]
-    pass_until(clock, lambda: HOST in [str(node.ip) for node in front.nodes()])
+    swarm.until(lambda: HOST in [str(node.ip) for node in front.nodes()], step_s=1.0)
 
 
-def test_name_of_a_bootnode_is_looked_up_every_ten_minutes(nodes: Nodes, names: Names) -> None:
+def test_name_of_a_bootnode_is_looked_up_every_ten_minutes(swarm: Swarm, names: Names) -> None:
     names.records[NAME] = [HOST]
-    clock = p2p.testing.SimulatedClock()
-    boot = nodes.start(no_discovery=False, clock=clock)
-    nodes.start(no_discovery=False, clock=clock, bootstrap_nodes=[named(boot.self)])
+    boot = swarm.start()
+    swarm.start(bootstrap_nodes=[named(boot.self)])
     eventually(lambda: names.asked)
-    asked = len(names.asked)
-    assert pass_until(clock, lambda: len(names.asked) > asked + 2) <= 3 * REFRESH_S
+    asked, begun = len(names.asked), swarm.clock.monotonic()
+    swarm.until(lambda: len(names.asked) == asked + 3, step_s=5.0)
+    assert swarm.clock.monotonic() - begun <= 3 * REFRESH_S
 
 
 def test_bootnode_whose_name_nobody_knows_is_named_in_a_warning(
@@ -257,15 +241,11 @@ def test_queries_look_up_the_name_of_a_node(nodes: Nodes, names: Names) -> None:
     assert here.discovery_v5.talk(named(there.self), "none", b"", timeout=PATIENCE_S) == b""
 
 
-def test_query_asks_each_address_of_a_name_until_one_answers(nodes: Nodes, names: Names) -> None:
+def test_query_asks_each_address_of_a_name_until_one_answers(swarm: Swarm, names: Names) -> None:
     names.records[NAME] = ["127.0.0.2", HOST]
-    clock = p2p.testing.SimulatedClock()
-    there = nodes.start(no_discovery=False, clock=clock)
-    here = nodes.start(no_discovery=False, clock=clock)
-    assert here.discovery_v4 is not None
-    ping = Call(here.discovery_v4.ping, named(there.self))
-    pass_until(clock, lambda: not ping.is_alive())
-    assert ping.result() == there.discovery_v4.self.seq  # type: ignore[union-attr]
+    there, here = swarm.start(), swarm.start()
+    assert here.discovery_v4 is not None and there.discovery_v4 is not None
+    assert swarm.ask(here.discovery_v4.ping, named(there.self)) == there.discovery_v4.self.seq
 
 
 def test_query_of_a_name_without_an_address_names_it(nodes: Nodes, names: Names) -> None:

@@ -46,6 +46,24 @@ class Packets(DiscoveryObserver):
         self.received.set()
 
 
+class Dials(Observer):
+    """Observer that keeps what it is told of dials, and raises in ``fails``."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+        self.told: list[tuple[p2p.Node, str]] = []
+        self.attempts: list[p2p.DialAttempt] = []
+
+    def dial_begun(self, node: p2p.Node) -> None:
+        self.told.append((node, "begun"))
+        if self.fails == "dial_begun":
+            raise Mistake
+
+    def dial_ended(self, node: p2p.Node, attempt: p2p.DialAttempt) -> None:
+        self.told.append((node, attempt.outcome))
+        self.attempts.append(attempt)
+
+
 class Asked(Observer):
     """Notes what it is asked for; ``failing`` is called first."""
 
@@ -129,3 +147,36 @@ def test_discovery_without_a_server_takes_an_observer(nodes: Nodes) -> None:
 def test_what_is_no_observer_is_refused(nodes: Nodes, wrong: object) -> None:
     with pytest.raises(p2p.errors.ArgumentTypeError, match=r"^observer: wanted a p2p.observe.Obs"):
         nodes.new(observer=wrong)
+
+
+def test_observer_is_told_of_each_dial(nodes: Nodes) -> None:
+    dials = Dials()
+    server, other = nodes.start(observer=dials), nodes.start()
+    server.connect(other.self, PATIENCE_S)
+    assert dials.told == [(other.self, "begun"), (other.self, "connected")]
+    assert dials.attempts == server.dial_attempts(other.self)
+
+
+def test_observer_is_told_why_a_dial_failed_or_was_refused(nodes: Nodes) -> None:
+    dials = Dials()
+    server, gone = nodes.start(observer=dials), nodes.start()
+    node = gone.self
+    gone.stop()
+    with pytest.raises(p2p.ConnectError):
+        server.connect(node, PATIENCE_S)
+    with pytest.raises(p2p.ConnectError):
+        server.connect(server.self, PATIENCE_S)  # refused: it has not begun
+    assert [text.partition(":")[0] for _, text in dials.told[:2]] == ["begun", "tcp"]
+    ((refused, text),) = dials.told[2:]
+    assert refused == server.self and text.startswith("check: IsSelf")
+
+
+def test_failing_observer_has_no_effect_on_dials(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing, sound = Dials("dial_begun"), Dials()
+    server, other = nodes.start(observer=[failing, sound]), nodes.start()
+    server.connect(other.self, PATIENCE_S)
+    assert failing.told == [(other.self, "begun")]
+    assert sound.told == [(other.self, "begun"), (other.self, "connected")]
+    assert "Dials failed in dial_begun" in caplog.text

@@ -78,6 +78,7 @@ OBSERVED: dict[str, Any] = {
     "ConnectionSetup": p2p.observe.ConnectionSetup(KEY, HELLO, [(CAP, 1)], 1.0, None, False),
     "DisconnectReceived": p2p.observe.DisconnectReceived(R),
     "DiscoverySetup": p2p.observe.DiscoverySetup("v4", Now(1.0, 2.0), {}),
+    "HandlerState": p2p.observe.HandlerState(CAP, 1, 0, 0, True, None),
     "HelloReceived": p2p.observe.HelloReceived(HELLO, ()),
     "IdentityKnown": p2p.observe.IdentityKnown(KEY.public_key),
     "ManyTimeouts": p2p.observe.ManyTimeouts(1),

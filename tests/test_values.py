@@ -183,7 +183,7 @@ LIVE = {
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
     *("UDPv5", "Underlay", *KIT),
-    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("ConnectionObserver", "DiscoveryObserver", "HandlerState", "Observer"),
     *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),
     *("PeerRates", "RateEstimator", "RecordingReadWriter", "Request", "Requests"),
 }

@@ -127,6 +127,11 @@ class RecordingReadWriter(MsgReadWriter):
         """Whether nothing can be written any more."""
         return self._rw.is_closed
 
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end; None while open."""
+        return self._rw.disconnect_reason
+
     def read_msg(self, timeout: float | None = None) -> Msg:
         try:
             msg = self._rw.read_msg(timeout)

@@ -27,7 +27,7 @@ from p2p.codec.decoder import decode, decode_fields, decoder_of
 from p2p.codec.encoder import MAX_LIST_SIZE, encode, encode_list, encode_uint
 from p2p.codec.kinds import shape_of
 from p2p.codec.layout import length_of, named_in, type_of
-from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, raw_items, split_uint
+from p2p.codec.scan import MAX_DEPTH, MAX_INT_BYTES, MAX_ITEMS, header_size, raw_items, split_uint
 from p2p.codec.sedes import MAX_SEDES_ITEMS
 from p2p.codec.shapes import MaxLength, Named, Record, Shape, String
 
@@ -48,6 +48,7 @@ __all__ = [
     "encode",
     "encode_list",
     "encode_uint",
+    "header_size",
     "length_of",
     "named_in",
     "raw_items",

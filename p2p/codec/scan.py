@@ -100,6 +100,12 @@ def item_end(data: bytes, pos: int, end: int) -> int:
     return span(data, pos, end)[1]
 
 
+def header_size(item: bytes) -> int:
+    """Return the size of the header of a valid item; 0 for a byte that stands for itself."""
+    span = list_span if item[0] >= _LIST else string_span
+    return span(item, 0, len(item))[0]
+
+
 #: As many items as possible whose header is one byte, up to a number that bounds the memory of the
 #: pattern matcher. An item that is longer, or invalid, ends the match.
 _SHORT_ITEMS = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -33,6 +33,8 @@ from p2p.errors import (
     ServerStopped,
 )
 from p2p.net import Loop, NameLookups, StreamSocket, Timer
+from p2p.observe import Observer
+from p2p.observerguard import ObserverGuard
 from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import Session
@@ -55,6 +57,7 @@ class Dials:
         launcher: Launcher,
         lookups: NameLookups,
         logger: logging.Logger,
+        observers: Iterable[Observer] = (),
     ) -> None:
         scheduler = _make_scheduler(config)
         # fixed after __init__
@@ -75,6 +78,8 @@ class Dials:
             on_searched=self._searched,
             on_done=self._done,
         )
+        guard = ObserverGuard(config.clock, self._log)
+        self._observers = [guard.guard(observer) for observer in observers]
         # owned by p2p-io
         self._scheduler = scheduler
         self._search_report = SearchReport(loop, peer_set, scheduler, self._log)
@@ -145,7 +150,7 @@ class Dials:
         for node in self._scheduler.poll(now):
             self._begin(node, static=True)
         for node, error in self._scheduler.poll_refusals():
-            self.attempts.add(node.id, self._attempt(node, error.step, error))
+            self._note(node, self._attempt(node, error.step, error))
             self._log.warning("static node %s cannot be dialed: %s", node.id.short, error)
         self._fill_slots()
         if self._timer is not None:
@@ -177,7 +182,7 @@ class Dials:
             node = self._at_first_endpoint(node)
             error = self._check(node)
             if error is not None:
-                self.attempts.add(node.id, self._attempt(node, error.step, error))
+                self._note(node, self._attempt(node, error.step, error))
                 fail(waiter, error)
                 return
             self._scheduler.begin(node, self._loop.now())
@@ -265,6 +270,8 @@ class Dials:
         dial = self._make_dial(node, static, resolve, wanted_s)
         self._dials[node.id] = dial
         self._peer_set.dials.begun += 1
+        for observer in self._observers:
+            observer.dial_begun(node)
         dial.start()
         # Log last: a logging handler that raises must not leave the dial half started.
         if self._log.isEnabledFor(logging.DEBUG):
@@ -282,6 +289,11 @@ class Dials:
 
     def _attempt(self, node: Node, step: DialStep, error: ConnectError | None) -> DialAttempt:
         return DialAttempt(self._config.clock.time_unix(), node.tcp_endpoint, step, error)
+
+    def _note(self, node: Node, attempt: DialAttempt) -> None:
+        self.attempts.add(node.id, attempt)
+        for observer in self._observers:
+            observer.dial_ended(node, attempt)
 
     def _give_up(self, dial: Dial, waiter: Future[Peer], timeout_s: float) -> None:
         """End the wait of a caller whose timeout has passed; a dial of a static node continues."""
@@ -370,7 +382,7 @@ class Dials:
         error = outcome if isinstance(outcome, ConnectError) else None
         step = DialStep.CONNECTED if error is None else error.step
         attempt = self._attempt(node, step, error)
-        self.attempts.add(node.id, attempt)
+        self._note(node, attempt)
         if error is not None:
             self._peer_set.dials.failed[kind_of_failure(error)] += 1
         if self._log.isEnabledFor(logging.DEBUG):

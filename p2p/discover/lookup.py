@@ -9,10 +9,12 @@ nearly empty, so that a small network keeps its nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import count
 from typing import TypeAlias
 
+from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.shortlist import MAX_ENTRIES, LookupEntry, Shortlist
 from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
@@ -51,10 +53,12 @@ class Overlay:
     net_restrict: Netlist | None = None
     own: OwnNetworks = LAN
     ip_version: int | None = None
+    observer: DiscoveryObserver | None = None
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def look_up(self, target: Target, done: LookupDone, now: Now) -> Lookup:
         """Begin a lookup of the nodes nearest to ``target``; ``done`` gets those that answer."""
-        lookup = Lookup(self, target, done)
+        lookup = Lookup(self, target, done, next(self._numbers))
         lookup.proceed(now)
         return lookup
 
@@ -96,13 +100,17 @@ class Overlay:
 
 
 class Lookup:
-    """One lookup for ``target``; ``done`` gets the result.
+    """One lookup for ``target``; ``done`` gets the result. ``number`` names it to the observer.
 
     :meth:`proceed` starts it; after that, its owner may only :meth:`cancel` it.
     """
 
-    def __init__(self, overlay: Overlay, target: Target, done: LookupDone) -> None:
+    def __init__(
+        self, overlay: Overlay, target: Target, done: LookupDone, number: int = 0
+    ) -> None:
         self._overlay = overlay
+        self._observer = overlay.observer
+        self._number = number
         self._target = target
         self._done: LookupDone | None = done
         table = overlay.table
@@ -112,6 +120,8 @@ class Lookup:
 
     def cancel(self) -> None:
         """Send no more queries, and do not call ``done``."""
+        if self._done is not None and self._observer is not None:
+            self._observer.lookup_ended(self._number, ())
         self._done = None
 
     def proceed(self, now: Now) -> None:
@@ -121,13 +131,18 @@ class Lookup:
                 self._ask(entry, now)
         if self._done is not None and self._shortlist.finished:
             done, self._done = self._done, None
-            done(self._shortlist.result(), now)
+            found = self._shortlist.result()
+            if self._observer is not None:
+                self._observer.lookup_ended(self._number, found)
+            done(found, now)
 
     def _ask(self, entry: LookupEntry, now: Now) -> None:
         node = entry.node()
         if node is None:
             self._shortlist.failed(entry)
         else:
+            if self._observer is not None:
+                self._observer.lookup_asked(self._number, self._target.id, node)
             done = partial(self._answered, entry)
             self._overlay.transport.find_nodes(node, self._target, done, now)
 
@@ -139,6 +154,9 @@ class Lookup:
         now: Now,
     ) -> None:
         self._track(entry, bool(neighbors), now)
+        if self._observer is not None:
+            named = None if neighbors is None else [neighbor.id for neighbor in neighbors]
+            self._observer.lookup_answered(self._number, entry.id, named)
         if neighbors is None:
             self._shortlist.failed(entry)
         else:

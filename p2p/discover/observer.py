@@ -4,8 +4,9 @@ Pure, and called by the thread that uses the engine, in the order of events. The
 a connection's observer (:mod:`p2p.rlpx.observer`, ``docs/design/observer.md``).
 
 Its callers: the engine for input and events, :mod:`p2p.discover.traffic` for packets,
-:mod:`p2p.discover.operations` for commands, :mod:`p2p.discover.table.table` for nodes, and the
-objects that :func:`observed` returns for each use of the engine's environment.
+:mod:`p2p.discover.operations` for commands, :mod:`p2p.discover.lookup` for lookups,
+:mod:`p2p.discover.table.table` for nodes, and the objects that :func:`observed` returns for each
+use of the engine's environment.
 """
 
 from __future__ import annotations
@@ -117,6 +118,20 @@ class DiscoveryObserver:
         ``initiator`` is True for the end that answered the WHOAREYOU, which encrypts with
         ``initiator_key``. v4 has no sessions.
         """
+
+    def lookup_asked(self, lookup: int, target: NodeID, node: Node) -> None:
+        """Called when a lookup asks a node for those nearest to ``target``.
+
+        ``lookup`` is its number, from 1 up: lookups of commands, and those of the engine's own.
+        """
+
+    def lookup_answered(
+        self, lookup: int, node_id: NodeID, neighbors: Sequence[NodeID] | None
+    ) -> None:
+        """Called with the nodes named in an answer; None if the node has not answered."""
+
+    def lookup_ended(self, lookup: int, found: Sequence[Node]) -> None:
+        """Called with the result of a lookup; none if it was cancelled."""
 
     def state(self, node: Node, old: NodeState, new: NodeState) -> None:
         """Called after a change of a node's state in the table."""

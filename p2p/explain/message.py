@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from p2p.arguments import bytes_of, check_int, check_type
-from p2p.codec import decode, raw_items
+from p2p.codec import decode, header_size, raw_items
 from p2p.errors import DecodeError
 from p2p.explain.explanation import Explanation, Lines, Section, Value
 from p2p.messages.declaration import Messages
@@ -77,7 +77,7 @@ def _items(data: bytes, most: int) -> Iterator[Value]:
         shown += 1
         yield _item(path or "message", offset, item)
         if item[0] >= 0xC0:
-            at = offset + _head_size(item)
+            at = offset + header_size(item)
             children = []
             for number, child in enumerate(raw_items(item, len(item))):
                 children.append((f"{path}[{number}]", at, child))
@@ -86,7 +86,7 @@ def _items(data: bytes, most: int) -> Iterator[Value]:
 
 
 def _item(name: str, offset: int, item: bytes) -> Value:
-    head = _head_size(item)
+    head = header_size(item)
     place = f"at byte {offset}"
     if item[0] >= 0xC0:
         count = len(raw_items(item, len(item)))
@@ -95,14 +95,6 @@ def _item(name: str, offset: int, item: bytes) -> Value:
     content = item[head:]
     shown = content if len(content) <= _SHOWN else f"{content[:_SHOWN].hex()}…"
     return Value(name, shown, f"{item[:head].hex() or 'the byte itself'}, {place}", _guess(content))
-
-
-def _head_size(item: bytes) -> int:
-    first = item[0]
-    if first < 0x80:
-        return 0
-    long_from = 0xB8 if first < 0xC0 else 0xF8
-    return 1 if first < long_from else 2 + first - long_from
 
 
 def _guess(content: bytes) -> str:

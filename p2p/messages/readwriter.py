@@ -7,8 +7,7 @@ messages. Any thread, as of the wrapped one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from p2p.arguments import check_type
 from p2p.errors import (
@@ -53,6 +52,11 @@ class TypedReadWriter(Generic[M]):
     def is_closed(self) -> bool:
         """Whether writing has ended; messages that have arrived before may still be read."""
         return self.rw.is_closed
+
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end; None while open."""
+        return self.rw.disconnect_reason
 
     def read(self, timeout: float | None = None) -> M:
         """Wait for the next message, at most ``timeout`` seconds, and return it decoded.
@@ -110,13 +114,8 @@ class TypedReadWriter(Generic[M]):
     def __enter__(self) -> TypedReadWriter[M]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.rw.__exit__(kind, error, traceback)
+    def __exit__(self, *exception: Any) -> None:
+        self.rw.__exit__(*exception)
 
     def __repr__(self) -> str:
         return f"<{self.messages.cap} on {self.rw!r}>"

@@ -33,6 +33,7 @@ from p2p.latch import Latch
 from p2p.mailbox import Mailbox
 from p2p.message import Msg, MsgReadWriter, outgoing
 from p2p.netutil import Endpoint, printable
+from p2p.observe import HandlerState
 from p2p.peers.event import PeerEvent
 from p2p.peers.handletimes import Stopwatch
 from p2p.peers.traffic import PeerCounters, Traffic
@@ -172,6 +173,12 @@ class Peer:
             return self._ending()
         error = self._outbox.error
         return error if isinstance(error, PeerDisconnected) else None
+
+    @property
+    def handlers(self) -> list[HandlerState]:
+        """The state of each handler: what it has read, what waits for it, and its thread."""
+        self._process.check("peer")
+        return [_state_of(rw) for rw in self._running if rw.protocol.run is not None]
 
     def wait_closed(self, timeout: float | None = None) -> None:
         """Wait until the connection has ended and the peer has left ``Server.peers``.
@@ -328,6 +335,11 @@ class ProtocolReadWriter(MsgReadWriter):
         """
         return self._outbox.is_closed
 
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the connection's end, ``Peer.disconnect_reason``."""
+        return self._peer.disconnect_reason
+
     def close(self, reason: int = DiscReason.REQUESTED) -> None:
         """End the connection, with all of its protocols, as ``Peer.disconnect`` does.
 
@@ -395,6 +407,18 @@ class ProtocolReadWriter(MsgReadWriter):
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open"
         return f"<read-writer of {self.protocol.cap} with {self._peer}, {state}>"
+
+
+def _state_of(rw: ProtocolReadWriter) -> HandlerState:
+    inbox = rw._inbox
+    return HandlerState(
+        rw.protocol.cap,
+        inbox.gets,
+        len(inbox),
+        inbox.size_bytes,
+        inbox.has_reader,
+        rw._thread,
+    )
 
 
 def _join(caps: Iterable[Cap]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from p2p.arguments import check_int, check_type, wrong_type
@@ -228,12 +227,7 @@ class Requests:
     def __enter__(self) -> Requests:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close(error)
 
     def __repr__(self) -> str:
@@ -325,9 +319,8 @@ class Requests:
 
     def _ending(self, error: BaseException | None) -> Callable[[], PeerDisconnected]:
         """Return a function that makes the error of requests that have lost their connection."""
-        ended, cause = self._ended(error), error
-        if ended is error:
-            cause = ended.__cause__
+        ended = self._ended(error)
+        cause = ended.__cause__ if ended is error else ended.__cause__ or error
 
         def make() -> PeerDisconnected:
             made = PeerDisconnected(ended.reason, ended.by_remote, str(ended))
@@ -340,14 +333,8 @@ class Requests:
         is_ours = isinstance(error, P2PError) and error.connection_id == self._rw.connection_id
         if is_ours and isinstance(error, PeerDisconnected):
             return error
-        try:
-            if self._rw.is_closed:  # then this message is not sent; the error has the reason
-                self._rw.write_msg(Msg(0))
-        except PeerDisconnected as ended:
-            return ended
-        except NotImplementedError:  # a read-writer with read_msg and write_msg only
-            pass
-        return PeerDisconnected(self._reason_of(error), by_remote=False)
+        ended = self._rw.disconnect_reason
+        return ended or PeerDisconnected(self._reason_of(error), by_remote=False)
 
     def _reason_of(self, error: BaseException | None) -> DiscReason:
         """Return the reason that the connection ends with if its handler raises ``error``."""

@@ -132,6 +132,11 @@ class FaultyReadWriter(MsgReadWriter):
         """Whether nothing can be written any more; messages received before may still be read."""
         return self.rw.is_closed
 
+    @property
+    def disconnect_reason(self) -> PeerDisconnected | None:
+        """The error with the reason of the end; None while open."""
+        return getattr(self.rw, "disconnect_reason", None)
+
     def close(self, reason: int = DiscReason.REQUESTED) -> None:
         """Close the wrapped read-writer."""
         self.rw.close(reason)

@@ -37,6 +37,8 @@ from p2p.testing.readwriter import PATIENCE_S
 EXPIRATION_S = 20
 #: Packets of other types that :meth:`DiscoveryRemote.expect` skips at most when its time is over.
 MAX_SKIPPED = 1024
+#: Size in bytes that no datagram exceeds.
+_MAX_DATAGRAM = 65536
 
 P = TypeVar("P", bound=Packet)
 D = TypeVar("D", bound="DiscoveryRemote")
@@ -97,6 +99,20 @@ def local_host(to: Endpoint) -> str:
         probe.connect((str(to.ip), to.port))
         host: str = probe.getsockname()[0]
     return host
+
+
+def receive_from(sender: Endpoint, sock: socket.socket, deadline: Deadline) -> bytes | None:
+    """Return the next datagram from ``sender``, None at the deadline; others are dropped."""
+    while True:
+        sock.settimeout(socket_timeout(deadline))
+        try:
+            data, address = sock.recvfrom(_MAX_DATAGRAM)
+        except (TimeoutError, BlockingIOError):
+            return None
+        if endpoint_of(address) == sender:
+            return data
+        if deadline.is_over:  # others may send without end
+            return None
 
 
 class DiscoveryRemote(PacketScript):
@@ -194,18 +210,11 @@ class DiscoveryRemote(PacketScript):
         Raises PacketError for a datagram that is no valid packet.
         """
         deadline = Deadline(nonnegative_timeout(timeout))
-        sock = self._open_socket()
-        while True:
-            sock.settimeout(socket_timeout(deadline))
-            try:
-                data, sender = sock.recvfrom(65536)
-            except (TimeoutError, BlockingIOError):
-                return None
-            if endpoint_of(sender) == self.to:
-                self.last = wire.decode(data)
-                return self.last
-            if deadline.is_over:  # others may send without end
-                return None
+        data = receive_from(self.to, self._open_socket(), deadline)
+        if data is None:
+            return None
+        self.last = wire.decode(data)
+        return self.last
 
     def expect(self, kind: type[P], timeout: float = PATIENCE_S) -> P:
         """Return the next packet of type ``kind``; packets of other types are skipped.

@@ -12,7 +12,16 @@ import rlp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from p2p.codec import MAX_DEPTH, MAX_ITEMS, decode, encode, encode_list, raw_items, split_uint
+from p2p.codec import (
+    MAX_DEPTH,
+    MAX_ITEMS,
+    decode,
+    encode,
+    encode_list,
+    header_size,
+    raw_items,
+    split_uint,
+)
 from p2p.codec.scan import DecodeFailure, item_end, skip_items
 from p2p.errors import DecodeError
 
@@ -301,3 +310,22 @@ def test_other_data_than_bytes_are_the_callers_mistake(data: Any) -> None:
 
 def test_bytearray_and_memoryview_are_read_as_bytes() -> None:
     assert decode(bytearray(b"\x83dog")) == decode(memoryview(b"\x83dog")) == b"dog"
+
+
+@pytest.mark.parametrize(
+    "item, size",
+    [
+        (encode(0x7F), 0),
+        (encode(0x80), 1),
+        (encode(b""), 1),
+        (encode(bytes(55)), 1),
+        (encode(bytes(56)), 2),
+        (encode(bytes(256)), 3),
+        (encode([]), 1),
+        (encode([b""] * 55), 1),
+        (encode([b""] * 56), 2),
+        (encode([b""] * 256), 3),
+    ],
+)
+def test_size_of_the_header_of_an_item(item: bytes, size: int) -> None:
+    assert header_size(item) == size

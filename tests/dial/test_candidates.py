@@ -25,10 +25,9 @@ from tests.kit.candidates import (
     naming,
     refused,
     stranger,
-    under_way,
 )
 from tests.kit.nodes import HOST, Nodes, assert_goes_on, await_event
-from tests.kit.swarm import stay
+from tests.kit.swarm import Swarm, stay
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.test_threads import no_more_threads
 
@@ -184,20 +183,14 @@ def test_static_node_that_a_source_adds_while_the_server_starts_is_searched_for(
 
 
 def test_candidate_that_leaves_is_dialed_again_when_its_list_is_not_over(nodes: Nodes) -> None:
-    clock, talks = p2p.testing.SimulatedClock(), nodes.talks()
-    there = nodes.start(protocols=[talks.protocol()])
-    here = nodes.start(protocols=[naming([there.self])], clock=clock)
+    swarm, talks = Swarm(nodes), nodes.talks()
+    there = swarm.start(protocols=[talks.protocol()], no_discovery=True)
+    here = swarm.start(protocols=[naming([there.self])], no_discovery=True)
     first = talks.next()
     with here.subscribe_events() as events:
         first.end()
         await_event(events, "drop")
-
-    def connected() -> bool:
-        if under_way(here) == 0 and here.peer_count == 0:  # or its handshake would be late
-            clock.advance(1.0)
-        return here.peer_count == 1
-
-    eventually(connected)
+    swarm.until(lambda: here.peer_count == 1, step_s=1.0)
     assert talks.next().peer.id == here.self.id
 
 
@@ -286,18 +279,12 @@ def test_source_that_repeats_itself_is_asked_less_often(nodes: Nodes) -> None:
 
 
 def test_source_that_repeats_itself_may_have_a_new_node_after_all(nodes: Nodes) -> None:
-    clock, key = p2p.testing.SimulatedClock(), p2p.generate_key()
+    swarm, key = Swarm(nodes), p2p.generate_key()
     ourselves = p2p.Node.from_parts(key.public_key, HOST, 1)
-    there = nodes.start().self
+    there = swarm.start(no_discovery=True).self
     source = iter([*[ourselves] * (REFUSALS_IN_A_ROW + 2), there])
-    here = nodes.start(private_key=key, protocols=[naming(source)], clock=clock)
-
-    def connected() -> bool:
-        if inspect.on_io(here, lambda: inspect.dialing(here)._pause is not None):
-            clock.advance(REFUSAL_PAUSE_S)
-        return here.peer_count == 1
-
-    eventually(connected)
+    here = swarm.start(private_key=key, protocols=[naming(source)], no_discovery=True)
+    swarm.until(lambda: here.peer_count == 1, step_s=REFUSAL_PAUSE_S)
 
 
 # sources that misbehave

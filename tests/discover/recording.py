@@ -70,6 +70,17 @@ class Recording(Calls, DiscoveryObserver):
         keys = initiator_key, recipient_key
         self.calls.append(("secrets", (node_id, addr, initiator, *keys)))
 
+    def lookup_asked(self, lookup: int, target: NodeID, node: Node) -> None:
+        self.calls.append(("lookup_asked", (lookup, target, node)))
+
+    def lookup_answered(
+        self, lookup: int, node_id: NodeID, neighbors: Sequence[NodeID] | None
+    ) -> None:
+        self.calls.append(("lookup_answered", (lookup, node_id, neighbors)))
+
+    def lookup_ended(self, lookup: int, found: Sequence[Node]) -> None:
+        self.calls.append(("lookup_ended", (lookup, found)))
+
     def state(self, node: Node, old: NodeState, new: NodeState) -> None:
         self.calls.append(("state", (node, old, new)))
 

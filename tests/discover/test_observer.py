@@ -98,6 +98,32 @@ def test_all_commands_are_told_once(lived: tuple[Network, Recording]) -> None:
 
 
 @pytest.mark.slow
+def test_each_query_of_a_lookup_is_told(lived: tuple[Network, Recording]) -> None:
+    _, told = lived
+    asked, answered = told.told("lookup_asked"), told.told("lookup_answered")
+    assert len(asked) > 100
+    queries = {(lookup, node.id) for lookup, _target, node in asked}
+    assert len(queries) == len(asked)
+    assert {(lookup, node_id) for lookup, node_id, _ in answered} <= queries
+    assert {named is None for _, _, named in answered} == {True, False}
+    targets = {lookup: target for lookup, target, _ in asked}
+    assert all(targets[lookup] == target for lookup, target, _ in asked)
+
+
+@pytest.mark.slow
+def test_each_lookup_is_told_its_end(lived: tuple[Network, Recording]) -> None:
+    _, told = lived
+    ended = dict(told.told("lookup_ended"))
+    assert len(ended) == len(told.told("lookup_ended"))
+    answers = told.told("lookup_answered")
+    for lookup, found in ended.items():
+        own = [(node_id, named) for number, node_id, named in answers if number == lookup]
+        live = {node_id for node_id, named in own if named is not None}
+        assert {node.id for node in found} <= live
+    assert () in ended.values()  # the one that was cancelled
+
+
+@pytest.mark.slow
 def test_packets_are_those_of_the_datagrams(lived: tuple[Network, Recording]) -> None:
     network, told = lived
     packets = told.told("packet_out")

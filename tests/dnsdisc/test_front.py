@@ -28,7 +28,7 @@ from tests.dnsdisc.zone import OTHER_KEY, records_of, tree
 from tests.kit.nameserver import NameServer, name_server
 from tests.kit.nodes import Nodes
 from tests.kit.threadcalls import Call
-from tests.kit.waiting import PATIENCE_S, eventually
+from tests.kit.waiting import PATIENCE_S, eventually, pass_until
 
 DOMAIN = "nodes.example.org"
 
@@ -47,6 +47,12 @@ def node_of(lists: NodeLists) -> p2p.Node:
     found: SimpleQueue[p2p.Node] = SimpleQueue()
     lists._ask(found.put)
     return found.get(timeout=PATIENCE_S)
+
+
+def settle(lists: NodeLists) -> None:
+    """Let the look-up under way end."""
+    walker = lists._walker
+    eventually(lambda: not walker.loop.call(lambda: walker._is_looking_up))
 
 
 # look-ups
@@ -121,13 +127,8 @@ def test_failed_look_up_is_made_again_after_a_pause(value: object) -> None:
         lists._ask(found.put)
         eventually(lambda: server.names() == [DOMAIN])
         server.records[DOMAIN] = published.records[DOMAIN]
-        eventually(lambda: lists._walker.loop.call(int) == 0 and _advance(clock, found))
+        pass_until(clock, lambda: not found.empty(), lambda: settle(lists))
         assert found.get(timeout=PATIENCE_S).record == records_of(1)[0]
-
-
-def _advance(clock: SimulatedClock, found: SimpleQueue[p2p.Node]) -> bool:
-    clock.advance(1.0)
-    return not found.empty()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_first_failure_of_a_list_is_a_warning(
     with name_server(published.records) as server, lists_of(published.url, server, clock) as lists:
         server.records[DOMAIN] = value
         lists._ask(SimpleQueue().put)
-        eventually(lambda: len(server.names()) > 2 or _advance(clock, SimpleQueue()))
+        pass_until(clock, lambda: len(server.names()) > 2, lambda: settle(lists))
     first, *more = [(line.levelname, line.getMessage()) for line in caplog.records]
     assert first[0] == "WARNING" and first[1].startswith(f"no nodes of the list {DOMAIN} yet: ")
     assert reason in first[1]

@@ -68,9 +68,10 @@ ANSWERS = {
     "UDPv4.address", "UDPv4.lost",
     "Peer.name", "Peer.log", "Peer.lifetime", "Peer.info", "Peer.running_cap",
     "Peer.is_connected", "Peer.disconnect_reason", "Peer.counters",
-    "MsgPipe.is_closed", "MsgPipe.connection_id",
+    "MsgPipe.is_closed", "MsgPipe.disconnect_reason", "MsgPipe.connection_id",
     "Subscription.lost", "Advertisement.topic",
-    "ProtocolReadWriter.is_closed", "ClientReadWriter.is_closed",
+    "ProtocolReadWriter.is_closed", "ProtocolReadWriter.disconnect_reason",
+    "ClientReadWriter.is_closed", "ClientReadWriter.disconnect_reason",
 }  # fmt: skip
 #: They are for the library itself.
 INTERNAL = {

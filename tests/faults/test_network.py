@@ -17,7 +17,7 @@ from tests.faults.seams import FaultySocket, faulty_discovery, faulty_listener
 from tests.kit import inspect
 from tests.kit.nodes import HOST, Nodes, await_event
 from tests.kit.services import Services, knows
-from tests.kit.threadcalls import Call
+from tests.kit.swarm import Swarm
 from tests.kit.waiting import PATIENCE_S, eventually
 
 #: What other systems, and Linux in some networks, let ``accept`` fail with for one connection.
@@ -104,22 +104,15 @@ def test_listener_that_fails_for_ever_burns_no_time(nodes: Nodes) -> None:
 def test_discovery_that_cannot_send_asks_in_vain_and_then_again(
     nodes: Nodes, code: int
 ) -> None:
-    clock = (
-        p2p.testing.SimulatedClock()
-    )  # a pong of a busy machine is late after half a real second
-    there = nodes.start(no_discovery=False, clock=clock)
-    here = nodes.start(no_discovery=False, clock=clock)
+    swarm = Swarm(nodes)
+    there, here = swarm.start(), swarm.start()
     sock = faulty_discovery(here)
     assert here.discovery_v4 is not None
     here.discovery_v4.ping(there.self, PATIENCE_S)
     sock.send_error = code
     for _ in range(3):
-        ping = Call(here.discovery_v4.ping, there.self, PATIENCE_S)
-        while ping.is_alive():
-            clock.advance(0.1)
-            ping.join(0.001)
         with pytest.raises(p2p.errors.NoResponse):
-            ping.result()
+            swarm.ask(here.discovery_v4.ping, there.self, PATIENCE_S)
     assert here.discovery_v4.lost.keys() == {errno.errorcode[code]}
     assert here.discovery_v4.lost[errno.errorcode[code]] >= 3
     sock.send_error = 0

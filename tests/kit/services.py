@@ -26,7 +26,7 @@ from p2p.net import bind_udp
 from p2p.netutil import NodeEndpoint
 from tests.kit.localrecords import fixed_node
 from tests.kit.threadcalls import Call
-from tests.kit.waiting import PATIENCE_S, eventually
+from tests.kit.waiting import PATIENCE_S, eventually, pass_until
 
 HOME = IPv4Address("127.0.0.1")
 _STEP_S = 0.1
@@ -157,11 +157,7 @@ class Services:
             self.settle()
 
     def pass_time_until(self, happened: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        self.settle()
-        while not happened():
-            assert time.monotonic() < deadline, "it does not happen"
-            self.pass_time(_STEP_S)
+        pass_until(self.clock, happened, self.settle, _STEP_S)
 
     def close(self) -> None:
         for service in self.all:

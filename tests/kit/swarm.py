@@ -17,7 +17,7 @@ from p2p.discover.service import _Waiter
 from tests.kit import inspect
 from tests.kit.nodes import Nodes
 from tests.kit.threadcalls import Call
-from tests.kit.waiting import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S, pass_until
 
 STEP_S = 0.1
 
@@ -59,7 +59,7 @@ class Swarm:
         deadline = time.monotonic() + PATIENCE_S
         before: object = None
         while (state := [_state(server) for server in self._running]) != before or any(
-            map(_searches, self._running)
+            map(_is_searching, self._running)
         ):
             assert time.monotonic() < deadline, "it does not settle"
             before = state
@@ -72,11 +72,7 @@ class Swarm:
 
     def until(self, happened: Callable[[], object], step_s: float = STEP_S) -> None:
         """Let time pass until something has happened."""
-        deadline = time.monotonic() + PATIENCE_S
-        self.settle()
-        while not happened():
-            assert time.monotonic() < deadline, "it does not happen"
-            self.pass_time(step_s, step_s)
+        pass_until(self.clock, happened, self.settle, step_s)
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Make a blocking call, and let time pass until it has ended."""
@@ -105,28 +101,34 @@ def knows(server: p2p.Server, *others: p2p.Server) -> bool:
 
 def _state(server: p2p.Server) -> list[int]:
     """What changes when anything happens. The first call has a loop handle what has come."""
-    discovery, loop = server.discovery_v4, inspect.loop(server)
-    state = []
-    if discovery is not None:
-        discovery._service.call(int)
-        seen = discovery.counters()
+    state: list[int] = []
+    for front in _fronts(server):
+        front._service.call(int)
+        seen = front.counters()
         state += [seen.packets_in.total(), seen.packets_out.total(), seen.dropped.total()]
-        state.append(_asked(discovery))
+        state.append(_asked(front))
+    loop = inspect.loop(server)
     loop.call(int)
     return state + loop.call(
         lambda: [
             len(inspect.sessions(server)),
+            sum(session.traffic.bytes_in for session in inspect.sessions(server)),
+            sum(session.traffic.bytes_out for session in inspect.sessions(server)),
             len(inspect.dials(server)),
             server.peer_count,
         ]
     )
 
 
-def _searches(server: p2p.Server) -> bool:
-    """Whether a search for the node of a dial has yet to ask the network, or to tell the answer.
+def _is_searching(server: p2p.Server) -> bool:
+    """Whether a search for the node of a dial, or for the addresses of a name, goes on.
 
-    It is on its way through a thread, which the clock must not leave behind.
+    That of a dial has yet to ask the network, or to tell the answer. Either is on its way through
+    a thread, which the clock must not leave behind.
     """
+    fronts = _fronts(server)
+    if any(front._service._parts.lookups._asked for front in fronts):
+        return True
     if server.discovery_v4 is None:
         return False
     steps = inspect.on_io(server, lambda: [dial.step for dial in inspect.dials(server).values()])
@@ -134,11 +136,15 @@ def _searches(server: p2p.Server) -> bool:
     return searching > _asked(server.discovery_v4)
 
 
-def _asked(discovery: p2p.discover.UDPv4) -> int:
+def _fronts(server: p2p.Server) -> list[p2p.discover.UDPv4 | p2p.discover.UDPv5]:
+    return [front for front in (server.discovery_v4, server.discovery_v5) if front is not None]
+
+
+def _asked(front: p2p.discover.UDPv4 | p2p.discover.UDPv5) -> int:
     """How many threads wait for an answer of the network."""
 
     def count() -> int:
-        waiting = discovery._runner._waiting.values()
+        waiting = front._runner._waiting.values()
         return sum(isinstance(getattr(told, "__self__", None), _Waiter) for told in waiting)
 
-    return discovery._service.call(count)
+    return front._service.call(count)

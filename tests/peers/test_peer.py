@@ -65,6 +65,37 @@ def test_lifetime_is_counted_on_the_server_s_clock(nodes: Nodes) -> None:
     assert here.peer.lifetime == 12.5
 
 
+def test_handlers_have_what_they_read_and_what_waits_for_them(nodes: Nodes) -> None:
+    here, there = nodes.pair()
+    for code in range(3):
+        here.rw.send_items(code, 7)
+    there.read()
+    eventually(lambda: there.peer.handlers[0].unread == 2)
+    (state,) = there.peer.handlers
+    assert (state.cap, state.reads) == (p2p.Cap("test", 1), 1)
+    assert state.unread_bytes > 2 and not state.is_waiting
+    assert "test_peer" not in p2p.observe.where_is(state.thread)
+    assert "nodes.py" in p2p.observe.where_is(state.thread)
+
+
+def test_handler_that_reads_is_waiting(nodes: Nodes) -> None:
+    here, there = nodes.pair()
+    reader = in_thread(there.read)
+    eventually(lambda: there.peer.handlers[0].is_waiting)
+    here.rw.send_items(0, 7)
+    reader.join(PATIENCE_S)
+    assert not there.peer.handlers[0].is_waiting
+    there.end()
+    eventually(lambda: there.peer.handlers[0].thread is None)
+
+
+def test_protocol_without_a_handler_has_no_state(nodes: Nodes) -> None:
+    server = nodes.start(protocols=[p2p.Protocol("test", 1, 8)])
+    assert nodes.start().connect(server.self, PATIENCE_S).handlers
+    eventually(lambda: server.peer_count == 1)
+    assert server.peers[0].handlers == []
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -15,6 +15,7 @@ from p2p import messages, testing
 from p2p.errors import LocalProtocolError, RequestCancelled
 from p2p.requests import RateEstimator, Request, Requests
 from p2p.requests import front as module
+from tests.kit import inspect
 from tests.kit.waiting import PATIENCE_S, eventually
 
 ASK, REPLY = 0, 1
@@ -286,6 +287,41 @@ def test_read_writer_that_cannot_tell_its_end() -> None:
     assert lost(request).reason == p2p.DiscReason.REQUESTED
 
 
+class Counting(p2p.MsgReadWriter):
+    """A read-writer of a program's own, around another; counts what is written."""
+
+    def __init__(self, rw: p2p.MsgReadWriter) -> None:
+        self.rw = rw
+        self.written = 0
+
+    @property
+    def is_closed(self) -> bool:
+        return self.rw.is_closed
+
+    @property
+    def disconnect_reason(self) -> p2p.PeerDisconnected | None:
+        return self.rw.disconnect_reason
+
+    def read_msg(self, timeout: float | None = None) -> p2p.Msg:
+        return self.rw.read_msg(timeout)
+
+    def write_msg(self, msg: p2p.Msg) -> None:
+        self.written += 1
+        self.rw.write_msg(msg)
+
+
+def test_nothing_is_written_to_learn_of_the_end(ends: Ends) -> None:
+    """A message was written to the closed read-writer, for the error that it raised."""
+    rw = Counting(ends.rw)
+    requests = Requests(rw)
+    request = requests.start(ASK)
+    ends.remote.close(p2p.DiscReason.USELESS_PEER)
+    requests.close()
+    raised = lost(request)
+    assert (raised.reason, raised.by_remote) == (p2p.DiscReason.USELESS_PEER, True)
+    assert rw.written == 1
+
+
 def test_clock_does_not_keep_closed_requests(ends: Ends) -> None:
     ends.requests.close()
     assert ends.clock._wakers == []
@@ -447,6 +483,24 @@ def test_many_threads_ask_both_ways_over_a_connection(pool: ThreadPoolExecutor) 
         assert {one.reason for one in ended} == {p2p.DiscReason.USELESS_PEER}
         assert {one.by_remote for one in ended} == {True, False}
         assert len({one.connection_id for one in ended} - {None}) == 2
+
+
+def test_requests_end_when_the_io_thread_dies() -> None:
+    """Its error came out of close() before the requests had ended: their threads waited on."""
+    fault = ZeroDivisionError("injected")
+
+    def fail() -> None:
+        raise fault
+
+    with testing.connected_servers(p2p.Protocol("double", 1, 2)) as (one, _):
+        rw = one.peers[0].open("double")
+        with pytest.raises(p2p.LoopCrashed), Requests(rw) as requests:
+            request = requests.start(ASK, 1, timeout=None)
+            inspect.post(one, fail)
+            rw.read_msg(PATIENCE_S)
+        raised = lost(request)
+    assert raised.reason == p2p.DiscReason.QUITTING
+    assert raised.__cause__ is not None and raised.__cause__.__cause__ is fault
 
 
 def lost_by(requests: Requests) -> p2p.PeerDisconnected:

@@ -1,6 +1,7 @@
 """The crawler: every node of a network that answers, and what it says of itself.
 
 ==========  ==========================================================================
+`options`   the options of a crawl
 `schedule`  whom to ask what, and when; pure, so that a test runs it on simulated time
 `targets`   targets of discovery v4 at a wanted distance from a node
 `greeter`   hellos of RLPx, by one server for all

@@ -6,30 +6,26 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import click
 
 import p2p
 from p2p.cli.command import Command, command
 from p2p.cli.crawl.crawler import Crawler
 from p2p.cli.crawl.greeter import Greeter
+from p2p.cli.crawl.options import CrawlOptions, crawl_options
 from p2p.cli.crawl.report import page
 from p2p.cli.crawl.results import Results, open_database
-from p2p.cli.crawl.schedule import Crawl, Limits, Visit
+from p2p.cli.crawl.schedule import Crawl, Visit
 from p2p.cli.crawl.summary import charts
 from p2p.cli.discovery.ownnode import NodeOptions, node_options, open_fronts
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.files.nodes import format_time, replace_file
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION
 from p2p.cli.shown import number_of
 
 #: Seconds between two times that the results are saved during a crawl.
 SAVE_S = 30.0
-_PATH = click.Path(dir_okay=False, path_type=Path)
 
 
 def crawl_command(protocols: Sequence[str], path: str) -> Command:
@@ -43,84 +39,22 @@ def crawl_command(protocols: Sequence[str], path: str) -> Command:
             {path} --network sepolia --json > nodes.jsonl
         """,
     )
-    @click.argument("file", type=_PATH, required=False)
-    @click.option("--hello", is_flag=True, help="Ask each node for its hello by RLPx, too.")
-    @click.option("--sqlite", type=_PATH, help="Write the nodes into this SQLite file, too.")
-    @click.option("--report", type=_PATH, help="Write a page with charts (HTML).")
-    @click.option(
-        "--timeout",
-        "-timeout",
-        type=DURATION,
-        default="30m",
-        show_default=True,
-        help="Time for the crawl.",
-    )
-    @click.option(
-        "--parallel",
-        "-parallel",
-        type=click.IntRange(1, 512),
-        default=16,
-        show_default=True,
-        help="Requests under way at a time.",
-    )
-    @click.option(
-        "--rate",
-        type=click.FloatRange(0.1, 10_000),
-        default=100.0,
-        show_default=True,
-        help="Requests in a second, of all nodes together.",
-    )
-    @click.option(
-        "--finds",
-        type=click.IntRange(1, 30),
-        default=10,
-        show_default=True,
-        help="Most questions for other nodes, to one node by one protocol.",
-    )
-    @click.option(
-        "--pause",
-        type=DURATION,
-        default="500ms",
-        show_default=True,
-        help="Time between an answer of a node and the next request to it.",
-    )
-    @click.option(
-        "--revalidate",
-        type=DURATION,
-        default="10m",
-        show_default=True,
-        help="Time for which a node of FILE is not visited again.",
-    )
+    @crawl_options
     @node_options
     @with_output
-    def crawl(
-        output: Output,
-        file: Path | None,
-        hello: bool,
-        sqlite: Path | None,
-        report: Path | None,
-        timeout: float,
-        parallel: int,
-        rate: float,
-        finds: int,
-        pause: float,
-        revalidate: float,
-        node: NodeOptions,
-    ) -> None:
+    def crawl(output: Output, options: CrawlOptions, node: NodeOptions) -> None:
         """Visit all nodes of a network, and write those that answer into FILE.
 
         FILE has go-ethereum's format, nodes.json. If it exists, the crawl begins with its nodes;
         after Ctrl-C, the same command goes on. With --json each visited node is a line.
         """
-        limits = Limits(parallel, rate, finds, pause)
-        with open_database(sqlite) as database:
-            results = Results(file, database)
-            run = _Run(output, results, protocols, limits, hello, node)
+        with open_database(options.sqlite) as database:
+            run = _Run(output, Results(options.file, database), protocols, options, node)
             try:
-                run.crawl(timeout, revalidate)
+                run.crawl()
             finally:
-                if report is not None and run.own_id is not None:
-                    replace_file(report, run.page())
+                if options.report is not None and run.own_id is not None:
+                    replace_file(options.report, run.page())
         run.show()
 
     return crawl
@@ -134,33 +68,31 @@ class _Run:
         output: Output,
         results: Results,
         protocols: Sequence[str],
-        limits: Limits,
-        hellos: bool,
+        options: CrawlOptions,
         node: NodeOptions,
     ) -> None:
         self.own_id: p2p.NodeID | None = None
         self._output = output
         self._results = results
         self._protocols = protocols
-        self._limits = limits
-        self._hellos = hellos
+        self._options = options
         self._node = node
         self._keeps = results.keeps_pending
         self._counts = _Counts(time.time())
         self._saved_at = time.monotonic()
-        self._crawl = Crawl(protocols, limits, hellos)
+        self._crawl = Crawl(protocols, options.limits, options.hello)
 
-    def crawl(self, timeout_s: float, revalidate_s: float) -> None:
+    def crawl(self) -> None:
         """Crawl, and save the results, whatever ends it."""
         key = self._node.nodekey or p2p.generate_key()
         self.own_id = p2p.NodeID.from_public_key(key.public_key)
         self._crawl.add(p2p.Node.from_parts(key.public_key), is_done=True)
-        self._add_nodes(revalidate_s)
+        self._add_nodes()
         with ExitStack() as stack:
             fronts = stack.enter_context(open_fronts(self._protocols, self._node.with_key(key)))
             greeter = None
-            if self._hellos:
-                greeter = stack.enter_context(Greeter(key, self._limits.parallel))
+            if self._options.hello:
+                greeter = stack.enter_context(Greeter(key, self._options.limits.parallel))
             crawler = Crawler(self._crawl, fronts, greeter)
             update = stack.enter_context(self._output.progress("crawling"))
 
@@ -168,7 +100,7 @@ class _Run:
                 self._tick(crawler, update)
 
             try:
-                is_over = crawler.run(timeout_s, self._finished, tick)
+                is_over = crawler.run(self._options.timeout, self._finished, tick)
             finally:
                 pending = crawler.pending()
                 self._results.save(pending)
@@ -177,9 +109,9 @@ class _Run:
                     self._output.note(f"not visited: {number_of(len(pending), 'node')}; {way}")
         self._counts.is_over = is_over
 
-    def _add_nodes(self, revalidate_s: float) -> None:
+    def _add_nodes(self) -> None:
         for known in self._results.nodes():
-            self._crawl.add(known, self._results.is_recent(known.id, revalidate_s))
+            self._crawl.add(known, self._results.is_recent(known.id, self._options.revalidate))
         for protocol in self._protocols:
             for first in self._node.first_nodes(protocol):
                 self._crawl.add(first)

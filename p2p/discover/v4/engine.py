@@ -152,7 +152,7 @@ class EngineV4(Engine):
         self._skew_watch = SkewWatch(self._bootnodes.is_at)
         transport = TransportV4(self._requests, own_networks)
         self._overlay = Overlay(
-            transport, self.table, store, net_restrict, own_networks, ip_version
+            transport, self.table, store, net_restrict, own_networks, ip_version, observer
         )
         own_target = Target.of_key(self._public_key.to_bytes())
         self._maintenance = Maintenance(

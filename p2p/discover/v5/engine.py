@@ -148,7 +148,7 @@ class EngineV5(Engine):
         )
         transport = TransportV5(self._requests, local, own_networks)
         self._overlay = Overlay(
-            transport, self.table, store, net_restrict, own_networks, ip_version
+            transport, self.table, store, net_restrict, own_networks, ip_version, observer
         )
         own_target = Target.of_key(private_key.public_key.to_bytes())
         self._maintenance = Maintenance(

@@ -36,8 +36,7 @@ from p2p.errors import PacketError
 from p2p.net import bind_udp
 from p2p.net.sockaddr import endpoint_of
 from p2p.testing.conformance.case import Target
-from p2p.testing.failures import socket_timeout
-from p2p.testing.packets import local_host
+from p2p.testing.packets import local_host, receive_from
 
 M = TypeVar("M", bound=Message)
 #: Messages of a response to FINDNODE at most; 16 records in single messages are enough.
@@ -101,21 +100,10 @@ class TesterV5:
         self.send_raw(datagram, sock)
         return session
 
-    def read_packet(
-        self, timeout: float, sock: socket.socket | None = None
-    ) -> Packet | None:
+    def read_packet(self, timeout: float, sock: socket.socket | None = None) -> Packet | None:
         """Return the next packet of the target, None after ``timeout`` seconds."""
-        deadline, sock = Deadline(timeout), sock or self.sock
-        while True:
-            sock.settimeout(socket_timeout(deadline))
-            try:
-                data, sender = sock.recvfrom(65536)
-            except (TimeoutError, BlockingIOError):
-                return None
-            if endpoint_of(sender) == self.to:
-                return decode_packet(data, self.id)
-            if deadline.is_over:  # others may send without end
-                return None
+        data = receive_from(self.to, sock or self.sock, Deadline(timeout))
+        return None if data is None else decode_packet(data, self.id)
 
     def packets(self, seconds: float, sock: socket.socket | None = None) -> Iterator[Packet]:
         """Yield the packets of the target that come within ``seconds``."""
