@@ -96,7 +96,7 @@ PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
     "p2p.explain",
     "p2p.messages",
-    *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.metrics", "p2p.nat", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
     *("p2p.lab", "p2p.testing", "p2p.testing.conformance"),
 }
 

@@ -188,6 +188,8 @@ class World:
             "MsgPipe": p2p.testing.msg_pipe()[0],
             "Network": p2p.networks.MAINNET,
             "Netlist": p2p.Netlist.parse("10.0.0.0/8"),
+            "MappedPort": p2p.nat.MappedPort("tcp", 1),
+            "NatStatus": p2p.nat.NatStatus("", None, (), ""),
             "Node": NODE,
             "Link": p2p.dnsdisc.Link(KEY.public_key, "nodes.example.org"),
             "LocalNode": LocalNode(KEY, NodeDB()),

@@ -29,7 +29,16 @@ from p2p.peers.handlers import Handlers
 from p2p.peers.holds import Holds
 from p2p.peers.maker import PeerMaker
 from p2p.peers.observing import Observing
-from p2p.peers.outcomes import DIAL_KINDS, SERVE_KINDS, Outcomes, kind_of
+from p2p.peers.outcomes import (
+    DIAL_KINDS,
+    DISPLACED,
+    REFUSAL_TEXTS,
+    RESTRICTED,
+    SERVE_KINDS,
+    THROTTLED,
+    Outcomes,
+    kind_of,
+)
 from p2p.peers.peer import Peer
 from p2p.peers.phase import Ending
 from p2p.peers.session import Session
@@ -138,9 +147,13 @@ class PeerSet:
 
         Raises OSError if the selector can watch no more sockets; the socket is the caller's then.
         """
+        if self._stopping:
+            sock.close()
+            return
         refusal = self._check_address(addr)
         if refusal is not None:
-            self._log.debug("refused connection from %s: %s", addr, refusal)
+            self.serves.refused[refusal] += 1
+            self._log.debug("refused connection from %s: %s", addr, REFUSAL_TEXTS[refusal])
             sock.close()
             return
         if len(self._pending) >= self._config.max_pending_peers:
@@ -180,12 +193,10 @@ class PeerSet:
         return session
 
     def _check_address(self, addr: Endpoint) -> str | None:
-        if self._stopping:
-            return "stopping"
         if not is_allowed_address(addr[0], self._config.netlist):
-            return "outside net_restrict"
+            return RESTRICTED
         if not self._throttle.check(addr[0], self._loop.now()):
-            return "too many attempts"
+            return THROTTLED
         return None
 
     def _make_room(self) -> None:
@@ -199,6 +210,7 @@ class PeerSet:
         victim = next(iter(self._pending))
         self._log.debug("gave up %s: too many pending", victim.channel.remote_addr)
         victim.abort()
+        self.serves.refused[DISPLACED] += 1
 
     def _let_linger(self, session: Session) -> None:
         """Let a connection that failed in its handshake linger, for the remote to read the reason.

@@ -26,6 +26,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.eth": p2p.eth,
     "p2p.messages": p2p.messages,
     "p2p.metrics": p2p.metrics,
+    "p2p.nat": p2p.nat,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
     "p2p.lab": p2p.lab,
