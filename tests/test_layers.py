@@ -44,9 +44,8 @@ LAYERS: list[set[str]] = [
     {"__main__"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-2]
-#: Users that put the parts of peers and connections together in place of a server, or the network
-#: beneath one.
-KITS = {"testing", "lab"}
+#: Users that put parts together in place of a server, or of the network between servers.
+KITS = {"lab", "testing"}
 
 #: What a unit may import from its own layer.
 WITHIN: dict[str, set[str]] = {
@@ -88,16 +87,15 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
-    "lab": {"sim", "testing"},
+    "lab": {"sim"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
-    "p2p.explain",
-    "p2p.messages",
+    *("p2p.explain", "p2p.lab", "p2p.messages"),
     *("p2p.metrics", "p2p.nat", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
-    *("p2p.lab", "p2p.testing", "p2p.testing.conformance"),
+    *("p2p.testing", "p2p.testing.conformance"),
 }
 
 #: Packages whose ``__init__`` only shows what its modules have, of any room, pure or not.
@@ -109,12 +107,12 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration; an
-#: observer gets the outcome of a dial.
+#: observer gets the outcome of a dial, and events of peers.
 FOR_TYPES = {
     "messages": {"peers"},
     "protocol": {"peers"},
     "networkoptions": {"config"},
-    "observe": {"dial"},
+    "observe": {"dial", "peers"},
 }
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -130,6 +128,7 @@ PURE = (
     *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
+    *("lab.event", "lab.numbers", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("explain.eip8", "explain.explanation", "explain.handshake", "explain.message"),
@@ -193,6 +192,7 @@ EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
     ("p2p.nat.upnp.url", "urllib"),  # the same
     ("p2p.messages.declaration", "typing_extensions"),  # for type checkers, which all know it
+    ("p2p.lab.topology", "random"),  # a generator of its own, from the seed
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 

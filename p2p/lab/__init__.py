@@ -1,18 +1,41 @@
-"""Networks of real servers in one process, for experiments and for lessons.
+"""Networks of real servers in one process: made, changed and watched by a program.
 
-The networks beneath the servers:
+::
 
-==============  ====================================================================
-`Underlay`      a network, as the option ``underlay`` of a server takes it
-`LinkQuality`   the quality of a link: latency, jitter, loss, bandwidth
-==============  ====================================================================
+    from p2p.lab import Lab
 
-``docs/design/lab-network.md`` has the reasons.
+    with Lab(nodes=50, topology="small-world", protocols=protocols_of) as lab:
+        lab.stop_node(7)
+        lab.wait_until(lambda: not lab[7].neighbors)
+        lab.start_node(7)
+
+* :class:`Lab` is the network, a :class:`LabNode` one of its nodes. :class:`LabEvent` is an event of
+  ``Lab.subscribe_events``.
+* :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
+  topologies, :func:`edges_of` those with a name.
+* :class:`Underlay` is a network beneath a server, as its option ``underlay`` takes it, and
+  :class:`LinkQuality` the latency, jitter, loss and bandwidth of a link.
 """
 
 from __future__ import annotations
 
+from p2p.lab.event import LabEvent
+from p2p.lab.lab import Lab
+from p2p.lab.node import LabNode
+from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
 from p2p.net import Underlay
 from p2p.sim import LinkQuality
 
-__all__ = ["LinkQuality", "Underlay"]
+__all__ = [
+    "Lab",
+    "LabEvent",
+    "LabNode",
+    "LinkQuality",
+    "Underlay",
+    "edges_of",
+    "full",
+    "random_graph",
+    "ring",
+    "small_world",
+    "star",
+]
