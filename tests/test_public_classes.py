@@ -18,7 +18,6 @@ import pytest
 import p2p
 import p2p.capture
 import p2p.explain
-import p2p.lab
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
@@ -197,7 +196,6 @@ class World:
             "NodeAdded": p2p.discover.NodeAdded(NODE),
             "NodeDB": NodeDB(),
             "NodeEndpoint": NodeEndpoint(None, 0, 0),
-            "LinkQuality": p2p.lab.LinkQuality(),
             "NodeID": NODE.id,
             "NodeLists": p2p.dnsdisc.NodeLists([TREE.url]),
             "NodeRemoved": p2p.discover.NodeRemoved(NODE),

@@ -12,7 +12,6 @@ import pytest
 import p2p
 import p2p.dnsdisc
 import p2p.explain
-import p2p.lab
 import p2p.testing
 from p2p import observe
 from p2p.capture import (
@@ -63,7 +62,6 @@ SECTION = p2p.explain.Section("Header", "Its fields.", [VALUE])
 PING = p2p.testing.Ping(4, NodeEndpoint(None, 1, 2), NodeEndpoint(None, 3, 4), 5, 6)
 
 VALUES: dict[str, list[Any]] = {
-    "LinkQuality": [p2p.lab.LinkQuality(), p2p.lab.LinkQuality(0.1, bandwidth=1e6)],
     "ENRRequest": [p2p.testing.ENRRequest(1)],
     "ENRResponse": [p2p.testing.ENRResponse(bytes(32), b"\xc0")],
     "FindNode": [p2p.testing.FindNode(bytes(64), 1)],

@@ -31,7 +31,7 @@ Inside:
 from __future__ import annotations
 
 from p2p.sim.datagrams import DatagramNetwork, Traffic
-from p2p.sim.link import LinkQuality
+from p2p.sim.link import Link
 from p2p.sim.network import Network
 from p2p.sim.node import SimNode
 from p2p.sim.operation import Operation
@@ -39,13 +39,9 @@ from p2p.sim.router import Router, RouterKind
 from p2p.sim.trace import Trace
 from p2p.sim.wire import UnsignedWire
 
-#: The former name of :class:`LinkQuality`.
-Link = LinkQuality
-
 __all__ = [
     "DatagramNetwork",
     "Link",
-    "LinkQuality",
     "Network",
     "Operation",
     "Router",

@@ -13,7 +13,7 @@ from typing import Any
 
 from p2p.arguments import wrong
 from p2p.netutil import Endpoint, IPAddress
-from p2p.sim.link import LinkModel, LinkQuality
+from p2p.sim.link import Link, LinkModel
 from p2p.sim.router import Router
 from p2p.sim.timeline import Timeline
 from p2p.sim.trace import Trace
@@ -41,7 +41,7 @@ class DatagramNetwork(Timeline):
     ``seed`` determines all randomness; ``link`` is the quality of all links, unless another is set.
     """
 
-    def __init__(self, seed: int, link: LinkQuality) -> None:
+    def __init__(self, seed: int, link: Link) -> None:
         super().__init__()
         #: Quality of all links that :meth:`set_address_link` was not called for; may be replaced.
         self.link = link
@@ -53,7 +53,7 @@ class DatagramNetwork(Timeline):
         self._names: dict[Endpoint, str] = {}
         self._routers: dict[IPAddress, Router] = {}
         self._behind: dict[Endpoint, Router] = {}
-        self._links: dict[tuple[IPAddress, IPAddress], LinkQuality] = {}
+        self._links: dict[tuple[IPAddress, IPAddress], Link] = {}
         self._sides: dict[IPAddress, int] = {}
 
     # hosts
@@ -85,8 +85,8 @@ class DatagramNetwork(Timeline):
 
     # links
 
-    def set_address_link(self, a: IPAddress, b: IPAddress, **changes: Any) -> LinkQuality:
-        """Change the link between two addresses; ``changes`` are fields of LinkQuality."""
+    def set_address_link(self, a: IPAddress, b: IPAddress, **changes: Any) -> Link:
+        """Change the link between two addresses; ``changes`` are fields of Link."""
         link = replace(self._links.get((a, b), self.link), **changes)
         self._links[a, b] = self._links[b, a] = link
         return link

@@ -1,7 +1,7 @@
 """Link model for datagrams: latency, jitter, loss, bandwidth, reordering and duplication.
 
 Pure: values, and functions of them, of the time and of random numbers that are given to them. A
-:class:`LinkQuality` is that of the connection between two addresses. Its base latency is fixed for
+:class:`Link` is the quality of the connection between two addresses. Its base latency is fixed for
 a pair of addresses, the same in both directions and in every run with the same seed, as for two
 places of the world; each datagram has some jitter on top. So datagrams on one link are sometimes
 reordered even without ``reordering``.
@@ -30,7 +30,7 @@ _MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class LinkQuality:
+class Link:
     """The quality of a link. Probabilities are from 0.0 to 1.0, independent for each datagram.
 
     ``latency_s`` is the time from one end to the other, in seconds, or the shortest and the longest
@@ -98,13 +98,13 @@ class Transmission:
         return self._busy_until - now
 
 
-def base_latency(link: LinkQuality, place: Callable[[], float]) -> float:
+def base_latency(link: Link, place: Callable[[], float]) -> float:
     """Return the latency of a pair of addresses; ``place`` gives its number from 0 to 1."""
     shortest, longest = link.latency_span
     return shortest if longest == shortest else shortest + (longest - shortest) * place()
 
 
-def delays_of(link: LinkQuality, base: float, draw: Callable[[], float]) -> list[float]:
+def delays_of(link: Link, base: float, draw: Callable[[], float]) -> list[float]:
     """Return the latencies of a datagram, beside its transmission: none if lost, two if doubled."""
     if link.loss and draw() < link.loss:
         return []
@@ -133,7 +133,7 @@ class LinkModel:
         self._busy: dict[tuple[IPAddress, IPAddress], Transmission] = {}
 
     def delays(
-        self, link: LinkQuality, a: IPAddress, b: IPAddress, size_bytes: int = 0, now: float = 0.0
+        self, link: Link, a: IPAddress, b: IPAddress, size_bytes: int = 0, now: float = 0.0
     ) -> list[float]:
         """Return the latencies of a datagram from ``a`` to ``b``: none if lost, two if doubled."""
         sending_s = 0.0

@@ -23,7 +23,7 @@ from p2p.enode.node import Node
 from p2p.netutil import Endpoint, IPAddress, Netlist
 from p2p.sim.address import HashedIPv4, inside_ip, outside_ip
 from p2p.sim.datagrams import DatagramNetwork
-from p2p.sim.link import LinkQuality
+from p2p.sim.link import Link
 from p2p.sim.node import SimNode, key_of
 from p2p.sim.router import Router, RouterKind
 from p2p.sim.trace import Trace, Write
@@ -56,7 +56,7 @@ class Network(DatagramNetwork):
     """Nodes, the links between them, and the time.
 
     ``latency``, in seconds, is one number or the shortest and longest time of a link; ``loss``,
-    ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.LinkQuality`.
+    ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.Link`.
     ``signed`` False makes packets without signatures, a few times faster (:mod:`p2p.sim.wire`).
     ``start_unix`` is the wall-clock time at the start. ``protocol`` is that of all nodes, "v4" or
     "v5". Raises ArgumentError for others.
@@ -77,7 +77,7 @@ class Network(DatagramNetwork):
         if protocol not in ("v4", "v5"):
             raise wrong("protocol", protocol, '"v4" or "v5"')
         span = latency if isinstance(latency, tuple) else (latency, latency)
-        super().__init__(seed, LinkQuality(span, loss, duplication, reordering))
+        super().__init__(seed, Link(span, loss, duplication, reordering))
         self.seed = seed
         self.protocol = protocol
         self.start_unix = start_unix
@@ -185,8 +185,8 @@ class Network(DatagramNetwork):
 
     # faults
 
-    def set_link(self, a: SimNode, b: SimNode, **changes: object) -> LinkQuality:
-        """Change the link between two nodes; ``changes`` are fields of LinkQuality.
+    def set_link(self, a: SimNode, b: SimNode, **changes: object) -> Link:
+        """Change the link between two nodes; ``changes`` are fields of Link.
 
         Raises TypeError for unknown fields and ArgumentError for values out of range.
         """

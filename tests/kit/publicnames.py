@@ -30,7 +30,6 @@ MODULES: dict[str, ModuleType] = {
     "p2p.nat": p2p.nat,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
-    "p2p.lab": p2p.lab,
     "p2p.requests": p2p.requests,
     "p2p.rlp": p2p.rlp,
     "p2p.testing": p2p.testing,
