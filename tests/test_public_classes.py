@@ -42,6 +42,7 @@ ERROR_ARGUMENTS: dict[type, tuple[Any, ...]] = {
     p2p.Disconnect: (R,),
     p2p.PeerDisconnected: (R, True),
     p2p.PipeClosed: (R, True),
+    p2p.errors.LabError: ("text", [("n1", p2p.Timeout("text"))]),
     p2p.errors.RecentlyDialed: ("text", 3.0),
     p2p.errors.Throttled: ("text", 3.0),
     p2p.errors.NoSharedCapability: ("text", (), ()),

@@ -367,17 +367,17 @@ class PeerSet:
         self._snapshot = tuple(s.peer for s in self._peers.values() if s.peer is not None)
 
     def _emit(self, kind: Literal["add", "drop"], peer: Peer, ending: Ending | None = None) -> None:
-        if not self._events.has_subscriptions:
+        if not self._events.has_subscriptions and not self._observing.wants_peers:
             return  # making the event would cost more than sending the hello of the connection
-        self._events.publish(
-            PeerEvent(
-                type=kind,
-                peer=peer.id,
-                error="" if ending is None else str(ending),
-                local=peer.local_addr,
-                remote=peer.remote_addr,
-            )
+        event = PeerEvent(
+            type=kind,
+            peer=peer.id,
+            error="" if ending is None else str(ending),
+            local=peer.local_addr,
+            remote=peer.remote_addr,
         )
+        self._events.publish(event)
+        self._observing.peer_event(event)
 
     # commands
 
