@@ -80,7 +80,7 @@ def with_nat(default: str) -> Callable[[F], F]:
 
 
 def with_timeout(default: str) -> Callable[[F], F]:
-    """Add ``--timeout``; the help of the command tells of what."""
+    """Add ``--timeout``; the help of a command has what is limited, if it is not clear."""
     return click.option(
         "--timeout",
         type=DURATION,
