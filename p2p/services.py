@@ -15,10 +15,12 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 from p2p.clock import Deadline
 from p2p.config import Config
+from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.front import Discovery
 from p2p.discover.iterator import TopicNodes
 from p2p.discover.observer import DiscoveryObserver
@@ -30,15 +32,17 @@ from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
 from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
+from p2p.lan.front import LanNodes
 from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.mapping import NatStatus
 from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
-from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
+from p2p.net import DatagramSocket, ListeningSocket, NameLookups, bind_pair, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
+from p2p.nodesources import LAST_MOMENT_S, LanService, NodeListService
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
 
@@ -49,8 +53,6 @@ RESOLVE_TIMEOUT_S = 15.0
 OWN_NAME_TIMEOUT_S = 5.0
 #: Time for the started services to end when another one has failed to start.
 GIVE_UP_S = 15.0
-#: Time for a service to end when the deadline has passed.
-LAST_MOMENT_S = 0.1
 
 
 class Service(Protocol):
@@ -79,15 +81,17 @@ class Sockets(Service):
 
     config: Config
     lookups: NameLookups
-    tcp: socket.socket | None = None
-    udp: socket.socket | None = None
+    tcp: ListeningSocket | None = None
+    udp: DatagramSocket | None = None
 
     def start(self) -> None:
         config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
         tcp = self._addresses_of(config.listen_endpoint, deadline)
         udp = self._addresses_of(config.disc_endpoint, deadline)
+        bind, bind_udp = config.sockets._bind, config.sockets._bind_udp
         if tcp and config.discovers and not udp:
-            self.tcp, self.udp = bind_first(bind_pair, tcp)
+            both = partial(bind_pair, bind_tcp=bind, bind_datagrams=bind_udp)
+            self.tcp, self.udp = bind_first(both, tcp)
             return
         if tcp:
             self.tcp = bind_first(bind, tcp)
@@ -256,11 +260,12 @@ class DiscoveryService(Service):
         if sock is None:
             return
         self.sockets.udp = None
+        theirs = cast(socket.socket, sock)  # public types name no other kind
         # v5 comes first: its header tells at once whether a datagram is its own.
         if self.config.runs_v5:
-            self.v5 = self._make_v5(sock)
+            self.v5 = self._make_v5(theirs)
         if self.config.runs_v4:
-            self.v4 = self._make_v4(self.v5 or sock)
+            self.v4 = self._make_v4(self.v5 or theirs)
         first = self.v5 or self.v4
         assert first is not None
         first.start()
@@ -311,6 +316,7 @@ class DiscoveryService(Service):
             "net_restrict": self.config.netlist,
             "own_networks": self.config._own.named,
             "clock": self.config.clock,
+            "ntp_server": NTP_SERVER if self.config.sockets._is_public else None,
         }
 
     def stop(self, deadline: Deadline) -> list[str]:
@@ -319,25 +325,6 @@ class DiscoveryService(Service):
             if front is not None:
                 left |= dict.fromkeys(front.stop(deadline.left_at_least(LAST_MOMENT_S)))
         return list(left)
-
-
-@dataclass
-class NodeListService(Service):
-    """Node lists in DNS, if there are any, and nodes are dialed."""
-
-    config: Config
-    logger: logging.Logger
-    lists: NodeLists | None = None
-
-    def start(self) -> None:
-        config = self.config
-        if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
-            self.lists.start()
-
-    def stop(self, deadline: Deadline) -> list[str]:
-        lists = self.lists
-        return [] if lists is None else lists.stop(deadline.left_at_least(LAST_MOMENT_S))
 
 
 class Services:
@@ -361,6 +348,13 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
+        self._lan = LanService(
+            config,
+            logger,
+            tcp=lambda: self.sockets.tcp,
+            local=lambda: self.local,
+            discoveries=lambda: self.discoveries,
+        )
         self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),
@@ -370,6 +364,7 @@ class Services:
             self.own_node,
             self._nat,
             self._discovery,
+            self._lan,
             self.exporter,
         )
 
@@ -426,6 +421,11 @@ class Services:
     def node_lists(self) -> NodeLists | None:
         """The node lists in DNS, if they are used or were."""
         return self._node_lists.lists
+
+    @property
+    def lan_nodes(self) -> LanNodes | None:
+        """The nodes of the local network, if they are looked for or were."""
+        return self._lan.nodes
 
     @property
     def handler_threads(self) -> list[threading.Thread]:

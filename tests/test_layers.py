@@ -33,10 +33,10 @@ LAYERS: list[set[str]] = [
     {"rlpx"},
     {"message", "mailbox", "messages", "pipe", "protocol", "requests"},
     {"eth"},
-    {"discover", "dnsdisc", "nat"},
+    {"discover", "dnsdisc", "lan", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "exporter", "services", "parts"),
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
@@ -76,7 +76,8 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config", "exporter", "keylog", "observe"},
+    "nodesources": {"config"},
+    "services": {"config", "exporter", "keylog", "nodesources", "observe"},
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},
     "parts": {"config", "dial", "keylog", "peers", "services"},
@@ -87,6 +88,7 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
+    "lab": {"sim"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
@@ -130,6 +132,7 @@ PURE = (
     *("lab.event", "lab.numbers", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
+    *("lan.announcement", "lan.interfaces", "lan.known", "lan.txt"),
     *("explain.eip8", "explain.explanation", "explain.handshake", "explain.message"),
     *("explain.packet", "explain.page"),
     *("capture.connection", "capture.decoder", "capture.discovery", "capture.event"),
@@ -168,6 +171,8 @@ LIBRARIES = {
     "sha3": "crypto",
     "cramjam": "rlpx",
     "dns": "dnsdisc.resolver",
+    "ifaddr": "lan.adapters",
+    "zeroconf": "lan.link",
     "pcapy": "capture.file",
     "prometheus_client": "metrics.prometheus",
     "click": "cli",
