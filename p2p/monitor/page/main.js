@@ -5,6 +5,7 @@ import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { Dials, Stalls } from "./dials.js";
 import { set, setText } from "./dom.js";
+import { Events } from "./events.js";
 import { clock, shortId } from "./format.js";
 import { Lookups } from "./lookups.js";
 import { Messages } from "./messages.js";
@@ -39,6 +40,7 @@ class Page {
       new Lookups(byId("lookups")),
       new Dials(byId("dials")),
       new Stalls(byId("stalls")),
+      new Events(byId("events")),
     ];
     this.#listen();
     this.connection = new Connection(
@@ -183,6 +185,7 @@ class Page {
       ["l", "Go to the lookups", go("lookups")],
       ["d", "Go to the dials", go("dials")],
       ["s", "Go to the stalled handlers", go("stalls")],
+      ["v", "Go to the events", go("events")],
       ["?", "Show these shortcuts", () => byId("help").click()],
       ["↑ ↓", "Walk the rows of a table; also Home, End, Page up, Page down"],
       ["Enter", "Select the row"],

@@ -1,9 +1,9 @@
-// The panel of a lab: its network, where an edge lights up when a message passes, the nodes as a
-// table, and the events. Owns the layout and which node is selected. Draws on a canvas, since a
+// The panel of a lab: its network, where an edge lights up when a message passes, and the nodes as
+// a table. Owns the layout and which node is selected. Draws on a canvas, since a
 // thousand nodes with their edges are too many elements.
 
-import { element, reconcile, set, setText, widthOf } from "./dom.js";
-import { clock, counted, shortId } from "./format.js";
+import { element, set, setText, widthOf } from "./dom.js";
+import { counted, shortId } from "./format.js";
 import { circle, Springs } from "./layout.js";
 import { entries } from "./model.js";
 import { Rows } from "./rows.js";
@@ -18,7 +18,6 @@ const NAMES_UP_TO = 40;
 const CLICK_RADIUS = 14;
 /** Work on the layout within one frame of the browser, in milliseconds. */
 const LAYOUT_MS = 8;
-const EVENTS_SHOWN = 100;
 
 const COLUMNS = [
   { title: "Node", kind: "name", remote: true, text: (n) => n.name, hint: (n) => n.id },
@@ -42,7 +41,6 @@ export class Topology {
     this.canvas = section.querySelector("canvas");
     this.context = this.canvas.getContext("2d");
     this.count = section.querySelector(".count");
-    this.events = section.querySelector(".events");
     this.caption = element("figcaption", {
       text: "An edge is bright when a message passes, and tinted for a while after.",
     });
@@ -79,14 +77,6 @@ export class Topology {
     this.#layOut();
     this.rows.show(this.#matching(), this.selected);
     setText(this.count, summary(this.nodes, this.edges));
-    const shown = scene.model.upTo(scene.model.events, scene.frame.t, EVENTS_SHOWN).reverse();
-    reconcile(
-      this.events,
-      shown,
-      (event) => `${event.t} ${event.kind} ${event.text}`,
-      createEvent,
-      () => {},
-    );
     this.#again();
   }
 
@@ -266,14 +256,4 @@ function summary(nodes, edges) {
   ];
   if (cut) parts.push(`${cut} cut`);
   return parts.join(", ");
-}
-
-function createEvent(event) {
-  return element(
-    "li",
-    {},
-    element("time", { text: clock(event.t) }),
-    element("b", { text: event.kind }),
-    element("bdi", { text: event.text }),
-  );
 }

@@ -171,6 +171,20 @@ def test_stalled_handlers_with_their_line(start_story: StartStory, open_page: Op
     assert page.locator("svg g.peer.stalled").count() == 0
 
 
+def test_events_are_listed_the_latest_first(start_story: StartStory, open_page: OpenPage) -> None:
+    server = start_story()
+    page = open_page(server.url)
+    assert page.locator("#events .empty").is_visible()
+    t = server.story.t
+    events = [
+        {"t": t, "kind": "peer-added", "text": "Geth came", "peer": "7"},
+        {"t": t, "kind": "peer-dropped", "text": "Geth: too many peers", "peer": "7"},
+    ]
+    server.tell(update := server.story.happened(events=events))
+    drawn(page, update["n"])
+    assert page.locator("#events li bdi").all_inner_texts() == ["Geth: too many peers", "Geth came"]
+
+
 def test_charts_end_with_the_latest_numbers(start_story: StartStory, open_page: OpenPage) -> None:
     server = start_story()
     page = open_page(server.url)
@@ -343,6 +357,7 @@ def test_a_lab_shows_its_topology_and_a_rumour(
         == f"30 nodes, 30 running, {len(server.story.state['edges'])} edges"
     )
     assert not page.locator("#peers").is_visible()
+    assert page.locator("#events").is_visible()
     before = coloured(page)
     while len(server.story._heard) < 30:
         server.tell(update := server.story.update())
@@ -378,6 +393,6 @@ def coloured(page: Page) -> int:
 def test_nothing_is_wider_than_the_window(
     start_story: StartStory, open_page: OpenPage, width: int
 ) -> None:
-    server = start_story(past=80)
+    server = start_story(past=600)  # all of a history
     page = open_page(server.url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
