@@ -147,7 +147,7 @@ class Page {
   #watch() {
     const kind = this.messages.kind;
     this.connection.watch({
-      samples_per_s: this.model.hello?.samples?.per_s,
+      samples_per_s: Number(byId("samples").value),
       protocols: kind ? [kind.cap] : null,
       peer: this.selected.peer,
     });
@@ -159,6 +159,7 @@ class Page {
       this.query = search.value;
       this.draw();
     });
+    byId("samples").addEventListener("change", () => this.#watch());
     byId("export").addEventListener("click", () => this.export());
     byId("copy-id").addEventListener("click", () => this.#copy());
     addEventListener("resize", () => this.draw());

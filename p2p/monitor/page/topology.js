@@ -177,9 +177,8 @@ export class Topology {
     context.moveTo(this.#x(a), this.#y(a));
     context.lineTo(this.#x(b), this.#y(b));
     context.setLineDash(edge.state === "up" ? [] : [3, 4]);
-    context.globalAlpha = edge.state === "up" ? 1 : 0.6;
-    context.strokeStyle =
-      edge.state === "cut" ? colours.alarm : chosen ? colours.soft : colours.line;
+    context.globalAlpha = chosen || edge.state === "cut" ? 1 : 0.4;
+    context.strokeStyle = edge.state === "cut" ? colours.alarm : colours.soft;
     context.lineWidth = chosen ? 1.5 : 1;
     context.stroke();
     if (!light) return;
@@ -194,7 +193,7 @@ export class Topology {
     context.setLineDash([]);
     context.globalAlpha = this.found.has(node.key) ? 1 : 0.2;
     context.beginPath();
-    context.arc(x, y, this.nodes.length > 200 ? 3 : 5.5, 0, 2 * Math.PI);
+    context.arc(x, y, radiusOf(node, this.nodes.length), 0, 2 * Math.PI);
     context.fillStyle = !node.running ? colours.panel : node.note ? colours.out : colours.accent;
     context.strokeStyle =
       node.key === this.selected ? colours.ink : node.running ? colours.panel : colours.soft;
@@ -216,6 +215,11 @@ function litEdges({ model, frame }) {
     lit.set(Number(from) < Number(to) ? `${from}-${to}` : `${to}-${from}`, t);
   }
   return lit;
+}
+
+// A node with a note is larger, for those who do not see that its colour is another.
+function radiusOf(node, count) {
+  return (count > 200 ? 3 : 5) * (node.note ? 1.3 : 1);
 }
 
 function brightness(age) {

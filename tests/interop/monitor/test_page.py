@@ -117,6 +117,39 @@ def test_a_kind_is_chosen_and_sampled(start_story: StartStory, open_page: OpenPa
     assert {row["Message"] for row in rows(page, "Samples of messages")} == {"PooledTransactions"}
 
 
+def test_number_of_samples_is_chosen(start_story: StartStory, open_page: OpenPage) -> None:
+    server = start_story()
+    page = open_page(server.url)
+    page.get_by_label("Samples a second").select_option("100")
+    assert server.wait_for("watch") == {
+        "type": "watch", "samples_per_s": 100, "protocols": None, "peer": None
+    }  # fmt: skip
+
+
+def test_layout_of_a_network_is_the_same_in_each_browser(
+    start_story: StartStory, open_page: OpenPage
+) -> None:
+    """Neighbours end near each other, and another run ends at the very same places."""
+    page = open_page(start_story().url)
+    first, again = (page.evaluate(LAYOUT) for _ in range(2))
+    assert first == again
+    near, far = first["near"], first["far"]
+    assert near < far / 2
+
+
+#: A ring of 30 nodes: its places, and mean distances of neighbours and of opposite nodes.
+LAYOUT = """async () => {
+    const { Springs } = await import("./layout.js");
+    const edges = Array.from({ length: 30 }, (_, n) => [n, (n + 1) % 30]);
+    const springs = new Springs(30, edges);
+    while (!springs.done) springs.advance();
+    const places = springs.fitted();
+    const apart = (a, b) => Math.hypot(places[a][0] - places[b][0], places[a][1] - places[b][1]);
+    const mean = (step) => places.reduce((sum, _, n) => sum + apart(n, (n + step) % 30), 0) / 30;
+    return { places, near: mean(1), far: mean(15) };
+}"""
+
+
 def test_nodes_by_bucket(start_story: StartStory, open_page: OpenPage) -> None:
     server = start_story()
     page = open_page(server.url)
