@@ -43,6 +43,8 @@ _SERVER_OPTIONS = (
     click.option("--network", type=NETWORK, help="Join this network: bootnodes, lists, chain."),
     click.option("--dns", "dns_discovery", metavar="URL", multiple=True,
                  help="Dial nodes of a list in DNS; may be repeated."),
+    click.option("--lan", "lan_discovery", is_flag=True,
+                 help="Find the nodes of the local network, and be found."),
     click.option("--nat", default="none", show_default=True, metavar="WAY",
                  help="any, upnp, pmp, stun, stun:HOST:PORT or extip:ADDRESS."),
     click.option("--advertise", metavar="ADDRESS", multiple=True,
