@@ -38,7 +38,7 @@ def test() -> None:
 
 
 class _CaseName(click.Choice[str]):
-    """The name of a case; of a wrong one, the near names are told, or all if there is none."""
+    """The name of a case; the error for a wrong one has the near names, or all of them."""
 
     name = "case"
 

@@ -41,7 +41,7 @@ class SearchReport:
         self.refused: Counter[str] = Counter()
         self._tried = 0
         # since the beginning of the search
-        self._told: set[object] = set()
+        self._seen: set[object] = set()
         self._pause = self._waited = 0  # in intervals
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class SearchReport:
     def _report(self) -> None:
         self.start()
         if not self._is_searching:
-            self._told.clear()
+            self._seen.clear()
         elif self._is_due():
             self._log_line()
         else:
@@ -80,13 +80,13 @@ class SearchReport:
     def _is_due(self) -> bool:
         """Whether there are news, or the pause without them is over; it is doubled then."""
         numbers = (len(self._peer_set.peers), self._scheduler.static_count)
-        news = {numbers, self._tried > 0, *self.refused} - self._told
+        news = {numbers, self._tried > 0, *self.refused} - self._seen
         self._waited += 1
         if not news and self._waited < self._pause:
             return False
         self._pause = min(2 * self._pause, MAX_PAUSE) if not news else 2
         self._waited = 0
-        self._told = {each for each in self._told if not isinstance(each, tuple)} | news | {numbers}
+        self._seen = {each for each in self._seen if not isinstance(each, tuple)} | news | {numbers}
         return True
 
     def _log_line(self) -> None:
