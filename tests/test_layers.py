@@ -89,6 +89,7 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
+    "lab": {"sim"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
