@@ -72,8 +72,9 @@ class Visit:
     """The visit of one node: its newest record in ``node``, and the answers.
 
     ``asked`` is the node at the address that questions go to: that of its record, unless this leads
-    from the Internet into our own network. ``answered`` has the protocols by which it has answered, ``requests`` the number of requests,
-    ``hello`` the facts of its hello; ``error`` and ``hello_error`` say why there is none.
+    from the Internet into our own network. ``answered`` has the protocols by which it has answered,
+    ``requests`` the number of requests, ``hello`` the facts of its hello; ``error`` and
+    ``hello_error`` say why there is none.
     """
 
     node: p2p.Node
