@@ -59,6 +59,8 @@ _SERVER_OPTIONS = (
     with_network(),
     click.option("--dns", "dns_discovery", metavar="URL", multiple=True,
                  help="Dial nodes of a list in DNS; may be repeated."),
+    click.option("--lan", "lan_discovery", is_flag=True,
+                 help="Find the nodes of the local network, and be found."),
     with_nat("none"),
     with_extaddr,
     click.option("--netrestrict", "net_restrict", metavar="NETWORKS",

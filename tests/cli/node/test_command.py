@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -109,6 +110,13 @@ def test_nodes_find_each_other_and_chat_through_pipes(start):
     assert ann.event("message")["text"] == "bob: hello"
     assert bob.end()[0] == 0
     assert "client quitting" in ann.event("peer", type="drop", name="bob")["error"]
+
+
+def test_nodes_find_each_other_on_the_lan_without_any_address(start):
+    """On loopback, where other tests may be; they are named."""
+    names = [f"lan {secrets.token_hex(8)}" for _ in range(2)]
+    ann, _ = (start("--lan", "--no-discovery", "--name", name) for name in names)
+    ann.event("peer", type="add", name=names[1])
 
 
 def test_a_node_goes_on_after_the_end_of_its_input(start):
