@@ -115,7 +115,7 @@ def test_nodes_find_each_other_and_chat_through_pipes(start):
 def test_nodes_find_each_other_on_the_lan_without_any_address(start):
     """On loopback, where other tests may be; they are named."""
     names = [f"lan {secrets.token_hex(8)}" for _ in range(2)]
-    ann, _ = (start("--lan", "--no-discovery", "--name", name) for name in names)
+    ann, _ = (start("--lan", "--nodiscover", "--name", name) for name in names)
     ann.event("peer", type="add", name=names[1])
 
 
