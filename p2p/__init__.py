@@ -16,6 +16,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.eth`                  Ethereum: nodes of the same chain, the messages of ``eth`` and ``snap``
 `p2p.messages`             a protocol declared by its messages, as dataclasses
 `p2p.metrics`              counters, gauges and histograms of ``Server.metrics``
+`p2p.nat`                  port mappings: types of ``Server.nat``
 `p2p.observe`              what connections and discovery receive, send and do, for an observer
 `p2p.networks`             the public Ethereum networks: forks, bootstrap nodes, node lists
 `p2p.explain`              handshakes, packets and messages taken apart; import it explicitly
@@ -23,6 +24,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.testing`              tools for tests of programs; import it explicitly
 `p2p.testing.conformance`  whether a node keeps the rules; import it explicitly
 `p2p.sim`                  a network of discovery nodes in memory; import it explicitly
+`p2p.lab`                  networks of servers in one process; import it explicitly
 =========================  ======================================================================
 """
 
@@ -36,6 +38,7 @@ from p2p import enode as enode
 from p2p import errors as errors
 from p2p import messages as messages
 from p2p import metrics as metrics
+from p2p import nat as nat
 from p2p import networks as networks
 from p2p import observe as observe
 from p2p import requests as requests

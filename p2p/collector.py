@@ -47,12 +47,18 @@ class Collector:
         inbound = [peer for peer in peers if peer.inbound]
         yield self._lasting_of(catalog.SERVES_LASTING, ended[serves], inbound)
         yield from _failures(catalog.SERVES_ERROR, serves)
+        yield from _refused(catalog.SERVES_REFUSED, serves)
         yield _counter(catalog.DIALS, dials.begun)
         yield _gauge(catalog.DIALS_PENDING, self._parts.dials.under_way)
         yield _counter(catalog.DIALS_SUCCESS, dials.succeeded)
         dialed = [peer for peer in peers if not peer.inbound]
         yield self._lasting_of(catalog.DIALS_LASTING, ended[dials], dialed)
         yield from _failures(catalog.DIALS_ERROR, dials)
+        yield from _refused(catalog.DIALS_REFUSED, dials)
+        status = None if services is None else services.nat_status
+        if status is not None:
+            mapped = sum(port.external_port is not None for port in status.ports)
+            yield _gauge(catalog.NAT_MAPPED, mapped)
         if services is not None:
             versions = {"v4": services.discovery_v4, "v5": services.discovery_v5}
             yield from _discovery({key: one for key, one in versions.items() if one is not None})
@@ -125,6 +131,11 @@ def _peers(peers: tuple[Peer, ...]) -> Iterator[Metric]:
 def _failures(family: Family, outcomes: Outcomes) -> Iterator[Metric]:
     for kind, number in outcomes.failed.items():
         yield _counter(family, number, kind=kind)
+
+
+def _refused(family: Family, outcomes: Outcomes) -> Iterator[Metric]:
+    for reason, number in sorted(dict(outcomes.refused).items()):
+        yield _counter(family, number, reason=reason)
 
 
 def _labels_of(cap: Cap) -> dict[str, str]:

@@ -45,6 +45,7 @@ Attributes of errors also have a value in the class, for ``Mock(spec=...)``. Two
     │   └── ServerStopped           the server stopped while the call waited
     ├── NodeNotFound                a lookup has ended without finding the node
     ├── NodeDBError                 the node database cannot be opened or written
+    ├── LabError                    nodes of a lab cannot be started or connected; has the errors
     └── ConnectError                a dial that did not become a peer; carries the step
         ├── IsSelf                  the node is ourselves
         ├── AlreadyConnected        the node is a peer already
@@ -81,7 +82,7 @@ __all__ = [
     "ConnectionLost", "CrowdedNetwork", "DecodeError", "DialRefused", "DialStep", "DialTimeout",
     "DiscReason", "Disconnect", "EncodeError", "FrameError", "HandshakeError", "HandshakeFailed",
     "HelloError", "InvalidIdentity", "InvalidKey", "InvalidMessageCode", "InvalidNode",
-    "InvalidTree", "IsSelf", "LocalProtocolError", "LoopCrashed", "MessageTooLarge",
+    "InvalidTree", "IsSelf", "LabError", "LocalProtocolError", "LoopCrashed", "MessageTooLarge",
     "NameNotResolved", "NetRestricted", "NoEndpoint", "NoResponse", "NoSharedCapability",
     "NodeDBError", "NodeNotFound", "P2PError", "PacketError", "PeerDisconnected", "PipeClosed",
     "RecentlyDialed", "RefusedByPeer", "RemoteProtocolError", "RemoteTimeout", "RequestCancelled",
@@ -311,6 +312,19 @@ class ServerStopped(Closed):
 
 class NodeDBError(P2PError):
     """The file of the node database cannot be opened or written; the text has path and cause."""
+
+
+class LabError(P2PError):
+    """Nodes of a lab cannot be started, connected or stopped.
+
+    ``failures`` has a pair for each: the node "n3" or the edge "n3 - n7", and its error.
+    """
+
+    failures: tuple[tuple[str, Exception], ...] = ()
+
+    def __init__(self, message: str, failures: Sequence[tuple[str, Exception]]) -> None:
+        self.failures = tuple(failures)
+        super().__init__(message)
 
 
 class NodeNotFound(P2PError):

@@ -15,6 +15,9 @@ one prints the names of all packets that discovery receives::
 
     server = p2p.Server(..., observer=MyObserver())
 
+Its :meth:`Observer.peer_event` is called for each :class:`p2p.PeerEvent` of a peer that was added
+or has left.
+
 The calls and their order are documented in the two base classes. What a connection reports has
 these types: its arguments (:class:`ConnectionSetup`), its :class:`Secrets`, its :class:`State`, and
 for ``events`` a ``ConnectionEvent``, one of :class:`IdentityKnown`, :class:`HelloReceived` (with
@@ -72,6 +75,7 @@ from p2p.usercode import where_is
 
 if TYPE_CHECKING:
     from p2p.dial.attempts import DialAttempt
+    from p2p.peers.event import PeerEvent
 
 __all__ = [
     "BootnodeLeftOut",
@@ -167,3 +171,9 @@ class Observer:
         Called by the thread that starts the server.
         """
         return None
+
+    def peer_event(self, event: PeerEvent) -> None:
+        """Called on ``p2p-io`` when a peer was added or has left, as ``subscribe_events`` has it.
+
+        Not called for messages; :meth:`ConnectionObserver.events` has them.
+        """

@@ -26,6 +26,7 @@ from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.leaks import stop_if_leaked
 from p2p.lifecycle import Lifecycle
 from p2p.metrics import Metrics
+from p2p.nat.mapping import NatStatus
 from p2p.netutil import Endpoint
 from p2p.nodeinfo import node_info
 from p2p.optionchecks import checked_entry_key
@@ -391,6 +392,11 @@ class Server:
         return None if self._parts.services is None else self._parts.services.exporter.address
 
     # our own node
+
+    @property
+    def nat(self) -> NatStatus | None:
+        """Port mappings and our address outside; None without ``nat``, and before the start."""
+        return None if self._parts.services is None else self._parts.services.nat_status
 
     @property
     def config(self) -> Config:

@@ -33,6 +33,7 @@ from p2p.keylog.writer import KeyLog
 from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
+from p2p.nat.mapping import NatStatus
 from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
@@ -409,6 +410,12 @@ class Services:
     def discoveries(self) -> list[Discovery]:
         """The protocols of discovery that run or have run."""
         return [front for front in (self.discovery_v5, self.discovery_v4) if front is not None]
+
+    @property
+    def nat_status(self) -> NatStatus | None:
+        """The state of the port mappings, None if none are wanted."""
+        mappings = self._nat.mappings
+        return None if mappings is None else mappings.status()
 
     def find_topics(self) -> list[TopicNodes]:
         """Return iterators over the nodes of the protocols' topics, to be dialed."""

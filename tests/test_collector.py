@@ -11,7 +11,7 @@ import pytest
 
 import p2p
 from p2p import collector
-from p2p.errors import DialRefused, NoSharedCapability, RefusedByPeer
+from p2p.errors import DialRefused, IsSelf, NoSharedCapability, RefusedByPeer, TooManyPeers
 from p2p.metrics import Histogram
 from p2p.peers import outcomes
 from tests.kit import inspect
@@ -189,6 +189,38 @@ def test_peers_without_a_common_protocol_count_as_useless(nodes: Nodes) -> None:
         server.connect(there.self, PATIENCE_S)
     eventually(lambda: failures(there, "serves") == {"useless": 1})
     assert failures(server, "dials") == {"useless": 1}
+
+
+def refused(server: p2p.Server, of: str) -> dict[str, int]:
+    start = f"p2p/{of}/refused/"
+    shown = server.metrics.snapshot().items()
+    return {name.removeprefix(start): value for name, value in shown if name.startswith(start)}
+
+
+def test_dials_that_we_refuse_are_counted_by_their_error(nodes: Nodes) -> None:
+    server = nodes.start(max_peers=0)
+    other = nodes.start()
+    for node in (server.self, other.self, other.self):
+        with pytest.raises((IsSelf, TooManyPeers)):
+            server.connect(node, PATIENCE_S)
+    assert refused(server, "dials") == {"IsSelf": 1, "TooManyPeers": 2}
+    assert value(server, "p2p/dials") == 0
+
+
+def test_handshake_that_makes_room_is_counted(nodes: Nodes) -> None:
+    server = nodes.start(max_pending_peers=1)
+    assert server.listen_addr is not None
+    here = (HOST, server.listen_addr.port)
+    with socket.create_connection(here), socket.create_connection(here):
+        eventually(lambda: refused(server, "serves") == {"displaced": 1})
+
+
+def test_connection_from_outside_net_restrict_is_counted(nodes: Nodes) -> None:
+    server = nodes.start(net_restrict="10.0.0.0/8")
+    assert server.listen_addr is not None
+    with socket.create_connection((HOST, server.listen_addr.port)):
+        eventually(lambda: refused(server, "serves") == {"restricted": 1})
+    assert value(server, "p2p/serves") == 0
 
 
 def test_garbage_counts_as_a_failed_handshake(nodes: Nodes) -> None:

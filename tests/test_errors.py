@@ -38,6 +38,7 @@ CLASSES = [
 
 #: A value for each argument that a constructor of ours takes.
 ARGUMENTS: dict[str, Any] = {
+    "failures": (),  # errors in it would be copied, and no error is equal to its copy
     "message": "the text",
     "reason": 0x42,
     "by_remote": True,

@@ -40,12 +40,12 @@ LAYERS: list[set[str]] = [
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
-    {"cli", "monitor", "sim", "testing"},
+    {"cli", "lab", "monitor", "sim", "testing"},
     {"__main__"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-2]
-#: A user that puts the parts of peers and connections together in place of a server.
-KIT = "testing"
+#: Users that put parts together in place of a server, or of the network between servers.
+KITS = {"lab", "testing"}
 
 #: What a unit may import from its own layer.
 WITHIN: dict[str, set[str]] = {
@@ -92,9 +92,8 @@ WITHIN: dict[str, set[str]] = {
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
 PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
-    "p2p.explain",
-    "p2p.messages",
-    *("p2p.metrics", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.explain", "p2p.lab", "p2p.messages"),
+    *("p2p.metrics", "p2p.nat", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
     *("p2p.testing", "p2p.testing.conformance"),
 }
 
@@ -107,12 +106,12 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration; an
-#: observer gets the outcome of a dial.
+#: observer gets the outcome of a dial, and events of peers.
 FOR_TYPES = {
     "messages": {"peers"},
     "protocol": {"peers"},
     "networkoptions": {"config"},
-    "observe": {"dial"},
+    "observe": {"dial", "peers"},
 }
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -128,6 +127,7 @@ PURE = (
     *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
+    *("lab.event", "lab.numbers", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("explain.eip8", "explain.explanation", "explain.handshake", "explain.message"),
@@ -191,6 +191,7 @@ EXCEPTIONS = {
     ("p2p.enode.url", "urllib"),  # urllib.parse, which only takes text apart
     ("p2p.nat.upnp.url", "urllib"),  # the same
     ("p2p.messages.declaration", "typing_extensions"),  # for type checkers, which all know it
+    ("p2p.lab.topology", "random"),  # a generator of its own, from the seed
     ("p2p.crypto.backend", "os"),  # reads the P2P_*_BACKEND variables when it is imported
 }
 
@@ -301,7 +302,7 @@ def refusal_of_unit(own: str, target: str) -> str | None:
     own_layer, layer = layer_of(own), layer_of(unit)
     assert own_layer is not None and layer is not None
     is_public = unit == FACE or target in PUBLIC or target.rpartition(".")[0] in PUBLIC
-    may_see_more = own == KIT or (own == "sim" and is_pure(target))
+    may_see_more = own in KITS or (own == "sim" and is_pure(target))
     may_see_more |= own == "cli" and unit == "netutil"  # the rules for addresses are in one place
     if own in USERS and not is_public and not may_see_more:
         return f"{own} uses public names only, not {target}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import p2p
+import p2p.lab
 import p2p.sim
 from tests.kit.publicnames import MODULES as MODULES_BY_NAME
 from tests.kit.publicnames import home, is_class
@@ -23,7 +24,7 @@ MODULES = sorted((ROOT / "p2p").rglob("*.py"))
 MAX_CODE_LINES = 420
 
 modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-PUBLIC_MODULES = {**MODULES_BY_NAME, "p2p.sim": p2p.sim}
+PUBLIC_MODULES = {**MODULES_BY_NAME, "p2p.lab": p2p.lab, "p2p.sim": p2p.sim}
 PUBLIC = {
     (module, name): getattr(there, name)
     for module, there in PUBLIC_MODULES.items()

@@ -132,6 +132,12 @@ def test_nat_and_advertise_are_ignored_without_a_port(
     assert str(server.self.ip) == HOST
 
 
+@pytest.mark.parametrize("nat", ["none", "extip:20.0.0.1"])
+def test_server_that_asks_no_router_has_no_status(nodes: Nodes, nat: str) -> None:
+    server = nodes.start(nat=nat)
+    assert server.nat is None and "p2p/nat/mapped" not in server.metrics
+
+
 @pytest.fixture
 def router(monkeypatch: pytest.MonkeyPatch) -> Any:
     with running_router() as router:
@@ -144,6 +150,11 @@ def test_mapped_ports_and_the_external_address_are_published(nodes: Nodes, route
     server = nodes.start(nat=f"pmp:{HOST}", no_discovery=False)
     udp, tcp = bound(server)
     eventually(lambda: agreed(server) == ("20.0.0.1", udp + 1, tcp + 1))
+    status = server.nat
+    assert status is not None and str(status.external_ip) == "20.0.0.1"
+    outside = {(each.protocol, each.internal_port): each.external_port for each in status.ports}
+    assert outside == {("tcp", tcp): tcp + 1, ("udp", udp): udp + 1} == router.mappings
+    assert server.metrics["p2p/nat/mapped"].value == 2
     assert server.stop(PATIENCE_S) == []
     assert router.mappings == {}
 

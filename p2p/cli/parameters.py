@@ -17,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import p2p
+from p2p.netutil import split_host_port
 
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
@@ -135,6 +136,21 @@ class IPType(ParamType):
             self.fail(f"{value!r} is not an IP address", param, context)
 
 
+class HostPortType(ParamType):
+    """A host or an address, and a port; without a host, this machine."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: Any, context: Any) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            host, port = split_host_port(value)
+        except ValueError as error:
+            self.fail(f"{error}; want HOST:PORT", param, context)
+        return host or "127.0.0.1", port
+
+
 class DurationType(ParamType):
     """A duration in seconds: a number, or Go's form, "1h30m" or "500ms"."""
 
@@ -191,6 +207,7 @@ KEY = KeyType()
 NODE_KEY = NodeKeyType()
 CAP = CapType()
 IP = IPType()
+HOST_PORT = HostPortType()
 DURATION = DurationType()
 NETWORK = click.Choice(list(NETWORKS))
 #: A file to read; "-" is the standard input.

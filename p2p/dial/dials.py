@@ -183,6 +183,7 @@ class Dials:
             node = self._at_first_endpoint(node)
             error = self._check(node)
             if error is not None:
+                self._peer_set.dials.refused[type(error).__name__] += 1
                 self._note(node, self._attempt(node, error.step, error))
                 fail(waiter, error)
                 return
@@ -194,7 +195,7 @@ class Dials:
 
     def candidate_filtered(self, node: Node, reason: str) -> None:
         """Count a node that was found and does not become a candidate."""
-        self._search_report.candidate_refused(reason)
+        self._count_refused(reason)
         self._log.debug("candidate %s refused: %s", node.id.short, reason)
 
     def stop(self) -> None:
@@ -257,10 +258,14 @@ class Dials:
             self._begin(node, static=False)
             return
         self._log.debug("candidate %s refused: %s", node.id.short, error)
-        self._search_report.candidate_refused(type(error).__name__)
+        self._count_refused(type(error).__name__)
         self._refused_in_a_row += 1
         if self._refused_in_a_row > REFUSALS_IN_A_ROW:
             self._pause = self._loop.call_later(REFUSAL_PAUSE_S, self._end_pause)
+
+    def _count_refused(self, reason: str) -> None:
+        self._search_report.candidate_refused(reason)
+        self._peer_set.dials.refused[reason] += 1
 
     def _end_pause(self) -> None:
         self._pause = None

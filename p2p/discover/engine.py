@@ -27,14 +27,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from p2p.crypto import Entropy, PublicKey
 from p2p.discover.bootnodes import Bootnodes
 from p2p.discover.event import Event, NameWanted
-from p2p.discover.maintenance import Maintenance
+from p2p.discover.lookup import Overlay
+from p2p.discover.maintenance import PING_TRIES, Maintenance
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.operations import Operations
+from p2p.discover.store import NodeStore
 from p2p.discover.table.table import Table
 from p2p.discover.timers import Timers
 from p2p.discover.traffic import Traffic
+from p2p.discover.transport import Target, Transport
 from p2p.discover.wallclock import WallClock
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
@@ -50,14 +54,15 @@ class Engine(ABC):
     """One node of a discovery network; the module docstring has the order of calls.
 
     What all protocols share: table, timers, traffic and commands. A protocol derives from it, makes
-    its transport, and sets :attr:`operations` and ``_maintenance`` on construction. ``bootnodes``
-    are the first nodes to ask, ``watched`` those that are reported when silent or left out,
-    ``net_restrict`` the allowed addresses (None: all), ``ip_version`` that of the socket (None:
-    both). ``observer`` is called for each step.
+    its transport, calls :meth:`_use` with it, and sets :attr:`operations` on construction.
+    ``bootnodes`` are the first nodes to ask, ``watched`` those that are reported when silent or
+    left out, ``net_restrict`` the allowed addresses (None: all), ``ip_version`` that of the socket
+    (None: both). ``observer`` is called for each step.
     """
 
     #: The commands. Each returns a number; an ``OperationDone`` with that number follows.
     operations: Operations
+    _overlay: Overlay
     _maintenance: Maintenance
 
     def __init__(
@@ -77,6 +82,8 @@ class Engine(ABC):
         #: The table of known nodes.
         self.table = Table(node_id, random, own_networks, observer)
         self._observer = observer
+        self._random = random
+        self._reach = net_restrict, own_networks, ip_version
         self._clock = WallClock(now)
         self._timers = Timers()
         self._traffic = Traffic(now, observer)
@@ -85,6 +92,29 @@ class Engine(ABC):
         allows = _any_address if net_restrict is None else net_restrict.contains
         self._bootnodes = Bootnodes(bootnodes, watched, allows, now, ip_version)
         self._names_wanted: list[NameWanted] = []
+
+    def _use(
+        self,
+        transport: Transport,
+        public_key: PublicKey,
+        store: NodeStore,
+        entropy: Entropy,
+        now: Now,
+        ping_tries: int = PING_TRIES,
+    ) -> None:
+        """Make the parts that ask nodes by ``transport``; the last call of a construction."""
+        self._overlay = Overlay(transport, self.table, store, *self._reach, self._observer)
+        self._maintenance = Maintenance(
+            self._overlay,
+            self._timers,
+            self._clock,
+            self._bootnodes,
+            entropy,
+            self._random,
+            Target.of_key(public_key.to_bytes()),
+            now,
+            ping_tries,
+        )
 
     # Input.
 

@@ -89,6 +89,10 @@ SERVES_ERROR = Family(
     "p2p/serves/error/{kind}", "counter", "p2p_serves_error_total",
     "Inbound connections that failed in their handshake",
 )  # fmt: skip
+SERVES_REFUSED = Family(
+    "p2p/serves/refused/{reason}", "counter", "p2p_serves_refused_total",
+    "Inbound connections closed by a limit of ours before their handshake was over",
+)  # fmt: skip
 DIALS = Family("p2p/dials", "counter", "p2p_dials_total", "Dials begun")
 DIALS_PENDING = Family("p2p/dials/pending", "gauge", "p2p_dials_pending", "Dials under way")
 DIALS_SUCCESS = Family(
@@ -102,6 +106,14 @@ DIALS_LASTING = Family(
 DIALS_ERROR = Family(
     "p2p/dials/error/{kind}", "counter", "p2p_dials_error_total",
     "Dials that failed",
+)  # fmt: skip
+DIALS_REFUSED = Family(
+    "p2p/dials/refused/{reason}", "counter", "p2p_dials_refused_total",
+    "Nodes that were not dialed when they could have been, by the reason",
+)  # fmt: skip
+NAT_MAPPED = Family(
+    "p2p/nat/mapped", "gauge", "p2p_nat_mapped_ports",
+    "Ports that a router has mapped, with the option nat",
 )  # fmt: skip
 
 # discovery

@@ -1,5 +1,8 @@
 """Port mappings and our external address: NAT-PMP, PCP, UPnP, STUN.
 
+:attr:`p2p.Server.nat` is a public :class:`NatStatus`, with a :class:`MappedPort` for each port:
+whether a router has mapped the ports of the server, and our address outside.
+
 ===============  ===================================================================
 `spec`           the texts of the options `nat` and `advertise` (pure)
 `errors`         the refusals, wrong answers and interruptions (pure)
@@ -21,3 +24,9 @@
 `front`          the thread `p2p-nat`, which keeps the mappings and the address up to date
 ===============  ===================================================================
 """
+
+from __future__ import annotations
+
+from p2p.nat.mapping import MappedPort, NatStatus
+
+__all__ = ["MappedPort", "NatStatus"]

@@ -18,10 +18,10 @@ from p2p.loglimit import LogLimit, log_limited
 from p2p.nat.errors import Interrupted, NatError, Restarted
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S, Leases
-from p2p.nat.mapping import Mapped, PortMapping
+from p2p.nat.mapping import Mapped, NatStatus, PortMapping
 from p2p.nat.routersearch import Find, RouterSearch, error_text
 from p2p.net import Loop, Timer
-from p2p.netutil import IPAddress, Scope, canonical, scope_of
+from p2p.netutil import IPAddress, Scope, canonical, printable, scope_of
 
 #: Pause before the next search, if there is no router.
 FIND_AGAIN_S = 300.0
@@ -35,6 +35,10 @@ DELETE_S = 2.0
 MAX_FAILURES = 3
 #: Seconds that the wall clock gains on ours between two looks if the machine has slept.
 SLEEP_S = 60.0
+#: Longest name of a router in the status, in characters.
+MAX_NAME = 100
+#: Keys of the warnings that are about no single port, the most important first.
+_GENERAL = ("no router", "address", "not public")
 _NO_ROUTER = (
     "no router answers ({}), so other nodes may not reach this one: turn on port mapping in the "
     "router, or forward the ports there and set the option advertise"
@@ -88,17 +92,18 @@ class PortMappings:
         # guarded by _lock
         self._lock = threading.Lock()
         self._is_ending = False
-        # owned by p2p-nat
+        # owned by p2p-nat, read by any thread for status()
         self._leases = Leases(self._ports)
         self._gateway: Gateway | None = None
+        self._ip: IPAddress | None = None
+        self._warned: dict[str, str] = {}  # warnings that are not to be repeated, until all is well
+        # owned by p2p-nat
         self._must_search = True
         self._failures = 0
         self._check_at = -math.inf
         self._ahead_s = math.inf  # the wall clock's time minus ours
-        self._ip: IPAddress | None = None
         self._ip_until = math.inf
         self._published: _Published | None = None
-        self._warned: set[str] = set()  # warnings that are not to be repeated
         self._timer: Timer | None = None
 
     # any thread
@@ -133,6 +138,21 @@ class PortMappings:
         left = [] if self._loop.join(timeout_s) else [self._loop.name]
         return left + self._search.join(deadline)
 
+    def status(self) -> NatStatus:
+        """Return what is mapped, and what is wrong. Waits for nothing.
+
+        Its parts may be of slightly different moments, since the thread goes on meanwhile.
+        """
+        gateway, warned = self._gateway, self._warned.copy()
+        errors = (warned[key] for key in _GENERAL if key in warned)
+        ports = self._leases.status(warned, self._loop.now())
+        return NatStatus(
+            "" if gateway is None else printable(gateway.name, MAX_NAME),
+            self._ip,
+            ports,
+            next(errors, ""),
+        )
+
     def _begin_end(self) -> bool:
         """Return whether this is the first call: a second one must not interrupt the deletions."""
         with self._lock:
@@ -156,7 +176,7 @@ class PortMappings:
     def _use(self, gateway: Gateway) -> None:
         self._must_search = False
         self._failures = 0
-        self._warned.discard("no router")
+        self._warned.pop("no router", None)
         # The old object of the same router has its times and the nonce of its mappings.
         if self._gateway is None or self._gateway.name != gateway.name:
             self._tell(f"found {gateway.name}")
@@ -216,7 +236,7 @@ class PortMappings:
 
     def _grant(self, mapping: PortMapping, mapped: Mapped, gateway: Gateway) -> None:
         self._failures = 0
-        self._warned.discard(str(mapping))
+        self._warned.pop(str(mapping), None)
         if self._leases.grant(mapping, mapped, self._loop.now()):
             port = mapped.external_port
             self._tell(f"{mapping} is mapped to external port {port} by {gateway.name}")
@@ -242,7 +262,7 @@ class PortMappings:
             self._warn("address", f"{gateway.name} tells no external address: {error_text(error)}")
         else:
             self._failures = 0
-            self._warned.discard("address")
+            self._warned.pop("address", None)
             self._learn(ip, gateway)
 
     def _learn(self, ip: IPAddress, gateway: Gateway) -> None:
@@ -252,7 +272,7 @@ class PortMappings:
         if before == self._ip:
             return
         self._tell(f"external address {self._ip}, by {gateway.name}")
-        self._warned.discard("not public")
+        self._warned.pop("not public", None)
         if before is not None:
             self._leases.restart(self._loop.now())
 
@@ -310,7 +330,7 @@ class PortMappings:
         if key in self._warned:
             self._log.debug("%s", text)
             return
-        self._warned.add(key)
+        self._warned[key] = text
         self._tell(text, logging.WARNING)
 
     def _call_at(self, when: float) -> None:
@@ -330,6 +350,7 @@ class PortMappings:
                 self._gateway.unmap(mapping, deadline)
             except NatError as error:
                 self._log.debug("%s: %s", mapping, error)
+        self._leases, self._gateway, self._ip = Leases(self._ports), None, None
         self._loop.stop()
 
     def _close(self, error: BaseException | None) -> None:

@@ -8,10 +8,10 @@ are monotonic seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from p2p.nat.mapping import Mapped, PortMapping
+from p2p.nat.mapping import Mapped, MappedPort, PortMapping
 
 #: Lifetime to ask for, in seconds; as in go-ethereum.
 LIFETIME_S = 600
@@ -66,6 +66,11 @@ class Leases:
         lease = self._leases.get(protocol)
         return None if lease is None or lease.granted is None else lease.granted.external_port
 
+    def status(self, errors: Mapping[str, str], now: float) -> tuple[MappedPort, ...]:
+        """Return the state of each port; ``errors`` are the last ones, by the mapping as text."""
+        leases = self._leases.values()
+        return tuple(_status(lease, errors.get(str(_wanted(lease)), ""), now) for lease in leases)
+
     def grant(self, mapping: PortMapping, mapped: Mapped, now: float) -> bool:
         """Record that the router has granted a mapping. Returns whether its port is new."""
         lease = self._leases[mapping.protocol]
@@ -108,3 +113,11 @@ class Leases:
 def _wanted(lease: _Lease) -> PortMapping:
     external = lease.port if lease.granted is None else lease.granted.external_port
     return PortMapping(lease.protocol, lease.port, external, LIFETIME_S)
+
+
+def _status(lease: _Lease, error: str, now: float) -> MappedPort:
+    granted, ends = lease.granted, lease.ends
+    if granted is None:
+        return MappedPort(lease.protocol, lease.port, error=error)
+    left_s = max(0.0, ends - now) if math.isfinite(ends) else None
+    return MappedPort(lease.protocol, lease.port, granted.external_port, left_s, error)

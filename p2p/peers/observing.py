@@ -1,4 +1,4 @@
-"""The observers of a server's connections: one for each connection and observer of the program.
+"""The observers of a server's peers: one for each connection and observer of the program.
 
 It owns the guard of failing observers (:mod:`p2p.observerguard`), and no observer. ``p2p-io`` only.
 """
@@ -14,17 +14,33 @@ from p2p.enode import Node
 from p2p.net import ends_of
 from p2p.observe import NewConnection, Observer
 from p2p.observerguard import ObserverGuard
+from p2p.peers.event import PeerEvent
 from p2p.rlpx import ConnectionObserver
 
 
 class Observing:
-    """The question to each of ``observers`` about each connection."""
+    """The questions to each of ``observers`` about connections, and its reports of peers."""
 
     def __init__(
         self, observers: Sequence[Observer], clock: Clock, logger: logging.Logger
     ) -> None:
         self._factories = [observer.connection for observer in observers]
         self._guard = ObserverGuard(clock, logger)
+        self._of_peers = [
+            self._guard.guard(observer)
+            for observer in observers
+            if type(observer).peer_event is not Observer.peer_event
+        ]
+
+    @property
+    def wants_peers(self) -> bool:
+        """Whether an observer wants :meth:`peer_event`."""
+        return bool(self._of_peers)
+
+    def peer_event(self, event: PeerEvent) -> None:
+        """Report a peer that was added or has left."""
+        for observer in self._of_peers:
+            observer.peer_event(event)
 
     def observer(self, sock: socket.socket, dest: Node | None) -> ConnectionObserver | None:
         """Return the observer of the connection ``sock``; ``dest`` is the dialed node, if any."""

@@ -7,6 +7,7 @@ are few, and ``Server.dial_attempts`` has the precise error of each dial.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from p2p.errors import DialStep, DiscReason
@@ -51,8 +52,17 @@ _OF_STATE = {
 }
 
 
+#: Limits of ours that refuse an inbound connection, and how the log tells them. The third gives up
+#: the oldest one in its handshake for a new one.
+THROTTLED, RESTRICTED, DISPLACED = "throttled", "restricted", "displaced"
+REFUSAL_TEXTS = {THROTTLED: "too many attempts", RESTRICTED: "outside net_restrict"}
+
+
 class Outcomes:
-    """Counts of connections: begun, peers by now, peers that have stayed, and failures by kind."""
+    """Counts of connections: begun, peers by now, peers that have stayed, and failures by kind.
+
+    ``refused`` are those that were not begun, or were given up, for a limit of ours, by its name.
+    """
 
     def __init__(self, kinds: Iterable[str]) -> None:
         # owned by p2p-io, read by any thread; the keys are fixed
@@ -60,6 +70,7 @@ class Outcomes:
         self.succeeded = 0
         self.lasting_ended = 0  # peers that have stayed for LASTING_S, and have left
         self.failed = dict.fromkeys(kinds, 0)
+        self.refused: Counter[str] = Counter()
 
     def peer_left(self, lifetime_s: float) -> None:
         """Count a peer that has left, once it is in no list of peers any more."""

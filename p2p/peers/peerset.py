@@ -30,7 +30,16 @@ from p2p.peers.handlers import Handlers
 from p2p.peers.holds import Holds
 from p2p.peers.maker import PeerMaker
 from p2p.peers.observing import Observing
-from p2p.peers.outcomes import DIAL_KINDS, SERVE_KINDS, Outcomes, kind_of
+from p2p.peers.outcomes import (
+    DIAL_KINDS,
+    DISPLACED,
+    REFUSAL_TEXTS,
+    RESTRICTED,
+    SERVE_KINDS,
+    THROTTLED,
+    Outcomes,
+    kind_of,
+)
 from p2p.peers.peer import Peer
 from p2p.peers.phase import Ending
 from p2p.peers.session import Session
@@ -139,9 +148,13 @@ class PeerSet:
 
         Raises OSError if the selector can watch no more sockets; the socket is the caller's then.
         """
+        if self._stopping:
+            sock.close()
+            return
         refusal = self._check_address(addr)
         if refusal is not None:
-            self._log.debug("refused connection from %s: %s", addr, refusal)
+            self.serves.refused[refusal] += 1
+            self._log.debug("refused connection from %s: %s", addr, REFUSAL_TEXTS[refusal])
             sock.close()
             return
         if len(self._pending) >= self._config.max_pending_peers:
@@ -181,12 +194,10 @@ class PeerSet:
         return session
 
     def _check_address(self, addr: Endpoint) -> str | None:
-        if self._stopping:
-            return "stopping"
         if not is_allowed_address(addr[0], self._config.netlist):
-            return "outside net_restrict"
+            return RESTRICTED
         if not self._throttle.check(addr[0], self._loop.now()):
-            return "too many attempts"
+            return THROTTLED
         return None
 
     def _make_room(self) -> None:
@@ -200,6 +211,7 @@ class PeerSet:
         victim = next(iter(self._pending))
         self._log.debug("gave up %s: too many pending", victim.channel.remote_addr)
         victim.abort()
+        self.serves.refused[DISPLACED] += 1
 
     def _let_linger(self, session: Session) -> None:
         """Let a connection that failed in its handshake linger, for the remote to read the reason.
@@ -355,17 +367,17 @@ class PeerSet:
         self._snapshot = tuple(s.peer for s in self._peers.values() if s.peer is not None)
 
     def _emit(self, kind: Literal["add", "drop"], peer: Peer, ending: Ending | None = None) -> None:
-        if not self._events.has_subscriptions:
+        if not self._events.has_subscriptions and not self._observing.wants_peers:
             return  # making the event would cost more than sending the hello of the connection
-        self._events.publish(
-            PeerEvent(
-                type=kind,
-                peer=peer.id,
-                error="" if ending is None else str(ending),
-                local=peer.local_addr,
-                remote=peer.remote_addr,
-            )
+        event = PeerEvent(
+            type=kind,
+            peer=peer.id,
+            error="" if ending is None else str(ending),
+            local=peer.local_addr,
+            remote=peer.remote_addr,
         )
+        self._events.publish(event)
+        self._observing.peer_event(event)
 
     # commands
 

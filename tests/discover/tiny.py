@@ -20,8 +20,6 @@ from typing import Any
 from p2p.crypto import Entropy, PublicKey
 from p2p.discover.engine import Engine
 from p2p.discover.local import LocalView
-from p2p.discover.lookup import Overlay
-from p2p.discover.maintenance import Maintenance
 from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.operations import Operations
 from p2p.discover.store import NodeStore
@@ -71,12 +69,8 @@ class TinyEngine(Engine):
             observer=observer,
         )
         self._transport = TinyTransport(local, self._timers, self._traffic)
-        overlay = Overlay(self._transport, self.table, store)
-        target = Target.of_key(public_key.to_bytes())
-        self._maintenance = Maintenance(
-            overlay, self._timers, self._clock, self._bootnodes, entropy, random, target, now
-        )
-        self.operations = Operations(overlay, self._maintenance, entropy, observer)
+        self._use(self._transport, public_key, store, entropy, now)
+        self.operations = Operations(self._overlay, self._maintenance, entropy, observer)
 
     def receive_datagram(self, data: bytes, addr: Endpoint, now: Now) -> bool:
         if self._observer is not None:

@@ -62,7 +62,8 @@ SPECIAL = ("__enter__", "__exit__", "__iter__", "__next__", "__repr__", "__str__
 #: They tell what they know, or give themselves.
 ANSWERS = {
     "__repr__", "__str__", "__enter__",
-    "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.discovery_v4",
+    "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.nat",
+    "Server.discovery_v4",
     "Server.discovery_v5",
     "Server.max_dialed_conns", "Server.max_inbound_conns",
     "UDPv4.address", "UDPv4.lost",

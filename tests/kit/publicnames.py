@@ -9,11 +9,13 @@ from typing import Any, get_origin
 import p2p
 import p2p.capture
 import p2p.explain
+import p2p.lab
 import p2p.sim
 import p2p.testing
 import p2p.testing.conformance
 
-#: The public modules but for the simulation, which is a program's own world.
+#: The public modules but for simulation and laboratory, which are a program's own worlds: there a
+#: Link is one of a network.
 MODULES: dict[str, ModuleType] = {
     "p2p": p2p,
     "p2p.capture": p2p.capture,
@@ -25,6 +27,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.eth": p2p.eth,
     "p2p.messages": p2p.messages,
     "p2p.metrics": p2p.metrics,
+    "p2p.nat": p2p.nat,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,
     "p2p.requests": p2p.requests,
@@ -36,7 +39,7 @@ MODULES: dict[str, ModuleType] = {
 
 #: A name that several modules have is documented in the first of these that has it.
 HOMES = {name: MODULES[name] for name in ("p2p", "p2p.discover", "p2p.testing")}
-HOMES.update({**MODULES, "p2p.sim": p2p.sim})
+HOMES.update({**MODULES, "p2p.lab": p2p.lab, "p2p.sim": p2p.sim})
 
 
 def home(module: str, name: str) -> str:

@@ -26,6 +26,7 @@ from p2p.nat.front import (
 )
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.leases import LIFETIME_S, MIN_PAUSE_S, RETRY_S
+from p2p.nat.mapping import MappedPort
 from p2p.netutil import IPAddress
 from tests.kit.router import Router
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -218,6 +219,55 @@ def test_address_is_published_without_ports_if_none_is_mapped(router: Router) ->
     router.result = 2
     with running(Front(router)) as front:
         front.await_published("20.0.0.1", None, None)
+
+
+# the status
+
+
+def test_status_has_each_port_with_its_time_and_nothing_after_the_end(router: Router) -> None:
+    router.port_shift = 100
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", 30404, 30403)
+        front.pass_time(10.0)
+        status = front.mappings.status()
+        assert status.router.startswith("NAT-PMP") and str(status.external_ip) == "20.0.0.1"
+        assert status.error == ""
+        left_s = LIFETIME_S - 10.0
+        assert status.ports == (
+            MappedPort("tcp", 30303, 30403, left_s),
+            MappedPort("udp", 30304, 30404, left_s),
+        )
+    status = front.mappings.status()
+    assert (status.router, status.external_ip) == ("", None)
+    assert status.ports == (MappedPort("tcp", 30303), MappedPort("udp", 30304))
+
+
+def test_status_has_the_error_of_a_port_until_it_is_mapped(router: Router) -> None:
+    router.result = 2
+    with running(Front(router)) as front:
+        front.await_published("20.0.0.1", None, None)
+        for port in front.mappings.status().ports:
+            assert port.external_port is None and port.expires_in_s is None
+            assert "does not map" in port.error and "not authorized" in port.error
+        router.result = 0
+        front.pass_time(RETRY_S)
+        front.await_published("20.0.0.1", 30304, 30303)
+        assert [port.error for port in front.mappings.status().ports] == ["", ""]
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_status_has_the_error_of_a_search(router: Router) -> None:
+    router.is_silent = True
+    with running(Front(router)) as front:
+        eventually(lambda: front.mappings.status().error)
+        status = front.mappings.status()
+        assert "no router answers (pmp)" in status.error and status.router == ""
+        assert [port.error for port in status.ports] == ["", ""]
+        front.await_end_of_search()
+        router.is_silent = False
+        front.pass_time(FIND_AGAIN_S)
+        front.await_published("20.0.0.1", 30304, 30303)
+        assert front.mappings.status().error == ""
 
 
 # the external address

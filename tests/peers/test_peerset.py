@@ -73,6 +73,7 @@ def test_address_of_the_internet_may_connect_once_in_30_s() -> None:
         assert not accept(victim, "8.8.8.8")
         victim.log.await_line("refused connection from 8.8.8.8:30303: too many attempts")
         assert accept(victim, "8.8.4.4")
+        assert victim.server.metrics["p2p/serves/refused/throttled"].value == 1
         victim.clock.advance(29.0)
         assert not accept(victim, "8.8.8.8")
         victim.clock.advance(1.5)

@@ -7,45 +7,27 @@ also without a network. Main thread; each closes what it opens.
 from __future__ import annotations
 
 import logging
-import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import p2p
 from p2p import discover, dnsdisc, enode, errors, observe
+from p2p.cli.doctor import limits
+from p2p.cli.doctor.finding import Finding, Level
 from p2p.cli.failure import text_of
 from p2p.cli.remedy import remedy_of
 from p2p.cli.shown import number_of
 
 #: Largest error of the clock without a finding, in seconds: packets are valid for 20 s.
 MAX_DRIFT_S = 10.0
+#: Pause between two looks at the state of the port mappings.
+LOOK_S = 0.1
+_FORWARD = "forward the port, TCP and UDP, in the router, if there is one, and set advertise"
 #: Addresses that belong to no host: the system only chooses a route to them (RFC 5737, RFC 3849).
 _NOWHERE = {4: (socket.AF_INET, "198.51.100.1"), 6: (socket.AF_INET6, "2001:db8::1")}
-
-
-class Level(str, Enum):
-    """The verdict of a finding."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of a check: ``text`` is what was seen, ``remedy`` what to do about it."""
-
-    check: str
-    level: Level
-    text: str
-    remedy: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def families() -> Iterator[Finding]:
@@ -166,24 +148,11 @@ class Statements(observe.Observer, observe.DiscoveryObserver):
             self.by_address.setdefault(str(p2p.Endpoint(ip, port)), set()).add(sender)
 
 
-class _Lines(logging.Handler):
-    """Handler that keeps log lines. Any thread."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.put(record)
-
-
 def reachability(
     addr: str, nat: str, bootnodes: Mapping[str, Sequence[p2p.Node]], timeout_s: float
 ) -> Iterator[Finding]:
     """Run a node for a moment, to see which bootnodes answer, our address, and the router."""
-    statements, handler = Statements(), _Lines()
-    logger = _quiet()
-    logger.addHandler(handler)
+    statements = Statements()
     server = p2p.Server(
         private_key=p2p.generate_key(),
         name="p2p",
@@ -192,18 +161,17 @@ def reachability(
         listen_addr=addr,
         nat=nat,
         observer=statements,
-        logger=logger,
+        logger=_quiet(),
     )
     try:
         with server:
             yield from _discovery(server, bootnodes, timeout_s)
             yield from _address(server, statements, bool(bootnodes))
             if nat != "none":
-                yield _router(nat, handler, timeout_s)
+                yield from _router(server, timeout_s)
+            yield from limits.met(server.metrics.snapshot(), "the node of these checks")
     except OSError as error:
-        yield Finding("discovery", Level.SKIPPED, f"no port for it: {error}")
-    finally:
-        logger.removeHandler(handler)
+        yield Finding("discovery", Level.SKIPPED, f"no port for it: {text_of(error)}")
 
 
 def _discovery(
@@ -256,21 +224,36 @@ def _address(server: p2p.Server, statements: Statements, asked: bool) -> Iterato
         yield Finding("address", Level.WARNING, "the router changes our port", remedy)
 
 
-def _router(nat: str, handler: _Lines, timeout_s: float) -> Finding:
-    deadline = time.monotonic() + timeout_s
-    while (left_s := deadline - time.monotonic()) > 0:
-        try:
-            record = handler.lines.get(timeout=left_s)
-        except queue.Empty:
-            break
-        if record.name.endswith(".nat"):
-            text = record.getMessage()
-            if record.levelno < logging.WARNING:
-                return Finding("nat", Level.OK, text)
-            said, _, remedy = text.partition(": ")
-            return Finding("nat", Level.WARNING, said, remedy)
-    remedy = "forward the port, TCP and UDP, in the router, if there is one, and set advertise"
-    return Finding("nat", Level.WARNING, f"no router has answered ({nat})", remedy)
+def _router(server: p2p.Server, timeout_s: float) -> Iterator[Finding]:
+    """Wait until the router has mapped the ports, or has failed to, and tell the address too."""
+    status, deadline = server.nat, time.monotonic() + timeout_s
+    while status is not None and not _is_settled(status) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+        status = server.nat
+    if status is None:
+        return
+    for port in status.ports:
+        if port.external_port is not None:
+            text = f"{port.protocol} port {port.internal_port} is {port.external_port} outside"
+            yield Finding("nat", Level.OK, f"{text}, by {status.router}")
+        elif port.error:
+            yield Finding("nat", Level.WARNING, port.error, _FORWARD)
+    if status.error:
+        said, _, remedy = status.error.partition(": ")
+        yield Finding("nat", Level.WARNING, said, remedy or _FORWARD)
+    elif status.external_ip is not None:
+        text = f"our address outside is {status.external_ip}, by {status.router}"
+        yield Finding("nat", Level.OK, text, facts={"external_ip": str(status.external_ip)})
+    elif not any(port.error for port in status.ports):
+        text = f"no router has answered within {timeout_s:g} s"
+        yield Finding("nat", Level.WARNING, text, _FORWARD)
+
+
+def _is_settled(status: p2p.nat.NatStatus) -> bool:
+    if status.error:
+        return True
+    is_done = all(port.error or port.external_port is not None for port in status.ports)
+    return is_done and status.external_ip is not None
 
 
 def _quiet() -> logging.Logger:

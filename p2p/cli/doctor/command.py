@@ -10,11 +10,11 @@ import p2p
 from p2p.cli import reach
 from p2p.cli.command import command
 from p2p.cli.discovery.ownnode import nodes_option
-from p2p.cli.doctor import checks
-from p2p.cli.doctor.checks import Finding, Level
+from p2p.cli.doctor import checks, running
+from p2p.cli.doctor.finding import Finding, Level
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import CAP, DURATION, NETWORK, NETWORKS, NODE
+from p2p.cli.parameters import CAP, DURATION, HOST_PORT, NETWORK, NETWORKS, NODE
 from p2p.cli.shown import milliseconds, number_of
 
 _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED: "-"}
@@ -25,6 +25,7 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
     examples="""
         p2p doctor
         p2p doctor --addr :30303 --nat any --nodedb nodes.db
+        p2p doctor --bootnodes "" --node-metrics 127.0.0.1:6060
         p2p doctor enode://…@203.0.113.7:30303 --cap eth/69 --network sepolia
     """,
 )
@@ -52,6 +53,12 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
     help="Capability of ours, NAME/VERSION, to compare with those of NODE; may be repeated.",
 )
 @click.option(
+    "--node-metrics",
+    type=HOST_PORT,
+    metavar="ADDRESS",
+    help="Look into a node that runs, by the address of its option --metrics.",
+)
+@click.option(
     "--timeout", type=DURATION, default="10s", show_default=True, help="Time for each check."
 )
 @with_output
@@ -64,19 +71,25 @@ def doctor(
     network: str,
     bootnodes: tuple[p2p.Node, ...] | None,
     caps: tuple[p2p.Cap, ...],
+    node_metrics: tuple[str, int] | None,
     timeout: float,
 ) -> int:
     """Check what a node needs, and the way to NODE; each finding has a remedy.
 
     The checks: routes of IPv4 and IPv6, ports, clock, node lists in DNS, the node database,
     bootnodes, our address and who states it, the router; and of NODE each step to its hello, its
-    capabilities and its chain. With --bootnodes, a network of your own, the checks of the Internet
-    are left out. The exit code is 1 if there is a problem, 0 with warnings only.
+    capabilities and its chain. Then the limits, of this machine's nodes and of others: what they
+    have refused or delayed; with --node-metrics, of a node that has run for a while. With
+    --bootnodes, a network of your own, the checks of the Internet are left out. The exit code is 1
+    if there is a problem, 0 with warnings only.
     """
     findings: list[Finding] = []
     with output.progress("checking") as update:
         for finding in _all(node, addr, nat, nodedb, network, bootnodes, caps, timeout):
             update(text=f"checking; the last was {finding.check}")
+            show(output, finding)
+            findings.append(finding)
+        for finding in () if node_metrics is None else running.met_limits(node_metrics, timeout):
             show(output, finding)
             findings.append(finding)
     counts = {level: sum(each.level is level for each in findings) for level in Level}

@@ -77,6 +77,7 @@ class Snapshot:
     bytes_out: int
     rates: Sequence[tuple[float, float]]
     events: Sequence[Event]
+    outside: str = ""  # what the router says, with the option nat
 
 
 class NodeState:
@@ -119,6 +120,7 @@ class NodeState:
             bytes_out=bytes_out,
             rates=tuple(self._rates),
             events=tuple(self._events),
+            outside=outside_text(self._server.nat),
         )
 
     def _measure(self, totals: tuple[int, int], elapsed_s: float) -> None:
@@ -188,6 +190,22 @@ class EventLog(logging.Handler):
         level = record.levelname.lower()
         text = shown(record.getMessage(), MAX_LOG_LINE)
         self.report(f"{level}: {text}", {"event": "log", "level": level, "text": text})
+
+
+def outside_text(status: p2p.nat.NatStatus | None) -> str:
+    """Return what the router has mapped, in a few words; "" without the option nat."""
+    if status is None:
+        return ""
+    mapped = [
+        f"{port.protocol} {port.external_port}"
+        for port in status.ports
+        if port.external_port is not None
+    ]
+    if mapped:
+        return f"{status.external_ip or 'a router'} has {' and '.join(mapped)}"
+    if status.external_ip is not None:
+        return f"{status.external_ip} by {status.router}"
+    return "no port mapped by a router" if status.error else "asking the router"
 
 
 def _rates(new: tuple[int, int], old: tuple[int, int], elapsed_s: float) -> tuple[float, float]:

@@ -36,14 +36,12 @@ from p2p.crypto import Entropy, PrivateKey, keccak256
 from p2p.discover.engine import Engine
 from p2p.discover.event import Event
 from p2p.discover.local import LocalView
-from p2p.discover.lookup import Overlay, relay_problem
-from p2p.discover.maintenance import Maintenance
+from p2p.discover.lookup import relay_problem
 from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.operations import Operations
 from p2p.discover.ratelimit import Limits, SourceLimits
 from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
-from p2p.discover.transport import Target
 from p2p.discover.v4 import wire as v4wire
 from p2p.discover.v4.bonds import Bonds
 from p2p.discover.v4.requests import Requests
@@ -151,20 +149,7 @@ class EngineV4(Engine):
         )
         self._skew_watch = SkewWatch(self._bootnodes.is_at)
         transport = TransportV4(self._requests, own_networks)
-        self._overlay = Overlay(
-            transport, self.table, store, net_restrict, own_networks, ip_version, observer
-        )
-        own_target = Target.of_key(self._public_key.to_bytes())
-        self._maintenance = Maintenance(
-            self._overlay,
-            self._timers,
-            self._clock,
-            self._bootnodes,
-            entropy,
-            random,
-            own_target,
-            now,
-        )
+        self._use(transport, self._public_key, store, entropy, now)
         self.operations = Operations(self._overlay, self._maintenance, entropy, observer)
 
     def _poll_own_events(self) -> Sequence[Event]:

@@ -34,13 +34,11 @@ from p2p.crypto import Entropy, PrivateKey
 from p2p.discover.engine import Engine
 from p2p.discover.event import Event, TalkReceived
 from p2p.discover.local import LocalView
-from p2p.discover.lookup import Overlay, relay_problem
-from p2p.discover.maintenance import Maintenance
+from p2p.discover.lookup import relay_problem
 from p2p.discover.observer import DiscoveryObserver, DiscoverySetup, observed
 from p2p.discover.ratelimit import Limits, SourceLimits
 from p2p.discover.store import NodeStore
 from p2p.discover.table.bucket import BUCKET_SIZE
-from p2p.discover.transport import Target
 from p2p.discover.v5 import packet as packets
 from p2p.discover.v5.fields import MAX_DISTANCE, pack_records
 from p2p.discover.v5.handshakes import Handshakes
@@ -132,7 +130,6 @@ class EngineV5(Engine):
         )
         self._local = local
         self._store = store
-        self._random = random
         self._limits = SourceLimits(limits or Limits(), own_networks)
         self._sessions = Sessions(self.id, entropy)
         self._handshakes = Handshakes(private_key, local, entropy)
@@ -147,21 +144,8 @@ class EngineV5(Engine):
             observer,
         )
         transport = TransportV5(self._requests, local, own_networks)
-        self._overlay = Overlay(
-            transport, self.table, store, net_restrict, own_networks, ip_version, observer
-        )
-        own_target = Target.of_key(private_key.public_key.to_bytes())
-        self._maintenance = Maintenance(
-            self._overlay,
-            self._timers,
-            self._clock,
-            self._bootnodes,
-            entropy,
-            random,
-            own_target,
-            now,
-            ping_tries=1,  # requests repeat a lost packet
-        )
+        # One try: requests repeat a lost packet.
+        self._use(transport, private_key.public_key, store, entropy, now, ping_tries=1)
         self._topics: Topics | None = None
         #: Makes the response to a request about topics. A simulation may replace it, by that of a
         #: registrar that lies.

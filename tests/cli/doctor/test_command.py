@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
 import pytest
 
 import p2p
-from p2p.cli.doctor import checks
-from p2p.cli.doctor.checks import Level
+from p2p.cli.doctor import checks, limits
+from p2p.cli.doctor.finding import Level
 from p2p.cli.exitcode import ExitCode
 from p2p.enode import NodeDB
+from p2p.peers import outcomes
 from tests.discover.timeserver import TimeServer, answer_at
+from tests.kit.router import running_router
 
 HOST = "127.0.0.1"
 HERE = ("--addr", f"{HOST}:0", "--nat", "none")
@@ -54,7 +58,7 @@ def test_healthy_node_has_no_problem(run, online, server, tmp_path):
     result = run("doctor", *options, "--json")
     assert result.exit_code == ExitCode.OK
     assert levels(result) == dict.fromkeys(
-        ["families", "ports", "database", "discv4", "discv5", "address"], "ok"
+        ["families", "ports", "database", "discv4", "discv5", "address", "limits"], "ok"
     )
     address = next(each["address"] for each in result.records if each["check"] == "address")
     assert address.startswith(HOST)
@@ -108,10 +112,109 @@ def test_silent_bootnode_is_a_problem(run, online):
 def test_router_that_is_silent_is_a_warning_with_a_remedy(run, online):
     options = ["--addr", f"{HOST}:0", "--bootnodes", "", "--nat", f"pmp:{HOST}"]
     result = run("doctor", *options, "--timeout", "20s", "--json")
-    last = result.records[-1]
-    assert (last["check"], last["level"]) == ("nat", "warning")
-    assert "forward the ports" in last["remedy"] and result.err == ""
+    (found,) = (record for record in result.records if record["check"] == "nat")
+    assert found["level"] == "warning" and "no router answers" in found["text"]
+    assert "forward the ports" in found["remedy"] and result.err == ""
     assert result.exit_code == ExitCode.OK
+
+
+@pytest.fixture
+def router(monkeypatch):
+    with running_router() as router:
+        monkeypatch.setattr("p2p.nat.natpmp.PORT", router.endpoint.port)
+        yield router
+
+
+def of_nat(run) -> list[tuple[str, str]]:
+    options = ["--addr", f"{HOST}:0", "--bootnodes", "", "--nat", f"pmp:{HOST}"]
+    records = run("doctor", *options, "--timeout", "20s", "--json").records
+    return [(each["level"], each["text"]) for each in records if each["check"] == "nat"]
+
+
+def test_each_mapped_port_and_the_address_are_shown(run, online, router):
+    router.port_shift = 7
+    found = of_nat(run)
+    assert [level for level, _ in found] == ["ok"] * 3
+    for (_, text), protocol in zip(found, ("tcp", "udp"), strict=False):
+        inner, outer = map(int, re.findall(r"\d{4,}", text)[:2])
+        assert text.startswith(protocol) and outer == inner + 7
+    assert "20.0.0.1" in found[-1][1]
+
+
+def test_port_that_the_router_does_not_map_is_a_warning(run, online, router):
+    router.result = 2
+    found = of_nat(run)
+    assert [level for level, _ in found] == ["warning", "warning", "ok"]
+    assert "does not map" in found[0][1] and "not authorized" in found[0][1]
+
+
+def test_address_that_is_not_public_is_a_warning(run, online, router):
+    router.external_ip = "100.64.0.9"
+    assert of_nat(run)[-1] == (
+        "warning",
+        "external address 100.64.0.9 is not public",
+    )
+
+
+# limits
+
+
+def test_limits_of_a_node_that_runs_are_shown_with_remedies(run, online, server):
+    full = p2p.Server(
+        private_key=p2p.generate_key(),
+        name="full",
+        max_peers=0,
+        listen_addr=f"{HOST}:0",
+        metrics_addr=f"{HOST}:0",
+        protocols=[p2p.Protocol("abc", 7, 3)],
+    )
+    with full:
+        with pytest.raises(p2p.ConnectError):
+            server.connect(full.self)
+        with pytest.raises(p2p.ConnectError):
+            full.connect(server.self)
+        place = str(full.metrics_addr)
+        options = [*HERE, "--bootnodes", "", "--node-metrics", place]
+        result = run("doctor", *options, "--json")
+    found = {each["metric"]: each for each in result.records if "metric" in each}
+    assert found.keys() == {"p2p/serves/error/saturated", "p2p/dials/refused/TooManyPeers"}
+    for each in found.values():
+        assert each["count"] == 1 and each["level"] == "warning"
+        assert "max_peers" in each["remedy"] and place in each["text"]
+    assert result.exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.0 404 No\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\nx 1\n"]
+)
+def test_what_is_no_node_with_metrics_is_a_warning(run, online, answer):
+    def serve(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(1000)
+            sock.sendall(answer)
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        place = f"{HOST}:{listener.getsockname()[1]}"
+        options = [*HERE, "--bootnodes", "", "--node-metrics", place]
+        last = run("doctor", *options, "--json").records[-1]
+        thread.join()
+    assert (last["check"], last["level"]) == ("limits", "warning")
+    assert f"no metrics at {place}" in last["text"] and "--metrics" in last["remedy"]
+
+
+def test_every_limit_names_a_metric_that_servers_have():
+    patterns = [
+        re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(family.pattern)))
+        for family in p2p.metrics.FAMILIES
+    ]
+    for limit in limits.LIMITS:
+        assert any(pattern.fullmatch(limit.metric) for pattern in patterns), limit.metric
+    kinds = {*outcomes.DIAL_KINDS, outcomes.THROTTLED, outcomes.RESTRICTED, outcomes.DISPLACED}
+    named = {limit.metric.split("/", 3)[3] for limit in limits.LIMITS}
+    assert named - kinds - {"rate", "amplification"} <= set(p2p.errors.__all__)
 
 
 @pytest.mark.parametrize(("ahead_s", "level"), [(0.0, Level.OK), (60.0, Level.PROBLEM)])

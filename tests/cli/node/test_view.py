@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from rich.console import Console
 
 import p2p
-from p2p.cli.node.state import Event, PeerRow, Snapshot, TableRow
+from p2p.cli.node.state import Event, PeerRow, Snapshot, TableRow, outside_text
 from p2p.cli.node.view import bytes_text, duration_text, sparkline, view
+from p2p.nat import MappedPort, NatStatus
 
 NODE = p2p.Node.from_parts(p2p.generate_key().public_key, "203.0.113.7", 30303, 30303)
+OUTER = ip_address("20.0.0.1")
 
 
 def shot(peers=3, events=3):
@@ -96,3 +100,23 @@ def test_durations_as_text(seconds, text):
 def test_a_sparkline_is_in_proportion():
     assert sparkline([0, 50, 100], 10) == "▁▅█"
     assert sparkline([9, 0, 0], 2) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (None, ""),
+        (NatStatus("", None, (MappedPort("tcp", 1),), ""), "asking the router"),
+        (NatStatus("", None, (MappedPort("tcp", 1),), "no router"), "no port mapped by a router"),
+        (NatStatus("STUN", OUTER, (), ""), "20.0.0.1 by STUN"),
+        (
+            NatStatus("PCP", OUTER, (MappedPort("tcp", 1, 7, 9.0), MappedPort("udp", 1)), ""),
+            "20.0.0.1 has tcp 7",
+        ),
+    ],
+)
+def test_port_mappings_are_shown_beside_our_address(status, text):
+    lines = drawn(replace(shot(), outside=outside_text(status)), 140, 24)
+    (line,) = (line for line in lines if "listens on" in line)
+    parts = ("listens on [::]:30303", text, f"record {NODE.seq}")
+    assert line.strip() == ", ".join(filter(None, parts))

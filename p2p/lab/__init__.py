@@ -1,0 +1,35 @@
+"""Networks of real servers in one process: made, changed and watched by a program.
+
+::
+
+    from p2p.lab import Lab
+
+    with Lab(nodes=50, topology="small-world", protocols=protocols_of) as lab:
+        lab.stop_node(7)
+        lab.wait_until(lambda: not lab[7].neighbors)
+        lab.start_node(7)
+
+* :class:`Lab` is the network, a :class:`LabNode` one of its nodes. :class:`LabEvent` is an event of
+  ``Lab.subscribe_events``.
+* :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
+  topologies, :func:`edges_of` those with a name.
+"""
+
+from __future__ import annotations
+
+from p2p.lab.event import LabEvent
+from p2p.lab.lab import Lab
+from p2p.lab.node import LabNode
+from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
+
+__all__ = [
+    "Lab",
+    "LabEvent",
+    "LabNode",
+    "edges_of",
+    "full",
+    "random_graph",
+    "ring",
+    "small_world",
+    "star",
+]

@@ -1,0 +1,83 @@
+"""Work on many nodes of a lab at a time, such as connecting them, with an error for each failure.
+
+A dial has ended well when both servers have had the connection. The thread that calls waits;
+threads of a pool do the work, since a dial and a stop block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from p2p.clock import Deadline
+from p2p.errors import AlreadyConnected, LabError, Timeout
+from p2p.lab.edges import Edges, edge_of
+from p2p.lab.node import LabNode
+from p2p.lab.reports import Reports
+from p2p.peers.peer import Peer
+
+#: Number of calls at a time. Most of their time is waiting, for latency or for other threads.
+CALLS = 32
+#: Number of failures that the text of an error names.
+MOST_NAMED = 5
+
+#: A call, and the name of its node or edge.
+Work = tuple[str, Callable[[], object]]
+#: A wait for calls in other threads.
+Finish = Callable[[Sequence[Future[object]]], object]
+
+
+def run_all(doing: str, work: Sequence[Work], finish: Finish) -> None:
+    """Run calls in threads, and wait for all. Raises LabError with the errors of those that failed.
+
+    ``doing`` says what they do, such as "started".
+    """
+    if not work:
+        return
+    with ThreadPoolExecutor(min(CALLS, len(work)), "p2p-lab") as pool:
+        calls = [pool.submit(call) for _, call in work]
+        try:
+            finish(calls)
+        except BaseException:  # Ctrl-C: those that have not begun need not
+            for future in calls:
+                future.cancel()
+            raise
+    errors = [(name, call.exception()) for (name, _), call in zip(work, calls, strict=True)]
+    failures = [(name, error) for name, error in errors if isinstance(error, Exception)]
+    if failures:
+        raise _error(doing, failures, len(work))
+
+
+def join(one: LabNode, other: LabNode, edges: Edges, reports: Reports, timeout_s: float) -> None:
+    """Dial, and wait until both servers have the connection, or have had it.
+
+    Returns at once if they are connected. Raises the ConnectError of the dial, the error of the
+    connection's end if it ended before both had it, and Timeout.
+    """
+    edge = edge_of(one.index, other.index)
+    made, deadline = edges.made(edge), Deadline(timeout_s)
+    if edges.is_connected(edge):
+        return
+    try:
+        peer: Peer | None = one.server.connect(other.node, timeout_s)
+    except AlreadyConnected:
+        peer = None
+    while edges.made(edge) == made:
+        version, ended = reports.version, None if peer is None else peer.disconnect_reason
+        if edges.made(edge) != made:
+            return
+        if ended is not None:
+            raise ended
+        if deadline.is_over:
+            raise Timeout(f"{other.name} does not have the connection within {timeout_s:g} s")
+        reports.wait(version, deadline.left_at_most(timeout_s))
+
+
+def _error(doing: str, failures: Sequence[tuple[str, Exception]], count: int) -> LabError:
+    named = [f"{name}: {type(error).__name__}: {error}" for name, error in failures[:MOST_NAMED]]
+    if len(failures) > MOST_NAMED:
+        named.append(f"and {len(failures) - MOST_NAMED} more")
+    text = f"{len(failures)} of {count} could not be {doing}: {'; '.join(named)}"
+    error = LabError(text, failures)
+    error.__cause__ = failures[0][1]
+    return error

@@ -1,0 +1,197 @@
+"""The nodes of a lab: their names, keys and addresses, and the start and stop of their servers.
+
+Any thread; a node is started and stopped by one thread at a time, under its lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from p2p.arguments import check_type, wrong
+from p2p.clock import Clock
+from p2p.crypto import PrivateKey
+from p2p.enode import Node
+from p2p.lab.edges import Edges
+from p2p.lab.node import LabNode, key_of
+from p2p.lab.reports import Reports
+from p2p.lab.watch import Watch
+from p2p.optionchecks import observers_of
+from p2p.protocol import Protocol
+from p2p.server import Server
+
+if TYPE_CHECKING:
+    from p2p.lab.lab import Lab
+
+#: Limit on the stop of a node.
+STOP_TIMEOUT_S = 5.0
+#: Least ``max_peers`` of a node, unless it is given.
+MAX_PEERS = 50
+#: Options of a server that the lab sets.
+OWN_OPTIONS = ("private_key", "name", "listen_addr", "clock", "no_discovery", "protocols")
+
+#: A node, its index or its name.
+NodeKey = LabNode | int | str
+ProtocolsOf = Callable[[LabNode], Sequence[Protocol]]
+OptionsOf = Callable[[LabNode], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of all nodes; ``share`` is that of the messages to report."""
+
+    seed: int
+    clock: Clock
+    protocols_of: ProtocolsOf
+    discovers: bool
+    share: float
+    options: Mapping[str, Any]
+    options_of: OptionsOf
+
+
+class Nodes:
+    """The nodes of ``lab``, by index, by name and by ID."""
+
+    def __init__(self, lab: Lab, settings: Settings, reports: Reports) -> None:
+        # fixed after __init__
+        self._lab = lab
+        self._settings = settings
+        self._reports = reports
+        self.edges = Edges(reports, self.name_of)
+        # guarded by _lock for writing; read without it: replaced, never changed
+        self._lock = threading.Lock()
+        self._nodes: dict[int, LabNode] = {}
+        self._by_name: dict[str, LabNode] = {}
+        self._by_id: dict[bytes, LabNode] = {}
+        # guarded by _lock
+        self._next_index = 0
+
+    @property
+    def all(self) -> list[LabNode]:
+        """All nodes, by index."""
+        return list(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def name_of(self, index: int) -> str:
+        """Return the name of a node, which may have been removed meanwhile."""
+        node = self._nodes.get(index)
+        return f"node {index}" if node is None else node.name
+
+    def find(self, key: NodeKey) -> LabNode:
+        """Return a node by its index, its name or itself. Raises ArgumentError if there is none."""
+        check_type("node", key, (LabNode, int, str), "a node, its index or its name")
+        if isinstance(key, str):
+            found = self._by_name.get(key)
+        else:
+            found = self._nodes.get(key if isinstance(key, int) else key.index)
+        if found is None or (isinstance(key, LabNode) and found is not key):
+            raise wrong("node", key, "a node of this lab")
+        return found
+
+    def with_id(self, node_id: bytes) -> LabNode | None:
+        """Return the node with this ID, if there is one."""
+        return self._by_id.get(node_id)
+
+    def add(self, count: int) -> list[LabNode]:
+        """Add nodes with the next names."""
+        first = self._next_index
+        named = [f"n{number}" for number in range(first, first + count)]
+        return self._insert([(name, key_of(self._settings.seed, name)) for name in named])
+
+    def add_one(self, name: str | None, private_key: PrivateKey | None) -> LabNode:
+        """Add a node. Raises ArgumentError if name or key are taken."""
+        check_type("name", name, (str, type(None)), "text or None")
+        check_type("private_key", private_key, (PrivateKey, type(None)), "a PrivateKey or None")
+        name = name or f"n{self._next_index}"
+        (node,) = self._insert([(name, private_key or key_of(self._settings.seed, name))])
+        return node
+
+    def remove(self, node: LabNode) -> None:
+        """Remove a stopped node."""
+        with self._lock:
+            kept = [other for other in self._nodes.values() if other is not node]
+            self._replace_locked(kept)
+
+    def _insert(self, identities: Sequence[tuple[str, PrivateKey]]) -> list[LabNode]:
+        with self._lock:
+            first = self._next_index
+            added = [
+                LabNode(self._lab, first + number, name, key)
+                for number, (name, key) in enumerate(identities)
+            ]
+            for node in added:
+                if node.name in self._by_name or node.id in self._by_id:
+                    raise wrong("name, private_key", node.name, "a name and a key not taken yet")
+            self._next_index += len(added)
+            self._replace_locked([*self._nodes.values(), *added])
+        return added
+
+    def _replace_locked(self, nodes: Sequence[LabNode]) -> None:
+        self._nodes = {node.index: node for node in nodes}
+        self._by_name = {node.name: node for node in nodes}
+        self._by_id = {node.id: node for node in nodes}
+
+    # start and stop
+
+    def start(self, node: LabNode) -> None:
+        """Start a server for the node, unless it runs."""
+        with node._lock:
+            if node._is_running:
+                return
+            server = Server(**self._options(node))
+            latest, node._server = node._server, server
+            try:
+                server.start()
+            except BaseException:
+                node._server = latest
+                raise
+            node._is_running = True
+        self._reports.report("started", node=node.name)
+
+    def stop(self, node: LabNode) -> list[str]:
+        """Stop the node's server, if it runs. Returns the names of threads that have not ended."""
+        with node._lock:
+            server = node._server
+            if server is None or not node._is_running:
+                return []
+            node._is_running = False
+            left = server.stop(STOP_TIMEOUT_S)
+        self._reports.report("stopped", node=node.name)
+        return left
+
+    def _options(self, node: LabNode) -> dict[str, Any]:
+        settings = self._settings
+        options: dict[str, Any] = {
+            "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
+            "bootstrap_nodes": self._bootnodes(node) if settings.discovers else (),
+            **settings.options,
+            **settings.options_of(node),
+        }
+        given = options.pop("observer", None)
+        watch = Watch(node, self.with_id, self.edges, self._reports, settings.share)
+        return {
+            **options,
+            "private_key": node.private_key,
+            "name": node.name,
+            "listen_addr": self._listen_addr(node),
+            "clock": settings.clock,
+            "no_discovery": not settings.discovers,
+            "protocols": settings.protocols_of(node),
+            "observer": [*observers_of(given), watch],
+        }
+
+    @property
+    def has_bootnode(self) -> bool:
+        """Whether the first node must be started before the others."""
+        return self._settings.discovers
+
+    def _listen_addr(self, node: LabNode) -> str:
+        return f"127.0.0.1:{0 if node._server is None else node.node.tcp}"
+
+    def _bootnodes(self, node: LabNode) -> list[Node]:
+        first = next(iter(self._nodes.values()))
+        return [] if first is node or first._server is None else [first.node]
