@@ -15,7 +15,7 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -41,6 +41,10 @@ from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
+
+if TYPE_CHECKING:
+    from p2p.monitor import Monitor
+    from p2p.monitor.serversource import ServerSource
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
@@ -340,6 +344,51 @@ class NodeListService(Service):
         return [] if lists is None else lists.stop(deadline.left_at_least(LAST_MOMENT_S))
 
 
+@dataclass
+class MonitorService(Service):
+    """The live page of ``source``, if there is one."""
+
+    config: Config
+    logger: logging.Logger
+    source: ServerSource | None
+    monitor: Monitor | None = None
+
+    def start(self) -> None:
+        config = self.config
+        if self.source is None or config.monitor_addr is None:
+            return
+        from p2p.monitor import Monitor
+
+        public = config.monitor_public
+        self.monitor = Monitor(
+            self.source, config.monitor_addr, public=public, logger=self.logger
+        )
+        self.monitor.start()
+
+    def stop(self, deadline: Deadline) -> list[str]:
+        monitor = self.monitor
+        return [] if monitor is None else monitor.stop(deadline.left_at_least(LAST_MOMENT_S))
+
+    @property
+    def url(self) -> str | None:
+        """Address of the page, while or after it is served."""
+        return None if self.monitor is None else self.monitor.url
+
+
+def monitor_source(config: Config) -> ServerSource | None:
+    """Return what the live page shows of a server; None without ``monitor_addr``.
+
+    Raises ConfigError if websockets is not installed. Only a server with a page imports it.
+    """
+    if config.monitor_addr is None:
+        return None
+    from p2p.monitor.serversource import ServerSource
+    from p2p.monitor.websocket import check_installed
+
+    check_installed()
+    return ServerSource(config)
+
+
 class Services:
     """All services of a server, and the access of other parts to them."""
 
@@ -351,6 +400,7 @@ class Services:
         metrics: Metrics,
         observers: Sequence[Observer] = (),
         key_log: KeyLog | None = None,
+        source: ServerSource | None = None,
     ) -> None:
         # fixed after __init__
         self.sockets = Sockets(config, lookups)
@@ -362,6 +412,7 @@ class Services:
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
         self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
+        self.monitor = MonitorService(config, logger, source)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),
             self._node_lists,
@@ -371,6 +422,7 @@ class Services:
             self._nat,
             self._discovery,
             self.exporter,
+            self.monitor,
         )
 
     def start(self) -> None:

@@ -36,11 +36,11 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "services", "parts"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "exporter", "monitor", "services", "parts"),
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
-    {"cli", "lab", "monitor", "sim", "testing"},
+    {"cli", "lab", "sim", "testing"},
     {"__main__"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-2]
@@ -76,10 +76,11 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
-    "services": {"config", "exporter", "keylog", "observe"},
+    "monitor": {"config", "observe", "optionchecks", "peers"},
+    "services": {"config", "exporter", "keylog", "monitor", "observe"},
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},
-    "parts": {"config", "dial", "keylog", "peers", "services"},
+    "parts": {"config", "dial", "keylog", "observe", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
         *("collector", "services"),
@@ -93,7 +94,8 @@ WITHIN: dict[str, set[str]] = {
 PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
     *("p2p.explain", "p2p.lab", "p2p.messages"),
-    *("p2p.metrics", "p2p.nat", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.metrics", "p2p.monitor", "p2p.nat", "p2p.networks", "p2p.observe"),
+    *("p2p.requests", "p2p.rlp"),
     *("p2p.testing", "p2p.testing.conformance"),
 }
 
@@ -106,12 +108,15 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration; an
-#: observer gets the outcome of a dial, and events of peers.
+#: observer gets the outcome of a dial, and events of peers; the page of a server has a weak
+#: reference to it.
 FOR_TYPES = {
     "messages": {"peers"},
     "protocol": {"peers"},
     "networkoptions": {"config"},
     "observe": {"dial", "peers"},
+    "monitor": {"dial", "server"},
+    "parts": {"server"},
 }
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -170,6 +175,7 @@ LIBRARIES = {
     "dns": "dnsdisc.resolver",
     "pcapy": "capture.file",
     "prometheus_client": "metrics.prometheus",
+    "websockets": "monitor.websocket",
     "click": "cli",
     "rich": "cli",
 }

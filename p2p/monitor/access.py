@@ -38,7 +38,7 @@ class Access:
         return rest if is_right and slash else None
 
     def host_of(self, values: Sequence[str]) -> str | None:
-        """Return the value of the header Host, or None if it is refused. A port may be forwarded."""
+        """Return the value of the header Host, None if it is refused. A port may be forwarded."""
         found = _HOST.fullmatch(values[0]) if len(values) == 1 else None
         if found is None:
             return None

@@ -20,8 +20,11 @@ def difference(old: State, new: State) -> dict[str, Any]:
     removed: dict[str, list[str]] = {}
     for name in old.keys() | new.keys():
         before, after = old.get(name, {}), new.get(name, {})
-        entries = {key: _changed(before.get(key), entry) for key, entry in after.items()}
-        entries = {key: fields for key, fields in entries.items() if fields is not None}
+        entries = {
+            key: fields
+            for key, entry in after.items()
+            if (fields := _changed(before.get(key), entry)) is not None
+        }
         gone = [key for key in before if key not in after]
         if entries:
             changed[name] = entries

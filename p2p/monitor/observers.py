@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from p2p.clock import Clock
@@ -16,22 +17,36 @@ from p2p.observe import ConnectionObserver, DiscoveryObserver, NewConnection, Ob
 
 if TYPE_CHECKING:
     from p2p.dial.attempts import DialAttempt
+    from p2p.peers.event import PeerEvent
+
+#: Events of peers that wait for the page; the oldest ones are dropped.
+MAX_EVENTS = 1000
 
 
 class MonitorObserver(Observer):
-    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it was told."""
+    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got."""
 
     def __init__(self, clock: Clock) -> None:
         # fixed after __init__
         self.sampler = Sampler(clock)
         self.dials = Dials(clock)
         self.searches = Searches(clock, self.sampler)
+        self._clock = clock
+        # added to by p2p-io, taken from by p2p-monitor
+        self._peer_events: deque[tuple[float, PeerEvent]] = deque(maxlen=MAX_EVENTS)
+
+    def take_peer_events(self) -> list[tuple[float, PeerEvent]]:
+        """Return the peers that came and went since the last call, with Unix times."""
+        return [self._peer_events.popleft() for _ in range(len(self._peer_events))]
 
     def connection(self, new: NewConnection) -> ConnectionObserver:
         return ConnectionSampler(self.sampler, new.remote)
 
     def discovery(self, protocol: str) -> DiscoveryObserver:
         return self.searches.observer(protocol)
+
+    def peer_event(self, event: PeerEvent) -> None:
+        self._peer_events.append((self._clock.time_unix(), event))
 
     def dial_begun(self, node: Node) -> None:
         self.dials.report(node, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from p2p.enode import NodeID
 from p2p.monitor.decoding import Decoders
 from p2p.monitor.sampling import Sample
 from p2p.monitor.shown import fields_of
@@ -22,12 +21,12 @@ class SampleRows:
         self._last = 0
 
     def rows(
-        self, samples: Iterable[Sample], peers: Mapping[NodeID, str]
+        self, samples: Iterable[Sample], peers: Mapping[bytes, str]
     ) -> list[dict[str, Any]]:
         """Return the rows; ``peers`` are the keys of peers by their nodes."""
         return [self._row(sample, peers) for sample in samples]
 
-    def _row(self, sample: Sample, peers: Mapping[NodeID, str]) -> dict[str, Any]:
+    def _row(self, sample: Sample, peers: Mapping[bytes, str]) -> dict[str, Any]:
         self._last += 1
         node_id, code = sample.node_id, sample.code
         fields, error = self._fields(sample)

@@ -111,8 +111,7 @@ class Searches:
     def _begin(self, key: str, version: str, target: NodeID, t: float) -> None:
         while len(self.lookups) >= MAX_LOOKUPS:
             oldest = next(iter(self.lookups))
-            for kept in (self.lookups, self._hops, self._named_by):
-                del kept[oldest]  # type: ignore[attr-defined]
+            del self.lookups[oldest], self._hops[oldest], self._named_by[oldest]
         self.lookups[key] = {
             "protocol": version,
             "target": str(target),

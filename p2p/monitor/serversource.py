@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
 from p2p.config import Config
 from p2p.enode import NodeID
-from p2p.errors import ServerStopped, Timeout
+from p2p.errors import ServerStopped
 from p2p.monitor.charts import CHARTED, Charts
 from p2p.monitor.decoding import Decoders
 from p2p.monitor.observers import MonitorObserver
@@ -24,19 +23,18 @@ from p2p.monitor.samplerows import SampleRows
 from p2p.monitor.shown import text
 from p2p.monitor.source import Entry, Happened, State, Watch
 from p2p.monitor.stalls import Stalls
-from p2p.peers.event import PeerEvent
 
 if TYPE_CHECKING:
-    from p2p.feed import Subscription
+    from p2p.peers.event import PeerEvent
     from p2p.peers.peer import Peer
     from p2p.server import Server
 
 #: Seconds from one reading of the node tables to the next: p2p-disc has to copy them.
 TABLE_S = 1.0
-#: Events of peers that wait for the next reading.
-_MAX_EVENTS = 1000
 #: Distances of the buckets of a node table; the first has all below as well.
 _BUCKETS = {"first": 240, "last": 256}
+#: Seconds whose samples may come at once when a page is opened.
+_FIRST_PERIOD_S = 0.5
 #: Collections of a laboratory.
 _OF_LABS = ("lab_nodes", "edges")
 
@@ -54,7 +52,6 @@ class ServerSource:
         self._decoders = Decoders(config.protocols)
         # fixed after attach()
         self._server: ReferenceType[Server] | None = None
-        self._events: Subscription[PeerEvent] | None = None
         self._started_unix = 0.0
         # owned by p2p-monitor
         self._watch: Watch | None = None
@@ -75,7 +72,6 @@ class ServerSource:
     def attach(self, server: ReferenceType[Server]) -> None:
         """Take the server, before the monitor starts. Called by the thread that starts it."""
         self._server = server
-        self._events = self._alive().subscribe_events(_MAX_EVENTS)
         self._started_unix = self._clock.time_unix()
 
     # the interface of a source
@@ -88,7 +84,10 @@ class ServerSource:
         }
 
     def watch(self, watch: Watch | None) -> None:
+        is_first = self._watch is None
         self._watch = watch
+        if is_first:
+            self._begin_period(_FIRST_PERIOD_S)
 
     def state(self) -> State:
         server, now = self._alive(), time.monotonic()
@@ -117,10 +116,10 @@ class ServerSource:
         now = time.monotonic()
         elapsed_s, self._period_at = now - self._period_at, now
         self._decoders.refill(elapsed_s)
-        by_id = {peer.id: key for key, peer in self._peers.items()}
-        samples = self._samples.rows(self.observer.sampler.take(), by_id)
+        keys = {node_id: key for node_id, (key, _) in self._known.items()}
+        samples = self._samples.rows(self.observer.sampler.take(), keys)
         point = self._charts.point(self._rates, len(self._peers), len(self._tables))
-        happened = Happened(point, list(samples), list(self._new_events()))
+        happened = Happened(point, [*samples], [*self._new_events()])
         happened.unseen = self._unseen(samples)
         self._begin_period(elapsed_s)
         return happened
@@ -154,19 +153,15 @@ class ServerSource:
         return self._stalls.rows(peers, now, round(self._clock.time_unix(), 1))
 
     def _new_events(self) -> Iterator[Entry]:
-        assert self._events is not None
-        with suppress(Timeout, ServerStopped):
-            while True:
-                event = self._events.get(timeout=0.0)
-                if event.type in ("add", "drop"):
-                    yield self._event_row(event)
+        for t, event in self.observer.take_peer_events():
+            yield self._event_row(t, event)
 
-    def _event_row(self, event: PeerEvent) -> Entry:
+    def _event_row(self, t: float, event: PeerEvent) -> Entry:
         key, name = self._known.get(event.peer, (None, "a peer"))
         is_new = event.type == "add"
         said = f"{name} is a peer, at {event.remote}" if is_new else f"{name} left: {event.error}"
         return {
-            "t": round(self._clock.time_unix(), 3),
+            "t": round(t, 3),
             "kind": "peer-added" if is_new else "peer-dropped",
             "text": text(said),
             "peer": key,

@@ -59,8 +59,8 @@ class WebSocket:
         self._request: Any = None
 
     def receive(self, data: bytes) -> list[Asked | str]:
-        """Take bytes, none at the end of the stream. Return the request, or texts of the page."""
-        from websockets.frames import Opcode
+        """Take bytes, b"" at the end of the stream. Return the request, or texts of the page."""
+        from websockets.frames import Frame, Opcode
         from websockets.http11 import Request
 
         if data:
@@ -72,6 +72,8 @@ class WebSocket:
             if isinstance(event, Request):
                 self._request = event
                 found.append(_asked(event))
+            elif not isinstance(event, Frame):
+                continue
             elif event.opcode is Opcode.TEXT and event.fin:
                 found.append(bytes(event.data).decode("utf-8", "replace"))
             elif event.opcode in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY):
