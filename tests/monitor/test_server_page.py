@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -301,30 +302,35 @@ def test_node_table_lookups_and_packets(nodes: Nodes, page_of: PageOf) -> None:
     for discovery in (server.discovery_v4, server.discovery_v5):
         for other in others:
             discovery.ping(other.self, PATIENCE_S)
+    nodes_there = {str(one.self.id): one.self for one in [boot, *others]}
     for version, discovery in (("v4", server.discovery_v4), ("v5", server.discovery_v5)):
         found = discovery.lookup(bytes(64), PATIENCE_S)
-        page.until(lambda: shown(page, version) == {str(node.id) for node in discovery.nodes()})
+        check_table(page, version, discovery)
         row = page.wait("nodes", protocol=version, id=str(others[0].self.id))
         assert row["bucket"] == max(240, log_distance(server.self.id, others[0].self.id))
         assert row["addr"] == str(others[0].self.udp_endpoint) and not row["replacement"]
-        page.until(lambda: any(row["answered_t"] for row in page.rows("nodes")))
-        lookups = [row for row in page.rows("lookups") if row["found"] == len(found)]
-        assert lookups and all(row["ended_t"] >= row["begun_t"] for row in lookups)
+        lookup = page.wait("lookups", protocol=version, found=len(found))
+        assert lookup["ended_t"] >= lookup["begun_t"]
         hops = [row for row in page.rows("hops") if row["lookup"].startswith(version)]
-        assert {"answered"} <= {row["outcome"] for row in hops}
-        assert {row["id"] for row in hops} <= {str(one.self.id) for one in [boot, *others]}
+        assert "answered" in {row["outcome"] for row in hops}
+        assert {row["id"] for row in hops} <= nodes_there.keys()
         assert page.message(cap=f"disc{version}", direction="in")["fields"]
         row = page.wait("counts", cap=f"disc{version}", direction="out", name="findnode")
         assert row["messages"] > 0
 
 
-def shown(page: Page, version: str) -> set[str]:
-    """The nodes of a table on the page."""
-    return {
-        row["id"]
-        for row in page.rows("nodes")
-        if row["protocol"] == version and not row["replacement"]
-    }
+def check_table(page: Page, version: str, discovery: p2p.discover.Discovery) -> None:
+    """The page has the nodes of the table, and the times of their answers."""
+
+    def rows() -> list[dict[str, Any]]:
+        return [
+            row
+            for row in page.rows("nodes")
+            if row["protocol"] == version and not row["replacement"]
+        ]
+
+    page.until(lambda: {row["id"] for row in rows()} == {str(one.id) for one in discovery.nodes()})
+    page.until(lambda: any(row["answered_t"] for row in rows()))
 
 
 def test_charts_have_a_point_for_each_update(server: p2p.Server, page_of: PageOf) -> None:
