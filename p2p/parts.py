@@ -36,13 +36,14 @@ from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
 from p2p.keylog.writer import KeyLog
 from p2p.metrics import Metrics
+from p2p.monitorservice import monitor_source
 from p2p.net import Listener, Loop, NameLookups
 from p2p.observe import Observer
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import LINGER_S
-from p2p.services import Services, monitor_source
+from p2p.services import Services
 from p2p.threads import Launcher
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
 from p2p.lan.front import LanNodes
 from p2p.metrics import Metrics
+from p2p.monitorservice import MonitorService
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.mapping import NatStatus
@@ -45,7 +46,6 @@ from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
 
 if TYPE_CHECKING:
-    from p2p.monitor import Monitor
     from p2p.monitor.serversource import ServerSource
 
 #: Limit on the search for a node whose address is stale or unknown.
@@ -323,51 +323,6 @@ class DiscoveryService(Service):
             if front is not None:
                 left |= dict.fromkeys(front.stop(deadline.left_at_least(LAST_MOMENT_S)))
         return list(left)
-
-
-@dataclass
-class MonitorService(Service):
-    """The live page of ``source``, if there is one."""
-
-    config: Config
-    logger: logging.Logger
-    source: ServerSource | None
-    monitor: Monitor | None = None
-
-    def start(self) -> None:
-        config = self.config
-        if self.source is None or config.monitor_addr is None:
-            return
-        from p2p.monitor import Monitor
-
-        public = config.monitor_public
-        self.monitor = Monitor(
-            self.source, config.monitor_addr, public=public, logger=self.logger
-        )
-        self.monitor.start()
-
-    def stop(self, deadline: Deadline) -> list[str]:
-        monitor = self.monitor
-        return [] if monitor is None else monitor.stop(deadline.left_at_least(LAST_MOMENT_S))
-
-    @property
-    def url(self) -> str | None:
-        """Address of the page, while or after it is served."""
-        return None if self.monitor is None else self.monitor.url
-
-
-def monitor_source(config: Config) -> ServerSource | None:
-    """Return what the live page shows of a server; None without ``monitor_addr``.
-
-    Raises ConfigError if websockets is not installed. Only a server with a page imports it.
-    """
-    if config.monitor_addr is None:
-        return None
-    from p2p.monitor.serversource import ServerSource
-    from p2p.monitor.websocket import check_installed
-
-    check_installed()
-    return ServerSource(config)
 
 
 class Services:

@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
         *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "exporter", "services", "parts"),
-        "monitor",
+        *("monitor", "monitorservice"),
         *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
@@ -79,10 +79,13 @@ WITHIN: dict[str, set[str]] = {
     "peers": {"config", "observe"},
     "monitor": {"config", "observe", "optionchecks", "peers"},
     "nodesources": {"config"},
-    "services": {"config", "exporter", "keylog", "monitor", "nodesources", "observe"},
+    "monitorservice": {"config", "monitor"},
+    "services": {
+        *("config", "exporter", "keylog", "monitor", "monitorservice", "nodesources", "observe"),
+    },
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},
-    "parts": {"config", "dial", "keylog", "observe", "peers", "services"},
+    "parts": {"config", "dial", "keylog", "monitorservice", "observe", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
         *("collector", "services"),

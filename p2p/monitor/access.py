@@ -1,4 +1,4 @@
-"""Who may read the page: the token in the address, the Host, the Origin, and the answers' headers.
+"""Access to the page: the token in its address, the Host, the Origin, the headers of answers.
 
 Pure. A page of another site that the browser has open can send requests here, but cannot read the
 token, which is in no cookie. It may have its own name point to 127.0.0.1 (DNS rebinding) to read

@@ -7,6 +7,7 @@ waits in the history, which all share, and is skipped when it is too old. ``p2p-
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -37,7 +38,7 @@ SOCKET = "socket"
 
 
 class Place(Enum):
-    """What a page gets next."""
+    """The next thing that a page gets."""
 
     REQUEST = "request"  #: Its request has not come yet, or is a file's.
     HISTORY = "history"  #: The updates of the last minutes, as fast as it takes them.
@@ -48,9 +49,10 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all connections share."""
+    """The things that all connections share."""
 
     access: Access
+    logger: logging.Logger
     files: Mapping[str, File]
     history: History
     hello: Callable[[], str]
@@ -65,7 +67,7 @@ class Browser:
     def __init__(self, site: Site, loop: Loop) -> None:
         self._site = site
         self._loop = loop
-        self._socket = WebSocket()
+        self._socket = WebSocket(site.logger)
         self._channel: Channel | None = None
         self._timer: Timer | None = None
         self._after = 0  # number of the last update that was sent
@@ -81,7 +83,7 @@ class Browser:
 
     @property
     def watch(self) -> Watch | None:
-        """What the page wants to see; None before it is open, and while it is paused."""
+        """The wishes of the page; None before it is open, and while it is paused."""
         return self._watch if self.place in (Place.HISTORY, Place.LIVE) else None
 
     def pump(self) -> None:

@@ -75,8 +75,9 @@ class Monitor:
         self._wanted = monitor_endpoint_of(addr, public)
         self._source = source
         self._log = logger.getChild("monitor")
-        self._loop = Loop("p2p-monitor", SYSTEM_CLOCK, self._ended, self._log)
+        self._loop = Loop("p2p-monitor", SYSTEM_CLOCK, self._ended, logger)
         self._access = Access(public)
+        self._files = page_files()
         # fixed after start()
         self._address: Endpoint | None = None
         # owned by p2p-monitor
@@ -96,14 +97,14 @@ class Monitor:
 
     def start(self) -> None:
         """Bind the address and begin to serve. Raises OSError if it cannot be bound."""
-        assert self._wanted is not None
         sock = bind(*self._wanted)
         try:
             self._loop.start()
+            self._loop.call(self._begin, sock)
         except BaseException:
             sock.close()
+            self.stop()
             raise
-        self._loop.call(self._begin, sock)
         self._log.info("live page at http://%s/", self._address)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
@@ -127,12 +128,16 @@ class Monitor:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
+    def __repr__(self) -> str:
+        where = "not started" if self._address is None else f"at {self._address}"
+        return f"<Monitor of a {self._source.kind}, {where}>"
+
     # p2p-monitor: start, ticks, end
 
     def _begin(self, sock: socket.socket) -> None:
         self._history = History(time.time(), self._source.state())
         self._site = Site(
-            self._access, page_files(), self._history, self._hello, self._has_room,
+            self._access, self._log, self._files, self._history, self._hello, self._has_room,
             self._update_watch, self._lost,
         )  # fmt: skip
         self._listener = Listener(self._loop, sock, self._accept)

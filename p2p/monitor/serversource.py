@@ -1,4 +1,4 @@
-"""What the page of a server shows: read from its public names, and from what its observer gets.
+"""The source of a server's page: its public names, and what its observer gets.
 
 ``p2p-monitor`` calls everything but :meth:`ServerSource.attach`. It has no reference that keeps the
 server alive (:mod:`p2p.leaks`), and changes nothing of it.

@@ -23,7 +23,7 @@ MAX_SAMPLES_PER_S = 100
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the open pages want to see: samples of messages, at this rate together.
+    """The wishes of the open pages: samples of messages, at this rate together.
 
     ``protocols`` are capabilities such as "eth/69", ``peers`` keys of peers; None is all.
     """
@@ -35,7 +35,7 @@ class Watch:
 
 @dataclass(slots=True)
 class Happened:
-    """What has happened since the last call, in order, and the values of the charts.
+    """The events since the last call, in order, and the values of the charts.
 
     ``unseen`` is the number of messages that passed and are not among the ``messages``.
     """
@@ -48,9 +48,9 @@ class Happened:
 
 
 class MonitorSource(Protocol):
-    """What a page shows. A P2PError leaves the page as it is, any other error ends the monitor.
+    """Interface of what a page shows. All values are for JSON, and remote text is escaped.
 
-    All values are for JSON, texts of a remote escaped and cut (:func:`text`).
+    A P2PError leaves the page as it is, any other error ends the monitor.
     """
 
     @property
@@ -61,7 +61,7 @@ class MonitorSource(Protocol):
         """Return what does not change: the fields of the page's "hello"."""
 
     def watch(self, watch: Watch | None) -> None:
-        """Note what the open pages want; None: there is none, so that samples are for nobody."""
+        """Note what the open pages want; None if no page is open, so that samples are wasted."""
 
     def state(self) -> State:
         """Return the present state, with all collections."""

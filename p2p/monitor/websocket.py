@@ -11,17 +11,19 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2p.errors import ConfigError
+
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
+else:  # not subscriptable in Python 3.10
+    _LoggerAdapter = logging.LoggerAdapter
 
 #: Largest message from a page; its requests are far smaller.
 MAX_REQUEST_BYTES = 4096
 #: The WebSocket is closed with these codes (RFC 6455, 7.4.1).
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
-
-#: The library has a line for each request at INFO, with the path and so the token.
-_SILENT = logging.Logger("p2p.monitor.websockets", logging.CRITICAL + 1)
 
 
 def check_installed() -> None:
@@ -44,18 +46,25 @@ class Asked:
     is_upgrade: bool
 
 
+class _Quiet(_LoggerAdapter):
+    """A logger that passes on errors alone: the library's other lines have paths, so the token."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level >= logging.ERROR and super().isEnabledFor(level)
+
+
 class WebSocket:
     """The server's end of one connection. Not thread-safe.
 
     Each call is followed by :meth:`to_send`. Nothing here raises for what the remote sends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logger: logging.Logger) -> None:
         from websockets.protocol import State
         from websockets.server import ServerProtocol
 
         self._open = State.OPEN
-        self._protocol = ServerProtocol(max_size=MAX_REQUEST_BYTES, logger=_SILENT)
+        self._protocol = ServerProtocol(max_size=MAX_REQUEST_BYTES, logger=_Quiet(logger))
         self._request: Any = None
 
     def receive(self, data: bytes) -> list[Asked | str]:

@@ -26,8 +26,8 @@ def socket_of(url: str) -> str:
 
 def open_socket(url: str, **options: Any) -> ClientConnection:
     """The socket of a page, with its Origin."""
-    options = {"origin": origin_of(url), "proxy": None, "max_size": None, "close_timeout": 0.1, **options}
-    return connect(socket_of(url), open_timeout=PATIENCE_S, **options)
+    usual = {"origin": origin_of(url), "proxy": None, "max_size": None, "close_timeout": 0.1}
+    return connect(socket_of(url), open_timeout=PATIENCE_S, **{**usual, **options})
 
 
 class Page:
