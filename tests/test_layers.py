@@ -23,7 +23,7 @@ FACE = "__init__"
 LAYERS: list[set[str]] = [
     {
         *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
-        *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
+        *("forks", "inputs", "interrupt", "latch", "leaks", "loglimit", "metrics", "netutil"),
         *("observerguard", "threads", "usercode"),
     },
     {"crypto"},
@@ -36,9 +36,9 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "lan", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "exporter", "services", "parts"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "metricsserver", "exporter"),
+        *("services", "parts", "collector", "server", "client", "capture", "explain"),
         *("monitor", "monitorservice"),
-        *("collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
     {"cli", "lab", "sim", "testing"},
@@ -80,6 +80,7 @@ WITHIN: dict[str, set[str]] = {
     "monitor": {"config", "observe", "optionchecks", "peers"},
     "nodesources": {"config"},
     "monitorservice": {"config", "monitor"},
+    "exporter": {"metricsserver"},
     "services": {
         *("config", "exporter", "keylog", "monitor", "monitorservice", "nodesources", "observe"),
     },
@@ -93,6 +94,7 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
+    "lab": {"sim"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.

@@ -104,7 +104,7 @@ INTERFACES = {
     *("MessageDecoder", "MonitorSource"),
     *("ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
-    *("RandomSource", "Resolver", "ScriptedReadWriter"),
+    *("RandomSource", "Resolver", "ScriptedReadWriter", "Underlay"),
 }
 
 

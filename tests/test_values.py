@@ -185,7 +185,7 @@ LIVE = {
     "NodeStore",
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
-    *("UDPv5", *KIT),
+    *("UDPv5", "Underlay", *KIT),
     *("ConnectionObserver", "DiscoveryObserver", "HandlerState", "Observer"),
     *("Happened", "Monitor", "MonitorSource"),
     *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),

@@ -13,6 +13,7 @@
   ``Lab.subscribe_events``.
 * :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
   topologies, :func:`edges_of` those with a name.
+* :class:`Link` is the latency, jitter, loss and bandwidth of a link between two of them.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from p2p.lab.event import LabEvent
 from p2p.lab.lab import Lab
 from p2p.lab.node import LabNode
 from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
+from p2p.sim import Link
 
 __all__ = [
     "Lab",
     "LabEvent",
     "LabNode",
+    "Link",
     "edges_of",
     "full",
     "random_graph",
