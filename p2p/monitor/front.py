@@ -31,7 +31,7 @@ from p2p.monitor.source import (
     Watch,
 )
 from p2p.monitor.websocket import check_installed
-from p2p.net import Channel, Listener, Loop, bind
+from p2p.net import Channel, Listener, Loop, StreamSocket, bind
 from p2p.netutil import Endpoint
 from p2p.optionchecks import monitor_endpoint_of
 
@@ -187,7 +187,7 @@ class Monitor:
 
     # p2p-monitor: connections
 
-    def _accept(self, sock: socket.socket, remote: Endpoint) -> None:
+    def _accept(self, sock: StreamSocket, remote: Endpoint) -> None:
         browser = Browser(self._site, self._loop)
         self._browsers[browser] = None
         try:
