@@ -93,7 +93,7 @@ WITHIN: dict[str, set[str]] = {
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
-    "cli": {"testing"},
+    "cli": {"lab", "testing"},
     "lab": {"sim"},
 }
 
@@ -187,6 +187,8 @@ LIBRARIES = {
     "prometheus_client": "metrics.prometheus",
     "websockets": "monitor.websocket",
     "click": "cli",
+    "tomli": "cli.lab.settings",
+    "tomllib": "cli.lab.settings",  # of the standard library from Python 3.11
     "rich": "cli",
 }
 
