@@ -70,6 +70,8 @@ class Rumour:
         gossip = Gossip(network.seed, self.fan_out)
         chance = random.Random(f"rumour {network.seed}")
         with network.lab(gossip.protocols) as lab:
+            # A connection is there before its handlers have begun to read.
+            lab.wait_until(lambda: gossip.links == 2 * len(lab.edges), what="all handlers run")
             for run in range(1, self.repetitions + 1):
                 origin = lab.nodes[chance.randrange(len(lab))]
                 yield from self._run_once(lab, gossip, run, origin)
@@ -177,6 +179,12 @@ class Gossip:
     def protocols(self, node: LabNode) -> list[p2p.Protocol]:
         """Return the protocol of a node."""
         return [p2p.Protocol("rumour", 1, 1, self._handler(node))]
+
+    @property
+    def links(self) -> int:
+        """Number of handlers that read, two for each connection."""
+        with self._lock:
+            return sum(map(len, self._links.values()))
 
     def begin(self, run: int, origin: LabNode) -> None:
         """Forget the last rumour, and let ``origin`` tell a new one."""
