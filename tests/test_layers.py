@@ -127,7 +127,7 @@ PURE = (
     *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
-    *("lab.event", "lab.numbers", "lab.topology"),
+    *("lab.event", "lab.numbers", "lab.reader", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("explain.eip8", "explain.explanation", "explain.handshake", "explain.message"),

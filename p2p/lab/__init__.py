@@ -11,21 +11,32 @@
 
 * :class:`Lab` is the network, a :class:`LabNode` one of its nodes. :class:`LabEvent` is an event of
   ``Lab.subscribe_events``.
+* A ``Script`` changes a lab over time, and :class:`ScriptRun` is one that was started.
+  :class:`Churn` is a ready one.
+* :class:`Snapshot`, with a :class:`SnapshotNode` for each node, is a lab as a value or a file.
 * :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
   topologies, :func:`edges_of` those with a name.
 """
 
 from __future__ import annotations
 
+from p2p.lab.behaviour import Churn
 from p2p.lab.event import LabEvent
 from p2p.lab.lab import Lab
 from p2p.lab.node import LabNode
+from p2p.lab.scripts import Script, ScriptRun
+from p2p.lab.snapshot import Snapshot, SnapshotNode
 from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
 
 __all__ = [
+    "Churn",
     "Lab",
     "LabEvent",
     "LabNode",
+    "Script",
+    "ScriptRun",
+    "Snapshot",
+    "SnapshotNode",
     "edges_of",
     "full",
     "random_graph",

@@ -7,6 +7,7 @@ call it; calls that start, stop, connect or wait block their thread.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,6 +26,8 @@ from p2p.lab.nodes import OWN_OPTIONS, NodeKey, Nodes, OptionsOf, ProtocolsOf, S
 from p2p.lab.numbers import INT, probability
 from p2p.lab.pace import RealPace
 from p2p.lab.reports import CAPACITY, Reports
+from p2p.lab.scripts import Script, ScriptRun, Scripts, check_script
+from p2p.lab.snapshot import Snapshot
 from p2p.lab.topology import MAX_NODES, Edge, edges_of
 from p2p.protocol import Protocol
 
@@ -63,6 +66,8 @@ class Lab:
         they find, unless ``no_dial`` is set.
     ``message_events``
         Share of the messages to report as events: 0.0 none, 1.0 all.
+    ``scripts``
+        Scripts to run while the lab runs, such as :class:`Churn`; see :meth:`run_script`.
     ``node_options``
         Function ``(node) -> options`` for options of :class:`p2p.Server` of one node.
     ``server_options``
@@ -82,7 +87,8 @@ class Lab:
         clock: Clock = SYSTEM_CLOCK,
         discovery: bool = False,
         message_events: float = 0.0,
-        node_options: Callable[[LabNode], Mapping[str, Any]] | None = None,
+        scripts: Iterable[Script] = (),
+        node_options: OptionsOf | None = None,
         **server_options: Any,
     ) -> None:
         check_int("nodes", nodes, 0, MAX_NODES, f"an int from 0 to {MAX_NODES}")
@@ -92,7 +98,7 @@ class Lab:
         self.seed = seed
         self._reports = Reports(clock)
         self._pace = RealPace(self._reports)
-        settings = Settings(
+        self._settings = settings = Settings(
             seed,
             clock,
             _protocols_of(protocols),
@@ -103,11 +109,15 @@ class Lab:
         )
         self._nodes = Nodes(self, settings, self._reports)
         self._edges = self._nodes.edges
+        self._scripts = Scripts(self, self._reports)
+        self._given_scripts = _checked_scripts(scripts)
         # guarded by _lock
         self._lock = threading.Lock()
         self._state = "new"
         self._nodes.add(nodes)
         self._edges.want(edges_of(topology, nodes, seed))
+        # of a snapshot: connected, and not among those to keep
+        self._extra_edges: tuple[Edge, ...] = ()
 
     # start and stop
 
@@ -122,8 +132,11 @@ class Lab:
             self._state = "running"
         self._reports.begin()
         try:
-            self._start_all(self.nodes)
-            self.reconnect()
+            self._start_all([node for node in self.nodes if node._starts])
+            self._connect_all(self._first_edges(), CONNECT_TIMEOUT_S)
+            for script in self._given_scripts:
+                self.run_script(script)
+            self._scripts.start()
         except BaseException:
             self.stop()
             raise
@@ -137,11 +150,13 @@ class Lab:
             self._state = "stopped"
         left: list[str] = []
         work = [(node.name, partial(self._stop_one, node, left)) for node in self.nodes]
+        self._scripts.stop()
+        self._nodes.close()
         try:
             run_all("stopped", work, self._pace.finish)
         finally:
             self._reports.close()
-        return left
+        return left + self._scripts.join(CONNECT_TIMEOUT_S)
 
     def __enter__(self) -> Lab:
         self.start()
@@ -320,11 +335,87 @@ class Lab:
         name = "" if node is None else self._nodes.find(node).name
         self._reports.report("note", node=name, text=text, data=data or None)
 
+    def run_script(self, script: Script) -> ScriptRun:
+        """Run a script: a function ``(lab, random)`` that makes a generator::
+
+            def swap(lab, random):
+                while True:
+                    yield 2.0  # seconds until the next step
+                    lab.disconnect(*random.choice(lab.edges))
+
+            lab.run_script(swap)
+
+        :class:`Churn` makes such a function. ``random`` is a random source from the seed of the lab and the number of the script. All scripts share
+        one thread, so a step that waits delays the others. An error of a script ends it; it is
+        logged and reported as an event "failed". It ends with the lab. Raises ArgumentTypeError
+        for anything else, and ServerStateError unless the lab runs.
+        """
+        self._check_running()
+        return self._scripts.add(script, self.seed)
+
     def __repr__(self) -> str:
         nodes = f"{len(self.running)} of {len(self)} nodes"
         return f"<Lab, {self._state}, {nodes}, {len(self._edges.connected)} edges>"
 
+    # snapshots
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of the lab, to go on later, with the private keys of all nodes.
+
+        It has the nodes with their addresses, and whether they run; the nodes in their discovery
+        tables; the edges, and which of them are connected; links and partition; the options that
+        JSON can express. It has no state of handlers, no messages under way, and no scripts. The
+        parts are taken one after the other, so what changes meanwhile may be in some of them.
+        """
+        options = self._settings.options
+        told = {name: value for name, value in options.items() if _is_json(value)}
+        return Snapshot(
+            seed=self.seed,
+            join="loopback",
+            discovery=self._settings.discovers,
+            nodes=self._nodes.states(),
+            edges=tuple(self._edges.wanted),
+            connected=tuple(self._edges.connected),
+            options=told,
+            left_out=tuple(sorted(options.keys() - told.keys())),
+            message_events=self._settings.share,
+            time_s=self.time_s,
+        )
+
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot | str | os.PathLike[str], **arguments: Any
+    ) -> Lab:
+        """Return a lab that begins where another one ended, for a ``with`` block.
+
+        ``snapshot`` is a :class:`Snapshot` or the path of its file. ``arguments`` are those of
+        :class:`Lab`, ``protocols`` first of all, except ``nodes`` and ``topology``; given ones
+        replace those of the snapshot. The nodes that ran are started, the edges that were
+        connected or are to be kept are connected, and each node knows those that were in its
+        tables. Time begins at 0. Raises OSError and ArgumentError.
+        """
+        if not isinstance(snapshot, Snapshot):
+            snapshot = Snapshot.load(snapshot)
+        for name in ("nodes", "topology"):
+            if name in arguments:
+                raise wrong(name, arguments[name], "no argument: the snapshot has it")
+        values: dict[str, Any] = {
+            "seed": snapshot.seed,
+            "discovery": snapshot.discovery,
+            "message_events": snapshot.message_events,
+            **snapshot.options,
+            **arguments,
+        }
+        lab = cls(0, topology="none", **values)
+        lab._nodes.restore(snapshot.nodes)
+        lab._edges.want(snapshot.edges)
+        lab._extra_edges = snapshot.connected
+        return lab
+
     # inside
+
+    def _first_edges(self) -> list[Edge]:
+        return sorted({*self._edges.wanted, *self._extra_edges})
 
     def _start_all(self, nodes: Sequence[LabNode]) -> None:
         """Start nodes; the bootnode is the first."""
@@ -374,6 +465,14 @@ def _protocols_of(protocols: Protocols) -> ProtocolsOf:
     return lambda node: protocols
 
 
+def _checked_scripts(scripts: Iterable[Script]) -> tuple[Script, ...]:
+    check_type("scripts", scripts, Iterable, "a list of scripts")
+    given = tuple(scripts)
+    for script in given:
+        check_script(script)
+    return given
+
+
 def _options_of(node_options: OptionsOf | None) -> OptionsOf:
     if node_options is None:
         return lambda node: {}
@@ -386,3 +485,10 @@ def _checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
         if option in options:
             raise ConfigError(f"{option}: wanted an option that the lab does not set itself")
     return options
+
+
+def _is_json(value: object) -> bool:
+    """Whether JSON expresses a value so that it is the same again."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, (bool, int, float, str))

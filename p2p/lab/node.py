@@ -39,6 +39,10 @@ class LabNode:
         self._lock = threading.RLock()
         self._server: Server | None = None  # the latest one
         self._is_running = False
+        self._known: tuple[Node, ...] = ()  # those of its tables, when it was stopped
+        self._address: tuple[str, int] | None = None  # once it was started
+        # whether the lab starts it with itself
+        self._starts = True
 
     @property
     def server(self) -> Server:

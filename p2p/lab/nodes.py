@@ -14,9 +14,11 @@ from p2p.arguments import check_type, wrong
 from p2p.clock import Clock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
+from p2p.errors import ServerStateError
 from p2p.lab.edges import Edges
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
+from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
 from p2p.optionchecks import observers_of
 from p2p.protocol import Protocol
@@ -67,6 +69,8 @@ class Nodes:
         self._by_id: dict[bytes, LabNode] = {}
         # guarded by _lock
         self._next_index = 0
+        # set once
+        self._closed = False
 
     @property
     def all(self) -> list[LabNode]:
@@ -99,16 +103,30 @@ class Nodes:
     def add(self, count: int) -> list[LabNode]:
         """Add nodes with the next names."""
         first = self._next_index
-        named = [f"n{number}" for number in range(first, first + count)]
-        return self._insert([(name, key_of(self._settings.seed, name)) for name in named])
+        named = [(index, f"n{index}") for index in range(first, first + count)]
+        return self._insert([self._new(index, name, None) for index, name in named])
 
     def add_one(self, name: str | None, private_key: PrivateKey | None) -> LabNode:
         """Add a node. Raises ArgumentError if name or key are taken."""
         check_type("name", name, (str, type(None)), "text or None")
         check_type("private_key", private_key, (PrivateKey, type(None)), "a PrivateKey or None")
-        name = name or f"n{self._next_index}"
-        (node,) = self._insert([(name, private_key or key_of(self._settings.seed, name))])
+        index = self._next_index
+        (node,) = self._insert([self._new(index, name or f"n{index}", private_key)])
         return node
+
+    def restore(self, nodes: Sequence[SnapshotNode]) -> None:
+        """Add the nodes of a snapshot, with their indexes, to a lab without nodes."""
+        restored = []
+        for state in nodes:
+            node = self._new(state.index, state.name, state.private_key)
+            node._known, node._starts = state.known, state.running
+            node._address = None if state.ip is None else (state.ip, state.port)
+            restored.append(node)
+        self._insert(restored)
+
+    def states(self) -> tuple[SnapshotNode, ...]:
+        """Return all nodes for a snapshot."""
+        return tuple(map(_state_of, self._nodes.values()))
 
     def remove(self, node: LabNode) -> None:
         """Remove a stopped node."""
@@ -116,17 +134,15 @@ class Nodes:
             kept = [other for other in self._nodes.values() if other is not node]
             self._replace_locked(kept)
 
-    def _insert(self, identities: Sequence[tuple[str, PrivateKey]]) -> list[LabNode]:
+    def _new(self, index: int, name: str, private_key: PrivateKey | None) -> LabNode:
+        return LabNode(self._lab, index, name, private_key or key_of(self._settings.seed, name))
+
+    def _insert(self, added: list[LabNode]) -> list[LabNode]:
         with self._lock:
-            first = self._next_index
-            added = [
-                LabNode(self._lab, first + number, name, key)
-                for number, (name, key) in enumerate(identities)
-            ]
             for node in added:
                 if node.name in self._by_name or node.id in self._by_id:
                     raise wrong("name, private_key", node.name, "a name and a key not taken yet")
-            self._next_index += len(added)
+            self._next_index = max([self._next_index, *(node.index + 1 for node in added)])
             self._replace_locked([*self._nodes.values(), *added])
         return added
 
@@ -137,11 +153,17 @@ class Nodes:
 
     # start and stop
 
+    def close(self) -> None:
+        """Let no further node be started."""
+        self._closed = True
+
     def start(self, node: LabNode) -> None:
-        """Start a server for the node, unless it runs."""
+        """Start a server for the node, unless it runs. Raises ServerStateError once closed."""
         with node._lock:
             if node._is_running:
                 return
+            if self._closed:
+                raise ServerStateError("the lab is stopped")
             server = Server(**self._options(node))
             latest, node._server = node._server, server
             try:
@@ -150,6 +172,7 @@ class Nodes:
                 node._server = latest
                 raise
             node._is_running = True
+            node._address = str(server.self.ip), server.self.tcp
         self._reports.report("started", node=node.name)
 
     def stop(self, node: LabNode) -> list[str]:
@@ -159,6 +182,7 @@ class Nodes:
             if server is None or not node._is_running:
                 return []
             node._is_running = False
+            node._known = _known_to(server)
             left = server.stop(STOP_TIMEOUT_S)
         self._reports.report("stopped", node=node.name)
         return left
@@ -190,8 +214,38 @@ class Nodes:
         return self._settings.discovers
 
     def _listen_addr(self, node: LabNode) -> str:
-        return f"127.0.0.1:{0 if node._server is None else node.node.tcp}"
+        return "127.0.0.1:0" if node._address is None else ":".join(map(str, node._address))
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
-        first = next(iter(self._nodes.values()))
-        return [] if first is node or first._server is None else [first.node]
+        """Return the first node, and those in the tables of the node when it was stopped.
+
+        A node of the lab that is stopped would be silent.
+        """
+        first = self.all[0]
+        is_first = first is node or first._server is None
+        known = [other for other in node._known if other.id != first.id and self._answers(other)]
+        return known if is_first else [first.node, *known]
+
+    def _answers(self, node: Node) -> bool:
+        known = self._by_id.get(node.id)
+        return known is None or known._is_running or known._starts
+
+
+def _known_to(server: Server) -> tuple[Node, ...]:
+    """Return the nodes of the discovery tables, each once, by its latest record."""
+    known: dict[bytes, Node] = {}
+    for discovery in (server.discovery_v4, server.discovery_v5):
+        for node in () if discovery is None else discovery.nodes():
+            if node.id not in known or known[node.id].seq < node.seq:
+                known[node.id] = node
+    return tuple(known.values())
+
+
+def _state_of(node: LabNode) -> SnapshotNode:
+    with node._lock:
+        server, is_running = node._server, node._is_running
+        known = _known_to(server) if server is not None and is_running else node._known
+        ip, port = node._address or (None, 0)
+        return SnapshotNode(
+            node.index, node.name, node.private_key, ip, port, is_running, known
+        )
