@@ -345,10 +345,11 @@ class Lab:
 
             lab.run_script(swap)
 
-        :class:`Churn` makes such a function. ``random`` is a random source from the seed of the lab and the number of the script. All scripts share
-        one thread, so a step that waits delays the others. An error of a script ends it; it is
-        logged and reported as an event "failed". It ends with the lab. Raises ArgumentTypeError
-        for anything else, and ServerStateError unless the lab runs.
+        :class:`Churn` makes such a function. ``random`` is a random source from the seed of the
+        lab and the number of the script. All scripts share one thread, so a step that waits delays
+        the others. An error of a script ends it; it is logged and reported as an event "failed".
+        It ends with the lab. Raises ArgumentTypeError for anything else, and ServerStateError
+        unless the lab runs.
         """
         self._check_running()
         return self._scripts.add(script, self.seed)
