@@ -50,6 +50,7 @@ test-fast: $(STAMP)  ## The quick tests of the modules, in some seconds, with fe
 
 interop: $(STAMP)  ## Tests against go-ethereum, @ethereumjs/devp2p and @chainsafe/discv5; needs Go and Node
 	tests/interop/build.sh
+	$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[browser]'
 	$(PYTEST) tests/interop
 
 conformance: $(STAMP)  ## go-ethereum's suites for discovery, 100 times each against one node; needs Go

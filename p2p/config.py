@@ -89,6 +89,7 @@ class Config:
     bootstrap_nodes: Sequence[Node] | None = None
     bootstrap_nodes_v5: Sequence[Node] | None = None
     dns_discovery: Sequence[str] | None = None
+    lan_discovery: bool = False
     node_database: str | os.PathLike[str] | None = None
     disc_addr: str | None = None
     nat: str = "none"
@@ -314,6 +315,7 @@ class Config:
             checks.check_can_be_asked(option, getattr(self, option) or ())
         if self.dns_discovery is not None:
             self._set("dns_discovery", checks.tree_urls_of(self.dns_discovery))
+        checks.check_lan(self.lan_discovery)
 
     def _check_reachable(self) -> None:
         check_type("nat", self.nat, str, WANTED_NAT)

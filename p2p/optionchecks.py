@@ -23,6 +23,7 @@ from p2p.enode import Node
 from p2p.enr import MAX_SEQ, Record
 from p2p.errors import ArgumentError, ArgumentTypeError, ConfigError
 from p2p.keylog.writer import VARIABLE, path_from_environment
+from p2p.lan.link import check_installed as check_installed_zeroconf
 from p2p.metrics.prometheus import check_installed as check_installed_prometheus
 from p2p.nat.spec import parse_advertised
 from p2p.netutil import IPNetwork, Netlist, is_loopback, is_name, split_listen_addr
@@ -292,6 +293,13 @@ def tree_urls_of(value: object) -> tuple[str, ...]:
     if urls:
         check_installed()
     return urls
+
+
+def check_lan(lan_discovery: object) -> None:
+    """Check the option, and that its library is there."""
+    check_type("lan_discovery", lan_discovery, bool, "True or False")
+    if lan_discovery:
+        check_installed_zeroconf()
 
 
 def check_topics(discovery_topics: object, may_run: bool) -> None:

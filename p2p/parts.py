@@ -102,7 +102,9 @@ class Parts:
         # before the sources are read: they may ask discovery
         self.services, self.sources = services, sources
         self.launcher.start()
-        sources.start(services.discoveries, services.node_lists, services.find_topics())
+        sources.start(
+            services.discoveries, services.node_lists, services.find_topics(), services.lan_nodes
+        )
 
     def begin(self, end_start: Callable[[], None]) -> None:
         """Listen and dial, on ``p2p-io``, unless ``end_start`` refuses."""

@@ -153,6 +153,11 @@ class Server:
         ``no_discovery``. Needs dnspython (``pip install 'p2p-blocking[dns]'``), whose default
         resolver is asked only when a node is wanted. As discovery, it is not used for dials if a
         protocol has ``dial_candidates``. None, the default: those of ``network``.
+    ``lan_discovery``
+        Find the nodes of the local network to dial, and be found, by DNS-SD over multicast DNS;
+        also with ``no_discovery``. Only addresses of a LAN, or of ``own_networks``, are announced
+        and used. Needs zeroconf (``pip install 'p2p-blocking[lan]'``). As discovery, it is not used
+        for dials if a protocol has ``dial_candidates``. Default: False.
     ``disc_addr``
         UDP address of discovery, in the form of ``listen_addr``. None, the default: that one.
     ``nat``
@@ -441,6 +446,13 @@ class Server:
     def discovery_v5(self) -> UDPv5 | None:
         """Discovery v5: the same, and talk requests. None if it is off, and before the start."""
         return None if self._parts.services is None else self._parts.services.discovery_v5
+
+    @property
+    def lan_nodes(self) -> list[Node]:
+        """The nodes of the local network that ``lan_discovery`` knows at present, without ours."""
+        self._lifecycle.check_process()
+        lan = None if self._parts.services is None else self._parts.services.lan_nodes
+        return [] if lan is None else lan.nodes
 
     @property
     def max_dialed_conns(self) -> int:

@@ -30,6 +30,7 @@ from p2p.enode.localnode import FALLBACK_IP
 from p2p.errors import NodeNotFound
 from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
+from p2p.lan.front import LanNodes
 from p2p.metrics import Metrics
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
@@ -39,6 +40,7 @@ from p2p.nat.spec import NatKind
 from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
+from p2p.nodesources import LAST_MOMENT_S, LanService, NodeListService
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
 
@@ -49,8 +51,6 @@ RESOLVE_TIMEOUT_S = 15.0
 OWN_NAME_TIMEOUT_S = 5.0
 #: Time for the started services to end when another one has failed to start.
 GIVE_UP_S = 15.0
-#: Time for a service to end when the deadline has passed.
-LAST_MOMENT_S = 0.1
 
 
 class Service(Protocol):
@@ -321,25 +321,6 @@ class DiscoveryService(Service):
         return list(left)
 
 
-@dataclass
-class NodeListService(Service):
-    """Node lists in DNS, if there are any, and nodes are dialed."""
-
-    config: Config
-    logger: logging.Logger
-    lists: NodeLists | None = None
-
-    def start(self) -> None:
-        config = self.config
-        if config.dns_discovery and not config.no_dial:
-            self.lists = NodeLists(config.dns_discovery, clock=config.clock, logger=self.logger)
-            self.lists.start()
-
-    def stop(self, deadline: Deadline) -> list[str]:
-        lists = self.lists
-        return [] if lists is None else lists.stop(deadline.left_at_least(LAST_MOMENT_S))
-
-
 class Services:
     """All services of a server, and the access of other parts to them."""
 
@@ -361,6 +342,13 @@ class Services:
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)
+        self._lan = LanService(
+            config,
+            logger,
+            tcp=lambda: self.sockets.tcp,
+            local=lambda: self.local,
+            discoveries=lambda: self.discoveries,
+        )
         self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),
@@ -370,6 +358,7 @@ class Services:
             self.own_node,
             self._nat,
             self._discovery,
+            self._lan,
             self.exporter,
         )
 
@@ -426,6 +415,11 @@ class Services:
     def node_lists(self) -> NodeLists | None:
         """The node lists in DNS, if they are used or were."""
         return self._node_lists.lists
+
+    @property
+    def lan_nodes(self) -> LanNodes | None:
+        """The nodes of the local network, if they are looked for or were."""
+        return self._lan.nodes
 
     @property
     def handler_threads(self) -> list[threading.Thread]:

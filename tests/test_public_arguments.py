@@ -376,6 +376,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     ),
     "dns_discovery": (["none", "list", "mapping", "iterator", "pipe"], ["enrtree://x"]),
     "discovery_topics": ([], None),
+    "lan_discovery": (["true"], None),
     "no_discovery": (["true"], None),
     "node_database": (["none", "text"], None),
     "discovery_version": (["number"], -1),

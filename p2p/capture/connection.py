@@ -104,8 +104,15 @@ class CapturedConnection:
     def is_restarted_by(self, segment: Segment) -> bool:
         """Whether a segment begins another connection between the same ends."""
         stream = self._directions[0 if segment.source == self._ends[0] else 1].stream
-        is_first = segment.flags & (SYN | ACK) == SYN
-        return is_first and (self.is_over or stream is None or stream.first_seq != segment.seq + 1)
+        is_first, first_seq = segment.flags & (SYN | ACK) == SYN, (segment.seq + 1) % 2**32
+        return is_first and (self.is_over or stream is None or stream.first_seq != first_seq)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of both directions that wait for the keys, or for earlier ones."""
+        streams = (one.stream for one in self._directions)
+        waiting = sum(stream.waiting_bytes for stream in streams if stream is not None)
+        return waiting + sum(len(one.buffer) for one in self._directions)
 
     def end(self, time: float) -> list[Event]:
         """Return what is left at the end of the connection, or of the capture."""
@@ -182,13 +189,22 @@ class CapturedConnection:
                 return
             # its secrets may be logged soon, if the capture is under way
             may_come = side == 1 or _may_be_auth(first.buffer)
-            self._is_foreign = not may_come or size > MAX_UNKNOWN_SIZE
-            if self._is_foreign:
+            if not may_come or size > MAX_UNKNOWN_SIZE:
                 self._report_unread(time, events)
+                self._give_up()
         elif size >= MAX_UNKNOWN_SIZE or not self._has_searched:
             self._has_searched = True
             self._search_keys(time, events)
-            self._is_foreign = self._keys is None and size >= MAX_UNKNOWN_SIZE
+            if self._keys is None and size >= MAX_UNKNOWN_SIZE:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Read no more: it is none of RLPx, or its secrets are not there."""
+        self._is_foreign = True
+        for direction in self._directions:
+            direction.buffer.clear()
+            if direction.stream is not None:
+                direction.stream.clear()
 
     def _identify_late(self, side: int, time: float, events: list[Event]) -> bool:
         """Look again for the secrets of the dialer's auth when the other end has answered."""

@@ -64,7 +64,7 @@ class KeyRing:
 
     def search(self, data: bytes) -> ConnectionKeys | None:
         """Return the secrets that no connection has and that decrypt ``data``, from its middle."""
-        if len(data) < 2 * BLOCK_SIZE:
+        if len(data) < 2 * BLOCK_SIZE or self.trials_left <= 0:
             return None
         for keys in reversed(list(self._unclaimed.values())):
             if self.trials_left <= 0:

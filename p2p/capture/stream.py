@@ -60,6 +60,11 @@ class Stream:
         self._acknowledged = 0
         self._end: int | None = None
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the segments that wait for earlier ones."""
+        return self._waiting_bytes
+
     def add(self, seq: int, payload: bytes, size: int, time: float) -> list[Piece]:
         """Take a segment; ``size`` is that of its payload on the wire. Returns what is next."""
         start = self._position_of(seq)
@@ -84,6 +89,11 @@ class Stream:
     def finish(self, seq: int) -> None:
         """Note that the stream ends before ``seq``, the sequence number of its FIN."""
         self._end = self._position_of(seq)
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def end(self, time: float) -> list[Piece]:
         """Return all that waits, with its holes; no more is added."""

@@ -6,6 +6,8 @@ Main thread; ``handshake`` with a node uses the network.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +69,8 @@ def packet(
 ) -> None:
     """Explain a datagram of discovery v4 or v5; "-" reads it from the standard input."""
     to = None if recipient is None else _recipient_of(recipient)
-    try:
+    with _of_the_caller():
         explanation = explain_packet(packet, to, key)
-    except p2p.errors.PacketError as error:  # of the caller, not of a node
-        raise Failure(str(error), ExitCode.USAGE) from error
     _show(output, explanation, html)
 
 
@@ -98,7 +98,18 @@ def message(
         number = int(code, 0)
     except ValueError:
         raise click.BadParameter(f"{code!r} is no number", param_hint="--code") from None
-    _show(output, explain_message(payload, protocol, number, compressed), html)
+    with _of_the_caller():
+        explanation = explain_message(payload, protocol, number, compressed)
+    _show(output, explanation, html)
+
+
+@contextmanager
+def _of_the_caller() -> Iterator[None]:
+    """Let input that cannot be read be a wrong argument: no node has sent it now."""
+    try:
+        yield
+    except p2p.errors.RemoteProtocolError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
 
 
 def _recipient_of(text: str) -> p2p.Node | p2p.NodeID:

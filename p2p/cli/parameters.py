@@ -33,6 +33,8 @@ NETWORKS: dict[str, p2p.networks.Network] = {
 }
 #: Longest duration, in seconds: ten years; the system cannot wait much longer.
 MAX_DURATION_S = 10 * 365 * 86_400
+#: Longest text of a duration, in characters: the time to read it grows with the square of that.
+MAX_DURATION_CHARS = 100
 #: Most digits of the version of a capability.
 MAX_VERSION_DIGITS = 9
 _KEY_DIGITS = re.compile(r"[0-9a-fA-F]{64}")
@@ -167,6 +169,8 @@ class DurationType(ParamType):
         return seconds
 
     def _seconds(self, value: str) -> float | None:
+        if len(value) > MAX_DURATION_CHARS:
+            return None
         parts = _DURATION.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value:
             return sum(float(number) * _UNITS[unit] for number, unit in parts)

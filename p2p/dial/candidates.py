@@ -1,12 +1,12 @@
 """Sources of candidates: nodes that are dialed while there are free slots.
 
-They are the ``dial_candidates`` of the protocols, or, if no protocol has any, the nodes that
-discovery and node lists in DNS find, of which the program chooses by its ``candidate_filter``
-(:mod:`p2p.dial.candidatefilter`). The nodes of the protocols' topics are beside them in both cases.
-The dials ask for one at a time, on ``p2p-io``. Discovery and the lists deliver it from their own
-threads, ``p2p-disc`` and ``p2p-dns``. Sources of protocols may be the program's own code: each is
-read by a thread of its own (``p2p-source-<n>``), its nodes are checked there, and it can delay
-neither another source nor the end of the server.
+They are the ``dial_candidates`` of the protocols, or, if no protocol has any, the nodes of
+discovery, of node lists in DNS and of the local network, of which the program chooses by its
+``candidate_filter`` (:mod:`p2p.dial.candidatefilter`). The nodes of the protocols' topics are
+beside them in both cases. The dials ask for one at a time, on ``p2p-io``. The others deliver it
+from their own threads, ``p2p-disc``, ``p2p-dns`` and ``p2p-lan``. Sources of protocols may be the
+program's own code: each is read by a thread of its own (``p2p-source-<n>``), its nodes are checked
+there, and it can delay neither another source nor the end of the server.
 
 The threads that start and stop the server start and close the sources.
 """
@@ -31,6 +31,7 @@ from p2p.enode.fairmix import PolledMix, Turn
 from p2p.enode.iterator import ClosableNodes, OnNode, close_nodes, logger_of
 from p2p.enode.node import check_node
 from p2p.errors import Closed
+from p2p.lan.front import LanNodes
 from p2p.net import Loop, Timer
 from p2p.protocol import Protocol
 from p2p.threads import join_threads
@@ -140,6 +141,7 @@ class Sources:
         discoveries: Sequence[Discovery],
         lists: NodeLists | None = None,
         topics: Sequence[TopicNodes] = (),
+        lan: LanNodes | None = None,
     ) -> None:
         """Begin to read. If a protocol has a source of its own, only ``topics`` are beside it.
 
@@ -148,9 +150,9 @@ class Sources:
         if self._own:
             self._own += [Candidates("topic", nodes, self._logger) for nodes in topics]
             self._start_mix()
-        elif not self._config.no_dial and (discoveries or lists is not None):
+        elif not self._config.no_dial and (discoveries or lists or lan):
             asks: list[Ask] = [discovery.random_nodes()._ask for discovery in discoveries]
-            asks += [] if lists is None else [lists._ask]
+            asks += [source._ask for source in (lists, lan) if source is not None]
             asks += [nodes._ask for nodes in topics]
             # v4 is the last, and its nodes alone come without a record
             request = discoveries[-1]._request_enr if discoveries else None

@@ -4,7 +4,7 @@ Each call writes a request and reads until its response comes. Meanwhile it answ
 remote as a node that has nothing, and hands other messages to the program. A program that serves
 blocks itself, or asks from several threads, reads messages in a handler instead (`p2p.requests`).
 
-Owns the request ids of one connection; one thread at a time. The remote's data is checked against
+Owns the requests of one connection; one thread at a time. The remote's data is checked against
 the headers that were asked for, and these against each other; whether they are those of the network
 only a consensus client knows (devp2p, caps/eth.md).
 """
@@ -12,7 +12,6 @@ only a consensus client knows (devp2p, caps/eth.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any, TypeVar
 
 from p2p.arguments import (
@@ -25,7 +24,7 @@ from p2p.arguments import (
     wrong,
 )
 from p2p.clock import Deadline, checked_timeout
-from p2p.errors import Timeout
+from p2p.errors import PeerDisconnected, Timeout
 from p2p.eth import limits
 from p2p.eth.accesslist import AccountChanges
 from p2p.eth.block import BlockBody, Transaction
@@ -57,12 +56,12 @@ from p2p.eth.transactions import Cells, GetCells, GetPooledTransactions, PooledT
 from p2p.eth.versions import messages_of
 from p2p.message import MsgReadWriter
 from p2p.messages.readwriter import TypedReadWriter
+from p2p.requests import Request, Requests
 
 #: Time for a response, in seconds.
 RESPONSE_TIMEOUT_S = 30.0
-#: Messages that are read after that time at most, since they may have come before: a remote that
-#: sends others without end must not hold a call.
-MAX_LATE = 1024
+#: Stands in a request for its id, which `Requests` sets.
+_ID = 0
 
 R = TypeVar("R")
 
@@ -77,16 +76,16 @@ class Client:
 
     ``rw`` is the read-writer of ``eth`` in this ``version``. ``on_message`` gets other messages of
     the remote while a call waits, such as announcements, in the calling thread. ``timeout`` is the
-    limit on each response in seconds, None for no limit.
+    limit on each response in seconds, None for no limit. ``requests`` counts the requests, and
+    responses that are late or unasked, which have no other effect.
 
-    Every call raises Timeout when the response does not come in time (a later one is ignored),
-    PeerDisconnected when the connection has ended, DecodeError or InvalidResponse for a response
-    that is wrong, which end the connection if they leave its ``with`` block or handler, and
-    ArgumentError for arguments out of range. ArgumentError also here, for a version without
-    messages.
+    Every call raises Timeout when the response does not come in time, PeerDisconnected when the
+    connection has ended, DecodeError, UnexpectedMessage or InvalidResponse for a response that is
+    wrong, which end the connection if they leave its ``with`` block or handler, and ArgumentError
+    for arguments out of range. ArgumentError also here, for a version without messages.
     """
 
-    __slots__ = ("_ids", "_on_message", "_rw", "_timeout_s", "messages")  # for mocks
+    __slots__ = ("_on_message", "_rw", "_timeout_s", "messages", "requests")  # for mocks
 
     def __init__(
         self,
@@ -103,8 +102,7 @@ class Client:
         self._rw = TypedReadWriter(rw, self.messages)
         self._on_message = on_message
         self._timeout_s = checked_timeout(timeout)
-        # owned by the calling thread
-        self._ids = count(1)
+        self.requests = Requests(self._rw)
 
     def __repr__(self) -> str:
         return f"<Client, {self._rw!r}>"
@@ -123,7 +121,7 @@ class Client:
         check_uint64("skip", skip)
         check_type("reverse", reverse, bool, "a bool")
         query = HeadersQuery(start, limit, skip, reverse)
-        response = self._ask(GetBlockHeaders(next(self._ids), query), BlockHeaders)
+        response = self._ask(GetBlockHeaders(_ID, query), BlockHeaders)
         self._check(BlockHeaders, check_headers, query, response.headers)
         return response.headers
 
@@ -133,7 +131,7 @@ class Client:
         The remote may leave out the last ones, to bound its response or since it has none.
         """
         hashes = _hashes(headers, limits.MAX_BODIES)
-        response = self._ask(GetBlockBodies(next(self._ids), hashes), BlockBodies)
+        response = self._ask(GetBlockBodies(_ID, hashes), BlockBodies)
         self._check(BlockBodies, check_bodies, headers, response.bodies)
         return response.bodies
 
@@ -147,7 +145,7 @@ class Client:
         if self.messages.version >= 70:
             lists = self._receipts_in_parts(headers, hashes)
         else:
-            lists = self._ask(GetReceipts69(next(self._ids), hashes), Receipts69).receipts
+            lists = self._ask(GetReceipts69(_ID, hashes), Receipts69).receipts
         self._check(self.messages.classes[0x10], check_receipt_lists, headers, lists)
         return lists
 
@@ -159,7 +157,7 @@ class Client:
         None for one that the remote does not have; it may also leave out the last ones.
         """
         hashes = _hashes(headers, limits.MAX_ACCESS_LISTS)
-        response = self._ask(GetBlockAccessLists(next(self._ids), hashes), BlockAccessLists)
+        response = self._ask(GetBlockAccessLists(_ID, hashes), BlockAccessLists)
         lists = [None if isinstance(item, bytes) else item for item in response.access_lists]
         self._check(BlockAccessLists, check_access_lists, headers, lists)
         return lists
@@ -170,7 +168,7 @@ class Client:
         check_each("hashes", hashes, bytes, wanted)
         if len(hashes) > limits.MAX_POOLED_TRANSACTIONS:
             raise wrong("hashes", hashes, wanted)
-        request = GetPooledTransactions(next(self._ids), list(hashes))
+        request = GetPooledTransactions(_ID, list(hashes))
         return self._ask(request, PooledTransactions).transactions
 
     def _receipts_in_parts(
@@ -181,7 +179,7 @@ class Client:
         is_incomplete = True
         while is_incomplete:
             done, first = (len(lists) - 1, len(lists[-1])) if lists else (0, 0)
-            request = GetReceipts70(next(self._ids), first, hashes[done:])
+            request = GetReceipts70(_ID, first, hashes[done:])
             response = self._ask(request, Receipts70)
             self._check(Receipts70, check_part, response, len(hashes) - done)
             if lists and response.receipts:
@@ -194,25 +192,46 @@ class Client:
         return lists
 
     def _ask(self, request: Any, kind: type[R]) -> R:
-        """Send a request, and read until the response with its id has come."""
-        self._rw.write(request)
-        deadline, late = Deadline(self._timeout_s), 0
-        while late <= MAX_LATE:
-            message = self._rw.read(deadline.left_s)
-            if isinstance(message, kind) and message.request_id == request.request_id:  # type: ignore[attr-defined]
-                return message
+        """Send a request, and read until its response has come."""
+        asked = self.requests.start(request, expect=kind, timeout=self._timeout_s)
+        try:
+            self._read_until_done(asked)
+            return self._response_of(asked, kind)
+        except PeerDisconnected as ended:
+            self.requests.close(ended)
+            raise
+        finally:
+            asked.cancel()
+
+    def _read_until_done(self, asked: Request[R]) -> None:
+        """Handle messages until a request has its response, or its time is over.
+
+        A remote that sends other messages without end does not extend the time.
+        """
+        deadline = Deadline(self._timeout_s)
+        while not asked.is_done:
+            try:
+                message = self._rw.read(deadline.left_s)
+            except Timeout:
+                return
             self._handle(message)
-            late += deadline.is_over
-        error = Timeout(f"no {kind.__name__} within {self._timeout_s:g} s")
-        error.connection_id = self._rw.rw.connection_id
-        raise error
+
+    def _response_of(self, asked: Request[R], kind: type[R]) -> R:
+        try:
+            return asked.result(0)
+        except Timeout:
+            error = Timeout(f"no {kind.__name__} within {self._timeout_s:g} s")
+            error.connection_id = self._rw.rw.connection_id
+            raise error from None
 
     def _handle(self, message: Any) -> None:
-        """Answer a request of the remote, or hand over a message that is no response."""
+        """Answer a request of the remote, take a response, or hand over any other message."""
         empty = EMPTY_RESPONSES.get(type(message))
         if empty is not None:
             self._rw.write(empty(message.request_id))
-        elif self._on_message is not None and not hasattr(message, "request_id"):
+        elif hasattr(message, "request_id"):
+            self.requests.deliver(message)
+        elif self._on_message is not None:
             self._on_message(message)
 
     def _check(self, kind: type[Any], check: Callable[..., None], *arguments: object) -> None:

@@ -18,7 +18,7 @@ from p2p.discover.v5.packet import HandshakePacket, MessagePacket, Packet, WhoAr
 from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
 from p2p.enr import Record
-from p2p.errors import InvalidNode, PacketError
+from p2p.errors import DecodeError, InvalidNode, PacketError
 from p2p.explain.explanation import Explanation, Section, Value
 
 #: Bytes of the hash and of the signature before a packet of v4, and of a session key of v5.
@@ -149,7 +149,10 @@ def _message(packet: MessagePacket | HandshakePacket, session_key: bytes | None)
         plaintext = gcm(session_key).decrypt(packet.nonce, packet.ciphertext, packet.head)
     except ValueError:
         raise PacketError("key", "the session key does not decrypt the message") from None
-    message = message5.decode(plaintext)
+    try:
+        message = message5.decode(plaintext)
+    except DecodeError as error:
+        raise PacketError("data", f"invalid message: {error}") from error
     values += [
         Value("message-pt", plaintext, "message-type || message-data"),
         Value("message-type", plaintext[:1], note=str(message.kind)),

@@ -315,7 +315,10 @@ class Requests:
         wanted = request._expect.__name__
         what = type(reply).__name__  # not its content, which is the remote's
         text = f"reply to request {request.id} of code {request.code} is a {what}"
-        return self._about(UnexpectedMessage(f"{text}, expected {wanted}"))
+        error = self._about(UnexpectedMessage(f"{text}, expected {wanted}"))
+        if self._messages is not None and type(reply) in self._messages.classes.values():
+            error.msg_code = self._messages.code_of(type(reply))
+        return error
 
     def _ending(self, error: BaseException | None) -> Callable[[], PeerDisconnected]:
         """Return a function that makes the error of requests that have lost their connection."""

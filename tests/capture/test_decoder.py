@@ -40,6 +40,7 @@ from p2p.errors import DecodeError
 from p2p.keylog.lines import ConnectionKeys, Keys
 from p2p.netutil import Endpoint
 from p2p.rlpx import Cap
+from tests.capture import captures
 from tests.capture.captures import (
     ACK,
     ALICE_END,
@@ -459,6 +460,26 @@ def test_bytes_of_an_unknown_connection_are_bounded() -> None:
     said = [(1, data)] * (2 * connection.MAX_UNKNOWN_SIZE // len(data))
     talk = Conversation([*said, (0, data)], TALK.keys)
     assert decode(map(tcp, segments(talk)), TALK.keys) == []
+
+
+def test_bytes_of_a_foreign_connection_are_not_kept() -> None:
+    """They were kept until it ended, 64 KiB for each of ten thousand."""
+    late = Seg(0, 30_000, bytes(1400))  # waits for the one before, which does not come
+    other = [Seg(0, -1, flags=SYN), late, Seg(0, 0, b"GET / HTTP/1.1\r\n" * 9)]
+    decoder = CaptureDecoder(RAW, KeyRing(), [])
+    for segment in other:
+        assert list(decoder.receive(tcp(segment), 0.0)) == []
+    (foreign,) = decoder._connections.values()
+    assert foreign.kept_bytes == 0
+
+
+def test_syn_that_is_sent_again_with_the_last_sequence_number() -> None:
+    """It began another connection: numbers wrap."""
+    with mock.patch.object(captures, "ISNS", (2**32 - 1, 77)):
+        packets = [tcp(segment) for segment in segments(TALK)]
+    events = decode([*packets[:9], packets[0], *packets[9:]], TALK.keys)
+    assert [event.connection for event in events if isinstance(event, ConnectionSeen)] == [1]
+    assert messages(events) == SAID
 
 
 def test_messages_of_eth_are_decoded_without_being_given() -> None:

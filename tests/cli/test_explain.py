@@ -52,6 +52,18 @@ def test_message_of_a_known_protocol(run):
     assert "GetBlockHeaders, eth/69" in result.out
 
 
+def test_input_that_cannot_be_explained_is_of_the_caller(run):
+    """They had the exit code of a node that refuses."""
+    for arguments in (
+        ("message", "ff", "--compressed"),
+        ("message", "c8"),
+        ("message", "c0", "--protocol", "eth/69", "--code", "99"),
+        ("packet", "abcd"),
+    ):
+        result = run("explain", *arguments)
+        assert result.exit_code == ExitCode.USAGE and result.err
+
+
 def test_unknown_protocol_names_the_known_ones(run):
     result = run("explain", "message", PAYLOAD, "--protocol", "eth/12")
     assert result.exit_code == ExitCode.USAGE and "eth/69" in result.err

@@ -175,7 +175,13 @@ def test_look_up_that_hangs_is_given_up_by_a_stop() -> None:
             eventually(lambda: server.asked)
             assert lists.stop(PATIENCE_S) == []
             assert is_looking_up()  # the stop has not waited for it
-            server.records[DOMAIN] = dns.rcode.NXDOMAIN  # the answer to the next try
+            answer_next_try(server)
+
+
+def answer_next_try(server: NameServer) -> None:
+    """End the look-up that hangs, while the name server is there to be asked again."""
+    server.records[DOMAIN] = dns.rcode.NXDOMAIN
+    eventually(lambda: not is_looking_up())
 
 
 def is_looking_up() -> bool:
@@ -235,7 +241,7 @@ def test_stop_does_not_keep_readers_waiting_for_a_look_up_that_hangs() -> None:
             assert lists.stop(PATIENCE_S) == []
             assert reading.result() is None
             assert is_looking_up()
-            server.records[DOMAIN] = dns.rcode.NXDOMAIN
+            answer_next_try(server)
 
 
 def test_iterator_raises_after_a_crash() -> None:
@@ -385,11 +391,12 @@ def test_stop_of_a_server_does_not_wait_for_a_look_up_that_hangs(
 ) -> None:
     url = publish(resolver)
     resolver.records[DOMAIN] = None
+    dns.resolver.get_default_resolver().timeout = 0.1
     server = nodes.start(dns_discovery=[url])
     eventually(lambda: resolver.asked)
     assert server.stop(PATIENCE_S) == []
     assert is_looking_up()
-    resolver.records[DOMAIN] = dns.rcode.NXDOMAIN
+    answer_next_try(resolver)
 
 
 @pytest.mark.slow

@@ -126,12 +126,12 @@ def test_access_lists_come_from_eth_71_on(connect: Connect) -> None:
 class Script:
     """A client, and what its remote has written before: no thread is needed."""
 
-    def __init__(self, version: int, *messages: Any) -> None:
+    def __init__(self, version: int, *messages: Any, timeout: float = PATIENCE_S) -> None:
         self.messages = messages_of(version)
         self.ours, theirs = msg_pipe(length=self.messages.length)
         self.theirs = TypedReadWriter(theirs, self.messages)
         self.heard: list[Any] = []
-        self.client = Client(self.ours, version, on_message=self.heard.append, timeout=0)
+        self.client = Client(self.ours, version, on_message=self.heard.append, timeout=timeout)
         for message in messages:
             self.theirs.write(message)
 
@@ -149,13 +149,33 @@ def test_other_messages_are_handed_over_while_a_call_waits() -> None:
 
 
 def test_a_late_response_is_no_response_to_the_next_request() -> None:
-    late = Script(69)
-    with pytest.raises(p2p.Timeout):
+    late = Script(69, timeout=0)
+    with pytest.raises(p2p.Timeout, match="no BlockHeaders within 0 s"):
         late.client.get_block_headers(0)
+    late.client._timeout_s = PATIENCE_S
     for message in (BlockHeaders(1, HEADERS[:1]), BlockHeaders(2, HEADERS[1:2])):
         late.theirs.write(message)
     assert late.client.get_block_headers(1) == HEADERS[1:2]
     assert late.heard == []
+    counters = late.client.requests.counters
+    assert (counters.late, counters.timed_out, counters.answered) == (1, 1, 1)
+
+
+def test_a_response_of_another_kind_is_an_error_about_its_message() -> None:
+    script = Script(69, BlockBodies(1, []))
+    with pytest.raises(p2p.UnexpectedMessage, match="is a BlockBodies, expected") as raised:
+        script.client.get_block_headers(0)
+    assert raised.value.msg_code == 0x06
+    assert script.client.requests.counters.pending == 0
+
+
+def test_a_time_out_of_the_program_is_its_own() -> None:
+    def fail(message: Any) -> None:
+        raise p2p.Timeout("of the program")
+
+    script = Script(69, BlockRangeUpdate(0, 5, hash_of(1)))
+    with pytest.raises(p2p.Timeout, match="of the program"):
+        Client(script.ours, 69, on_message=fail).get_block_headers(0)
 
 
 REQUESTS: list[tuple[int, Any]] = [
@@ -229,5 +249,32 @@ def test_requests_beyond_the_limits_are_refused_before_they_are_sent() -> None:
 def test_a_remote_that_left_ends_a_call() -> None:
     script = Script(69)
     script.theirs.close(p2p.DiscReason.USELESS_PEER)
-    with pytest.raises(p2p.PeerDisconnected):
+    with pytest.raises(p2p.PeerDisconnected) as raised:
         script.client.get_block_headers(0)
+    assert raised.value.reason == p2p.DiscReason.USELESS_PEER
+
+
+def test_a_remote_that_leaves_during_a_call_has_lost_its_request() -> None:
+    script = Script(69)
+    ours = Leaving(script.ours, script.theirs)
+    client = Client(ours, 69)
+    for _ in range(2):
+        with pytest.raises(p2p.PeerDisconnected) as raised:
+            client.get_block_headers(0)
+        assert raised.value.reason == p2p.DiscReason.USELESS_PEER
+    counters = client.requests.counters
+    assert (counters.started, counters.lost, counters.cancelled) == (1, 1, 0)
+
+
+class Leaving(MsgReadWriter):
+    """A read-writer whose remote leaves as soon as it has been asked."""
+
+    def __init__(self, rw: MsgPipe, theirs: TypedReadWriter[Any]) -> None:
+        self.rw, self.theirs = rw, theirs
+
+    def read_msg(self, timeout: float | None = None) -> p2p.Msg:
+        return self.rw.read_msg(timeout)
+
+    def write_msg(self, msg: p2p.Msg) -> None:
+        self.rw.write_msg(msg)
+        self.theirs.close(p2p.DiscReason.USELESS_PEER)

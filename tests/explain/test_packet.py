@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import p2p
+from p2p.crypto import gcm
+from p2p.discover.v5.packet import decode
 from p2p.errors import PacketError
 from p2p.explain import explain_packet
 
@@ -65,6 +67,17 @@ def test_wrong_session_key_is_an_error():
         explain_packet(bytes.fromhex(V5["packets"][0]["packet"]), TO, bytes(15) + b"\1")
     with pytest.raises(p2p.ArgumentError, match="16 bytes"):
         explain_packet(bytes.fromhex(V5["packets"][0]["packet"]), TO, b"short")
+
+
+def test_message_of_v5_that_is_none_says_why():
+    """It was another error than the documented one."""
+    vector = V5["packets"][0]
+    data, key = bytes.fromhex(vector["packet"]), bytes.fromhex(vector["spec_values"]["read-key"])
+    packet = decode(data, TO)
+    sealed = gcm(key).encrypt(packet.nonce, b"\x01\xc1", packet.head)
+    with pytest.raises(PacketError, match="invalid message") as raised:
+        explain_packet(data[: len(packet.head)] + sealed, TO, key)
+    assert raised.value.reason == "data"
 
 
 def test_what_is_no_packet_says_why():

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the daemons of the interoperability tests from Debian's packages, as root: name server,
-# router, STUN server, SOCKS proxy, Tor, tcpdump. The tests start them; without them they are skipped.
+# router, STUN server, SOCKS proxy, Tor, tcpdump, the browser Chromium. The tests start them; without them they are skipped.
 set -eu
 
 policy=/usr/sbin/policy-rc.d
@@ -16,6 +16,7 @@ turnserver coturn
 microsocks microsocks
 tor tor
 tcpdump tcpdump
+chromium chromium
 '
 
 missing_packages() {

@@ -13,6 +13,7 @@ from typing import Any
 
 import p2p
 import p2p.testing
+from p2p.discover import UDPv4, UDPv5
 from p2p.discover.service import _Waiter
 from tests.kit import inspect
 from tests.kit.nodes import Nodes
@@ -99,14 +100,27 @@ def knows(server: p2p.Server, *others: p2p.Server) -> bool:
     return all(other.self.id in known for other in others)
 
 
+def settle_fronts(fronts: list[UDPv4 | UDPv5]) -> None:
+    """Let every datagram that is on its way between them arrive."""
+    deadline = time.monotonic() + PATIENCE_S
+    before: object = None
+    while (state := [_state_of_front(front) for front in fronts]) != before:
+        assert time.monotonic() < deadline, "it does not settle"
+        before = state
+
+
+def _state_of_front(front: UDPv4 | UDPv5) -> list[int]:
+    front._service.call(int)
+    seen = front.counters()
+    totals = [seen.packets_in.total(), seen.packets_out.total(), seen.dropped.total()]
+    return [*totals, _asked(front)]
+
+
 def _state(server: p2p.Server) -> list[int]:
     """What changes when anything happens. The first call has a loop handle what has come."""
     state: list[int] = []
     for front in _fronts(server):
-        front._service.call(int)
-        seen = front.counters()
-        state += [seen.packets_in.total(), seen.packets_out.total(), seen.dropped.total()]
-        state.append(_asked(front))
+        state += _state_of_front(front)
     loop = inspect.loop(server)
     loop.call(int)
     return state + loop.call(
@@ -136,11 +150,11 @@ def _is_searching(server: p2p.Server) -> bool:
     return searching > _asked(server.discovery_v4)
 
 
-def _fronts(server: p2p.Server) -> list[p2p.discover.UDPv4 | p2p.discover.UDPv5]:
+def _fronts(server: p2p.Server) -> list[UDPv4 | UDPv5]:
     return [front for front in (server.discovery_v4, server.discovery_v5) if front is not None]
 
 
-def _asked(front: p2p.discover.UDPv4 | p2p.discover.UDPv5) -> int:
+def _asked(front: UDPv4 | UDPv5) -> int:
     """How many threads wait for an answer of the network."""
 
     def count() -> int:

@@ -44,12 +44,19 @@ def key_of(number: int) -> PrivateKey:
 
 @dataclass(frozen=True)
 class Datagram:
-    """One datagram on its way."""
+    """One datagram on its way. ``receiver`` is the engine at ``target``, if there is one."""
 
-    kind: str
     data: bytes
     source: Endpoint
     target: Endpoint
+    receiver: EngineV5 | None
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS, or "?"."""
+        if self.receiver is None:
+            return "?"
+        return packets.kind_of(self.data, self.receiver.id) or "?"
 
 
 Fault = Callable[[Datagram], list[float]]
@@ -132,10 +139,9 @@ class Host:
 
     def outcome(self, number: int) -> Any:
         """Let time pass until a command has ended; return its result or raise its error."""
-        deadline = self.net.time + LIMIT_S
-        while (done := self.done(number)) is None:
-            assert self.net.time < deadline, "the command has not ended"
-            self.net.step()
+        self.net.step_until(lambda: self.done(number), "the command has not ended")
+        done = self.done(number)
+        assert done is not None
         if done.error is not None:
             raise done.error
         return done.result
@@ -191,39 +197,52 @@ class Net:
     def run(self, seconds: float) -> None:
         """Let time pass."""
         end = self.time + seconds
-        while self._next_time() <= end:
-            self.step()
+        deadlines = self._deadlines()
+        while self._next_time(deadlines) <= end:
+            self._step(deadlines)
         self.time = end
 
     def step(self) -> None:
         """Let the next thing happen."""
-        self.time = max(self.time, self._next_time())
+        self._step(self._deadlines())
+
+    def step_until(self, happened: Callable[[], object], what: str) -> None:
+        """Let time pass until something has happened, for LIMIT_S at most."""
+        limit = self.time + LIMIT_S
+        deadlines = self._deadlines()
+        while not happened():
+            assert self.time < limit, what
+            self._step(deadlines)
+
+    def _deadlines(self) -> dict[Host, float]:
+        """The deadline of each engine. A step updates those of the engines it gives something."""
+        return {host: host.engine.deadline for host in self.hosts.values()}
+
+    def _step(self, deadlines: dict[Host, float]) -> None:
+        self.time = max(self.time, self._next_time(deadlines))
         if self._queue and self._queue[0][0] <= self.time:
             _, _, datagram = heappop(self._queue)
             host = self.hosts.get(datagram.target)
             if host is not None:
                 host.engine.receive_datagram(datagram.data, datagram.source, self.now)
                 self.settle(host)
+                deadlines[host] = host.engine.deadline
             return
-        for host in self.hosts.values():
-            if host.engine.deadline <= self.time:
-                host.engine.handle_timeout(self.now)
-                self.settle(host)
+        for host in [host for host, deadline in deadlines.items() if deadline <= self.time]:
+            host.engine.handle_timeout(self.now)
+            self.settle(host)
+            deadlines[host] = host.engine.deadline
 
-    def _next_time(self) -> float:
-        times = [host.engine.deadline for host in self.hosts.values()]
-        return min(times + [entry[0] for entry in self._queue[:1]])
+    def _next_time(self, deadlines: dict[Host, float]) -> float:
+        return min([*deadlines.values(), *(entry[0] for entry in self._queue[:1])])
 
     def _send(self, data: bytes, source: Endpoint, target: Endpoint) -> None:
-        datagram = Datagram(self._kind_of(data, target), data, source, target)
+        host = self.hosts.get(target)
+        datagram = Datagram(data, source, target, host and host.engine)
         self.sent.append(datagram)
         for delay_s in self.fault(datagram):
             self._count += 1
             heappush(self._queue, (self.time + delay_s, self._count, datagram))
-
-    def _kind_of(self, data: bytes, target: Endpoint) -> str:
-        host = self.hosts.get(target)
-        return "?" if host is None else packets.kind_of(data, host.engine.id) or "?"
 
 
 def _node(other: Host | Node) -> Node:

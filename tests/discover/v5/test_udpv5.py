@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any
@@ -17,14 +17,16 @@ from typing import Any
 import pytest
 
 import p2p
+import p2p.testing
 from p2p.discover import UDPv4, UDPv5
 from p2p.discover.v5.engine import EngineV5
 from p2p.discover.v5.talk import MAX_QUEUED, MAX_TALK_SIZE, THREADS
 from p2p.loglimit import LINES_PER_MINUTE
 from p2p.netutil import Endpoint
 from tests.kit.nodes import HOST, Nodes, key_far_from
+from tests.kit.swarm import settle_fronts
 from tests.kit.threadcalls import Call
-from tests.kit.waiting import PATIENCE_S, eventually
+from tests.kit.waiting import PATIENCE_S, eventually, pass_until
 
 pytestmark = pytest.mark.slow
 
@@ -33,14 +35,26 @@ class Fleet:
     """Nodes on loopback, stopped at the end."""
 
     def __init__(self, stack: ExitStack) -> None:
+        self.clock = p2p.testing.SimulatedClock()
         self._stack = stack
+        self._started: list[UDPv4 | UDPv5] = []
 
     def start(
         self, *bootnodes: UDPv5, key: p2p.PrivateKey | None = None, **options: Any
     ) -> UDPv5:
         known = [bootnode.self for bootnode in bootnodes]
         options = {"ntp_server": None, "bootnodes": known, **options}
-        return self._stack.enter_context(UDPv5(key or p2p.generate_key(), f"{HOST}:0", **options))
+        made = UDPv5(key or p2p.generate_key(), f"{HOST}:0", **options)
+        self._started.append(made)
+        return self._stack.enter_context(made)
+
+    def stop(self, node: UDPv5) -> None:
+        self._started.remove(node)
+        assert node.stop() == []
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Let time pass for those on the clock of the fleet, until something has happened."""
+        pass_until(self.clock, happened, lambda: settle_fronts(self._started))
 
 
 @pytest.fixture
@@ -58,11 +72,12 @@ def test_ping_and_record(fleet: Fleet) -> None:
 
 
 def test_node_that_does_not_answer(fleet: Fleet) -> None:
-    one, gone = fleet.start(), fleet.start()
-    node = gone.self
-    assert gone.stop() == []
+    one, gone = fleet.start(clock=fleet.clock), fleet.start()
+    fleet.stop(gone)
+    ping = Call(one.ping, gone.self)
+    fleet.until(lambda: not ping.is_alive())
     with pytest.raises(p2p.errors.NoResponse):
-        one.ping(node, PATIENCE_S)
+        ping.result()
 
 
 def test_network_of_five(fleet: Fleet) -> None:
@@ -226,7 +241,7 @@ def test_flood_of_talk_requests_is_dropped_and_counted(
 
 
 def test_stop_names_a_handler_that_goes_on(fleet: Fleet) -> None:
-    one, other = fleet.start(), fleet.start()
+    one, other = fleet.start(clock=fleet.clock), fleet.start()
     over, begun = threading.Event(), threading.Event()
 
     def wait(node_id: p2p.NodeID, endpoint: Endpoint, request: bytes) -> bytes:
@@ -239,7 +254,8 @@ def test_stop_names_a_handler_that_goes_on(fleet: Fleet) -> None:
     assert begun.wait(PATIENCE_S)
     assert other.stop(0.05) == ["p2p-talk"]
     over.set()
-    assert other.stop() == []
+    fleet.stop(other)
+    fleet.until(lambda: not call.is_alive())
     with pytest.raises(p2p.errors.NoResponse):
         call.result()
 
@@ -325,14 +341,17 @@ def test_server_that_speaks_both_finds_nodes_of_either(nodes: Nodes) -> None:
 
 
 def topic_fleet(fleet: Fleet, count: int) -> list[UDPv5]:
-    boot = fleet.start(topics=True)
-    return [boot, *(fleet.start(boot, topics=True) for _ in range(count - 1))]
+    options: dict[str, Any] = {"topics": True, "clock": fleet.clock}
+    boot = fleet.start(**options)
+    return [boot, *(fleet.start(boot, **options) for _ in range(count - 1))]
 
 
 def test_node_is_found_by_its_topic(fleet: Fleet) -> None:
     _boot, one, other, _more = topic_fleet(fleet, 4)
     with one.advertise("a topic") as ad, other.find(ad.topic) as nodes:
-        assert next(nodes) == one.self
+        found = Call(next, nodes)
+        fleet.until(lambda: not found.is_alive())
+        assert found.result() == one.self
         assert ad.registrars()
         assert repr(ad) == f"<Advertisement of {ad.topic.hex()}>"
         assert repr(nodes).startswith("<TopicNodes, open")
@@ -394,7 +413,7 @@ def test_end_of_discovery_ends_searches_and_ads(fleet: Fleet) -> None:
 def test_registrations_are_counted(fleet: Fleet) -> None:
     boot, one = topic_fleet(fleet, 2)
     ad = one.advertise("a topic")
-    eventually(lambda: ad.registrars() == [boot.self])
+    fleet.until(lambda: ad.registrars() == [boot.self])
     counters = boot.counters()
     assert counters.topics["admitted"] == 1
     assert counters.packets_in["regtopic"] == counters.packets_out["regconfirmation"] == 2
