@@ -12,7 +12,7 @@
 * :class:`Lab` is the network, a :class:`LabNode` one of its nodes. :class:`LabEvent` is an event of
   ``Lab.subscribe_events``.
 * A ``Script`` changes a lab over time, and :class:`ScriptRun` is one that was started.
-  :class:`Churn` is a ready one.
+  :class:`Churn`, :class:`Partitions` and :class:`LinkNoise` are ready ones.
 * :class:`Snapshot`, with a :class:`SnapshotNode` for each node, is a lab as a value or a file.
 * :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
   topologies, :func:`edges_of` those with a name.
@@ -20,7 +20,7 @@
 
 from __future__ import annotations
 
-from p2p.lab.behaviour import Churn
+from p2p.lab.behaviour import Churn, LinkNoise, Partitions
 from p2p.lab.event import LabEvent
 from p2p.lab.lab import Lab
 from p2p.lab.node import LabNode
@@ -33,6 +33,8 @@ __all__ = [
     "Lab",
     "LabEvent",
     "LabNode",
+    "LinkNoise",
+    "Partitions",
     "Script",
     "ScriptRun",
     "Snapshot",

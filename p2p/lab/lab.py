@@ -18,13 +18,15 @@ from p2p.clock import SYSTEM_CLOCK, Clock, nonnegative_timeout
 from p2p.crypto import PrivateKey
 from p2p.errors import ConfigError, ServerStateError, Timeout
 from p2p.feed import Subscription
+from p2p.lab.descriptors import ensure, needed
 from p2p.lab.edges import edge_of
 from p2p.lab.event import LabEvent
+from p2p.lab.faults import Faults
 from p2p.lab.joining import Work, join, run_all
 from p2p.lab.node import LabNode
 from p2p.lab.nodes import OWN_OPTIONS, NodeKey, Nodes, OptionsOf, ProtocolsOf, Settings
 from p2p.lab.numbers import INT, probability
-from p2p.lab.pace import RealPace
+from p2p.lab.pace import new_pace
 from p2p.lab.reports import CAPACITY, Reports
 from p2p.lab.scripts import Script, ScriptRun, Scripts, check_script
 from p2p.lab.snapshot import Snapshot
@@ -57,10 +59,17 @@ class Lab:
     ``topology``
         Edges to connect at the start: "ring", "star", "random", "small-world", "full", "none", or
         pairs of indexes. The functions of the same names make edges with other parameters.
+    ``join``
+        "memory": bytes go from server to server in memory, and each node has a network (/24) of
+        its own. "loopback": by TCP and UDP over loopback, for programs that look at packets.
+    ``link``
+        The link between all nodes, a :class:`Link`; :meth:`set_link` changes it. By default there
+        is no latency, no loss and no limit on bandwidth.
     ``seed``
         The nodes' keys and addresses and all random choices of the lab come from it.
     ``clock``
-        The clock of all servers.
+        The clock of all servers: that of the system, or a :class:`LabClock`. Its time is simulated,
+        and passes only in calls of the lab that wait, from one event to the next.
     ``discovery``
         Whether the nodes run discovery; n0 is the bootnode of the others. They dial the nodes that
         they find, unless ``no_dial`` is set.
@@ -68,6 +77,8 @@ class Lab:
         Share of the messages to report as events: 0.0 none, 1.0 all.
     ``scripts``
         Scripts to run while the lab runs, such as :class:`Churn`; see :meth:`run_script`.
+    ``raise_limit``
+        Whether to raise the limit of this process on file descriptors, if the lab needs it.
     ``node_options``
         Function ``(node) -> options`` for options of :class:`p2p.Server` of one node.
     ``server_options``
@@ -83,21 +94,25 @@ class Lab:
         *,
         protocols: Protocols = (),
         topology: str | Iterable[Edge] = "ring",
+        join: str = "memory",
+        link: Link = NO_DELAY,
         seed: int = 1,
         clock: Clock = SYSTEM_CLOCK,
         discovery: bool = False,
         message_events: float = 0.0,
         scripts: Iterable[Script] = (),
+        raise_limit: bool = False,
         node_options: OptionsOf | None = None,
         **server_options: Any,
     ) -> None:
         check_int("nodes", nodes, 0, MAX_NODES, f"an int from 0 to {MAX_NODES}")
         check_int("seed", seed, *INT)
-        check_type("discovery", discovery, bool, "True or False")
+        for name, flag in (("discovery", discovery), ("raise_limit", raise_limit)):
+            check_type(name, flag, bool, "True or False")
         # fixed after __init__
         self.seed = seed
         self._reports = Reports(clock)
-        self._pace = RealPace(self._reports)
+        self._network = new_network(join, seed, link, clock)
         self._settings = settings = Settings(
             seed,
             clock,
@@ -107,9 +122,12 @@ class Lab:
             _checked_options(server_options),
             _options_of(node_options),
         )
-        self._nodes = Nodes(self, settings, self._reports)
+        self._join, self._may_raise = join, raise_limit
+        self._nodes = Nodes(self, settings, self._reports, self._network)
+        self._faults = Faults(self._network, self._reports)
         self._edges = self._nodes.edges
         self._scripts = Scripts(self, self._reports)
+        self._pace = new_pace(self._reports, clock, self._scripts)
         self._given_scripts = _checked_scripts(scripts)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -132,11 +150,12 @@ class Lab:
             self._state = "running"
         self._reports.begin()
         try:
+            self._ensure_descriptors()
             self._start_all([node for node in self.nodes if node._starts])
             self._connect_all(self._first_edges(), CONNECT_TIMEOUT_S)
             for script in self._given_scripts:
                 self.run_script(script)
-            self._scripts.start()
+            self._pace.start()
         except BaseException:
             self.stop()
             raise
@@ -156,6 +175,7 @@ class Lab:
             run_all("stopped", work, self._pace.finish)
         finally:
             self._reports.close()
+            self._network.close()
         return left + self._scripts.join(CONNECT_TIMEOUT_S)
 
     def __enter__(self) -> Lab:
@@ -235,7 +255,11 @@ class Lab:
 
         Returns the names of threads that have not ended within 5 s.
         """
-        return self._nodes.stop(self._nodes.find(node))
+        left: list[str] = []
+        node = self._nodes.find(node)
+        work = [(node.name, partial(self._stop_one, node, left))]
+        run_all("stopped", work, self._pace.finish)
+        return left
 
     # edges
 
@@ -300,6 +324,46 @@ class Lab:
         self._check_running()
         self._connect_all(self._edges.missing(), nonnegative_timeout(timeout))
 
+    # the network
+
+    def link_of(self, one: NodeKey, other: NodeKey) -> Link:
+        """Return the link from one node to another."""
+        ends = self._nodes.find(one), self._nodes.find(other)
+        return self._network.link_of(*(node._host for node in ends))
+
+    def set_link(
+        self,
+        one: NodeKey | None = None,
+        other: NodeKey | None = None,
+        *,
+        one_way: bool = False,
+        **changes: Any,
+    ) -> None:
+        """Change the link between two nodes, or of all nodes that have none of their own.
+
+        ``changes`` are fields of :class:`Link`: ``set_link(0, 1, latency_s=0.1, loss=0.01)``.
+        With ``one_way`` only that from the first node to the second is changed. What is under way
+        arrives as before. Raises ArgumentError for values out of range, TypeError for unknown ones.
+        """
+        if one is None or other is None:
+            if one is not other or one_way:
+                raise wrong("other", other, "two nodes, or none for the links of all")
+            self._faults.set_links(changes)
+            return
+        self._faults.set_link(self._nodes.find(one), self._nodes.find(other), changes, one_way)
+
+    def partition(self, *sides: Iterable[NodeKey]) -> None:
+        """Partition the network: nothing passes between the sides; all other nodes are one more.
+
+        Connections between them stay open until an end misses its answers. Until :meth:`heal`, the
+        edges between them are not connected again. A partition replaces the one before.
+        """
+        self._faults.partition([[self._nodes.find(node) for node in side] for side in sides])
+
+    def heal(self) -> None:
+        """End the partition. :meth:`reconnect` connects the edges that have ended meanwhile."""
+        self._faults.heal()
+
     # time and events
 
     @property
@@ -345,8 +409,8 @@ class Lab:
 
             lab.run_script(swap)
 
-        :class:`Churn` makes such a function. ``random`` is a random source from the seed of the
-        lab and the number of the script. All scripts share one thread, so a step that waits delays
+        :class:`Churn`, :class:`Partitions` and :class:`LinkNoise` make such functions. ``random``
+        is a random source from the seed of the lab and the number of the script. All scripts share one thread, so a step that waits delays
         the others. An error of a script ends it; it is logged and reported as an event "failed".
         It ends with the lab. Raises ArgumentTypeError for anything else, and ServerStateError
         unless the lab runs.
@@ -372,11 +436,13 @@ class Lab:
         told = {name: value for name, value in options.items() if _is_json(value)}
         return Snapshot(
             seed=self.seed,
-            join="loopback",
+            join=self._join,
             discovery=self._settings.discovers,
             nodes=self._nodes.states(),
             edges=tuple(self._edges.wanted),
             connected=tuple(self._edges.connected),
+            sides=self._faults.sides,
+            links=self._faults.changes,
             options=told,
             left_out=tuple(sorted(options.keys() - told.keys())),
             message_events=self._settings.share,
@@ -402,6 +468,7 @@ class Lab:
                 raise wrong(name, arguments[name], "no argument: the snapshot has it")
         values: dict[str, Any] = {
             "seed": snapshot.seed,
+            "join": snapshot.join,
             "discovery": snapshot.discovery,
             "message_events": snapshot.message_events,
             **snapshot.options,
@@ -411,9 +478,17 @@ class Lab:
         lab._nodes.restore(snapshot.nodes)
         lab._edges.want(snapshot.edges)
         lab._extra_edges = snapshot.connected
+        lab._restore_faults(snapshot)
         return lab
 
     # inside
+
+    def _restore_faults(self, snapshot: Snapshot) -> None:
+        for pair, changes in snapshot.links:
+            ends = (None, None) if pair is None else pair
+            self.set_link(*ends, one_way=pair is not None, **changes)
+        if snapshot.sides:
+            self.partition(*snapshot.sides)
 
     def _first_edges(self) -> list[Edge]:
         return sorted({*self._edges.wanted, *self._extra_edges})
@@ -429,10 +504,19 @@ class Lab:
         left += self._nodes.stop(node)
 
     def _connect_all(self, edges: Sequence[Edge], timeout_s: float) -> None:
-        """Connect those of the edges whose ends run."""
-        pairs = self._pairs(edges)
+        """Connect those of the edges whose ends run, and have no partition between them."""
+        able = [edge for edge in edges if not self._faults.are_parted(*edge)]
+        pairs = self._pairs(able)
         running = [pair for pair in pairs if pair[0].is_running and pair[1].is_running]
         self._join_all(running, timeout_s)
+
+    def _ensure_descriptors(self) -> None:
+        nodes = sum(node._starts for node in self.nodes)
+        edges = self._first_edges()
+        count = needed(
+            nodes, len(edges), discovers=self._settings.discovers, in_memory=self._join == "memory"
+        )
+        ensure(count, f"a lab of {nodes} nodes and {len(edges)} edges", self._may_raise)
 
     def _join_all(self, pairs: Sequence[Pair], timeout_s: float) -> None:
         work: list[Work] = []

@@ -32,7 +32,11 @@ STOP_TIMEOUT_S = 5.0
 #: Least ``max_peers`` of a node, unless it is given.
 MAX_PEERS = 50
 #: Options of a server that the lab sets.
-OWN_OPTIONS = ("private_key", "name", "listen_addr", "clock", "no_discovery", "protocols")
+OWN_OPTIONS = (
+    *("private_key", "name", "listen_addr", "underlay", "clock", "no_discovery", "protocols"),
+)
+#: TCP and UDP port of all nodes, each of which has an address of its own.
+PORT = 30303
 
 #: A node, its index or its name.
 NodeKey = LabNode | int | str
@@ -56,11 +60,14 @@ class Settings:
 class Nodes:
     """The nodes of ``lab``, by index, by name and by ID."""
 
-    def __init__(self, lab: Lab, settings: Settings, reports: Reports) -> None:
+    def __init__(
+        self, lab: Lab, settings: Settings, reports: Reports, network: LabNetwork
+    ) -> None:
         # fixed after __init__
         self._lab = lab
         self._settings = settings
         self._reports = reports
+        self._network = network
         self.edges = Edges(reports, self.name_of)
         # guarded by _lock for writing; read without it: replaced, never changed
         self._lock = threading.Lock()
@@ -118,9 +125,8 @@ class Nodes:
         """Add the nodes of a snapshot, with their indexes, to a lab without nodes."""
         restored = []
         for state in nodes:
-            node = self._new(state.index, state.name, state.private_key)
+            node = self._new(state.index, state.name, state.private_key, state.ip)
             node._known, node._starts = state.known, state.running
-            node._address = None if state.ip is None else (state.ip, state.port)
             restored.append(node)
         self._insert(restored)
 
@@ -134,8 +140,11 @@ class Nodes:
             kept = [other for other in self._nodes.values() if other is not node]
             self._replace_locked(kept)
 
-    def _new(self, index: int, name: str, private_key: PrivateKey | None) -> LabNode:
-        return LabNode(self._lab, index, name, private_key or key_of(self._settings.seed, name))
+    def _new(
+        self, index: int, name: str, private_key: PrivateKey | None, ip: str | None = None
+    ) -> LabNode:
+        key = private_key or key_of(self._settings.seed, name)
+        return LabNode(self._lab, index, name, key, self._network.host(ip))
 
     def _insert(self, added: list[LabNode]) -> list[LabNode]:
         with self._lock:
@@ -172,7 +181,6 @@ class Nodes:
                 node._server = latest
                 raise
             node._is_running = True
-            node._address = str(server.self.ip), server.self.tcp
         self._reports.report("started", node=node.name)
 
     def stop(self, node: LabNode) -> list[str]:
@@ -201,7 +209,8 @@ class Nodes:
             **options,
             "private_key": node.private_key,
             "name": node.name,
-            "listen_addr": self._listen_addr(node),
+            "listen_addr": f":{PORT}",
+            "underlay": node._host,
             "clock": settings.clock,
             "no_discovery": not settings.discovers,
             "protocols": settings.protocols_of(node),
@@ -212,9 +221,6 @@ class Nodes:
     def has_bootnode(self) -> bool:
         """Whether the first node must be started before the others."""
         return self._settings.discovers
-
-    def _listen_addr(self, node: LabNode) -> str:
-        return "127.0.0.1:0" if node._address is None else ":".join(map(str, node._address))
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
         """Return the first node, and those in the tables of the node when it was stopped.
@@ -245,7 +251,5 @@ def _state_of(node: LabNode) -> SnapshotNode:
     with node._lock:
         server, is_running = node._server, node._is_running
         known = _known_to(server) if server is not None and is_running else node._known
-        ip, port = node._address or (None, 0)
-        return SnapshotNode(
-            node.index, node.name, node.private_key, ip, port, is_running, known
-        )
+        ip = str(node._host.ip)
+        return SnapshotNode(node.index, node.name, node.private_key, ip, is_running, known)

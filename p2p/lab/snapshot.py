@@ -5,7 +5,7 @@
     {"p2p-lab-snapshot": 1, "time_s": 93.5, "seed": 1, "join": "memory", "discovery": true,
      "message_events": 0.0, "options": {"max_peers": 50}, "left_out": ["observer"],
      "nodes": [{"index": 0, "name": "n0", "private_key": "64 hex digits", "ip": "20.0.1.1",
-                "port": 30303, "running": true, "known": ["enr:..."]}],
+                "running": true, "known": ["enr:..."]}],
      "edges": [[0, 1]], "connected": [[0, 1]], "sides": [[0], [1]],
      "links": [{"from": 0, "to": 1, "latency_s": 0.05}]}
 
@@ -45,7 +45,6 @@ MAX_KNOWN = 10_000
 #: Limit on the changed links, and on the names of options that were left out.
 MAX_LINKS = 1_000_000
 MAX_OPTIONS = 100
-MAX_PORT = 65535
 MAX_INDEX = 2**32
 #: Ways to join the nodes of a lab.
 JOINS = ("memory", "loopback")
@@ -53,16 +52,12 @@ JOINS = ("memory", "loopback")
 
 @dataclass(frozen=True, slots=True)
 class SnapshotNode:
-    """A node in a snapshot. ``known`` are the nodes of its discovery tables.
-
-    Without ``ip`` and with ``port`` 0 it gets an address from the lab.
-    """
+    """A node in a snapshot. ``known`` are the nodes of its discovery tables."""
 
     index: int
     name: str
     private_key: PrivateKey = field(repr=False)
     ip: str | None = None
-    port: int = 0
     running: bool = True
     known: tuple[Node, ...] = field(default=(), repr=False)
 
@@ -187,7 +182,6 @@ def _read_node(read: Reader, known: dict[str, Node]) -> SnapshotNode:
         name=read.value("name", str),
         private_key=read.key("private_key"),
         ip=read.ip("ip"),
-        port=read.count("port", MAX_PORT),
         running=read.value("running", bool),
         known=read.nodes("known", MAX_KNOWN, known),
     )

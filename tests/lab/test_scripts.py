@@ -11,7 +11,7 @@ import pytest
 
 import p2p
 from p2p.errors import ArgumentError, ArgumentTypeError, ServerStateError
-from p2p.lab import Churn, Lab, LabEvent
+from p2p.lab import Churn, Lab, LabEvent, LinkNoise, Partitions
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.lab.test_lab import STAY
 
@@ -139,6 +139,13 @@ def test_a_lab_that_is_stopped_by_its_script_stops() -> None:
         (lambda: Churn("1"), "rate: wanted a number"),
         (lambda: Churn(1, (5.0, 1.0)), "downtime_s: wanted a number from 0 up, or the least"),
         (lambda: Churn(1, 1.0, 2), "share: wanted a probability"),
+        (lambda: Partitions(-1.0), "interval_s: wanted a number from 0 up"),
+        (lambda: Partitions(1.0, "x"), "duration_s: wanted a number"),
+        (lambda: Partitions(1.0, 1.0, -1), "share: wanted a probability"),
+        (lambda: LinkNoise(0.0), "interval_s: wanted a number above 0"),
+        (lambda: LinkNoise(1.0, -0.1), "latency_s: wanted a number from 0 up"),
+        (lambda: LinkNoise(1.0, loss=(0.0, 1.5)), "loss: wanted a probability"),
+        (lambda: LinkNoise(1.0, bandwidth=0.5), "bandwidth: wanted at least 1"),
     ],
 )
 def test_wrong_numbers_are_refused(call: Any, words: str) -> None:
