@@ -29,6 +29,7 @@ from p2p.discover.v5.topics.table import TOPICS_ENTRY, TOPICS_VERSION
 from p2p.enode import Node
 from p2p.enode.topic import topic_id
 from p2p.nat.spec import WANTED_NAT, NatKind, NatSpec, parse_advertised, parse_nat
+from p2p.net import SYSTEM_UNDERLAY, Underlay
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, split_listen_addr
 from p2p.networkoptions import chain_entry, options_of
 from p2p.networks import Network
@@ -81,6 +82,7 @@ class Config:
     max_download_per_peer: int | None = None
     protocols: Sequence[Protocol] = ()
     network: Network | None = None
+    underlay: Underlay | None = None
     listen_addr: str | None = None
     discovery_v4: bool | None = None
     discovery_v5: bool | None = None
@@ -127,6 +129,11 @@ class Config:
         self._set("key_log", checks.key_log_of(self.key_log))
         if self.candidate_filter is not None:
             check_function("candidate_filter", self.candidate_filter, "node")
+
+    @property
+    def sockets(self) -> Underlay:
+        """The maker of the server's sockets: ``underlay``, or that of the system."""
+        return self.underlay or SYSTEM_UNDERLAY
 
     @property
     def netlist(self) -> Netlist | None:
@@ -303,6 +310,8 @@ class Config:
             checks.check_one_owner(own.networks)
         checks.check_listen_addr("listen_addr", self.listen_addr)
         checks.check_dialer(self.dialer)
+        text = "a host of a network of p2p.lab, or None"
+        check_type("underlay", self.underlay, (Underlay, type(None)), text)
 
     def _check_discovery(self) -> None:
         for option in ("discovery_v4", "discovery_v5"):

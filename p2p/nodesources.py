@@ -7,7 +7,6 @@ in :mod:`p2p.services` do. The threads that start and stop the server start and 
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from p2p.errors import P2PError
 from p2p.lan.adapters import LocalInterfaces
 from p2p.lan.announcement import Checks
 from p2p.lan.front import LanNodes
+from p2p.net import ListeningSocket
 
 #: Time for a service to end when the deadline has passed.
 LAST_MOMENT_S = 0.1
@@ -54,7 +54,7 @@ class LanService:
 
     config: Config
     logger: logging.Logger
-    tcp: Callable[[], socket.socket | None]
+    tcp: Callable[[], ListeningSocket | None]
     local: Callable[[], LocalNode]
     discoveries: Callable[[], Sequence[Discovery]]
     nodes: LanNodes | None = None

@@ -93,6 +93,11 @@ class Server:
         entry ``eth`` to our record, the fork identifier of a node in sync at the start, unless
         ``attributes`` of a protocol have one; :meth:`set_entry` replaces it. None, the default:
         no network.
+    ``underlay``
+        The network beneath: a host of a :class:`p2p.lab.MemoryNetwork` or
+        :class:`p2p.lab.LoopbackNetwork`, on which the server then listens, dials and runs
+        discovery. Names, ``nat``, ``dns_discovery`` and ``metrics_addr`` stay on the system's, and
+        the time is not checked. None, the default: that of the system.
     ``listen_addr``
         TCP address to listen on, "host:port" or ":port"; port 0 takes a free one. ":port" is all
         addresses of IPv4 and IPv6; a link-local address has its interface, "[fe80::1%eth0]:30303".

@@ -15,10 +15,12 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 from p2p.clock import Deadline
 from p2p.config import Config
+from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.front import Discovery
 from p2p.discover.iterator import TopicNodes
 from p2p.discover.observer import DiscoveryObserver
@@ -37,7 +39,7 @@ from p2p.nat.front import PortMappings
 from p2p.nat.mapping import NatStatus
 from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind
-from p2p.net import NameLookups, bind, bind_pair, bind_udp, endpoint_of
+from p2p.net import DatagramSocket, ListeningSocket, NameLookups, bind_pair, endpoint_of
 from p2p.net.binding import BindAddress, bind_first
 from p2p.netutil import IPAddress, is_name, is_unspecified
 from p2p.nodesources import LAST_MOMENT_S, LanService, NodeListService
@@ -79,15 +81,17 @@ class Sockets(Service):
 
     config: Config
     lookups: NameLookups
-    tcp: socket.socket | None = None
-    udp: socket.socket | None = None
+    tcp: ListeningSocket | None = None
+    udp: DatagramSocket | None = None
 
     def start(self) -> None:
         config, deadline = self.config, Deadline(OWN_NAME_TIMEOUT_S)
         tcp = self._addresses_of(config.listen_endpoint, deadline)
         udp = self._addresses_of(config.disc_endpoint, deadline)
+        bind, bind_udp = config.sockets._bind, config.sockets._bind_udp
         if tcp and config.discovers and not udp:
-            self.tcp, self.udp = bind_first(bind_pair, tcp)
+            both = partial(bind_pair, bind_tcp=bind, bind_datagrams=bind_udp)
+            self.tcp, self.udp = bind_first(both, tcp)
             return
         if tcp:
             self.tcp = bind_first(bind, tcp)
@@ -256,11 +260,12 @@ class DiscoveryService(Service):
         if sock is None:
             return
         self.sockets.udp = None
+        theirs = cast(socket.socket, sock)  # public types name no other kind
         # v5 comes first: its header tells at once whether a datagram is its own.
         if self.config.runs_v5:
-            self.v5 = self._make_v5(sock)
+            self.v5 = self._make_v5(theirs)
         if self.config.runs_v4:
-            self.v4 = self._make_v4(self.v5 or sock)
+            self.v4 = self._make_v4(self.v5 or theirs)
         first = self.v5 or self.v4
         assert first is not None
         first.start()
@@ -311,6 +316,7 @@ class DiscoveryService(Service):
             "net_restrict": self.config.netlist,
             "own_networks": self.config._own.named,
             "clock": self.config.clock,
+            "ntp_server": NTP_SERVER if self.config.sockets._is_public else None,
         }
 
     def stop(self, deadline: Deadline) -> list[str]:

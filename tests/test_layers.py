@@ -88,6 +88,7 @@ WITHIN: dict[str, set[str]] = {
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
     "cli": {"testing"},
+    "lab": {"sim"},
 }
 
 #: The public modules: whoever may use the public names may use these, but nothing inside of them.
@@ -128,7 +129,7 @@ PURE = (
     *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
-    *("lab.event", "lab.numbers", "lab.reader", "lab.topology"),
+    *("lab.event", "lab.numbers", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("lan.announcement", "lan.interfaces", "lan.known", "lan.txt"),

@@ -356,6 +356,7 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "static_nodes": (["list", "nodes", "mapping", "iterator", "pipe"], None),
     "trusted_nodes": (["list", "nodes", "mapping", "iterator", "pipe"], None),
     "network": (["none"], None),
+    "underlay": (["none"], None),
     "bootstrap_nodes": (
         ["none", "list", "nodes", "mapping", "iterator", "pipe"],
         [p2p.Node.from_parts(KEY.public_key)],

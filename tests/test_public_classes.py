@@ -102,7 +102,7 @@ ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Excep
 INTERFACES = {
     *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
-    *("RandomSource", "Resolver", "ScriptedReadWriter"),
+    *("RandomSource", "Resolver", "ScriptedReadWriter", "Underlay"),
 }
 
 

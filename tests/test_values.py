@@ -182,7 +182,7 @@ LIVE = {
     "NodeStore",
     *("Peer", "ProtocolReadWriter", "RandomNodes", "RandomSource", "Resolver", "Server"),
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
-    *("UDPv5", *KIT),
+    *("UDPv5", "Underlay", *KIT),
     *("ConnectionObserver", "DiscoveryObserver", "HandlerState", "Observer"),
     *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),
     *("PeerRates", "RateEstimator", "RecordingReadWriter", "Request", "Requests"),

@@ -41,7 +41,7 @@ from p2p.errors import (
     P2PError,
     Unreachable,
 )
-from p2p.net import Connector, Loop, NameLookups, Timer
+from p2p.net import Connector, Loop, NameLookups, StreamSocket, Timer
 from p2p.netutil import Endpoint, IPAddress, is_multicast, is_name, is_unspecified, join_host_port
 from p2p.peers.peer import Peer
 from p2p.peers.session import Session
@@ -79,7 +79,7 @@ class Dial:
         lookups: NameLookups,
         log: logging.Logger,
         admit_found: Callable[[NodeID, IPAddress, float], ConnectError | None],
-        open_session: Callable[[socket.socket, Node, bool, Callable[[Session], None]], Session],
+        open_session: Callable[[StreamSocket, Node, bool, Callable[[Session], None]], Session],
         on_searched: Callable[[Node, Node | None], object],
         on_done: Callable[[Dial, Peer | ConnectError], object],
     ) -> None:
@@ -270,7 +270,8 @@ class Dial:
         if dialer is not None:
             self._run_blocking("dial", partial(self._ask_dialer, dialer))
             return
-        self._connecting = Connector(self._loop, endpoint, self._share_s(), self._connected)
+        share_s, underlay = self._share_s(), self._config.sockets
+        self._connecting = Connector(self._loop, endpoint, share_s, self._connected, underlay)
 
     def _share_s(self) -> float:
         """Return the time for one endpoint: the last one has all that is left."""
@@ -301,7 +302,7 @@ class Dial:
             refusal = Unreachable(f"the dialer failed with a {type(error).__name__} without a text")
         self._loop.post(self._finish, refusal)
 
-    def _connected(self, sock: socket.socket | None, error: OSError | None) -> None:
+    def _connected(self, sock: StreamSocket | None, error: OSError | None) -> None:
         self._connecting = None
         if sock is None:
             assert error is not None
@@ -318,7 +319,7 @@ class Dial:
 
     # the handshake
 
-    def _shake_hands(self, sock: socket.socket) -> None:
+    def _shake_hands(self, sock: StreamSocket) -> None:
         try:
             self._session = self._open_session(sock, self.node, self.static, self._settled)
         except OSError as error:  # a selector that watches no more sockets (ENOSPC, ENOMEM)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -33,7 +32,7 @@ from p2p.errors import (
     RecentlyDialed,
     ServerStopped,
 )
-from p2p.net import Loop, NameLookups, Timer
+from p2p.net import Loop, NameLookups, StreamSocket, Timer
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
 from p2p.peers.peer import Peer
@@ -358,7 +357,7 @@ class Dials:
     # calls of the dials
 
     def _open_session(
-        self, sock: socket.socket, node: Node, static: bool, on_settled: Callable[[Session], None]
+        self, sock: StreamSocket, node: Node, static: bool, on_settled: Callable[[Session], None]
     ) -> Session:
         if node.ip is not None:
             self._scheduler.connection_opened(node.id, node.ip, self._loop.now())

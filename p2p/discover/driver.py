@@ -8,12 +8,11 @@ rest of the work with engines is in :mod:`p2p.discover.runner`.
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 
 from p2p.discover.engine import MAX_DATAGRAM_SIZE
 from p2p.discover.runner import Runner, log_datagram
-from p2p.net import Datagrams, Loop
+from p2p.net import Datagrams, DatagramSocket, Loop
 from p2p.net.udp import Datagram
 from p2p.netutil import IPAddress
 
@@ -26,7 +25,7 @@ class Driver:
     """
 
     def __init__(
-        self, loop: Loop, sock: socket.socket, runners: Sequence[Runner], logger: logging.Logger
+        self, loop: Loop, sock: DatagramSocket, runners: Sequence[Runner], logger: logging.Logger
     ) -> None:
         self.unclaimed = 0
         self._runners = tuple(runners)

@@ -34,7 +34,7 @@ from p2p.enode.node import check_node
 from p2p.errors import NetRestricted, NodeNotFound, NoEndpoint, NoResponse, P2PError
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.inputs import Now
-from p2p.net import bind_udp
+from p2p.net import VirtualSocket, bind_udp
 from p2p.netutil import Endpoint, Netlist, OwnNetworks, is_unspecified, split_listen_addr
 
 _D = TypeVar("_D", bound="Discovery")
@@ -235,7 +235,7 @@ def service_on(
     Raises OSError if the address cannot be bound.
     """
     wanted = 'text such as ":30303", a UDP socket, or another Discovery'
-    check_type("sock", sock, (str, socket.socket, Discovery), wanted)
+    check_type("sock", sock, (str, socket.socket, VirtualSocket, Discovery), wanted)
     if isinstance(sock, Discovery):
         return sock._service
     if isinstance(sock, str):

@@ -10,7 +10,6 @@ Calls that wait may be made from any thread but ``p2p-disc``, which must not blo
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import weakref
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from p2p.errors import (
     Timeout,
 )
 from p2p.leaks import stop_if_leaked
-from p2p.net import Loop, NameLookups, endpoint_of, served_version
+from p2p.net import DatagramSocket, Loop, NameLookups, endpoint_of, served_version
 from p2p.netutil import Endpoint, IPAddress
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
@@ -103,7 +102,7 @@ class Service:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: DatagramSocket,
         *,
         clock: Clock | None = None,
         logger: logging.Logger | None = None,

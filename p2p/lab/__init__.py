@@ -16,6 +16,7 @@
 * :class:`Snapshot`, with a :class:`SnapshotNode` for each node, is a lab as a value or a file.
 * :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
   topologies, :func:`edges_of` those with a name.
+* :class:`Link` is the latency, jitter, loss and bandwidth of a link between two of them.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from p2p.lab.node import LabNode
 from p2p.lab.scripts import Script, ScriptRun
 from p2p.lab.snapshot import Snapshot, SnapshotNode
 from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
+from p2p.sim import Link
 
 __all__ = [
     "Churn",
     "Lab",
     "LabEvent",
     "LabNode",
+    "Link",
     "LinkNoise",
     "Partitions",
     "Script",

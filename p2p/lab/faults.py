@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from p2p.arguments import wrong
-from p2p.lab.link import Link
 from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode
 from p2p.lab.reports import Reports

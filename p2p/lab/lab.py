@@ -23,6 +23,7 @@ from p2p.lab.edges import edge_of
 from p2p.lab.event import LabEvent
 from p2p.lab.faults import Faults
 from p2p.lab.joining import Work, join, run_all
+from p2p.lab.network import NO_DELAY, new_network
 from p2p.lab.node import LabNode
 from p2p.lab.nodes import OWN_OPTIONS, NodeKey, Nodes, OptionsOf, ProtocolsOf, Settings
 from p2p.lab.numbers import INT, probability
@@ -32,6 +33,7 @@ from p2p.lab.scripts import Script, ScriptRun, Scripts, check_script
 from p2p.lab.snapshot import Snapshot
 from p2p.lab.topology import MAX_NODES, Edge, edges_of
 from p2p.protocol import Protocol
+from p2p.sim.link import Link
 
 #: Limit on the wait for a connection, in seconds of the lab's time.
 CONNECT_TIMEOUT_S = 15.0
@@ -184,6 +186,8 @@ class Lab:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+        if exception[:1] == (None,):
+            self._scripts.check()
 
     # nodes
 
@@ -377,14 +381,16 @@ class Lab:
         """Wait until ``condition()`` is true.
 
         It is called in this thread, after each event and at least every 20 ms. Raises Timeout, with
-        ``what`` was awaited, after ``timeout`` seconds of the lab's time.
+        ``what`` was awaited, after ``timeout`` seconds of the lab's time, and LabError if a script
+        fails.
         """
         check_function("condition", condition)
         self._wait_until(condition, nonnegative_timeout(timeout), what or "the condition holds")
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass. Raises LabError, at once, if a script fails."""
         self._pace.run_for(nonnegative_timeout(seconds, "seconds"))
+        self._scripts.check()
 
     def subscribe_events(self, capacity: int = CAPACITY) -> Subscription[LabEvent]:
         """Subscribe to all events from now on; ``capacity`` of them are kept for the subscriber."""
@@ -410,10 +416,11 @@ class Lab:
             lab.run_script(swap)
 
         :class:`Churn`, :class:`Partitions` and :class:`LinkNoise` make such functions. ``random``
-        is a random source from the seed of the lab and the number of the script. All scripts share one thread, so a step that waits delays
-        the others. An error of a script ends it; it is logged and reported as an event "failed".
-        It ends with the lab. Raises ArgumentTypeError for anything else, and ServerStateError
-        unless the lab runs.
+        is a random source from the seed of the lab and the number of the script. All scripts share
+        one thread, so a step that waits delays the others. An error of a script ends it, and is
+        reported as an event "failed"; calls that wait, and the end of a ``with`` block, raise it
+        as a LabError. It ends with the lab. Raises ArgumentTypeError for anything else, and
+        ServerStateError unless the lab runs.
         """
         self._check_running()
         return self._scripts.add(script, self.seed)
@@ -433,7 +440,7 @@ class Lab:
         parts are taken one after the other, so what changes meanwhile may be in some of them.
         """
         options = self._settings.options
-        told = {name: value for name, value in options.items() if _is_json(value)}
+        plain = {name: value for name, value in options.items() if _is_json(value)}
         return Snapshot(
             seed=self.seed,
             join=self._join,
@@ -443,8 +450,8 @@ class Lab:
             connected=tuple(self._edges.connected),
             sides=self._faults.sides,
             links=self._faults.changes,
-            options=told,
-            left_out=tuple(sorted(options.keys() - told.keys())),
+            options=plain,
+            left_out=tuple(sorted(options.keys() - plain.keys())),
             message_events=self._settings.share,
             time_s=self.time_s,
         )
@@ -532,7 +539,11 @@ class Lab:
         return [self._nodes.find(index) for index in self._edges.neighbors(node.index)]
 
     def _wait_until(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
-        if not self._pace.wait_until(condition, timeout_s):
+        is_over = self._pace.wait_until(
+            lambda: self._scripts.has_failures or condition(), timeout_s
+        )
+        self._scripts.check()
+        if not is_over:
             raise Timeout(f"not within {timeout_s:g} s: {what}")
 
     def _check_running(self) -> None:

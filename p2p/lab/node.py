@@ -18,6 +18,7 @@ from p2p.server import Server
 
 if TYPE_CHECKING:
     from p2p.lab.lab import Lab
+    from p2p.lab.network import Host
 
 
 class LabNode:

@@ -16,6 +16,7 @@ from p2p.crypto import PrivateKey
 from p2p.enode import Node
 from p2p.errors import ServerStateError
 from p2p.lab.edges import Edges
+from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
 from p2p.lab.snapshot import SnapshotNode

@@ -55,8 +55,8 @@ class RealPace:
         return True
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
-        threading.Event().wait(seconds)
+        """Let time pass, until a script fails."""
+        self.wait_until(lambda: self._scripts.has_failures, seconds)
 
     def finish(self, calls: Calls) -> None:
         """Wait until all calls have ended."""
@@ -91,8 +91,8 @@ class SimulatedPace:
         return True
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
-        self.wait_until(lambda: False, seconds)
+        """Let time pass, until a script fails."""
+        self.wait_until(lambda: self._scripts.has_failures, seconds)
 
     def finish(self, calls: Calls) -> None:
         """Let time pass until all calls have ended."""

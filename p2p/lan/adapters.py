@@ -13,7 +13,7 @@ from typing import Any
 
 from p2p.lan.announcement import Checks
 from p2p.lan.interfaces import Interface, chosen
-from p2p.net import endpoint_of
+from p2p.net import ListeningSocket, endpoint_of
 from p2p.netutil import canonical, is_unspecified
 
 #: Group and port of multicast DNS (RFC 6762, section 3).
@@ -24,7 +24,7 @@ PORT = 5353
 class LocalInterfaces:
     """The interfaces at which a server that listens at ``tcp`` is reached; None: it does not."""
 
-    def __init__(self, tcp: socket.socket | None, checks: Checks) -> None:
+    def __init__(self, tcp: ListeningSocket | None, checks: Checks) -> None:
         at = None if tcp is None else endpoint_of(tcp.getsockname())
         self.port = None if at is None else at.port
         self.is_address = at is not None and is_unspecified(at.ip)

@@ -5,7 +5,8 @@ socket handlers on its thread; a :class:`Channel` is one TCP connection on it, a
 accepts such connections, a :class:`Connector` makes one; a :class:`Datagrams` is one UDP socket.
 All of these belong to the loop's thread; other threads use :meth:`Loop.post`, :meth:`Loop.submit`
 and :meth:`Loop.call`.
-:class:`NameLookups` looks up host names on threads of its own.
+:class:`NameLookups` looks up host names on threads of its own. An :class:`Underlay` makes the
+sockets: those of the system, or others that have the same methods.
 """
 
 from p2p.net.binding import bind, bind_pair, bind_udp
@@ -25,24 +26,33 @@ from p2p.net.sockaddr import (
     served_version,
     sockaddr_of,
 )
+from p2p.net.sockets import DatagramSocket, ListeningSocket, StreamSocket
 from p2p.net.timer import Timer
 from p2p.net.udp import Datagrams
+from p2p.net.underlay import SYSTEM_UNDERLAY, Underlay
+from p2p.net.virtual import VirtualSocket
 
 __all__ = [
     "ERROR",
     "READ",
+    "SYSTEM_UNDERLAY",
     "UNKNOWN_ENDPOINT",
     "WRITE",
     "Channel",
     "Connector",
+    "DatagramSocket",
     "Datagrams",
     "Limiter",
     "Listener",
+    "ListeningSocket",
     "Loop",
     "Lookups",
     "NameLookups",
     "Receiver",
+    "StreamSocket",
     "Timer",
+    "Underlay",
+    "VirtualSocket",
     "bind",
     "bind_pair",
     "bind_udp",

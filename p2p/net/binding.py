@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from p2p import forks
 from p2p.net.sockaddr import Sockaddr, endpoint_of, family_of, sockaddr_of
+from p2p.net.sockets import DatagramSocket, ListeningSocket
 from p2p.netutil import IPAddress, is_link_local, join_host_port, unmap
 
 # Number of connections accepted in a third of a second. A remote that finds the queue full tries
@@ -42,6 +43,8 @@ _NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 #: A host to bind to, None for all addresses, and a port.
 BindAddress: TypeAlias = tuple[str | None, int]
 _T = TypeVar("_T")
+_Tcp = TypeVar("_Tcp", bound=ListeningSocket)
+_Udp = TypeVar("_Udp", bound=DatagramSocket)
 
 #: Binds a socket to an address.
 _Bind: TypeAlias = Callable[[socket.socket, Sockaddr], None]
@@ -83,17 +86,18 @@ def bind_udp(
 def bind_pair(
     host: str | None,
     port: int,
-    bind_tcp: Callable[[str | None, int], socket.socket] = bind,
-) -> tuple[socket.socket, socket.socket]:
+    bind_tcp: Callable[[str | None, int], _Tcp] = bind,  # type: ignore[assignment]
+    bind_datagrams: Callable[[str | None, int], _Udp] = bind_udp,  # type: ignore[assignment]
+) -> tuple[_Tcp, _Udp]:
     """Return a listening TCP socket and a UDP socket on one port; ``port`` 0 takes a free one.
 
-    ``host`` is as for :func:`bind`, and ``bind_tcp`` makes the TCP socket. Raises OSError if either
-    cannot be bound; both are closed then. Any thread.
+    ``host`` is as for :func:`bind`; ``bind_tcp`` and ``bind_datagrams`` make the sockets. Raises
+    OSError if either cannot be bound; both are closed then. Any thread.
     """
     for tries_left in reversed(range(PORT_TRIES)):
         tcp = bind_tcp(host, port)
         try:
-            return tcp, bind_udp(host, endpoint_of(tcp.getsockname())[1])
+            return tcp, bind_datagrams(host, endpoint_of(tcp.getsockname())[1])
         except OSError as error:
             tcp.close()
             if port or not tries_left or error.errno != errno.EADDRINUSE:

@@ -27,12 +27,13 @@ from enum import Enum
 from itertools import islice
 from typing import Protocol
 
-from p2p import forks
 from p2p.net.limiter import Flow, Limiter
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ, WRITE
 from p2p.net.sockaddr import ends_of
+from p2p.net.sockets import StreamSocket
 from p2p.net.timer import Timer
+from p2p.net.virtual import close_in_child
 
 Buffer = bytes | bytearray | memoryview
 
@@ -94,11 +95,11 @@ class Channel:
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: StreamSocket,
         receiver: Receiver,
         read_size: int = _READ_SIZE_BYTES,
     ) -> None:
-        forks.in_child(sock)
+        close_in_child(sock)
         sock.setblocking(False)
         self.remote_addr, self.local_addr = ends_of(sock)
         self.unsent_bytes = 0
@@ -405,7 +406,7 @@ def _size_of(buffer: Buffer) -> int:
     return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
 
 
-def _set_no_delay(sock: socket.socket) -> None:
+def _set_no_delay(sock: StreamSocket) -> None:
     # Messages are small and wait for answers; those that belong together are sent together anyway.
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

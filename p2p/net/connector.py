@@ -13,14 +13,16 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from p2p import forks
 from p2p.net.loop import Loop
 from p2p.net.poller import WRITE
-from p2p.net.sockaddr import family_of, sockaddr_of
+from p2p.net.sockaddr import sockaddr_of
+from p2p.net.sockets import StreamSocket
 from p2p.net.timer import Timer
+from p2p.net.underlay import SYSTEM_UNDERLAY, Underlay
+from p2p.net.virtual import close_in_child
 from p2p.netutil import Endpoint
 
-_OnDone = Callable[[socket.socket | None, OSError | None], None]
+_OnDone = Callable[[StreamSocket | None, OSError | None], None]
 
 _IN_PROGRESS = frozenset((errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR))
 
@@ -30,14 +32,23 @@ class Connector:
 
     ``on_done(sock, error)`` is called once, later, on the loop's thread, with a connected
     non-blocking socket, which ``on_done`` then owns, and None, or with None and an error:
-    ``ConnectionRefusedError``, ``TimeoutError`` or another ``OSError``. Loop thread only.
+    ``ConnectionRefusedError``, ``TimeoutError`` or another ``OSError``. ``underlay`` makes the
+    socket. Loop thread only.
     """
 
-    def __init__(self, loop: Loop, address: Endpoint, timeout_s: float, on_done: _OnDone) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        address: Endpoint,
+        timeout_s: float,
+        on_done: _OnDone,
+        underlay: Underlay = SYSTEM_UNDERLAY,
+    ) -> None:
         self._loop = loop
         self._address = address
         self._on_done: _OnDone | None = on_done
-        self._sock: socket.socket | None = None
+        self._underlay = underlay
+        self._sock: StreamSocket | None = None
         self._timer: Timer | None = None
         try:
             self._begin(timeout_s)
@@ -56,8 +67,8 @@ class Connector:
             sock.close()
 
     def _begin(self, timeout_s: float) -> None:
-        self._sock = sock = socket.socket(family_of(self._address), socket.SOCK_STREAM)
-        forks.in_child(sock)
+        self._sock = sock = self._underlay._new_stream(self._address)
+        close_in_child(sock)
         sock.setblocking(False)
         code = sock.connect_ex(sockaddr_of(self._address))
         if code not in _IN_PROGRESS:
@@ -91,7 +102,7 @@ class Connector:
             text = f"{os.strerror(code)} ({self._address})"
             on_done(None, OSError(code, text))
 
-    def _release(self) -> socket.socket | None:
+    def _release(self) -> StreamSocket | None:
         """Cancel the timer, unregister the socket and return it."""
         if self._timer is not None:
             self._timer.cancel()
@@ -101,7 +112,7 @@ class Connector:
         return sock
 
 
-def connected_in_error(sock: socket.socket) -> int:
+def connected_in_error(sock: StreamSocket) -> int:
     """Return the ``errno`` of a socket that looks connected but is useless, or 0.
 
     A connection to a free local port may get that very port as its own end. TCP allows the two to

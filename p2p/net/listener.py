@@ -15,6 +15,7 @@ from contextlib import suppress
 from p2p.net.loop import Loop
 from p2p.net.poller import READ
 from p2p.net.sockaddr import endpoint_of
+from p2p.net.sockets import ListeningSocket, StreamSocket
 from p2p.net.timer import Timer
 from p2p.netutil import Endpoint
 
@@ -46,8 +47,8 @@ class Listener:
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
-        on_accept: Callable[[socket.socket, Endpoint], None],
+        sock: ListeningSocket,
+        on_accept: Callable[[StreamSocket, Endpoint], None],
         budget: int = 16,
     ) -> None:
         sock.setblocking(False)

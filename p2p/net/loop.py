@@ -17,7 +17,7 @@ logged, is kept in :attr:`Loop.crash`, and fails the futures of :meth:`Loop.subm
 from __future__ import annotations
 
 import logging
-import socket
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,7 +30,9 @@ from p2p import forks
 from p2p.clock import Clock
 from p2p.errors import LoopCrashed, ServerStopped
 from p2p.net.poller import EDGE, ERROR, READ, Poller, new_poller
+from p2p.net.sockets import Socket
 from p2p.net.timer import Timer, TimerQueue
+from p2p.net.virtual import VirtualSocket
 from p2p.net.wakeup import WakeUp
 
 _T = TypeVar("_T")
@@ -42,6 +44,8 @@ _MAX_SLEEP_S = 3600.0
 # Limit on the generations of functions, each posted by the last, that a stopping loop still runs.
 # A chain of closing steps is shorter; a function that posts itself for ever must not hold it up.
 _LAST_ROUNDS = 16
+# No time: the loop does not sleep, or has not yet looked for how long.
+_UNKNOWN = -math.inf
 
 
 def _nothing(error: BaseException | None) -> None:
@@ -100,6 +104,7 @@ class Loop:
         # it, and set again by a thread that failed to.
         self._asleep = False
         # owned by the loop's thread; others may read these
+        self._sleeps_until = _UNKNOWN  # time of the next timer, or infinity, while it sleeps
         self._ident: int | None = None
         self._crash: BaseException | None = None
         self._passes = 0
@@ -129,6 +134,16 @@ class Loop:
     def waiting(self) -> int:
         """Number of functions that were posted and have not run yet."""
         return len(self._posted)
+
+    @property
+    def sleeps_until(self) -> float | None:
+        """Time of the next timer, infinity without one, while the loop sleeps; None: it does not.
+
+        What a socket of the kernel has for the loop shows only when the loop has woken.
+        """
+        with self._lock:
+            until = self._sleeps_until
+            return until if self._asleep and not self._posted and until != _UNKNOWN else None
 
     @property
     def wake_ups(self) -> int:
@@ -266,7 +281,7 @@ class Loop:
         if self._is_elsewhere:  # called by the copy of a simulated clock in the child
             return
         with self._lock:
-            if not self._asleep:
+            if not self._asleep or self._sleeps_until > self._clock.monotonic():
                 return
             self._asleep = False
         self._wake_up.send()
@@ -286,7 +301,7 @@ class Loop:
         """Call ``fn(*args)`` after ``delay_s`` seconds, in the next pass at the earliest."""
         return self.call_at(self._clock.monotonic() + delay_s, fn, *args)
 
-    def register(self, sock: socket.socket, interest: int, on_ready: Callable[[int], None]) -> None:
+    def register(self, sock: Socket, interest: int, on_ready: Callable[[int], None]) -> None:
         """Call ``on_ready(ready)`` whenever ``sock`` is ready (level-triggered).
 
         ``interest`` is ``READ``, ``WRITE``, both or 0. ``ready`` has the bits of the interest that
@@ -295,21 +310,30 @@ class Loop:
         Raises ``ValueError`` when the socket is registered or closed.
         """
         assert self.is_current(), "only the loop's own thread registers sockets"
+        if isinstance(sock, VirtualSocket):
+            sock.watch(self.post, interest, on_ready)
+            return
         fd = sock.fileno()
         if fd < 0 or fd in self._registered:
             raise ValueError(f"socket is closed or registered already: {sock}")
         self._poller.add(fd, interest)
         self._registered[fd] = _Registration(fd, interest, on_ready, self._passes)
 
-    def set_interest(self, sock: socket.socket, interest: int) -> None:
+    def set_interest(self, sock: Socket, interest: int) -> None:
         """Replace the interest. Raises ``KeyError`` when the socket is not registered."""
+        if isinstance(sock, VirtualSocket):
+            sock.set_interest(interest)
+            return
         registration = self._registered[sock.fileno()]
         if registration.interest != interest:
             self._poller.change(registration.fd, registration.interest, interest)
             registration.interest = interest
 
-    def unregister(self, sock: socket.socket) -> None:
+    def unregister(self, sock: Socket) -> None:
         """Remove the socket, which must not be closed yet; no effect when it is not registered."""
+        if isinstance(sock, VirtualSocket):
+            sock.unwatch()
+            return
         registration = self._registered.pop(sock.fileno(), None)
         if registration is not None:
             with suppress(OSError):  # the program has closed the descriptor: it is not watched
@@ -368,12 +392,16 @@ class Loop:
     def _sleep_time(self) -> float | None:
         # The order matters: a thread that posts, stops or moves the clock after this line sees that
         # the loop is asleep and wakes it; a post, stop or move before it is seen below.
+        self._sleeps_until = _UNKNOWN
         self._asleep = True
         if self._posted or self._stopping:
             return 0.0
         when = self._timers.next_when()
         if when is None:
+            self._sleeps_until = math.inf
             return None
+        # Before the clock is read: a thread that moves it later sees whether the loop must wake.
+        self._sleeps_until = when
         timeout_s = self._clock.sleep_for(when)
         return None if timeout_s is None else min(timeout_s, _MAX_SLEEP_S)
 

@@ -16,6 +16,8 @@ import socket
 import sys
 from typing import Any, Final, TypeAlias
 
+from p2p.net.sockets import DatagramSocket
+
 #: Remotes whose local address is kept. A flood from new addresses makes the kernel choose for the
 #: oldest of the others, until they send again.
 MAX_REMOTES: Final = 4096
@@ -77,7 +79,7 @@ class LocalAddresses:
         return data if sockaddr[3] else data[:16] + _NO_INTERFACE
 
 
-def enable(sock: socket.socket) -> LocalAddresses | None:
+def enable(sock: DatagramSocket) -> LocalAddresses | None:
     """Have the kernel tell the local address of each datagram; None where it does not."""
     try:
         if not hasattr(sock, "recvmsg") or not hasattr(sock, "sendmsg"):

@@ -16,6 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
+from p2p.net.sockets import Socket, StreamSocket
 from p2p.netutil import Endpoint, IPAddress, canonical, is_unspecified, unmap
 
 #: Placeholder for an endpoint that the kernel no longer has, as after a reset.
@@ -44,7 +45,7 @@ def _ip_of(host: str) -> IPAddress:
     return canonical(ip_address(host))
 
 
-def ends_of(sock: socket.socket) -> tuple[Endpoint, Endpoint]:
+def ends_of(sock: StreamSocket) -> tuple[Endpoint, Endpoint]:
     """Return the remote and the local endpoint of a connected socket.
 
     Both are UNKNOWN_ENDPOINT if it is not an IP socket, or was reset already, as the first read
@@ -58,7 +59,7 @@ def ends_of(sock: socket.socket) -> tuple[Endpoint, Endpoint]:
         return UNKNOWN_ENDPOINT, UNKNOWN_ENDPOINT
 
 
-def served_version(sock: socket.socket) -> int | None:
+def served_version(sock: Socket) -> int | None:
     """Return the IP version of a bound socket, 4 or 6; None for one that serves both."""
     if sock.family == socket.AF_INET:
         return 4
@@ -66,7 +67,7 @@ def served_version(sock: socket.socket) -> int | None:
     return None if is_for_all and not _is_for_ipv6_only(sock) else 6
 
 
-def _is_for_ipv6_only(sock: socket.socket) -> bool:
+def _is_for_ipv6_only(sock: Socket) -> bool:
     return sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) != 0
 
 

@@ -22,6 +22,7 @@ from p2p.net import pktinfo
 from p2p.net.loop import Loop
 from p2p.net.poller import ERROR, READ
 from p2p.net.sockaddr import endpoint_of, scope_of_zone
+from p2p.net.sockets import DatagramSocket
 from p2p.net.timer import Timer
 from p2p.netutil import Endpoint, IPAddress, canonical, is_unspecified
 
@@ -68,7 +69,7 @@ class Datagrams:
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: DatagramSocket,
         on_datagrams: Callable[[list[Datagram]], None],
         *,
         max_size_bytes: int,
@@ -80,10 +81,10 @@ class Datagrams:
         self.lost: dict[str, int] = {}
         self.read_errors: dict[str, int] = {}
         self._loop = loop
-        self._sock = sock
+        self._sock: Any = sock  # its control messages exist only in the kernel's
         self._is_ipv6 = sock.family == socket.AF_INET6
         is_for_all = is_unspecified(self.address.ip)
-        self._local_addresses = pktinfo.enable(sock) if is_for_all else None
+        self._local_addresses = pktinfo.enable(self._sock) if is_for_all else None
         self._scopes: dict[str, int] = {}  # interfaces of link-local addresses
         self._on_datagrams = on_datagrams
         self._read_bytes = max_size_bytes + 1

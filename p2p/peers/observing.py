@@ -6,12 +6,11 @@ It owns the guard of failing observers (:mod:`p2p.observerguard`), and no observ
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 
 from p2p.clock import Clock
 from p2p.enode import Node
-from p2p.net import ends_of
+from p2p.net import StreamSocket, ends_of
 from p2p.observe import NewConnection, Observer
 from p2p.observerguard import ObserverGuard
 from p2p.peers.event import PeerEvent
@@ -42,7 +41,7 @@ class Observing:
         for observer in self._of_peers:
             observer.peer_event(event)
 
-    def observer(self, sock: socket.socket, dest: Node | None) -> ConnectionObserver | None:
+    def observer(self, sock: StreamSocket, dest: Node | None) -> ConnectionObserver | None:
         """Return the observer of the connection ``sock``; ``dest`` is the dialed node, if any."""
         if not self._factories:
             return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -19,7 +18,7 @@ from p2p.config import Config
 from p2p.enode import Node, NodeID
 from p2p.errors import DiscReason, LoopCrashed, ServerStopped
 from p2p.feed import Feed
-from p2p.net import Limiter, Loop
+from p2p.net import Limiter, Loop, StreamSocket
 from p2p.netutil import Endpoint
 from p2p.observe import Observer
 from p2p.peers.admission import InboundThrottle, check_peer, is_allowed_address
@@ -143,7 +142,7 @@ class PeerSet:
 
     # making sessions
 
-    def accept(self, sock: socket.socket, addr: Endpoint) -> None:
+    def accept(self, sock: StreamSocket, addr: Endpoint) -> None:
         """Take an inbound connection, or close it at once if its address is refused.
 
         Raises OSError if the selector can watch no more sockets; the socket is the caller's then.
@@ -164,7 +163,7 @@ class PeerSet:
         self.serves.begun += 1
 
     def dialed(
-        self, sock: socket.socket, node: Node, static: bool, on_settled: Callable[[Session], None]
+        self, sock: StreamSocket, node: Node, static: bool, on_settled: Callable[[Session], None]
     ) -> Session:
         """Take an outbound connection; call ``on_settled`` when it is a peer or has failed.
 
@@ -176,7 +175,7 @@ class PeerSet:
         self._watchers[session] = on_settled
         return session
 
-    def _machine(self, sock: socket.socket, dest: Node | None = None) -> Connection:
+    def _machine(self, sock: StreamSocket, dest: Node | None = None) -> Connection:
         return Connection(
             self._config.private_key,
             self._hello,

@@ -10,12 +10,11 @@ except for the methods under "any thread".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from socket import socket
 
 from p2p.enode import Node
 from p2p.errors import DiscReason, LoopCrashed
 from p2p.mailbox import Mailbox
-from p2p.net import Channel, Loop, Timer
+from p2p.net import Channel, Loop, StreamSocket, Timer
 from p2p.peers.owner import SessionOwner
 from p2p.peers.peer import Peer
 from p2p.peers.phase import TRANSITIONS, Ending, Phase
@@ -51,7 +50,7 @@ class Session:
     def __init__(
         self,
         loop: Loop,
-        sock: socket,
+        sock: StreamSocket,
         machine: Connection,
         owner: SessionOwner,
         totals: Totals,

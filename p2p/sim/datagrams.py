@@ -103,7 +103,7 @@ class DatagramNetwork(Timeline):
         outer = self._through_router(source, target) if self._behind else source
         outcome: list[float] | str = "no route"
         if outer is not None:
-            outcome = self._outcome(outer, target)
+            outcome = self._outcome(outer, target, len(data))
             for delay in outcome if isinstance(outcome, list) else ():
                 self.at(self.time + delay, self._arrive, outer, target, data)
         if not outcome or isinstance(outcome, str):
@@ -111,13 +111,13 @@ class DatagramNetwork(Timeline):
         if self.trace is not None:
             self.trace.sent(self.time, source, target, data, outcome)
 
-    def _outcome(self, source: Endpoint, target: Endpoint) -> list[float] | str:
+    def _outcome(self, source: Endpoint, target: Endpoint, size: int) -> list[float] | str:
         """Return the latencies of a datagram, one for each copy, or the reason of its loss."""
         a, b = source[0], target[0]
         if self._sides and self._sides.get(a, 0) != self._sides.get(b, 0):
             return "stopped by the partition"
         link = self._links.get((a, b), self.link) if self._links else self.link
-        return self._link_model.delays(link, a, b)
+        return self._link_model.delays(link, a, b, size, self.time)
 
     def _through_router(self, source: Endpoint, target: Endpoint) -> Endpoint | None:
         """Return the source address that the target sees; None if there is no route to it."""

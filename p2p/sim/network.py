@@ -56,8 +56,8 @@ class Network(DatagramNetwork):
     """Nodes, the links between them, and the time.
 
     ``latency``, in seconds, is one number or the shortest and longest time of a link; ``loss``,
-    ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.Link`. ``signed``
-    False makes packets without signatures, which is a few times faster (:mod:`p2p.sim.wire`).
+    ``duplication`` and ``reordering`` are probabilities; see :class:`~p2p.sim.Link`.
+    ``signed`` False makes packets without signatures, a few times faster (:mod:`p2p.sim.wire`).
     ``start_unix`` is the wall-clock time at the start. ``protocol`` is that of all nodes, "v4" or
     "v5". Raises ArgumentError for others.
     """

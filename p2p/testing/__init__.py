@@ -16,7 +16,8 @@
   :class:`Replayed` with each :class:`Difference` from the recording.
 * :func:`msg_pipe` makes two read-writers joined in memory, each a :class:`MsgPipe`.
 * :class:`SimulatedClock` advances only when the test moves it. Pass it for any :class:`Clock`, such
-  as the option ``clock`` of :class:`p2p.Server`, which is a :class:`SystemClock` by default.
+  as the option ``clock`` of :class:`p2p.Server`, which is a :class:`SystemClock` by default. An
+  :class:`Underlay` is a network beneath a server; :mod:`p2p.lab` makes them.
 
 All calls block and have a timeout, ``PATIENCE_S`` by default. When it expires they raise
 AssertionError, which names the missing message; :class:`ScriptedReadWriter` has these calls. No
@@ -36,6 +37,7 @@ from p2p.discover.v4.packet import (
     Pong,
 )
 from p2p.discover.v4.wire import Received
+from p2p.net import Underlay
 from p2p.pipe import MsgPipe, msg_pipe
 from p2p.rlpx import Hello
 from p2p.testing.faults import (
@@ -81,6 +83,7 @@ __all__ = [
     "ScriptedReadWriter",
     "SimulatedClock",
     "SystemClock",
+    "Underlay",
     "connect_servers",
     "connected_servers",
     "corrupt",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import sys
@@ -637,3 +638,30 @@ def test_scratch_is_shared_and_grows(loop: Loop) -> None:
     first = loop.call(loop.scratch, 100)
     assert loop.call(loop.scratch, 50).obj is first.obj
     assert len(loop.call(loop.scratch, 200)) == 200
+
+
+# when it sleeps
+
+
+def test_sleeping_loop_states_the_time_of_its_next_timer(make_loop: MakeLoop) -> None:
+    clock = SimulatedClock()
+    loop = make_loop(clock)
+    eventually(lambda: loop.sleeps_until == math.inf)
+    loop.call(loop.call_at, clock.monotonic() + 5, int)
+    eventually(lambda: loop.sleeps_until == clock.monotonic() + 5)
+    seen = loop.call(lambda: loop.sleeps_until)
+    assert seen is None
+
+
+def test_clock_wakes_only_the_loops_that_have_a_timer_due(make_loop: MakeLoop) -> None:
+    clock = SimulatedClock()
+    early, late = make_loop(clock), make_loop(clock)
+    fired = threading.Event()
+    early.call(early.call_at, clock.monotonic() + 1, fired.set)
+    late.call(late.call_at, clock.monotonic() + 9, int)
+    eventually(lambda: None not in (early.sleeps_until, late.sleeps_until))
+    passes = late.passes
+    clock.advance(2)
+    assert fired.wait(PATIENCE_S)
+    assert late.passes == passes
+    assert late.sleeps_until == clock.monotonic() + 7
