@@ -128,7 +128,7 @@ PURE = (
     *("dial.verdicts",),
     *("peers.admission", "peers.collision"),
     *("metrics.catalog", "metrics.metric", "net.shares"),
-    *("lab.event", "lab.numbers", "lab.reader", "lab.topology"),
+    *("lab.event", "lab.numbers", "lab.topology"),
     *("peers.event", "peers.outcomes", "peers.phase", "peers.traffic"),
     "keylog.lines",
     *("lan.announcement", "lan.interfaces", "lan.known", "lan.txt"),

@@ -45,7 +45,7 @@ def run_all(doing: str, work: Sequence[Work], finish: Finish) -> None:
     errors = [(name, call.exception()) for (name, _), call in zip(work, calls, strict=True)]
     failures = [(name, error) for name, error in errors if isinstance(error, Exception)]
     if failures:
-        raise _error(doing, failures, len(work))
+        raise lab_error(f"{len(failures)} of {len(work)} could not be {doing}", failures)
 
 
 def join(one: LabNode, other: LabNode, edges: Edges, reports: Reports, timeout_s: float) -> None:
@@ -73,11 +73,11 @@ def join(one: LabNode, other: LabNode, edges: Edges, reports: Reports, timeout_s
         reports.wait(version, deadline.left_at_most(timeout_s))
 
 
-def _error(doing: str, failures: Sequence[tuple[str, Exception]], count: int) -> LabError:
+def lab_error(what: str, failures: Sequence[tuple[str, Exception]]) -> LabError:
+    """Return the error for failures, with the first of them as text and as cause."""
     named = [f"{name}: {type(error).__name__}: {error}" for name, error in failures[:MOST_NAMED]]
     if len(failures) > MOST_NAMED:
         named.append(f"and {len(failures) - MOST_NAMED} more")
-    text = f"{len(failures)} of {count} could not be {doing}: {'; '.join(named)}"
-    error = LabError(text, failures)
+    error = LabError(f"{what}: {'; '.join(named)}", failures)
     error.__cause__ = failures[0][1]
     return error

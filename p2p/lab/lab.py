@@ -164,6 +164,8 @@ class Lab:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+        if exception[:1] == (None,):
+            self._scripts.check()
 
     # nodes
 
@@ -313,14 +315,15 @@ class Lab:
         """Wait until ``condition()`` is true.
 
         It is called in this thread, after each event and at least every 20 ms. Raises Timeout, with
-        ``what`` was awaited, after ``timeout`` seconds of the lab's time.
+        ``what`` was awaited, after ``timeout`` seconds of the lab's time, and LabError if a script
+        fails.
         """
         check_function("condition", condition)
         self._wait_until(condition, nonnegative_timeout(timeout), what or "the condition holds")
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
-        self._pace.run_for(nonnegative_timeout(seconds, "seconds"))
+        """Let time pass. Raises LabError, at once, if a script fails."""
+        self._wait(lambda: False, nonnegative_timeout(seconds, "seconds"))
 
     def subscribe_events(self, capacity: int = CAPACITY) -> Subscription[LabEvent]:
         """Subscribe to all events from now on; ``capacity`` of them are kept for the subscriber."""
@@ -347,9 +350,9 @@ class Lab:
 
         :class:`Churn` makes such a function. ``random`` is a random source from the seed of the
         lab and the number of the script. All scripts share one thread, so a step that waits delays
-        the others. An error of a script ends it; it is logged and reported as an event "failed".
-        It ends with the lab. Raises ArgumentTypeError for anything else, and ServerStateError
-        unless the lab runs.
+        the others. An error of a script ends it, and is reported as an event "failed"; calls that
+        wait, and the end of a ``with`` block, raise it as a LabError. It ends with the lab. Raises
+        ArgumentTypeError for anything else, and ServerStateError unless the lab runs.
         """
         self._check_running()
         return self._scripts.add(script, self.seed)
@@ -369,7 +372,7 @@ class Lab:
         parts are taken one after the other, so what changes meanwhile may be in some of them.
         """
         options = self._settings.options
-        told = {name: value for name, value in options.items() if _is_json(value)}
+        plain = {name: value for name, value in options.items() if _is_json(value)}
         return Snapshot(
             seed=self.seed,
             join="loopback",
@@ -377,8 +380,8 @@ class Lab:
             nodes=self._nodes.states(),
             edges=tuple(self._edges.wanted),
             connected=tuple(self._edges.connected),
-            options=told,
-            left_out=tuple(sorted(options.keys() - told.keys())),
+            options=plain,
+            left_out=tuple(sorted(options.keys() - plain.keys())),
             message_events=self._settings.share,
             time_s=self.time_s,
         )
@@ -448,8 +451,14 @@ class Lab:
         return [self._nodes.find(index) for index in self._edges.neighbors(node.index)]
 
     def _wait_until(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
-        if not self._pace.wait_until(condition, timeout_s):
+        if not self._wait(condition, timeout_s):
             raise Timeout(f"not within {timeout_s:g} s: {what}")
+
+    def _wait(self, condition: Callable[[], object], timeout_s: float) -> bool:
+        failed = self._scripts
+        is_over = self._pace.wait_until(lambda: failed.has_failures or condition(), timeout_s)
+        failed.check()
+        return is_over
 
     def _check_running(self) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
 """The time of a lab: waits on the clock of the system, or simulated time that the lab moves.
 
-A lab waits in three ways: for a condition, for a time to pass, and for calls in other threads.
+A lab waits in two ways: for a condition, or just a time, and for calls in other threads.
 :class:`RealPace` just waits. The thread that waits is the caller's.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from threading import Event
 
 from p2p.clock import Deadline
 from p2p.lab.reports import Reports
@@ -33,10 +32,6 @@ class RealPace:
             self._reports.wait(version, deadline.left_at_most(LOOK_S))
             version = self._reports.version
         return True
-
-    def run_for(self, seconds: float) -> None:
-        """Let time pass."""
-        Event().wait(seconds)
 
     def finish(self, calls: Sequence[Future[object]]) -> None:
         """Wait until all calls have ended."""

@@ -1,6 +1,6 @@
 """Reader of an object of JSON, as of a snapshot: every value is checked, every error has its place.
 
-Pure. Texts of the file are cut in errors, and a key is never shown.
+Texts of the file are cut in errors, and a key is never shown.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ own, ``p2p-lab-scripts``, or on simulated time in the thread that lets it pass.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +16,12 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from p2p.arguments import wrong_type
+from p2p.lab.joining import lab_error
 from p2p.lab.numbers import real
 from p2p.lab.reports import Reports
 
 if TYPE_CHECKING:
     from p2p.lab.lab import Lab
-
-_log = logging.getLogger("p2p.lab")
 
 #: A function that makes a generator, which yields the seconds until its next step.
 Script = Callable[["Lab", random.Random], Iterator[float]]
@@ -45,11 +43,18 @@ class ScriptRun:
         self._due = due
         # set by any thread
         self._is_over = False
+        # set once
+        self._error: Exception | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether the script has further steps."""
         return not self._is_over
+
+    @property
+    def error(self) -> Exception | None:
+        """The error that has ended the script, or None."""
+        return self._error
 
     def stop(self) -> None:
         """Run no further step. One that runs at this moment ends by itself."""
@@ -66,6 +71,8 @@ class Scripts:
         # fixed after __init__
         self._lab = lab
         self._reports = reports
+        # replaced by the thread that runs the scripts, read by any
+        self._failures: tuple[tuple[str, Exception], ...] = ()
         # guarded by _changed
         self._changed = threading.Condition()
         self._queue: list[tuple[float, int, ScriptRun]] = []
@@ -89,6 +96,16 @@ class Scripts:
             heappush(self._queue, (run._due, number, run))
             self._changed.notify_all()
         return run
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a script has raised an error."""
+        return bool(self._failures)
+
+    def check(self) -> None:
+        """Raise LabError with the errors of all scripts that have raised one."""
+        if self._failures:
+            raise lab_error("scripts have failed", self._failures)
 
     # in the thread that runs them
 
@@ -122,7 +139,8 @@ class Scripts:
         return run.is_running
 
     def _failed(self, run: ScriptRun, error: Exception) -> None:
-        _log.error("script %s has failed", run.name, exc_info=error)
+        run._error = error
+        self._failures += ((run.name, error),)
         data = {"error": f"{type(error).__name__}: {error}"}
         self._reports.report("failed", text=run.name, data=data)
 

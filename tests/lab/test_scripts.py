@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import p2p
-from p2p.errors import ArgumentError, ArgumentTypeError, ServerStateError
+from p2p.errors import ArgumentError, ArgumentTypeError, LabError, ServerStateError
 from p2p.lab import Churn, Lab, LabEvent
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.lab.test_lab import STAY
@@ -71,9 +71,7 @@ def test_a_script_that_is_stopped_takes_no_further_step() -> None:
     assert ended.is_set()
 
 
-def test_a_script_that_fails_is_reported_and_the_others_go_on(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_script_that_fails_is_reported_and_the_others_go_on() -> None:
     def failing(lab: Lab, random: random.Random) -> Iterator[float]:
         yield 0.0
         raise ValueError("broken")
@@ -82,7 +80,7 @@ def test_a_script_that_fails_is_reported_and_the_others_go_on(
         yield "soon"
 
     lab = Lab(nodes=0, scripts=[failing, wrong, ticking])
-    with lab.subscribe_events() as events, lab:
+    with lab.subscribe_events() as events, pytest.raises(LabError) as caught, lab:
         failed = take(events, "failed", 2)
         lab.run_script(ticking)
         take(events, "note", 3)
@@ -90,7 +88,25 @@ def test_a_script_that_fails_is_reported_and_the_others_go_on(
         ("failing", "ValueError: broken"),
         ("wrong", "ArgumentTypeError: seconds: wanted a number; got 'soon' (str)"),
     ]
-    assert "script failing has failed" in caplog.text
+    assert [name for name, _ in caught.value.failures] == [event.text for event in failed]
+    assert "failing: ValueError: broken" in str(caught.value)
+
+
+def test_waits_end_when_a_script_fails() -> None:
+    def failing(lab: Lab, random: random.Random) -> Iterator[float]:
+        raise ValueError("broken")
+        yield
+
+    waits: list[Callable[[Lab], object]] = [
+        lambda lab: lab.run_for(1e6),
+        lambda lab: lab.wait_until(lambda: False, 1e6),
+    ]
+    for wait in waits:
+        with pytest.raises(LabError, match="scripts have failed: failing: ValueError: broken"):
+            with Lab(nodes=1) as lab:
+                run = lab.run_script(failing)
+                wait(lab)
+        assert isinstance(run.error, ValueError) and not run.is_running
 
 
 def test_scripts_are_checked() -> None:
