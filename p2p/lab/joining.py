@@ -48,14 +48,22 @@ def run_all(doing: str, work: Sequence[Work], finish: Finish) -> None:
         raise lab_error(f"{len(failures)} of {len(work)} could not be {doing}", failures)
 
 
-def join(one: LabNode, other: LabNode, edges: Edges, reports: Reports, timeout_s: float) -> None:
+def join(
+    one: LabNode,
+    other: LabNode,
+    edges: Edges,
+    reports: Reports,
+    timeout_s: float,
+    patience_s: float,
+) -> None:
     """Dial, and wait until both servers have the connection, or have had it.
 
-    Returns at once if they are connected. Raises the ConnectError of the dial, the error of the
+    ``timeout_s`` is in the time of the lab, ``patience_s`` the real time for both together. Returns
+    at once if they are connected. Raises the ConnectError of the dial, the error of the
     connection's end if it ended before both had it, and Timeout.
     """
     edge = edge_of(one.index, other.index)
-    made, deadline = edges.made(edge), Deadline(timeout_s)
+    made, deadline = edges.made(edge), Deadline(patience_s)
     if edges.is_connected(edge):
         return
     try:
@@ -69,8 +77,8 @@ def join(one: LabNode, other: LabNode, edges: Edges, reports: Reports, timeout_s
         if ended is not None:
             raise ended
         if deadline.is_over:
-            raise Timeout(f"{other.name} does not have the connection within {timeout_s:g} s")
-        reports.wait(version, deadline.left_at_most(timeout_s))
+            raise Timeout(f"{other.name} does not have the connection within {patience_s:g} s")
+        reports.wait(version, deadline.left_at_least(0.0))
 
 
 def lab_error(what: str, failures: Sequence[tuple[str, Exception]]) -> LabError:

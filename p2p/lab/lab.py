@@ -9,38 +9,33 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from p2p.arguments import check_each, check_function, check_int, check_type, wrong
+from p2p.arguments import check_function, check_int, check_type, wrong
 from p2p.clock import SYSTEM_CLOCK, Clock, nonnegative_timeout
 from p2p.crypto import PrivateKey
-from p2p.errors import ConfigError, ServerStateError, Timeout
+from p2p.errors import ServerStateError, Timeout
 from p2p.feed import Subscription
 from p2p.lab.descriptors import ensure, needed
 from p2p.lab.edges import edge_of
 from p2p.lab.event import LabEvent
 from p2p.lab.faults import Faults
-from p2p.lab.joining import Work, join, run_all
 from p2p.lab.network import NO_DELAY, new_network
 from p2p.lab.node import LabNode
-from p2p.lab.nodes import OWN_OPTIONS, NodeKey, Nodes, OptionsOf, ProtocolsOf, Settings
-from p2p.lab.numbers import INT, probability
+from p2p.lab.nodes import NodeKey, Nodes
+from p2p.lab.operations import Operations, Pair
 from p2p.lab.pace import new_pace
 from p2p.lab.reports import CAPACITY, Reports
-from p2p.lab.scripts import Script, ScriptRun, Scripts, check_script
+from p2p.lab.restoring import arguments_of, restore, snapshot_of
+from p2p.lab.scripts import Script, ScriptRun, Scripts
+from p2p.lab.settings import OptionsOf, Protocols, Settings
 from p2p.lab.snapshot import Snapshot
 from p2p.lab.topology import MAX_NODES, Edge, edges_of
-from p2p.protocol import Protocol
 from p2p.sim.link import Link
 
 #: Limit on the wait for a connection, in seconds of the lab's time.
 CONNECT_TIMEOUT_S = 15.0
-
-#: The protocols of all nodes, or a function that makes those of one.
-Protocols = Sequence[Protocol] | ProtocolsOf
-Pair = tuple[LabNode, LabNode]
 
 
 class Lab:
@@ -108,36 +103,34 @@ class Lab:
         **server_options: Any,
     ) -> None:
         check_int("nodes", nodes, 0, MAX_NODES, f"an int from 0 to {MAX_NODES}")
-        check_int("seed", seed, *INT)
-        for name, flag in (("discovery", discovery), ("raise_limit", raise_limit)):
-            check_type(name, flag, bool, "True or False")
-        # fixed after __init__
-        self.seed = seed
-        self._reports = Reports(clock)
-        self._network = new_network(join, seed, link, clock)
         self._settings = settings = Settings(
+            protocols,
+            join,
+            link,
             seed,
             clock,
-            _protocols_of(protocols),
             discovery,
-            probability("message_events", message_events),
-            _checked_options(server_options),
-            _options_of(node_options),
+            message_events,
+            scripts,
+            raise_limit,
+            node_options,
+            server_options,
         )
-        self._join, self._may_raise = join, raise_limit
+        edges = edges_of(topology, nodes, seed)
+        # fixed after __init__
+        self._reports = Reports(clock)
+        self._network = new_network(join, seed, link, clock)
         self._nodes = Nodes(self, settings, self._reports, self._network)
-        self._faults = Faults(self._network, self._reports)
         self._edges = self._nodes.edges
+        self._faults = Faults(self._network, self._reports)
         self._scripts = Scripts(self, self._reports)
         self._pace = new_pace(self._reports, clock, self._scripts)
-        self._given_scripts = _checked_scripts(scripts)
+        self._operations = Operations(self._nodes, self._faults, self._reports, self._pace)
         # guarded by _lock
         self._lock = threading.Lock()
         self._state = "new"
         self._nodes.add(nodes)
-        self._edges.want(edges_of(topology, nodes, seed))
-        # of a snapshot: connected, and not among those to keep
-        self._extra_edges: tuple[Edge, ...] = ()
+        self._edges.want(edges)
 
     # start and stop
 
@@ -153,9 +146,9 @@ class Lab:
         self._reports.begin()
         try:
             self._ensure_descriptors()
-            self._start_all([node for node in self.nodes if node._starts])
-            self._connect_all(self._first_edges(), CONNECT_TIMEOUT_S)
-            for script in self._given_scripts:
+            self._operations.start([node for node in self.nodes if node._starts])
+            self._operations.connect(self._edges.first, CONNECT_TIMEOUT_S)
+            for script in self._settings.scripts:
                 self.run_script(script)
             self._pace.start()
         except BaseException:
@@ -169,12 +162,10 @@ class Lab:
         """
         with self._lock:
             self._state = "stopped"
-        left: list[str] = []
-        work = [(node.name, partial(self._stop_one, node, left)) for node in self.nodes]
         self._scripts.stop()
         self._nodes.close()
         try:
-            run_all("stopped", work, self._pace.finish)
+            left = self._operations.stop(self.nodes)
         finally:
             self._reports.close()
             self._network.close()
@@ -190,6 +181,11 @@ class Lab:
             self._scripts.check()
 
     # nodes
+
+    @property
+    def seed(self) -> int:
+        """The seed of all random choices."""
+        return self._settings.seed
 
     @property
     def nodes(self) -> list[LabNode]:
@@ -251,34 +247,31 @@ class Lab:
         """
         node, timeout = self._nodes.find(node), nonnegative_timeout(timeout)
         self._check_running()
-        self._start_all([node])
-        self._connect_all([edge for edge in self._edges.missing() if node.index in edge], timeout)
+        self._operations.start([node])
+        missing = [edge for edge in self._edges.missing() if node.index in edge]
+        self._operations.connect(missing, timeout)
 
     def stop_node(self, node: NodeKey) -> list[str]:
         """Stop a node. Does nothing if it does not run. Its edges are kept, for its next start.
 
         Returns the names of threads that have not ended within 5 s.
         """
-        left: list[str] = []
-        node = self._nodes.find(node)
-        work = [(node.name, partial(self._stop_one, node, left))]
-        run_all("stopped", work, self._pace.finish)
-        return left
+        return self._operations.stop([self._nodes.find(node)])
 
     # edges
 
     @property
-    def edges(self) -> list[tuple[LabNode, LabNode]]:
+    def edges(self) -> list[Pair]:
         """The pairs of nodes that are connected at this moment, also by discovery, in order."""
-        return self._pairs(self._edges.connected)
+        return self._operations.pairs(self._edges.connected)
 
     @property
-    def wanted_edges(self) -> list[tuple[LabNode, LabNode]]:
+    def wanted_edges(self) -> list[Pair]:
         """The edges that the lab connects at a start and at :meth:`reconnect`, in order.
 
         They are those of the topology and of :meth:`connect`.
         """
-        return self._pairs(self._edges.wanted)
+        return self._operations.pairs(self._edges.wanted)
 
     def is_connected(self, one: NodeKey, other: NodeKey) -> bool:
         """Whether two nodes are connected."""
@@ -301,7 +294,7 @@ class Lab:
             raise wrong("other", other.name, "another node than the first")
         edge, timeout = edge_of(one.index, other.index), nonnegative_timeout(timeout)
         self._edges.want([edge])
-        self._join_all([(one, other)], timeout)
+        self._operations.join([(one, other)], timeout)
 
     def disconnect(
         self, one: NodeKey, other: NodeKey, timeout: float = CONNECT_TIMEOUT_S
@@ -326,7 +319,7 @@ class Lab:
         Raises LabError with each edge that could not be connected, and its error.
         """
         self._check_running()
-        self._connect_all(self._edges.missing(), nonnegative_timeout(timeout))
+        self._operations.connect(self._edges.missing(), nonnegative_timeout(timeout))
 
     # the network
 
@@ -389,8 +382,7 @@ class Lab:
 
     def run_for(self, seconds: float) -> None:
         """Let time pass. Raises LabError, at once, if a script fails."""
-        self._pace.run_for(nonnegative_timeout(seconds, "seconds"))
-        self._scripts.check()
+        self._wait(lambda: False, nonnegative_timeout(seconds, "seconds"))
 
     def subscribe_events(self, capacity: int = CAPACITY) -> Subscription[LabEvent]:
         """Subscribe to all events from now on; ``capacity`` of them are kept for the subscriber."""
@@ -439,22 +431,7 @@ class Lab:
         JSON can express. It has no state of handlers, no messages under way, and no scripts. The
         parts are taken one after the other, so what changes meanwhile may be in some of them.
         """
-        options = self._settings.options
-        plain = {name: value for name, value in options.items() if _is_json(value)}
-        return Snapshot(
-            seed=self.seed,
-            join=self._join,
-            discovery=self._settings.discovers,
-            nodes=self._nodes.states(),
-            edges=tuple(self._edges.wanted),
-            connected=tuple(self._edges.connected),
-            sides=self._faults.sides,
-            links=self._faults.changes,
-            options=plain,
-            left_out=tuple(sorted(options.keys() - plain.keys())),
-            message_events=self._settings.share,
-            time_s=self.time_s,
-        )
+        return snapshot_of(self._settings, self._nodes, self._edges, self._faults, self.time_s)
 
     @classmethod
     def from_snapshot(
@@ -470,121 +447,33 @@ class Lab:
         """
         if not isinstance(snapshot, Snapshot):
             snapshot = Snapshot.load(snapshot)
-        for name in ("nodes", "topology"):
-            if name in arguments:
-                raise wrong(name, arguments[name], "no argument: the snapshot has it")
-        values: dict[str, Any] = {
-            "seed": snapshot.seed,
-            "join": snapshot.join,
-            "discovery": snapshot.discovery,
-            "message_events": snapshot.message_events,
-            **snapshot.options,
-            **arguments,
-        }
-        lab = cls(0, topology="none", **values)
-        lab._nodes.restore(snapshot.nodes)
-        lab._edges.want(snapshot.edges)
-        lab._extra_edges = snapshot.connected
-        lab._restore_faults(snapshot)
+        lab = cls(0, topology="none", **arguments_of(snapshot, arguments))
+        restore(snapshot, lab._nodes, lab._edges, lab._faults)
         return lab
 
     # inside
 
-    def _restore_faults(self, snapshot: Snapshot) -> None:
-        for pair, changes in snapshot.links:
-            ends = (None, None) if pair is None else pair
-            self.set_link(*ends, one_way=pair is not None, **changes)
-        if snapshot.sides:
-            self.partition(*snapshot.sides)
-
-    def _first_edges(self) -> list[Edge]:
-        return sorted({*self._edges.wanted, *self._extra_edges})
-
-    def _start_all(self, nodes: Sequence[LabNode]) -> None:
-        """Start nodes; the bootnode is the first."""
-        first = nodes[:1] if self._nodes.has_bootnode else []
-        for some in (first, nodes[len(first) :]):
-            work = [(node.name, partial(self._nodes.start, node)) for node in some]
-            run_all("started", work, self._pace.finish)
-
-    def _stop_one(self, node: LabNode, left: list[str]) -> None:
-        left += self._nodes.stop(node)
-
-    def _connect_all(self, edges: Sequence[Edge], timeout_s: float) -> None:
-        """Connect those of the edges whose ends run, and have no partition between them."""
-        able = [edge for edge in edges if not self._faults.are_parted(*edge)]
-        pairs = self._pairs(able)
-        running = [pair for pair in pairs if pair[0].is_running and pair[1].is_running]
-        self._join_all(running, timeout_s)
-
     def _ensure_descriptors(self) -> None:
+        settings, edges = self._settings, len(self._edges.first)
         nodes = sum(node._starts for node in self.nodes)
-        edges = self._first_edges()
-        count = needed(
-            nodes, len(edges), discovers=self._settings.discovers, in_memory=self._join == "memory"
-        )
-        ensure(count, f"a lab of {nodes} nodes and {len(edges)} edges", self._may_raise)
-
-    def _join_all(self, pairs: Sequence[Pair], timeout_s: float) -> None:
-        work: list[Work] = []
-        for one, other in pairs:
-            call = partial(join, one, other, self._edges, self._reports, timeout_s)
-            work.append((f"{one.name} - {other.name}", call))
-        run_all("connected", work, self._pace.finish)
-
-    def _pairs(self, edges: Iterable[Edge]) -> list[Pair]:
-        return [(self._nodes.find(one), self._nodes.find(other)) for one, other in edges]
+        is_in_memory = settings.join == "memory"
+        count = needed(nodes, edges, discovers=settings.discovery, in_memory=is_in_memory)
+        ensure(count, f"a lab of {nodes} nodes and {edges} edges", settings.raise_limit)
 
     def _neighbors(self, node: LabNode) -> list[LabNode]:
         return [self._nodes.find(index) for index in self._edges.neighbors(node.index)]
 
+    def _wait(self, condition: Callable[[], object], timeout_s: float) -> bool:
+        failed = self._scripts
+        is_over = self._pace.wait_until(lambda: failed.has_failures or condition(), timeout_s)
+        failed.check()
+        return is_over
+
     def _wait_until(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
-        is_over = self._pace.wait_until(
-            lambda: self._scripts.has_failures or condition(), timeout_s
-        )
-        self._scripts.check()
-        if not is_over:
+        if not self._wait(condition, timeout_s):
             raise Timeout(f"not within {timeout_s:g} s: {what}")
 
     def _check_running(self) -> None:
         with self._lock:
             if self._state != "running":
                 raise ServerStateError(f"the lab is {self._state}")
-
-
-def _protocols_of(protocols: Protocols) -> ProtocolsOf:
-    """Return a function that makes the protocols of a node."""
-    if callable(protocols):
-        check_function("protocols", protocols, "node")
-        return protocols
-    check_each("protocols", protocols, Protocol, "a list of Protocol, or a function of a node")
-    return lambda node: protocols
-
-
-def _checked_scripts(scripts: Iterable[Script]) -> tuple[Script, ...]:
-    check_type("scripts", scripts, Iterable, "a list of scripts")
-    given = tuple(scripts)
-    for script in given:
-        check_script(script)
-    return given
-
-
-def _options_of(node_options: OptionsOf | None) -> OptionsOf:
-    if node_options is None:
-        return lambda node: {}
-    check_function("node_options", node_options, "node")
-    return node_options
-
-
-def _checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    for option in OWN_OPTIONS:
-        if option in options:
-            raise ConfigError(f"{option}: wanted an option that the lab does not set itself")
-    return options
-
-
-def _is_json(value: object) -> bool:
-    """Whether JSON expresses a value so that it is the same again."""
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_json, value))
-    return value is None or isinstance(value, (bool, int, float, str))

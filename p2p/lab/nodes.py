@@ -6,12 +6,10 @@ Any thread; a node is started and stopped by one thread at a time, under its loc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_type, wrong
-from p2p.clock import Clock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
 from p2p.errors import ServerStateError
@@ -19,10 +17,10 @@ from p2p.lab.edges import Edges
 from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
+from p2p.lab.settings import Settings
 from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
 from p2p.optionchecks import observers_of
-from p2p.protocol import Protocol
 from p2p.server import Server
 
 if TYPE_CHECKING:
@@ -32,30 +30,11 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 5.0
 #: Least ``max_peers`` of a node, unless it is given.
 MAX_PEERS = 50
-#: Options of a server that the lab sets.
-OWN_OPTIONS = (
-    *("private_key", "name", "listen_addr", "underlay", "clock", "no_discovery", "protocols"),
-)
 #: TCP and UDP port of all nodes, each of which has an address of its own.
 PORT = 30303
 
 #: A node, its index or its name.
 NodeKey = LabNode | int | str
-ProtocolsOf = Callable[[LabNode], Sequence[Protocol]]
-OptionsOf = Callable[[LabNode], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of all nodes; ``share`` is that of the messages to report."""
-
-    seed: int
-    clock: Clock
-    protocols_of: ProtocolsOf
-    discovers: bool
-    share: float
-    options: Mapping[str, Any]
-    options_of: OptionsOf
 
 
 class Nodes:
@@ -198,30 +177,27 @@ class Nodes:
 
     def _options(self, node: LabNode) -> dict[str, Any]:
         settings = self._settings
-        options: dict[str, Any] = {
-            "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
-            "bootstrap_nodes": self._bootnodes(node) if settings.discovers else (),
-            **settings.options,
-            **settings.options_of(node),
-        }
-        given = options.pop("observer", None)
-        watch = Watch(node, self.with_id, self.edges, self._reports, settings.share)
+        given = settings.options_of(node)
+        watch = Watch(node, self.with_id, self.edges, self._reports, settings.message_events)
+        observers = [*observers_of(given.pop("observer", None)), watch]
         return {
-            **options,
+            "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
+            "bootstrap_nodes": self._bootnodes(node) if settings.discovery else (),
+            **given,
             "private_key": node.private_key,
             "name": node.name,
             "listen_addr": f":{PORT}",
             "underlay": node._host,
             "clock": settings.clock,
-            "no_discovery": not settings.discovers,
+            "no_discovery": not settings.discovery,
             "protocols": settings.protocols_of(node),
-            "observer": [*observers_of(given), watch],
+            "observer": observers,
         }
 
     @property
     def has_bootnode(self) -> bool:
         """Whether the first node must be started before the others."""
-        return self._settings.discovers
+        return self._settings.discovery
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
         """Return the first node, and those in the tables of the node when it was stopped.

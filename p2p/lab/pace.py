@@ -1,6 +1,6 @@
 """The time of a lab: it passes by itself, or the lab moves it.
 
-A lab waits in three ways: for a condition, for a time to pass, and for calls in other threads. On
+A lab waits in two ways: for a condition, or just a time, and for calls in other threads. On
 the clock of the system, :class:`RealPace` just waits, and scripts have a thread of their own. On
 simulated time, :class:`SimulatedPace` moves the clock, from one event to the next, only while one
 of these waits is on: when all servers are quiet, the time jumps to the next timer, byte or script.
@@ -14,8 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from p2p.arguments import wrong_type
-from p2p.clock import Clock, Deadline, SimulatedClock
+from p2p.clock import Clock, Deadline
 from p2p.lab.clock import LabClock
 from p2p.lab.reports import Reports
 from p2p.lab.scripts import Scripts
@@ -34,6 +33,9 @@ Calls = Sequence[Future[object]]
 
 class RealPace:
     """Time that passes by itself."""
+
+    #: Least real time for an operation, beside its timeout, in seconds.
+    patience_s = 0.0
 
     def __init__(self, reports: Reports, scripts: Scripts) -> None:
         self._reports = reports
@@ -54,10 +56,6 @@ class RealPace:
             version = self._reports.version
         return True
 
-    def run_for(self, seconds: float) -> None:
-        """Let time pass, until a script fails."""
-        self.wait_until(lambda: self._scripts.has_failures, seconds)
-
     def finish(self, calls: Calls) -> None:
         """Wait until all calls have ended."""
         wait(calls)
@@ -65,6 +63,8 @@ class RealPace:
 
 class SimulatedPace:
     """Time that the lab moves, on a :class:`~p2p.lab.LabClock`."""
+
+    patience_s = 120.0  # its timeout is in simulated time, which may be slower than real time
 
     def __init__(self, reports: Reports, clock: LabClock, scripts: Scripts) -> None:
         # fixed after __init__
@@ -89,10 +89,6 @@ class SimulatedPace:
                     return False
                 self._step(end_s)
         return True
-
-    def run_for(self, seconds: float) -> None:
-        """Let time pass, until a script fails."""
-        self.wait_until(lambda: self._scripts.has_failures, seconds)
 
     def finish(self, calls: Calls) -> None:
         """Let time pass until all calls have ended."""
@@ -128,9 +124,7 @@ class SimulatedPace:
 
 
 def new_pace(reports: Reports, clock: Clock, scripts: Scripts) -> RealPace | SimulatedPace:
-    """Return the pace of a clock. Raises ArgumentTypeError for one that a test moves by hand."""
+    """Return the pace of a clock."""
     if isinstance(clock, LabClock):
         return SimulatedPace(reports, clock, scripts)
-    if isinstance(clock, SimulatedClock):
-        raise wrong_type("clock", clock, "the clock of the system, or a LabClock")
     return RealPace(reports, scripts)

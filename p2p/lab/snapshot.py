@@ -33,6 +33,7 @@ from p2p.crypto import PrivateKey
 from p2p.enode import Node
 from p2p.errors import ArgumentError
 from p2p.lab.reader import Reader
+from p2p.lab.settings import JOINS
 from p2p.lab.topology import MAX_NODES, Edge
 
 #: Version of the format.
@@ -46,8 +47,6 @@ MAX_KNOWN = 10_000
 MAX_LINKS = 1_000_000
 MAX_OPTIONS = 100
 MAX_INDEX = 2**32
-#: Ways to join the nodes of a lab.
-JOINS = ("memory", "loopback")
 
 
 @dataclass(frozen=True, slots=True)
