@@ -3,22 +3,13 @@
 It uses public names of the library only. A module for each command, or group of commands, named
 after it; a folder where it has several: `node`, `discovery`, `crawl`, `doctor`. Beside them:
 
-`program`      the group of all commands, and :func:`main`, which runs it
-`command`      classes of commands and groups: the example in the help, ``--debug``
-`exitcode`     exit codes
-`commands`     every command by its name, imported when wanted
-`failure`      one line for each error, with its exit code
-`output`       text for a terminal, JSON lines for a program, progress
-`streams`      the standard streams: closed, of another encoding, without a reader
-`parameters`   types of arguments: nodes, key files; what is read from standard input
-=============  ======================================================================
-=======
 ===============  ====================================================================
 `program`        the group of all commands, and :func:`main`, which runs it
 `commands`       every command by its name, imported when wanted
 `command`        classes of commands and groups: the example in the help, ``--debug``
 `parameters`     types of arguments: nodes, key files; what is read from standard input
 `programobject`  types of arguments such as "eth/69" and "chat:handle"
+`options`        options that several commands have
 `enroptions`     options of the commands that sign a record
 `output`         text for a terminal, JSON lines for a program, progress
 `streams`        the standard streams: closed, of another encoding, without a reader

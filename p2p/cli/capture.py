@@ -14,8 +14,9 @@ import p2p
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.options import with_duration, with_keylog
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, NODE, PORT
+from p2p.cli.parameters import NODE, PORT
 
 #: The usual port of Ethereum nodes.
 DEFAULT_PORT = 30303
@@ -41,9 +42,8 @@ BUFFER_KIB = 32_768
 )
 @click.option("--node", "nodes", type=NODE, multiple=True, help="Another node; may be repeated.")
 @click.option("--interface", default="any", show_default=True, help="Network interface.")
-@click.option("--keylog", "--key-log", "keylog", type=click.Path(),
-              help="Key log of your node, for the advice only.")  # fmt: skip
-@click.option("--duration", type=DURATION, help="Time after which to end, such as 30s.")
+@with_keylog
+@with_duration
 @click.option("--print", "only_print", is_flag=True, help="Print the command, and run nothing.")
 @with_output
 def capture(

@@ -25,6 +25,16 @@ class Command(click.Command):
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params.append(_debug_option())
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; options may have one dash only, as go-ethereum's tools take them."""
+        names = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        for place, argument in enumerate(args):
+            if argument == "--":
+                break
+            if f"-{argument.partition('=')[0]}" in names:
+                args[place] = f"-{argument}"
+        return super().parse_args(context, args)
+
     def get_short_help_str(self, limit: int = MAX_SUMMARY) -> str:
         """Return the first sentence whole; the list of commands wraps it."""
         return super().get_short_help_str(MAX_SUMMARY)

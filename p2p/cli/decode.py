@@ -11,9 +11,10 @@ import click
 import p2p.capture
 from p2p.capture import ConnectionEnded, ConnectionSeen, MessageSeen, MessagesLost, PacketSeen
 from p2p.cli.command import command
+from p2p.cli.options import with_keylog
 from p2p.cli.output import Output, with_output
 from p2p.cli.plain import plain, summary
-from p2p.cli.programobject import MESSAGES
+from p2p.cli.programobject import with_protocols
 from p2p.cli.shown import shown
 
 #: Characters of a message's content that are shown.
@@ -38,15 +39,8 @@ _KINDS = {
     """,
 )
 @click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--keylog", "--key-log", "keylog", type=click.Path(),
-              help="Key log of the node, or of one it talks to.")  # fmt: skip
-@click.option(
-    "--protocol",
-    "protocols",
-    type=MESSAGES,
-    multiple=True,
-    help="Messages of your protocol, MODULE:NAME of p2p.messages.Messages; may be repeated.",
-)
+@with_keylog
+@with_protocols
 @click.option("--all", "everything", is_flag=True, help="Show payloads of unknown messages whole.")
 @with_output
 def decode(

@@ -14,6 +14,7 @@ import click
 
 import p2p
 from p2p.cli.command import group
+from p2p.cli.enroptions import with_seq
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.files.nodes import node_set
@@ -76,7 +77,7 @@ def sync(output: Output, url: str, folder: Path | None, server: str | None) -> i
 @click.argument("folder", type=FOLDER)
 @click.argument("key_file", metavar="KEY", type=KEY)
 @click.option("--domain", help="Domain of the list (default: of its URL, or the folder's name).")
-@click.option("--seq", type=click.IntRange(0), help="Sequence number (default: the last plus 1).")
+@with_seq(None)
 @with_output
 def sign(
     output: Output, folder: Path, key_file: p2p.PrivateKey, domain: str | None, seq: int | None

@@ -84,13 +84,13 @@ def show(output: Output, record: str) -> int:
 )
 @click.argument("key_file", metavar="KEY", type=KEY)
 @with_endpoints
-@with_seq
+@with_seq(1)
 @click.option(
     "--entry",
     "entries",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A further entry: a number, 0x… for bytes, rlp:0x… for any RLP value, or else text.",
+    help="Entry: a number, 0x… for bytes, rlp:0x… for any RLP value, else text; may be repeated.",
 )
 @with_output
 def new(

@@ -17,9 +17,10 @@ import p2p
 from p2p.cli.command import group
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, NODE, HexType
-from p2p.cli.programobject import MESSAGES
+from p2p.cli.parameters import NODE, HexType
+from p2p.cli.programobject import with_protocol
 from p2p.explain import Explanation, explain_handshake, explain_message, explain_packet
 from p2p.messages import Messages
 
@@ -41,9 +42,7 @@ def explain() -> None:
     examples='p2p explain handshake\np2p explain handshake "enode://…" --html handshake.html',
 )
 @click.argument("node", type=NODE, required=False)
-@click.option(
-    "--timeout", type=DURATION, default="15s", show_default=True, help="Time for the connection."
-)
+@with_timeout("15s")
 @_HTML
 @with_output
 def handshake(output: Output, node: p2p.Node | None, timeout: float, html: Path | None) -> None:
@@ -61,16 +60,22 @@ def handshake(output: Output, node: p2p.Node | None, timeout: float, html: Path 
 )
 @click.argument("packet", metavar="HEX", type=_HEX)
 @click.option("--to", "recipient", metavar="NODE|ID", help="Recipient of a packet of v5.")
-@click.option("--key", type=_HEX, help="Session key of the sender, 16 bytes, for its message.")
+@click.option(
+    "--session-key", type=_HEX, help="Session key of the sender, 16 bytes, for its message."
+)
 @_HTML
 @with_output
 def packet(
-    output: Output, packet: bytes, recipient: str | None, key: bytes | None, html: Path | None
+    output: Output,
+    packet: bytes,
+    recipient: str | None,
+    session_key: bytes | None,
+    html: Path | None,
 ) -> None:
     """Explain a datagram of discovery v4 or v5; "-" reads it from the standard input."""
     to = None if recipient is None else _recipient_of(recipient)
     with _of_the_caller():
-        explanation = explain_packet(packet, to, key)
+        explanation = explain_packet(packet, to, session_key)
     _show(output, explanation, html)
 
 
@@ -80,7 +85,7 @@ def packet(
     "p2p explain message 08… --compressed --protocol eth/69 --code 0x08",
 )
 @click.argument("payload", metavar="HEX", type=_HEX)
-@click.option("--protocol", type=MESSAGES, help='A capability ("eth/69"), or MODULE:NAME.')
+@with_protocol
 @click.option("--code", default="0", help="Code of the message, within its protocol.")
 @click.option("--compressed", is_flag=True, help="The payload is compressed, as in a frame.")
 @_HTML

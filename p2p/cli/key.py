@@ -8,11 +8,18 @@ import click
 
 import p2p
 from p2p.cli.command import group
-from p2p.cli.enroptions import IPAddress, endpoint_entries, with_endpoints, with_seq
+from p2p.cli.enroptions import (
+    IPAddress,
+    endpoint_entries,
+    with_endpoints,
+    with_ip,
+    with_ports,
+    with_seq,
+)
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import IP, KEY, PORT
+from p2p.cli.parameters import KEY
 
 
 @group("key")
@@ -60,9 +67,8 @@ def show(output: Output, key_file: p2p.PrivateKey) -> None:
 
 @key.command("to-enode", examples="p2p key to-enode node.key --ip 203.0.113.7 --tcp 30303")
 @click.argument("key_file", metavar="FILE", type=KEY)
-@click.option("--ip", type=IP, help="Address of the node; none if not given.")
-@click.option("--tcp", type=PORT, default=30303, show_default=True, help="Port of RLPx.")
-@click.option("--udp", type=PORT, help="Port of discovery (default: --tcp).")
+@with_ip
+@with_ports
 @with_output
 def to_enode(
     output: Output, key_file: p2p.PrivateKey, ip: IPAddress | None, tcp: int, udp: int | None
@@ -82,7 +88,7 @@ def to_enode(
 )
 @click.argument("key_file", metavar="FILE", type=KEY)
 @with_endpoints
-@with_seq
+@with_seq(1)
 @with_output
 def to_enr(
     output: Output,

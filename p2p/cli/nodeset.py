@@ -63,19 +63,18 @@ def info(output: Output, file: str) -> None:
 )
 @click.argument("file", type=FILE)
 @click.option(
-    "--limit", "-limit", type=click.IntRange(0), help="Take this many nodes of the best score."
+    "--limit", type=click.IntRange(0), help="Take this many nodes of the best score."
 )
-@click.option("--ip", "-ip", metavar="NETWORK", help="Address in a network, 192.0.2.0/24.")
+@click.option("--ip", metavar="NETWORK", help="Address in a network, 192.0.2.0/24.")
 @click.option(
     "--min-age",
-    "-min-age",
     type=DURATION,
     help="Time between the first and the last response at least, 24h.",
 )
-@click.option("--eth-network", "-eth-network", type=NETWORK, help="Fork identifier of a network.")
-@click.option("--les-server", "-les-server", is_flag=True, help="Has the entry les.")
-@click.option("--snap", "-snap", is_flag=True, help="Has the entry snap.")
-@click.option("--dialable", "-dialable", is_flag=True, help="Has a port of TCP or QUIC.")
+@click.option("--eth-network", type=NETWORK, help="Fork identifier of a network.")
+@click.option("--les-server", is_flag=True, help="Has the entry les.")
+@click.option("--snap", is_flag=True, help="Has the entry snap.")
+@click.option("--dialable", is_flag=True, help="Has a port of TCP or QUIC.")
 @with_output
 def filter_nodes(output: Output, file: str, limit: int | None, **options: Any) -> None:
     """Print those nodes of FILE that pass all filters, in the format of FILE.

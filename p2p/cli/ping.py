@@ -11,8 +11,9 @@ from p2p.cli import reach
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, failure_of, text_of
+from p2p.cli.options import with_caps, with_nodekey, with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import CAP, DURATION, NODE, NODE_KEY
+from p2p.cli.parameters import NODE
 from p2p.cli.reach import Answer
 from p2p.cli.remedy import remedy_of
 from p2p.cli.shown import milliseconds
@@ -35,23 +36,9 @@ _PROOFS = {"discv4": "udp", "discv5": "udp", "hello": "tcp"}
     multiple=True,
     help="Ask by this protocol only; may be repeated (default: all of them).",
 )
-@click.option(
-    "--cap",
-    "caps",
-    type=CAP,
-    multiple=True,
-    help="Capability to offer in the hello, NAME/VERSION; may be repeated.",
-)
-@click.option(
-    "--nodekey", type=NODE_KEY, help="Key of our node: a file, or 64 hex digits (default: new)."
-)
-@click.option(
-    "--timeout",
-    type=DURATION,
-    default="15s",
-    show_default=True,
-    help="Time for each protocol, such as 15s.",
-)
+@with_caps
+@with_nodekey
+@with_timeout("15s")
 @with_output
 def ping(
     output: Output,
@@ -65,7 +52,7 @@ def ping(
 
     The hello of RLPx has the name of the node's program and its capabilities; none needs to be in
     common. The exit code is 0 if each port of the node has answered: UDP by v4 or v5, TCP by the
-    hello.
+    hello. --timeout is for each protocol.
     """
     key = nodekey or p2p.generate_key()
     wanted = [each for each in only or ("v4", "v5", "rlpx") if _port_of(node, each)]

@@ -1,4 +1,4 @@
-"""Types of arguments that name an object of the user's program, MODULE:NAME.
+"""Types of arguments that name an object of the user's program, MODULE:NAME, and ``--protocol``.
 
 The module is looked for in the working directory, too, as by ``python -m``. Its code is run. Main
 thread.
@@ -11,6 +11,8 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
+
+import click
 
 import p2p
 from p2p.cli.parameters import ParamType
@@ -74,3 +76,13 @@ def _resolve(kind: ParamType, value: str, param: Any, context: Any) -> Any:
 
 MESSAGES = MessagesType()
 HANDLER = HandlerType()
+
+_PROTOCOL_HELP = 'Protocol: "eth/69", or MODULE:NAME of yours (p2p.messages.Messages)'
+with_protocol = click.option("--protocol", type=MESSAGES, help=f"{_PROTOCOL_HELP}.")
+with_protocols = click.option(
+    "--protocol",
+    "protocols",
+    type=MESSAGES,
+    multiple=True,
+    help=f"{_PROTOCOL_HELP}; may be repeated.",
+)

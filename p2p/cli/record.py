@@ -12,10 +12,11 @@ from p2p.capture import RecordingReadWriter
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.options import with_duration, with_nodekey
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import CAP, DURATION, NODE, NODE_KEY
+from p2p.cli.parameters import CAP, NODE
 from p2p.cli.plain import summary
-from p2p.cli.programobject import MESSAGES
+from p2p.cli.programobject import with_protocol
 from p2p.cli.shown import number_of, shown
 
 #: Characters of a message's content that are shown.
@@ -26,23 +27,23 @@ MAX_CONTENT = 100
     "record",
     examples="""
         p2p record enode://…@203.0.113.7:30303 --protocol eth/69 status.jsonl
-        p2p record enode://… --cap chat/1 --length 8 --duration 1m talk.jsonl
+        p2p record enode://… --raw chat/1 --length 8 --duration 1m talk.jsonl
     """,
 )
 @click.argument("node", type=NODE)
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--protocol", type=MESSAGES, help='Protocol: "eth/69", or MODULE:NAME of yours.')
-@click.option("--cap", type=CAP, help="Protocol without known messages, NAME/VERSION.")
+@with_protocol
+@click.option("--raw", type=CAP, help="Protocol without known messages, NAME/VERSION.")
 @click.option("--length", type=click.IntRange(1, 2**32), help="Number of its message codes.")
-@click.option("--nodekey", type=NODE_KEY, help="Key of our node (default: a new one).")
-@click.option("--duration", type=DURATION, help="Time after which to end, such as 30s.")
+@with_nodekey
+@with_duration
 @with_output
 def record(
     output: Output,
     node: p2p.Node,
     file: str,
     protocol: Any,
-    cap: p2p.Cap | None,
+    raw: p2p.Cap | None,
     length: int | None,
     nodekey: p2p.PrivateKey | None,
     duration: float | None,
@@ -52,7 +53,7 @@ def record(
     Nothing is said to it, so a node that waits for a message leaves after a while. It ends when the
     node leaves, at Ctrl-C, or after --duration.
     """
-    spoken = _protocol(protocol, cap, length)
+    spoken = _protocol(protocol, raw, length)
     count = 0
     with (
         p2p.connect(
@@ -82,7 +83,7 @@ def _protocol(protocol: Any, cap: p2p.Cap | None, length: int | None) -> Any:
         return protocol
     if protocol is None and cap is not None and length is not None:
         return p2p.Protocol(cap.name, cap.version, length)
-    raise Failure("give --protocol, or both --cap and --length", ExitCode.USAGE)
+    raise Failure("give --protocol, or both --raw and --length", ExitCode.USAGE)
 
 
 def _read(rw: p2p.MsgReadWriter, duration: float | None) -> Any:

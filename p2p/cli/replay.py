@@ -10,8 +10,8 @@ from p2p.capture import Recording
 from p2p.cli.command import command
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION
 from p2p.cli.plain import summary
 from p2p.cli.programobject import HANDLER, Handler
 from p2p.cli.shown import number_of, shown
@@ -31,19 +31,14 @@ MAX_CONTENT = 100
 @click.option(
     "--handler", type=HANDLER, required=True, help="MODULE:FUNCTION of a handler(peer, rw)."
 )
-@click.option(
-    "--timeout",
-    type=DURATION,
-    default="10s",
-    show_default=True,
-    help="Time for each message of the handler, and for its end.",
-)
+@with_timeout("10s")
 @with_output
 def replay(output: Output, file: str, handler: Handler, timeout: float) -> int:
     """Say to a handler what the peer has said in the recording FILE, without a network.
 
     Each message of the handler that is not as in the recording is shown. The exit code is 0 if
-    there is none, and the handler has not failed.
+    there is none, and the handler has not failed. --timeout is for each message of the handler, and
+    for its end.
     """
     recording = Recording.load(file)
     try:

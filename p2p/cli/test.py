@@ -10,8 +10,9 @@ from rich.text import Text
 import p2p
 from p2p.cli.command import group
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, NODE
+from p2p.cli.parameters import NODE
 from p2p.testing import conformance
 from p2p.testing.conformance import Result, Verdict
 
@@ -38,7 +39,7 @@ def _add_suite(suite: str) -> None:
 
     @test.command(
         suite,
-        help=f"Test {_PROTOCOLS[suite]} of NODE: {len(cases)} cases.",
+        help=f"Test {_PROTOCOLS[suite]} of NODE: {len(cases)} cases. --timeout is for each answer.",
         examples=f'p2p test {suite} "enode://…"\np2p test {suite} NODE --case {cases[0].name}',
     )
     @click.argument("node", type=NODE)
@@ -48,11 +49,9 @@ def _add_suite(suite: str) -> None:
         metavar="NAME",
         type=click.Choice([case.name for case in cases]),
         multiple=True,
-        help="Run this case only; may be given more than once.",
+        help="Run this case only; may be repeated.",
     )
-    @click.option(
-        "--timeout", type=DURATION, default="5s", show_default=True, help="Time for each answer."
-    )
+    @with_timeout("5s")
     @with_output
     def run(output: Output, node: p2p.Node, only: Collection[str], timeout: float) -> int:
         results = []

@@ -86,7 +86,7 @@ def test_capture_without_its_keys_says_so(run: Run, folder: Path) -> None:
     assert result.exit_code == 0
     assert "connection, encrypted: no secrets of it in a key log" in result.out
     assert "give the key log of one end: --keylog FILE" in result.err
-    assert "--keylog FILE" not in run("decode", "file.pcap", "--key-log", "keys").err
+    assert "--keylog FILE" not in run("decode", "file.pcap", "--keylog", "keys").err
 
 
 def test_packets_of_discovery(run: Run, folder: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -55,6 +56,49 @@ def test_options_have_a_help(path):
     for param in ALL[path].params:
         if isinstance(param, click.Option):
             assert param.help, param.name
+
+
+OPTIONS = [
+    (path, param)
+    for path, command in ALL.items()
+    for param in command.params
+    if isinstance(param, click.Option)
+]
+#: Filters of a set of nodes, named as in go-ethereum's devp2p.
+FILTERS = "p2p nodeset filter"
+REPEATED = "; may be repeated"
+
+
+def test_an_option_means_the_same_in_all_commands():
+    meanings = defaultdict(set)
+    for path, option in OPTIONS:
+        if path == FILTERS and option.name not in ("as_json", "debug"):
+            continue
+        kind = type(option.type).__name__
+        text = option.help.replace(REPEATED, "")
+        for name in (*option.opts, *option.secondary_opts):
+            meanings[name].add((kind, option.metavar, text, option.is_flag))
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}
+    assert {name for _, option in OPTIONS for name in option.opts} >= {"--nodekey", "--addr"}
+
+
+def test_an_option_has_one_name_and_tells_if_it_may_be_repeated():
+    for path, option in OPTIONS:
+        assert len(option.opts) == 1 and option.opts[0].startswith("--"), (path, option.opts)
+        assert option.multiple == ("may be repeated" in option.help), (path, option.opts)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_options_may_have_one_dash_as_in_go(path):
+    command = ALL[path]
+    for option in command.params:
+        if isinstance(option, click.Option) and option.expose_value:
+            one_dash = option.opts[0].removeprefix("-")
+            words = [one_dash] if option.is_flag else [f"{one_dash}=1"]
+            with click.Context(command, resilient_parsing=True) as context:
+                command.parse_args(context, words)
+            source = context.get_parameter_source(option.name)
+            assert source is click.core.ParameterSource.COMMANDLINE, one_dash
 
 
 def test_help_lists_the_commands_and_imports_none():

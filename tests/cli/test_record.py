@@ -75,7 +75,7 @@ def test_what_a_node_says_is_recorded(run: Run, folder: Path, node: p2p.Node) ->
 
 
 def test_protocol_without_known_messages(run: Run, folder: Path, node: p2p.Node) -> None:
-    options = ("--cap", "texts/1", "--length", "4", "--json")
+    options = ("--raw", "texts/1", "--length", "4", "--json")
     records = run("record", node.url, "talk.jsonl", *options).records
     assert [record["name"] for record in records] == ["0x01"] * 3
     assert records[0]["payload"] == "0x" + p2p.rlp.encode(["one"]).hex()
@@ -83,23 +83,23 @@ def test_protocol_without_known_messages(run: Run, folder: Path, node: p2p.Node)
 
 def test_recording_ends_after_its_time(run: Run, folder: Path, nodes: Nodes) -> None:
     silent = nodes.start(protocols=[p2p.Protocol("texts", 1, 4)]).self
-    options = ("--cap", "texts/1", "--length", "4", "--duration", "1ms")
+    options = ("--raw", "texts/1", "--length", "4", "--duration", "1ms")
     result = run("record", silent.url, "talk.jsonl", *options)
     assert (result.exit_code, result.out) == (0, "0 messages recorded in talk.jsonl\n")
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--cap", "texts/1"), ("--protocol", "eth/69", "--length", "1")]
+    "options", [(), ("--raw", "texts/1"), ("--protocol", "eth/69", "--length", "1")]
 )
 def test_protocol_is_needed_once(run: Run, folder: Path, options: tuple[str, ...]) -> None:
     node = p2p.Node.from_parts(p2p.generate_key().public_key, "127.0.0.1", 1)
     result = run("record", node.url, "talk.jsonl", *options)
-    assert result.exit_code == 2 and "give --protocol, or both --cap and --length" in result.err
+    assert result.exit_code == 2 and "give --protocol, or both --raw and --length" in result.err
 
 
 @pytest.fixture
 def recording(run: Run, folder: Path, node: p2p.Node) -> str:
-    assert run("record", node.url, "talk.jsonl", "--cap", "texts/1", "--length", "4").exit_code == 0
+    assert run("record", node.url, "talk.jsonl", "--raw", "texts/1", "--length", "4").exit_code == 0
     return "talk.jsonl"
 
 

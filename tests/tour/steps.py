@@ -110,13 +110,13 @@ TOUR: tuple[Step, ...] = (
     Chapter("A network of two nodes"),
     Start(
         "ANN",
-        "p2p node --log --name ann --key ann.key --listen 127.0.0.1:0 --key-log keys.log",
+        "p2p node --log --name ann --nodekey ann.key --addr 127.0.0.1:0 --keylog keys.log",
         _RUNS,
     ),
-    Start("BEN", "p2p node --log --name ben --listen 127.0.0.1:0 --bootnodes $ANN", _RUNS),
+    Start("BEN", "p2p node --log --name ben --addr 127.0.0.1:0 --bootnodes $ANN", _RUNS),
     Start(
         "VIEW",
-        "p2p node --name dan --listen 127.0.0.1:0 --no-discovery --connect $ANN",
+        "p2p node --name dan --addr 127.0.0.1:0 --nodiscover --connect $ANN",
         r"(?s)^dan, up .*^[0-9a-f]{16}  ann ",
         on_screen=True,
     ),
@@ -182,7 +182,7 @@ TOUR: tuple[Step, ...] = (
     End("CAPTURE", output=r"packets captured; to read them: p2p decode ann\.pcap", needs="tcpdump"),
     Start(
         "CID",
-        "p2p node --log --protocol chat --listen 127.0.0.1:0 --no-discovery < lines.txt",
+        "p2p node --log --serve chat --addr 127.0.0.1:0 --nodiscover < lines.txt",
         _RUNS,
     ),
     Run("cat chat.py", r"^def handle\(peer, rw\):$"),

@@ -46,7 +46,8 @@ def crawl_command(protocols: Sequence[str], path: str) -> Command:
         """Visit all nodes of a network, and write those that answer into FILE.
 
         FILE has go-ethereum's format, nodes.json. If it exists, the crawl begins with its nodes;
-        after Ctrl-C, the same command goes on. With --json each visited node is a line.
+        after Ctrl-C or --timeout, the same command goes on. With --json each visited node is a
+        line.
         """
         with open_database(options.sqlite) as database:
             run = _Run(output, Results(options.file, database), protocols, options, node)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from p2p.cli.crawl.schedule import Limits
+from p2p.cli.options import with_timeout
 from p2p.cli.parameters import DURATION
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -37,7 +38,7 @@ def crawl_options(function: F) -> F:
     @click.option("--hello", is_flag=True, help="Ask each node for its hello by RLPx, too.")
     @click.option("--sqlite", type=_PATH, help="Write the nodes into this SQLite file, too.")
     @click.option("--report", type=_PATH, help="Write a page with charts (HTML).")
-    @_option("--timeout", "-timeout", type=DURATION, default="30m", help="Time for the crawl.")
+    @with_timeout("30m")
     @_limit_options
     @_option(
         "--revalidate",
@@ -58,7 +59,6 @@ def _limit_options(function: F) -> F:
 
     @_option(
         "--parallel",
-        "-parallel",
         type=click.IntRange(1, 512),
         default=16,
         help="Requests under way at a time.",

@@ -20,17 +20,16 @@ from p2p.cli.discovery.lookup import ask, lookup_command
 from p2p.cli.discovery.ownnode import Front, NodeOptions, node_options, open_discovery
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, NODE, TargetType
+from p2p.cli.parameters import NODE, TargetType
 from p2p.cli.shown import address_of, milliseconds
 
 _HELP = """Ask nodes by discovery {}.
 
 The options of our own node are those of go-ethereum's devp2p."""
 
-timeout_option = click.option(
-    "--timeout", type=DURATION, default="10s", show_default=True, help="Time for the answer."
-)
+timeout_option = with_timeout("10s")
 
 
 def disc_group(protocol: str) -> Group:

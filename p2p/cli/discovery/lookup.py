@@ -21,8 +21,9 @@ from p2p.cli.discovery.ownnode import Front, NodeOptions, node_options, open_dis
 from p2p.cli.discovery.walk import ALPHA, Hop, Walk, distances_to
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, text_of
+from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import DURATION, TargetType
+from p2p.cli.parameters import TargetType
 from p2p.cli.shown import address_of, milliseconds, number_of
 from p2p.enode import log_distance
 
@@ -48,9 +49,7 @@ def lookup_command(protocol: str) -> Command:
         type=click.Path(dir_okay=False, path_type=Path),
         help="Draw the hops into this file (SVG); includes --explain.",
     )
-    @click.option(
-        "--timeout", type=DURATION, default="60s", show_default=True, help="Time for the lookup."
-    )
+    @with_timeout("60s")
     @node_options
     @with_output
     def lookup(

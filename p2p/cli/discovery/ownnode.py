@@ -9,21 +9,25 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import Any, TypeAlias, TypeVar
-
-import click
 
 import p2p
 from p2p import discover, enode
-from p2p.cli.parameters import NETWORK, NETWORKS, NODE_KEY
+from p2p.cli.options import (
+    External,
+    with_addr,
+    with_bootnodes,
+    with_extaddr,
+    with_network,
+    with_nodedb,
+    with_nodekey,
+)
+from p2p.cli.parameters import NETWORKS
 from p2p.netutil import is_unspecified
 
 F = TypeVar("F", bound=Callable[..., object])
 #: A discovery of either protocol.
 Front: TypeAlias = "discover.UDPv4 | discover.UDPv5"
-#: An address to publish, and its UDP port; 0 is the one that is bound.
-External: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -49,43 +53,15 @@ class NodeOptions:
         return network.bootstrap_nodes if protocol == "v4" else network.bootstrap_nodes_v5
 
 
-def nodes_option(function: F) -> F:
-    """Add the option --bootnodes to a command, which gets a tuple of nodes, or None."""
-    return click.option(
-        "--bootnodes",
-        "-bootnodes",
-        callback=lambda context, param, value: _nodes(param, value),
-        help='First nodes to ask, separated by commas; "" for none (default: of --network).',
-    )(function)
-
-
 def node_options(function: F) -> F:
     """Add the options of our own node to a command, which gets ``node`` (NodeOptions)."""
 
-    @nodes_option
-    @click.option(
-        "--network",
-        type=NETWORK,
-        default="mainnet",
-        show_default=True,
-        help="Network whose bootstrap nodes are asked first.",
-    )
-    @click.option(
-        "--nodekey",
-        "-nodekey",
-        type=NODE_KEY,
-        help="Key of our node: a file, or 64 hex digits (default: new).",
-    )
-    @click.option("--nodedb", "-nodedb", help="File of known nodes (default: memory).")
-    @click.option(
-        "--addr", "-addr", default=":0", help="UDP address to listen on, HOST:PORT or :PORT."
-    )
-    @click.option(
-        "--extaddr",
-        "-extaddr",
-        callback=lambda context, param, value: _external(param, value),
-        help="Address in our record, IP or IP:PORT; one for IPv4 and one for IPv6, with a comma.",
-    )
+    @with_bootnodes
+    @with_network("mainnet")
+    @with_nodekey
+    @with_nodedb
+    @with_addr(":0")
+    @with_extaddr
     @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> object:
         own = {name: options.pop(name) for name in NodeOptions.__dataclass_fields__}
@@ -139,33 +115,3 @@ def _publish(local: enode.LocalNode, bound: p2p.Endpoint, external: Sequence[Ext
         local.set_static_endpoint(ip, udp=port or bound.port)
     if not external:
         local.set_fallback_ip("127.0.0.1" if is_unspecified(bound.ip) else bound.ip)
-
-
-def _nodes(param: click.Parameter, text: str | None) -> tuple[p2p.Node, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(p2p.parse_node(part.strip()) for part in text.split(",") if part.strip())
-    except p2p.InvalidNode as error:
-        raise click.BadParameter(f"{error}; give enode URLs or records", param=param) from None
-
-
-def _external(param: click.Parameter, text: str | None) -> tuple[External, ...]:
-    try:
-        parts = [part.strip() for part in (text or "").split(",") if part.strip()]
-        return tuple(_address(part) for part in parts)
-    except ValueError:
-        wanted = "want 203.0.113.7, 203.0.113.7:30303 or [2001:db8::7]:30303"
-        raise click.BadParameter(f"{text!r}: {wanted}", param=param) from None
-
-
-def _address(text: str) -> External:
-    """Read "IP", "IP:port" or "[IP]:port". Raises ValueError."""
-    try:
-        return str(ip_address(text)), 0
-    except ValueError:
-        host, _, port = text.rpartition(":")
-        number = int(port)
-        if not 0 < number < 2**16:
-            raise
-        return str(ip_address(host.removeprefix("[").removesuffix("]"))), number

@@ -9,12 +9,20 @@ import click
 import p2p
 from p2p.cli import reach
 from p2p.cli.command import command
-from p2p.cli.discovery.ownnode import nodes_option
 from p2p.cli.doctor import checks, running
 from p2p.cli.doctor.finding import Finding, Level
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.options import (
+    with_addr,
+    with_bootnodes,
+    with_caps,
+    with_nat,
+    with_network,
+    with_nodedb,
+    with_timeout,
+)
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import CAP, DURATION, HOST_PORT, NETWORK, NETWORKS, NODE
+from p2p.cli.parameters import HOST_PORT, NETWORKS, NODE
 from p2p.cli.shown import milliseconds, number_of
 
 _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED: "-"}
@@ -30,37 +38,19 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
     """,
 )
 @click.argument("node", type=NODE, required=False)
-@click.option(
-    "--addr", default=":30303", show_default=True, help="Address that the node is to listen on."
-)
-@click.option(
-    "--nat", default="any", show_default=True, help='Way through a router; "none" leaves it out.'
-)
-@click.option("--nodedb", help="File of known nodes to check.")
-@click.option(
-    "--network",
-    type=NETWORK,
-    default="mainnet",
-    show_default=True,
-    help="Network of the bootnodes, the node lists and the fork identifier.",
-)
-@nodes_option
-@click.option(
-    "--cap",
-    "caps",
-    type=CAP,
-    multiple=True,
-    help="Capability of ours, NAME/VERSION, to compare with those of NODE; may be repeated.",
-)
+@with_addr(":30303")
+@with_nat("any")
+@with_nodedb
+@with_network("mainnet")
+@with_bootnodes
+@with_caps
 @click.option(
     "--node-metrics",
     type=HOST_PORT,
     metavar="ADDRESS",
     help="Look into a node that runs, by the address of its option --metrics.",
 )
-@click.option(
-    "--timeout", type=DURATION, default="10s", show_default=True, help="Time for each check."
-)
+@with_timeout("10s")
 @with_output
 def doctor(
     output: Output,
@@ -77,11 +67,11 @@ def doctor(
     """Check what a node needs, and the way to NODE; each finding has a remedy.
 
     The checks: routes of IPv4 and IPv6, ports, clock, node lists in DNS, the node database,
-    bootnodes, our address and who states it, the router; and of NODE each step to its hello, its
-    capabilities and its chain. Then the limits, of this machine's nodes and of others: what they
-    have refused or delayed; with --node-metrics, of a node that has run for a while. With
-    --bootnodes, a network of your own, the checks of the Internet are left out. The exit code is 1
-    if there is a problem, 0 with warnings only.
+    bootnodes, our address and who states it, the router, and the limits: what they have refused
+    or delayed, with --node-metrics at a node that has run for a while. Of NODE each step to its
+    hello, its capabilities, compared with those of --cap, and its chain. --timeout is for each
+    check. With --bootnodes, a network of your own, the checks of the Internet are left out. The
+    exit code is 1 if there is a problem, 0 with warnings only.
     """
     findings: list[Finding] = []
     with output.progress("checking") as update:

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -20,44 +19,59 @@ from p2p.cli.node.builtin import Chat, Echo
 from p2p.cli.node.lineinput import standard_input
 from p2p.cli.node.run import NodeRun, Waker, show_live
 from p2p.cli.node.state import Event, EventLog
+from p2p.cli.options import (
+    external_text,
+    with_addr,
+    with_bootnodes,
+    with_extaddr,
+    with_keylog,
+    with_nat,
+    with_network,
+    with_nodedb,
+    with_nodekey,
+)
 from p2p.cli.output import Output, with_output
-from p2p.cli.parameters import NETWORK, NETWORKS, NODE
+from p2p.cli.parameters import NETWORKS, NODE
 
+#: Options whose names are not those of the server's.
+_SERVER_NAMES = {
+    "addr": "listen_addr",
+    "bootnodes": "bootstrap_nodes",
+    "extaddr": "advertise",
+    "keylog": "key_log",
+    "nodedb": "node_database",
+}
 F = TypeVar("F", bound=Callable[..., object])
 _PROTOCOLS: dict[str, type[Echo] | type[Chat]] = {"echo": Echo, "chat": Chat}
 
-#: Options whose names are those of the server's.
+#: Options of the server.
 _SERVER_OPTIONS = (
     click.option("--name", default=f"p2p/{p2p.__version__}", show_default=True,
                  help="Name in the hello."),
-    click.option("--max-peers", type=click.IntRange(0), default=50, show_default=True,
+    click.option("--maxpeers", "max_peers", type=click.IntRange(0), default=50, show_default=True,
                  help="Maximum number of peers."),
-    click.option("--listen", "listen_addr", default=":30303", show_default=True, metavar="ADDRESS",
-                 help="TCP and UDP address, host:port or :port; port 0 takes a free one."),
-    click.option("--disc-listen", "disc_addr", metavar="ADDRESS",
-                 help="UDP address of discovery (default: --listen)."),
+    with_addr(":30303"),
+    click.option("--disc-addr", metavar="ADDRESS",
+                 help="UDP address of discovery (default: --addr)."),
     click.option("--connect", "static_nodes", type=NODE, multiple=True,
                  help="Keep connected to this node; may be repeated."),
-    click.option("--bootnodes", "bootstrap_nodes", type=NODE, multiple=True,
-                 help="Entry point of discovery; may be repeated."),
-    click.option("--network", type=NETWORK, help="Join this network: bootnodes, lists, chain."),
+    with_bootnodes,
+    with_network(),
     click.option("--dns", "dns_discovery", metavar="URL", multiple=True,
                  help="Dial nodes of a list in DNS; may be repeated."),
-    click.option("--nat", default="none", show_default=True, metavar="WAY",
-                 help="any, upnp, pmp, stun, stun:HOST:PORT or extip:ADDRESS."),
-    click.option("--advertise", metavar="ADDRESS", multiple=True,
-                 help="Address to publish, with or without port."),
-    click.option("--restrict", "net_restrict", metavar="NETWORKS",
+    click.option("--lan", "lan_discovery", is_flag=True,
+                 help="Find the nodes of the local network, and be found."),
+    with_nat("none"),
+    with_extaddr,
+    click.option("--netrestrict", "net_restrict", metavar="NETWORKS",
                  help='Talk to these networks only, "10.0.0.0/8,fd00::/8".'),
     click.option("--v4/--no-v4", "discovery_v4", default=None, help="Discovery v4 (default: on)."),
     click.option("--v5/--no-v5", "discovery_v5", default=None, help="Discovery v5 (default: on)."),
     click.option("--topics", "discovery_topics", is_flag=True, help="Topics of discovery v5."),
-    click.option("--no-discovery", is_flag=True, help="No discovery at all."),
-    click.option("--no-dial", is_flag=True, help="Wait for other nodes only."),
-    click.option("--nodedb", "node_database", type=click.Path(dir_okay=False),
-                 help="File that keeps known nodes (default: memory)."),
-    click.option("--keylog", "--key-log", "key_log", type=click.Path(dir_okay=False),
-                 help="Write the secrets of connections to this file, to decrypt captures."),
+    click.option("--nodiscover", "no_discovery", is_flag=True, help="No discovery at all."),
+    click.option("--nodial", "no_dial", is_flag=True, help="Wait for other nodes only."),
+    with_nodedb,
+    with_keylog,
     click.option("--metrics", "metrics_addr", metavar="ADDRESS",
                  help="Serve metrics to Prometheus, 127.0.0.1:6060."),
 )  # fmt: skip
@@ -73,27 +87,26 @@ def _with_server_options(function: F) -> F:
     "node",
     examples="""
     p2p node
-    p2p node --protocol chat --name ann --connect enode://…@192.0.2.1:30303
-    p2p node --protocol none --network sepolia --nat any --nodedb nodes.db --log
+    p2p node --serve chat --name ann --connect enode://…@192.0.2.1:30303
+    p2p node --serve none --network sepolia --nat any --nodedb nodes.db --log
     """,
 )
 @click.option(
-    "--protocol",
+    "--serve",
     type=click.Choice([*_PROTOCOLS, "none"]),
     default="echo",
     show_default=True,
     help="echo: send each message back; chat: pass lines on; none: discovery only.",
 )
-@click.option("--key", "key_path", type=click.Path(path_type=Path, dir_okay=False),
-              help="Key file, made if it does not exist (default: a new key).")  # fmt: skip
+@with_nodekey
 @_with_server_options
 @click.option("--log", "as_log", is_flag=True, help="Print lines instead of the live view.")
 @click.option("--verbose", is_flag=True, help="Print debug lines, too; with --log.")
 @with_output
 def node(
     output: Output,
-    protocol: str,
-    key_path: Path | None,
+    serve: str,
+    nodekey: p2p.PrivateKey | None,
     as_log: bool,
     verbose: bool,
     **options: Any,
@@ -114,8 +127,8 @@ def node(
                 output.result({"time": event.time_unix, **event.record}, _line(event))
 
         log = EventLog(show, _level(is_live, verbose))
-        built_in = _PROTOCOLS[protocol](log.report, waker.wake) if protocol != "none" else None
-        server = _server(key_path, [] if built_in is None else built_in.protocols, options)
+        built_in = _PROTOCOLS[serve](log.report, waker.wake) if serve != "none" else None
+        server = _server(nodekey, [] if built_in is None else built_in.protocols, options)
         chat = built_in if isinstance(built_in, Chat) else None
         run = NodeRun(server, log, waker, chat, standard_input())
         with _logging_to(log):
@@ -126,13 +139,27 @@ def node(
 
 
 def _server(
-    key_path: Path | None, protocols: list[p2p.Protocol], options: dict[str, Any]
+    key: p2p.PrivateKey | None, protocols: list[p2p.Protocol], options: dict[str, Any]
 ) -> p2p.Server:
-    key = p2p.generate_key() if key_path is None else p2p.load_or_generate_key(key_path)
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if "network" in given:
-        given["network"] = NETWORKS[given["network"]]
-    return p2p.Server(private_key=key, protocols=protocols, **given)
+    options["extaddr"] = [external_text(each) for each in options["extaddr"]] or None
+    if options["network"] is not None:
+        options["network"] = NETWORKS[options["network"]]
+    given = {
+        _SERVER_NAMES.get(name, name): value
+        for name, value in options.items()
+        if value is not None and (value != () or name == "bootnodes")
+    }
+    try:
+        return p2p.Server(private_key=key or p2p.generate_key(), protocols=protocols, **given)
+    except p2p.ConfigError as error:
+        raise click.UsageError(_in_our_words(str(error))) from error
+
+
+def _in_our_words(text: str) -> str:
+    """Return the text of an error with the option of the command that it is about."""
+    name, colon, rest = text.partition(":")
+    ours = {server: name for name, server in _SERVER_NAMES.items()}.get(name)
+    return text if ours is None else f"--{ours}{colon}{rest}"
 
 
 def _tell_start(log: EventLog, own: p2p.Node) -> None:

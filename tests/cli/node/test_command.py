@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ class NodeProcess:
     """``p2p node --json`` and its events; ``node`` is what it says of itself."""
 
     def __init__(self, stack, *arguments: object, stdin: int = subprocess.DEVNULL) -> None:
-        words = ["node", "--json", "--listen", f"{HOST}:0", *map(str, arguments)]
+        words = ["node", "--json", "--addr", f"{HOST}:0", *map(str, arguments)]
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *words],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -78,7 +79,7 @@ def terminal():
     with ExitStack() as stack:
 
         def start_node(*arguments, **size):
-            started = Terminal("node", "--listen", f"{HOST}:0", *arguments, **size)
+            started = Terminal("node", "--addr", f"{HOST}:0", *arguments, **size)
             stack.callback(started.close)
             return started
 
@@ -99,9 +100,9 @@ def test_a_signal_ends_the_peers_properly(start, number):
 
 
 def test_nodes_find_each_other_and_chat_through_pipes(start):
-    ann = start("--protocol", "chat", "--name", "ann")
+    ann = start("--serve", "chat", "--name", "ann")
     bob = start(
-        "--protocol", "chat", "--name", "bob", "--bootnodes", ann.node, stdin=subprocess.PIPE
+        "--serve", "chat", "--name", "bob", "--bootnodes", ann.node, stdin=subprocess.PIPE
     )
     bob.process.stdin.write("hello\n")
     bob.process.stdin.flush()
@@ -111,9 +112,16 @@ def test_nodes_find_each_other_and_chat_through_pipes(start):
     assert "client quitting" in ann.event("peer", type="drop", name="bob")["error"]
 
 
+def test_nodes_find_each_other_on_the_lan_without_any_address(start):
+    """On loopback, where other tests may be; they are named."""
+    names = [f"lan {secrets.token_hex(8)}" for _ in range(2)]
+    ann, _ = (start("--lan", "--no-discovery", "--name", name) for name in names)
+    ann.event("peer", type="add", name=names[1])
+
+
 def test_a_node_goes_on_after_the_end_of_its_input(start):
-    ann = start("--protocol", "chat", "--name", "ann")
-    bob = start("--protocol", "chat", "--connect", ann.node, stdin=subprocess.PIPE)
+    ann = start("--serve", "chat", "--name", "ann")
+    bob = start("--serve", "chat", "--connect", ann.node, stdin=subprocess.PIPE)
     bob.process.stdin.write("the last one")
     bob.process.stdin.close()
     assert ann.event("message")["text"].endswith(": the last one")
@@ -121,18 +129,19 @@ def test_a_node_goes_on_after_the_end_of_its_input(start):
     assert bob.end() == (0, "")
 
 
-def test_a_key_file_is_made_and_kept(start, tmp_path):
-    first = start("--key", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
+def test_key_and_nodes_of_files_are_kept(start, tmp_path):
+    p2p.save_key(tmp_path / "node.key", p2p.generate_key())
+    first = start("--nodekey", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
     first.end()
-    again = start("--key", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
+    again = start("--nodekey", tmp_path / "node.key", "--nodedb", tmp_path / "nodes.db")
     assert again.node.id == first.node.id and again.node.seq >= first.node.seq
     assert p2p.load_key(tmp_path / "node.key").public_key == first.node.public_key
 
 
 def test_options_reach_the_server(start):
     node = start(
-        *("--protocol", "none", "--network", "sepolia", "--no-v4", "--no-dial"),
-        *("--advertise", "203.0.113.7:31303", "--topics"),
+        *("--serve", "none", "--network", "sepolia", "--no-v4", "--nodial"),
+        *("--extaddr", "203.0.113.7:31303", "--topics"),
     )
     assert str(node.node.tcp_endpoint) == "203.0.113.7:31303"
     assert p2p.eth.fork_id_of(node.node) is not None and "topic-discovery" in node.node.record
@@ -146,7 +155,7 @@ def test_log_lines_are_for_people():
         PROGRAM,
         "node",
         "--log",
-        "--listen",
+        "--addr",
         f"{HOST}:0",
         "--name",
         "ann",
@@ -169,7 +178,7 @@ def test_log_lines_are_for_people():
 
 def test_an_address_in_use_is_one_line(run, start):
     taken = start().node.tcp_endpoint
-    result = run("node", "--listen", taken)
+    result = run("node", "--addr", taken)
     assert result.exit_code == ExitCode.SYSTEM
     assert "in use" in result.err and len(result.err.splitlines()) == 1
 
@@ -177,11 +186,15 @@ def test_an_address_in_use_is_one_line(run, start):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--listen", "nowhere"], "listen_addr"),
+        (["--addr", "nowhere"], "--addr"),
         (["--nat", "magic"], "nat"),
         (["--network", "ropsten"], "'mainnet', 'sepolia', 'hoodi'"),
-        (["--restrict", "10.0.0.0/99"], "net_restrict"),
+        (["--netrestrict", "10.0.0.0/99"], "net_restrict"),
         (["--connect", "bob"], "give an enode URL"),
+        (["--bootnodes", "enode://1"], "give enode URLs or records"),
+        (["--extaddr", "here"], "want 203.0.113.7"),
+        (["--extaddr", "203.0.113.7,203.0.113.8"], "--extaddr: "),
+        (["--nodekey", "no.key"], "p2p key new no.key"),
     ],
 )
 def test_a_wrong_option_is_named(run, arguments, words):
@@ -194,7 +207,7 @@ def test_a_wrong_option_is_named(run, arguments, words):
 
 @pytest.mark.parametrize("columns", [80, 140])
 def test_live_view_shows_a_peer_its_traffic_and_its_messages(terminal, columns):
-    node = terminal("--protocol", "chat", "--name", "ann", columns=columns)
+    node = terminal("--serve", "chat", "--name", "ann", columns=columns)
     screen = node.wait_for(lambda text: "say>" in text)
     url = re.search(r"enode://.*?(?=listens on)", screen.replace("\n", ""))[0]
     with p2p.connect(url, name="chat", version=1, length=1, node_name="bob") as rw:
@@ -217,7 +230,7 @@ def test_live_view_shows_a_peer_its_traffic_and_its_messages(terminal, columns):
 
 def test_ctrl_c_and_ctrl_d_end_the_live_view(terminal):
     for key in "\x03", "\x04":
-        node = terminal("--protocol", "chat")
+        node = terminal("--serve", "chat")
         node.wait_for(lambda text: "say>" in text)
         node.type(key)
         assert node.wait() == 0
@@ -233,6 +246,6 @@ def test_log_on_a_terminal_has_no_view(terminal):
 
 def test_taken_port_is_an_error_with_a_remedy(run):
     with socket.create_server((HOST, 0)) as taken:
-        result = run("node", "--log", "--listen", f"{HOST}:{taken.getsockname()[1]}")
+        result = run("node", "--log", "--addr", f"{HOST}:{taken.getsockname()[1]}")
     assert result.exit_code == ExitCode.SYSTEM
     assert "another program has this port" in result.err.splitlines()[-1]
