@@ -32,6 +32,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2p import interrupt as interrupt  # first: Ctrl-C during the other imports
+
+# isort: split
 from p2p import discover as discover
 from p2p import dnsdisc as dnsdisc
 from p2p import enode as enode

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from p2p.interrupt import let_raise
+
 
 def main() -> int:
     """Run the command line with the arguments of the process; return its exit code."""
@@ -20,9 +22,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:  # as early as this
+    try:
+        let_raise()
+        return run()
+    except KeyboardInterrupt:  # before or after the run, which handles it
         return 130
-    return run()
 
 
 if __name__ == "__main__":

@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import logging
 import selectors
-import socket
-import socketserver
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import TYPE_CHECKING
 
 from p2p import forks
 from p2p.clock import Deadline
@@ -27,8 +22,9 @@ from p2p.net.wakeup import WakeUp
 from p2p.netutil import Endpoint
 from p2p.threads import join_threads
 
-#: Limit on the wait for the next bytes of a request: the client is on this machine.
-REQUEST_TIMEOUT_S = 5.0
+if TYPE_CHECKING:
+    from p2p.metricsserver import MetricsServer
+
 #: Seconds without a connection after one could not be accepted, as without file descriptors left:
 #: an immediate retry would fail again, in a loop.
 BACK_OFF_S = 1.0
@@ -48,7 +44,7 @@ class Exporter:
         self.address: Endpoint | None = None
         self._thread: threading.Thread | None = None
         self._wake_up: WakeUp | None = None
-        self._server: _Server | None = None
+        self._server: MetricsServer | None = None
         # set by stop()
         self._stopping = False
 
@@ -56,10 +52,12 @@ class Exporter:
         """Bind the address and begin to answer. Raises OSError if it cannot be bound."""
         if self._wanted is None:
             return
+        from p2p.metricsserver import MetricsServer  # http and email take as long as much of p2p
+
         app = wsgi_app(self._metrics)
         sock = bind(*self._wanted)
         self.address = endpoint_of(sock.getsockname())
-        self._server = _Server(sock, app, self._log)
+        self._server = MetricsServer(sock, app, self._log)
         self._wake_up = WakeUp()
         self._thread = threading.Thread(target=self._run, name="p2p-metrics", daemon=True)
         self._thread.start()
@@ -104,73 +102,3 @@ class Exporter:
             self._server.server_close()
         if self._wake_up is not None:
             self._wake_up.close()
-
-
-class _Server(WSGIServer):
-    """A WSGI server on a socket that listens; :meth:`handle_request` does not wait for one."""
-
-    timeout = 0
-
-    def __init__(
-        self, sock: socket.socket, app: Callable[..., Any], logger: logging.Logger
-    ) -> None:
-        host, port = sock.getsockname()[:2]
-        # Its base class would make a socket, and look up the name of the host.
-        socketserver.BaseServer.__init__(self, (host, port), _Handler)
-        self.socket = sock
-        self.server_name, self.server_port = host, port
-        self.setup_environ()
-        self.set_app(app)
-        self._log = logger
-        # owned by p2p-metrics
-        self._has_accept_failed = False
-        # guarded by _lock
-        self._lock = threading.Lock()
-        self._client: socket.socket | None = None
-        self._hung_up = False
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        try:
-            client, address = self.socket.accept()
-        except (BlockingIOError, ConnectionError):  # about this connection alone
-            raise
-        except OSError:
-            self._has_accept_failed = True
-            raise
-        forks.in_child(client)
-        with self._lock:
-            self._client = client
-            if self._hung_up:
-                client.close()
-                raise OSError("the server stops")
-        return client, address
-
-    def take_accept_failure(self) -> bool:
-        """Return whether no connection could be accepted, since the last call."""
-        failed, self._has_accept_failed = self._has_accept_failed, False
-        return failed
-
-    def close_request(self, request: Any) -> None:
-        with self._lock:
-            self._client = None
-        super().close_request(request)
-
-    def hang_up(self) -> None:
-        """End the connection with the present client, and take no other. Any thread."""
-        with self._lock:
-            self._hung_up = True
-            if self._client is not None:
-                with suppress(OSError):  # it has ended already
-                    self._client.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        self._log.debug("request for metrics from %s failed", client_address, exc_info=True)
-
-
-class _Handler(WSGIRequestHandler):
-    """One request; it writes no lines of its own."""
-
-    timeout = REQUEST_TIMEOUT_S
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Do nothing: a line for each scrape is of no interest."""

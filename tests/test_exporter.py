@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import p2p
-from p2p import exporter
+from p2p import exporter, metricsserver
 from p2p.config import Config
 from tests.conftest import OpenResources
 from tests.kit import inspect
@@ -150,7 +150,7 @@ def test_after_a_failed_accept_it_answers_again(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporter, "BACK_OFF_S", 0.01)
-    monkeypatch.setattr(exporter._Server, "take_accept_failure", lambda server: True)
+    monkeypatch.setattr(metricsserver.MetricsServer, "take_accept_failure", lambda server: True)
     server = nodes.start(metrics_addr=ADDRESS)
     assert [scrape(server)[0] for _ in range(3)] == [200] * 3
 
@@ -167,7 +167,7 @@ def test_stop_hangs_up_on_a_client_that_says_nothing(
 def test_client_that_says_nothing_gives_way(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter._Handler, "timeout", 0.05)
+    monkeypatch.setattr(metricsserver._Handler, "timeout", 0.05)
     server = nodes.start(metrics_addr=ADDRESS)
     assert server.metrics_addr is not None
     with socket.create_connection((HOST, server.metrics_addr.port)):

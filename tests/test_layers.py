@@ -23,7 +23,7 @@ FACE = "__init__"
 LAYERS: list[set[str]] = [
     {
         *("_version", "arguments", "clock", "codec", "discreason", "errorcopy", "errors", "feed"),
-        *("forks", "inputs", "latch", "leaks", "loglimit", "metrics", "netutil"),
+        *("forks", "inputs", "interrupt", "latch", "leaks", "loglimit", "metrics", "netutil"),
         *("observerguard", "threads", "usercode"),
     },
     {"crypto"},
@@ -36,8 +36,8 @@ LAYERS: list[set[str]] = [
     {"discover", "dnsdisc", "lan", "nat"},
     {
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
-        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "exporter", "services", "parts"),
-        *("collector", "server", "client", "capture", "explain"),
+        *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "metricsserver", "exporter"),
+        *("services", "parts", "collector", "server", "client", "capture", "explain"),
     },
     {FACE, "rlp"},
     {"cli", "lab", "monitor", "sim", "testing"},
@@ -77,6 +77,7 @@ WITHIN: dict[str, set[str]] = {
     "options": {"config"},
     "peers": {"config", "observe"},
     "nodesources": {"config"},
+    "exporter": {"metricsserver"},
     "services": {"config", "exporter", "keylog", "nodesources", "observe"},
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},

@@ -9,7 +9,7 @@ from functools import partial
 
 from p2p.clock import Deadline
 from p2p.crypto import PrivateKey, keccak256
-from p2p.nat import natpmp, pcp, portmap, upnp
+from p2p.nat import natpmp, pcp, portmap
 from p2p.nat.gateway import Gateway, Stop
 from p2p.nat.routersearch import Find
 from p2p.nat.spec import NatKind, NatSpec
@@ -24,9 +24,9 @@ def finders(spec: NatSpec, private_key: PrivateKey) -> dict[str, Find]:
     """
     find_pmp = partial(portmap.find, nonce=_nonce(private_key))
     if spec.kind is NatKind.ANY:
-        return {"upnp": upnp.find, "pmp": find_pmp}
+        return {"upnp": _upnp, "pmp": find_pmp}
     if spec.kind is NatKind.UPNP:
-        return {"upnp": upnp.find}
+        return {"upnp": _upnp}
     if spec.kind is NatKind.PMP:
         at = None if spec.ip is None else [Endpoint(spec.ip, natpmp.PORT)]
         return {"pmp": partial(find_pmp, at=at)}
@@ -37,6 +37,12 @@ def finders(spec: NatSpec, private_key: PrivateKey) -> dict[str, Find]:
 
 def _nonce(private_key: PrivateKey) -> bytes:
     return keccak256(b"PCP nonce" + private_key.to_bytes())[: pcp.NONCE_SIZE]
+
+
+def _upnp(deadline: Deadline, stop: Stop) -> Gateway | None:
+    from p2p.nat import upnp  # its parsers of XML and HTTP take a twentieth of all imports
+
+    return upnp.find(deadline, stop)
 
 
 def _stun(servers: tuple[tuple[str, int], ...], deadline: Deadline, stop: Stop) -> Gateway:

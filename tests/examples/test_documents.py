@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pydoc
 import re
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pytest
 import p2p
 import p2p.testing
 from p2p.discover.v4 import requests as exchange
+from p2p.lan import link
 from tests.kit import inspect
 from tests.kit.names import Names
 from tests.kit.nodes import Nodes, unused_port
@@ -191,7 +193,7 @@ def test_bootnode_of_a_private_network_prints_its_url(program: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "number"), [("private-network.md", 1), ("lan.md", 0)], ids=lambda v: str(v)
+    ("document", "number"), [("private-network.md", 1), ("lan.md", 1)], ids=lambda v: str(v)
 )
 def test_server_of_a_how_to_finds_the_bootnode(
     bootnode: p2p.Server, tmp_path: Path, document: str, number: int
@@ -265,8 +267,21 @@ def test_node_behind_a_proxy_talks_to_nothing_but_the_proxy(
     }
 
 
+def test_class_room_needs_no_address(
+    bootnode: p2p.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "SERVICE_TYPE", f"_t{secrets.token_hex(5)}._tcp.local.")
+    source = sources("howto/lan.md")[0]
+    with ExitStack() as stack:
+        pupils = []
+        for number in range(3):
+            (folder := tmp_path / str(number)).mkdir()
+            pupils.append(stack.enter_context(make_server(source, bootnode, folder)))
+        eventually(lambda: [pupil.peer_count for pupil in pupils] == [2, 2, 2])
+
+
 def test_nodes_that_never_change_need_no_discovery(bootnode: p2p.Server, tmp_path: Path) -> None:
-    server, fixed = sources("howto/lan.md")
+    _, server, fixed = sources("howto/lan.md")
     options = server.replace("bootstrap_nodes=[p2p.parse_node(BOOTNODE)],", "")
     options = re.sub(r"    bootstrap_nodes=.*\n", fixed, options)
     there = p2p.Server(

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the daemons of the interoperability tests from Debian's packages, as root: name server,
-# router, STUN server, SOCKS proxy, Tor, tcpdump, the browser Chromium. The tests start them; without them they are skipped.
+# router, STUN server, SOCKS proxy, Tor, tcpdump, avahi, the browser Chromium. The tests start them; without them they are skipped.
 set -eu
 
 policy=/usr/sbin/policy-rc.d
@@ -17,6 +17,9 @@ microsocks microsocks
 tor tor
 tcpdump tcpdump
 chromium chromium
+avahi-daemon avahi-daemon
+avahi-browse avahi-utils
+dbus-daemon dbus
 '
 
 missing_packages() {

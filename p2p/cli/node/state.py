@@ -78,6 +78,7 @@ class Snapshot:
     rates: Sequence[tuple[float, float]]
     events: Sequence[Event]
     outside: str = ""  # what the router says, with the option nat
+    lan: str = ""  # the nodes of the local network, with the option lan_discovery
 
 
 class NodeState:
@@ -121,6 +122,7 @@ class NodeState:
             rates=tuple(self._rates),
             events=tuple(self._events),
             outside=outside_text(self._server.nat),
+            lan=lan_text(self._server),
         )
 
     def _measure(self, totals: tuple[int, int], elapsed_s: float) -> None:
@@ -190,6 +192,11 @@ class EventLog(logging.Handler):
         level = record.levelname.lower()
         text = shown(record.getMessage(), MAX_LOG_LINE)
         self.report(f"{level}: {text}", {"event": "log", "level": level, "text": text})
+
+
+def lan_text(server: p2p.Server) -> str:
+    """Return how many nodes of the local network are known; "" without the option."""
+    return f"{len(server.lan_nodes)} on the LAN" if server.config.lan_discovery else ""
 
 
 def outside_text(status: p2p.nat.NatStatus | None) -> str:

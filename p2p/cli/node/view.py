@@ -30,10 +30,11 @@ def view(shot: Snapshot, width: int, height: int, prompt: str | None = None) -> 
     peer_lines = min(len(shot.peers) + 1, max(spare // 2, 2))
     event_lines = max(spare - peer_lines, 1)
     record = f"record {shot.node.seq}"
+    places = (f"listens on {shot.listen}", shot.outside, shot.lan, record)
     parts: list[RenderableType] = [
         _rule(f"{shot.name}, up {duration_text(shot.uptime_s)}"),
         Text(shot.node.url, overflow="fold"),
-        Text(", ".join(filter(None, (f"listens on {shot.listen}", shot.outside, record)))),
+        Text(", ".join(filter(None, places))),
         _traffic(shot, width),
         *([_tables(shot.tables)] if shot.tables else []),
         _rule(f"peers: {len(shot.peers)} of at most {shot.max_peers}"),

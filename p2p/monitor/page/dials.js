@@ -76,7 +76,7 @@ const STALL_COLUMNS = [
     text: (s) => s.name || s.short,
     hint: (s) => s.name,
   },
-  { title: "Waiting", kind: "number", text: (s) => s.waiting },
+  { title: "Waiting", kind: "number waiting", text: (s) => s.waiting },
 ];
 
 export class Stalls {

@@ -2,6 +2,7 @@
 // so that what a remote has sent is never parsed as HTML. Holds no state.
 
 const SVG = "http://www.w3.org/2000/svg";
+const MAX_TEXT = 2000;
 
 /** Make an HTML element. `attributes` may have `text`, which is set as text. */
 export function element(tag, attributes = {}, ...children) {
@@ -22,7 +23,7 @@ function filled(node, attributes, children) {
 /** Set an attribute, or the text, if it differs: an equal one costs no layout. */
 export function set(node, name, value) {
   if (name === "text") return setText(node, value);
-  const text = value === null || value === undefined || value === false ? null : String(value);
+  const text = value === null || value === undefined || value === false ? null : cut(String(value));
   if (text === null) {
     if (node.hasAttribute(name)) node.removeAttribute(name);
   } else if (node.getAttribute(name) !== text) {
@@ -30,10 +31,14 @@ export function set(node, name, value) {
   }
 }
 
-/** Set the text of a node if it differs. */
+/** Set the text of a node if it differs; what is longer than any text of the server is cut. */
 export function setText(node, text) {
-  const value = String(text ?? "");
+  const value = cut(String(text ?? ""));
   if (node.textContent !== value) node.textContent = value;
+}
+
+function cut(text) {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }
 
 /** Text of a remote: isolated, so that its direction of writing changes nothing beside it. */
@@ -46,24 +51,22 @@ export function remoteText(text, className = "") {
  * focus, selection and scroll position stay. A child is `create(item)`, then `update(child, item)`.
  */
 export function reconcile(parent, items, key, create, update) {
-  const kept = (parent.keyed ??= new Map());
-  const present = new Set();
+  const kept = parent.keyed || new Map();
+  const focus = document.activeElement;
+  const present = new Map(items.map((item) => [key(item), item])); // of two with one key the last
+  for (const [name, child] of kept) if (!present.has(name)) child.remove();
+  parent.keyed = new Map();
   let place = parent.firstChild;
-  for (const item of items) {
-    const name = key(item);
-    if (present.has(name)) continue; // two of one key: the first stands
-    present.add(name);
-    let child = kept.get(name);
-    if (!child) kept.set(name, (child = create(item)));
+  for (const [name, item] of present) {
+    const child = kept.get(name) || create(item);
+    parent.keyed.set(name, child);
     update(child, item);
     if (child === place) place = place.nextSibling;
     else parent.insertBefore(child, place);
   }
-  for (const [name, child] of kept) {
-    if (present.has(name)) continue;
-    child.remove();
-    kept.delete(name);
-  }
+  // A node that is moved loses the focus.
+  if (focus !== document.activeElement && parent.contains(focus))
+    focus.focus({ preventScroll: true });
 }
 
 /** A size of the drawing's place in CSS pixels; zero while it is hidden. */

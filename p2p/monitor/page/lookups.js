@@ -19,7 +19,7 @@ const LOOKUP_COLUMNS = [
   { title: "Target", kind: "id mono", text: (l) => shortId(l.target, 12), hint: (l) => l.target },
   { title: "By", kind: "cap", text: (l) => l.protocol },
   { title: "Queries", kind: "number", text: (l) => l.hops.length },
-  { title: "Found", kind: "number", text: (l) => l.found },
+  { title: "Found", kind: "number found", text: (l) => l.found },
   {
     title: "Took",
     kind: "number",
@@ -29,14 +29,14 @@ const LOOKUP_COLUMNS = [
 
 const STEP_COLUMNS = [
   { title: "Query", kind: "number", text: (h) => h.n + 1 },
-  { title: "Node", kind: "id mono", text: (h) => shortId(h.id, 10), hint: (h) => h.id },
+  { title: "Node", kind: "id mono", text: (h) => shortId(h.id), hint: (h) => h.id },
   { title: "Distance", kind: "number", text: (h) => h.distance },
   { title: "Answer", kind: "outcome", text: (h) => h.outcome, mark: (h) => h.outcome },
   { title: "Nodes", kind: "number", text: (h) => h.neighbors ?? "–" },
   {
     title: "Named by",
-    kind: "id mono",
-    text: (h) => (h.from ? shortId(h.from, 10) : "our table"),
+    kind: "id mono from",
+    text: (h) => (h.from ? shortId(h.from) : "our table"),
     hint: (h) => h.from,
   },
   {

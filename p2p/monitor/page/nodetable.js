@@ -18,8 +18,7 @@ const FRESH_S = [60, 600, 3600];
 
 const COLUMNS = [
   { title: "Bucket", kind: "number", text: (n) => n.bucket },
-  { title: "Node", kind: "id mono", text: (n) => shortId(n.id, 10), hint: (n) => n.id },
-  { title: "Address", kind: "address mono", remote: true, text: (n) => n.addr },
+  { title: "Node", kind: "id mono", text: (n) => shortId(n.id), hint: (n) => n.id },
   { title: "State", kind: "state", text: stateOf, mark: stateOf },
   {
     title: "In table",
@@ -27,10 +26,11 @@ const COLUMNS = [
     text: (n) => (n.added_t ? duration(n.now - n.added_t) : "–"),
   },
   {
-    title: "Last answer",
+    title: "Answered ago",
     kind: "number age",
-    text: (n) => (n.answered_t ? `${duration(n.now - n.answered_t)} ago` : "–"),
+    text: (n) => (n.answered_t ? duration(n.now - n.answered_t) : "–"),
   },
+  { title: "Address", kind: "address mono", remote: true, text: (n) => n.addr },
   { title: "Checks", kind: "number", text: (n) => n.checks ?? "–" },
   { title: "By", kind: "cap", text: (n) => n.protocol },
 ];
@@ -43,7 +43,7 @@ export class NodeTable {
     this.figure.append(
       this.grids,
       element("figcaption", {
-        text: "Full: answered within a minute; paler: ten minutes, an hour, more. Hollow: unproven.",
+        text: "Full: answered within a minute; paler: ten minutes, an hour, more. Hollow: unproven",
       }),
     );
     this.selected = null;

@@ -1,7 +1,7 @@
 // The peers as a ring: clockwise by distance from us, one group for each distance. From the hub
 // outward grows what we send to a peer, from the ring inward what it sends. Owns the drawing only.
 
-import { reconcile, set, setText, svg, widthOf } from "./dom.js";
+import { element, reconcile, set, setText, svg, widthOf } from "./dom.js";
 import { byteRate, counted } from "./format.js";
 
 const FULL_TURN = 2 * Math.PI;
@@ -193,19 +193,17 @@ function upsideDown(angle) {
 }
 
 function legend() {
-  const swatch = (name) =>
+  const swatch = (kind) =>
     svg(
       "svg",
       { class: "swatch", width: 14, height: 8, "aria-hidden": "true" },
-      svg("line", { class: name, x1: 1, x2: 13, y1: 4, y2: 4 }),
+      svg("line", { class: kind, x1: 1, x2: 13, y1: 4, y2: 4 }),
     );
-  const caption = document.createElement("figcaption");
-  caption.append(
-    "A length is bytes a second, as a logarithm: ",
-    swatch("in"),
-    " received, ",
-    swatch("out"),
-    " sent. An arrow inward: inbound.",
+  return element(
+    "figcaption",
+    {},
+    element("span", {}, swatch("in"), " received"),
+    element("span", {}, swatch("out"), " sent, in bytes a second, logarithmic"),
+    element("span", { text: "arrow inward: inbound" }),
   );
-  return caption;
 }

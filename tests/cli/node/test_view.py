@@ -120,3 +120,10 @@ def test_port_mappings_are_shown_beside_our_address(status, text):
     (line,) = (line for line in lines if "listens on" in line)
     parts = ("listens on [::]:30303", text, f"record {NODE.seq}")
     assert line.strip() == ", ".join(filter(None, parts))
+
+
+def test_number_of_nodes_on_the_lan_is_shown():
+    (line,) = (
+        line for line in drawn(replace(shot(), lan="3 on the LAN"), 80, 24) if "listens on" in line
+    )
+    assert line.strip() == f"listens on [::]:30303, 3 on the LAN, record {NODE.seq}"

@@ -13,6 +13,7 @@ from tests.fuzz.targets import (
     ethereum,
     frame,
     handshake,
+    lan,
     packet,
     packetv5,
     portmap,
@@ -25,7 +26,7 @@ from tests.fuzz.targets import (
 
 MODULES = (
     *(handshake, frame, base, snappy, values, declared, records, packet, packetv5, dnslists),
-    *(upnp, portmap, ethereum, connection, discovery, discoveryv5, topics),
+    *(upnp, portmap, lan, ethereum, connection, discovery, discoveryv5, topics),
 )
 TARGETS: dict[str, Target] = {
     target.name: target for module in MODULES for target in module.TARGETS
