@@ -45,6 +45,12 @@ settings.register_profile("few examples", deadline=None, max_examples=10)
 FD_FOLDER = "/proc/self/fd"  # Linux only; elsewhere descriptors are not watched
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    unsteady = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unsteady:
+        raise pytest.UsageError(f"an address in a name, use ids=steady (tests.kit.ids): {unsteady}")
+
+
 def pytest_collection_finish() -> None:
     # At its first example Hypothesis asks the garbage collector who refers to its random source,
     # and warns if nobody does; a collection in another thread would hide who does.

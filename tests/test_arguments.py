@@ -11,6 +11,7 @@ import pytest
 
 from p2p.arguments import check_function, check_has_run
 from p2p.errors import ArgumentTypeError, ConfigTypeError
+from tests.kit.ids import steady
 
 
 def plain(peer: object, rw: object) -> None: ...
@@ -132,13 +133,13 @@ def refusal(function: object) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("function", SOUND, ids=repr)
+@pytest.mark.parametrize("function", SOUND, ids=steady)
 def test_function_that_can_be_called_is_taken(function: Callable[..., Any]) -> None:
     check_function("Protocol.run", function, "peer", "rw")
 
 
 @pytest.mark.parametrize(
-    ("kind", "function"), [(kind, each) for kind in LAZY for each in LAZY[kind]], ids=repr
+    ("kind", "function"), [(kind, each) for kind in LAZY for each in LAZY[kind]], ids=steady
 )
 def test_function_of_which_a_call_runs_nothing_is_refused(kind: str, function: object) -> None:
     text = refusal(function)
@@ -146,7 +147,7 @@ def test_function_of_which_a_call_runs_nothing_is_refused(kind: str, function: o
     assert kind in text and "without await or yield" in text
 
 
-@pytest.mark.parametrize("function", UNFIT, ids=repr)
+@pytest.mark.parametrize("function", UNFIT, ids=steady)
 def test_function_of_other_arguments_is_refused(function: object) -> None:
     text = refusal(function)
     assert text.startswith("Protocol.run must be callable as run(peer, rw), but ")
@@ -170,7 +171,7 @@ def test_result_that_is_still_to_be_run_is_refused(function: Callable[..., Any])
         check_has_run("Protocol.run of eth/68", function(None, None))
 
 
-@pytest.mark.parametrize("result", [None, 5, [1], iter([1]), range(2)], ids=repr)
+@pytest.mark.parametrize("result", [None, 5, [1], iter([1]), range(2)], ids=steady)
 def test_any_other_result_is_none_of_our_business(result: object) -> None:
     check_has_run("Protocol.run", result)
 

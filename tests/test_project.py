@@ -8,6 +8,7 @@ import inspect
 import re
 import subprocess
 import tokenize
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,10 @@ MODULES = sorted((ROOT / "p2p").rglob("*.py"))
 # Of the modules today the longest has 396, `p2p/peers/peerset.py`; a good one has 100 to 300.
 MAX_CODE_LINES = 420
 
-modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+# Of this scope: all rules for one module, then all for the next, so that each is read once.
+modules = pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: str(path.relative_to(ROOT)), scope="module"
+)
 PUBLIC_MODULES = {**MODULES_BY_NAME, "p2p.lab": p2p.lab, "p2p.sim": p2p.sim}
 PUBLIC = {
     (module, name): getattr(there, name)
@@ -39,8 +43,8 @@ def read(*parts: str) -> str:
 
 @modules
 def test_module_has_a_docstring(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring, f"{path} does not say what it is for"
+    module = nodes_of(path.read_text(encoding="utf-8"))[0]
+    assert ast.get_docstring(module), f"{path} does not say what it is for"
 
 
 # Plain technical English. PEP 257: an imperative or a noun phrase, which search engines and readers
@@ -55,12 +59,18 @@ REFUSED_WORDS = re.compile(
 )
 
 
+@lru_cache(maxsize=1)
+def nodes_of(source: str) -> list[ast.AST]:
+    """The syntax tree of a module: its node, and all below that."""
+    return list(ast.walk(ast.parse(source)))
+
+
 WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def docstrings(source: str) -> list[ast.Constant]:
     """The docstrings of a module, its classes and its functions, with their lines."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, WITH_DOCSTRINGS)]
+    nodes = [node for node in nodes_of(source) if isinstance(node, WITH_DOCSTRINGS)]
     openings = [node.body[0] for node in nodes if ast.get_docstring(node) is not None]
     return [opening.value for opening in openings]  # type: ignore[attr-defined]
 
@@ -77,18 +87,19 @@ def code_lines(source: str) -> int:
 
 def texts(path: Path) -> list[str]:
     """The strings of a module: docstrings, error texts, log lines. An f-string is in parts."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    nodes = nodes_of(path.read_text(encoding="utf-8"))
     constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
     return [value for value in constants if isinstance(value, str)]
 
 
 def names(path: Path) -> set[str]:
     """The names in a module, as words: of classes, functions, arguments and attributes."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    nodes = nodes_of(path.read_text(encoding="utf-8"))
     found = {getattr(node, kind, None) for node in nodes for kind in ("name", "id", "attr", "arg")}
     return {re.sub(r"_+|(?<=[a-z])(?=[A-Z])", " ", name) for name in found if isinstance(name, str)}
 
 
+@lru_cache(maxsize=1)
 def comments(path: Path) -> list[str]:
     """The comments of a module; one of several lines in a row is one."""
     lines: dict[int, str] = {}

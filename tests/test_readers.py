@@ -15,6 +15,7 @@ from p2p.enode import LocalNode, NodeDB
 from p2p.enr import Record
 from p2p.errors import ArgumentTypeError
 from p2p.netutil import Netlist, split_listen_addr
+from tests.kit.ids import steady
 
 KEY = p2p.PrivateKey.from_bytes(bytes(31) + b"\1")
 RECORD = Record.sign(KEY, 1, ip="127.0.0.1", tcp=1, udp=1)
@@ -72,14 +73,14 @@ ADDRESSES: dict[str, Callable[[Any], object]] = {
 WRONG = [b"\xff\xfe", bytearray(3), [], ["enr:"], [0] * 32, (), {}, 5, True, 1.5, object()]
 
 
-@pytest.mark.parametrize("value", [None, *WRONG], ids=repr)
+@pytest.mark.parametrize("value", [None, *WRONG], ids=steady)
 @pytest.mark.parametrize("reader", READERS)
 def test_value_of_another_type_is_an_error_of_ours(reader: str, value: Any) -> None:
     with pytest.raises(p2p.P2PError):
         READERS[reader](value)
 
 
-@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("value", WRONG, ids=steady)
 @pytest.mark.parametrize("reader", ADDRESSES)
 def test_address_of_another_type_is_an_error_of_ours(reader: str, value: Any) -> None:
     with pytest.raises(p2p.P2PError):

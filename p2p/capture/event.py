@@ -60,7 +60,8 @@ class MessageSeen:
 class MessagesLost:
     """Messages that cannot be read, since the capture has a gap; those after it can be again.
 
-    ``size`` is the number of bytes in all, ``count`` that of the messages, None if unknown.
+    ``size`` is the number of bytes in all, ``count`` that of the messages, None if unknown. If the
+    capture begins within the connection, ``size`` has only what is captured, perhaps nothing.
     """
 
     time: float

@@ -79,7 +79,8 @@ class Recording:
                     elif line.strip():
                         entries.append(_read_entry(_read_line(line), head))
                 except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    raise DecodeError(f"line {number} is none of a recording: {error!r}") from None
+                    text = f"line {number} is none of a recording: {_reason(error)}"
+                    raise DecodeError(text) from None
         if head is None:
             raise DecodeError("the file is empty, not a recording")
         return cls(head.name, head.version, head.length, head.peer, tuple(entries))
@@ -167,6 +168,10 @@ class RecordingReadWriter(MsgReadWriter):
 
     def __repr__(self) -> str:
         return f"<recording of {self._rw!r}>"
+
+
+def _reason(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _read_line(line: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
+from collections.abc import Callable
 
 import click
 
@@ -22,6 +24,8 @@ from p2p.cli.parameters import NODE, PORT
 DEFAULT_PORT = 30303
 #: tcpdump's buffer, in KiB: it loses packets when many come at once.
 BUFFER_KIB = 32_768
+#: Words of tcpdump when it has begun.
+_BEGUN = "listening on "
 
 
 @command(
@@ -73,7 +77,7 @@ def capture(
     if shutil.which("tcpdump") is None:
         raise Failure(f"tcpdump is not installed; install it, and run: {line}", ExitCode.SYSTEM)
     with output.progress(f"capturing into {file}, Ctrl-C ends it"):
-        said = _run(arguments, duration)
+        said = _run(arguments, duration, lambda: _tell_begin(output, file))
     counts = _counts(said)
     decode = shlex.join(["p2p", "decode", file, "--keylog", keys])
     text = f"{counts} packets captured; to read them: {decode}"
@@ -102,19 +106,38 @@ def _command(file: str, interface: str, wanted: str) -> list[str]:
     return ["tcpdump", *options, "-w", file, wanted]
 
 
-def _run(arguments: list[str], duration: float | None) -> str:
+def _tell_begin(output: Output, file: str) -> None:
+    if not sys.stderr.isatty():  # where the progress shows it
+        output.note(f"capturing into {file}, Ctrl-C or SIGINT ends it")
+
+
+def _run(arguments: list[str], duration: float | None, on_begin: Callable[[], object]) -> str:
     """Run tcpdump until Ctrl-C or the time is over; return what it has said."""
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    said = ""
     try:
-        _, said = process.communicate(timeout=duration)
+        said = _begin(process)
+        if _BEGUN in said:
+            on_begin()
+        said += process.communicate(timeout=duration)[1]
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        said += process.communicate()[1]
     if process.returncode not in (0, -signal.SIGINT):
         line = said.strip().splitlines()[-1] if said.strip() else "tcpdump has failed"
         text = f"{line}; run it as root: sudo {shlex.join(arguments)}"
         raise Failure(text, ExitCode.SYSTEM)
     return said
+
+
+def _begin(process: subprocess.Popen[str]) -> str:
+    """Return the lines of tcpdump up to that of its begin, or all if it fails."""
+    lines = []
+    for line in iter(process.stderr.readline, "") if process.stderr is not None else ():
+        lines.append(line)
+        if _BEGUN in line:
+            break
+    return "".join(lines)
 
 
 def _counts(said: str) -> int:

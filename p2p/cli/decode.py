@@ -15,7 +15,7 @@ from p2p.cli.options import with_keylog
 from p2p.cli.output import Output, with_output
 from p2p.cli.plain import plain, summary
 from p2p.cli.programobject import with_protocols
-from p2p.cli.shown import shown
+from p2p.cli.shown import number_of, shown
 
 #: Characters of a message's content that are shown.
 MAX_CONTENT = 120
@@ -86,8 +86,10 @@ def _text(event: p2p.capture.Event, limit: int) -> str:
         keys = "" if event.has_keys else ", encrypted: no secrets of it in a key log"
         return f"connection{'' if event.from_start else ', from its middle'}{keys}"
     if isinstance(event, MessagesLost):
-        count = "messages" if event.count is None else f"{event.count} message(s)"
-        return f"gap: {count} lost, {event.size} bytes"
+        if event.count is None and event.size == 0:
+            return "earlier messages are not in the capture"
+        count = "messages" if event.count is None else number_of(event.count, "message")
+        return f"gap: {count} lost, {number_of(event.size, 'byte')}"
     if isinstance(event, ConnectionEnded):
         return f"closed ({event.how})"
     return ""

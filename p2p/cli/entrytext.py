@@ -1,7 +1,9 @@
 """Values of record entries as text, and text as values. Pure.
 
-The keys of EIP-778 and of devp2p's ``enr-entries`` are shown by their meaning, all others as RLP
-values: bytes as 0x…, lists in brackets.
+The keys of EIP-778 and of devp2p's ``enr-entries`` are shown by their meaning. A record has no
+types, so all others are shown as what they may be: text in quotes, a number with its bytes, or
+bytes as 0x…, and lists of these in brackets. Few letters may also be a number, and have their bytes
+beside them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any
 
 import p2p
 
+#: Most bytes of an entry that may be a number.
+MAX_NUMBER_SIZE = 4
 _PORTS = (b"tcp", b"tcp6", b"udp", b"udp6", b"quic", b"quic6")
 
 
@@ -24,7 +28,7 @@ def key_text(key: bytes) -> str:
 def entry_text(key: bytes, value: Any) -> str:
     """Return a decoded RLP value as text; for its key if it fits that, else as raw value."""
     try:
-        return _FORMATS.get(key, raw_text)(value)
+        return _FORMATS.get(key, likely_text)(value)
     except (TypeError, ValueError, AttributeError, LookupError):
         return f"{raw_text(value)} (not as defined for this key)"
 
@@ -34,6 +38,28 @@ def raw_text(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(raw_text, value))}]"
     return "0x" + bytes(value).hex()
+
+
+def likely_text(value: Any) -> str:
+    """Return a value as what it may be: text, a number, bytes, or a list of these."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(likely_text, value))}]"
+    raw, text = bytes(value), _printable(bytes(value))
+    if len(raw) > MAX_NUMBER_SIZE:
+        return raw_text(raw) if text is None else f'"{text}"'
+    if text is not None:
+        return f'"{text}" ({raw_text(raw)})'
+    is_number = raw and raw[0]  # RLP has numbers without leading zeros
+    return f"{int.from_bytes(raw, 'big')} ({raw_text(raw)})" if is_number else raw_text(raw)
+
+
+def _printable(value: bytes) -> str | None:
+    """Return bytes as text, None if they are none, or have characters that do not show."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text and text.isprintable() else None
 
 
 def entry_value(text: str) -> object:

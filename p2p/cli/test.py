@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
+from typing import Any
 
 import click
 from rich.text import Text
@@ -13,6 +15,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import NODE
+from p2p.cli.shown import shown
 from p2p.testing import conformance
 from p2p.testing.conformance import Result, Verdict
 
@@ -34,6 +37,19 @@ def test() -> None:
     """
 
 
+class _CaseName(click.Choice[str]):
+    """The name of a case; the error for a wrong one has the near names, or all of them."""
+
+    name = "case"
+
+    def convert(self, value: Any, param: Any, context: Any) -> str:
+        if value in self.choices:
+            return str(value)
+        near = difflib.get_close_matches(str(value), self.choices, cutoff=0.5)
+        which, names = "near it" if near else "there", ", ".join(near or self.choices)
+        self.fail(f"no case {shown(value)}; {which}: {names}", param, context)
+
+
 def _add_suite(suite: str) -> None:
     cases = conformance.SUITES[suite]
 
@@ -47,7 +63,7 @@ def _add_suite(suite: str) -> None:
         "--case",
         "only",
         metavar="NAME",
-        type=click.Choice([case.name for case in cases]),
+        type=_CaseName([case.name for case in cases]),
         multiple=True,
         help="Run this case only; may be repeated.",
     )

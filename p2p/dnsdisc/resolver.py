@@ -22,6 +22,15 @@ MAX_SHOWN = 300
 DNS_PORT = 53
 
 
+#: Errors of dnspython by the names of their classes: it is not imported before it is used.
+_WORDS = {
+    "LifetimeTimeout": "no name server answers within {:g} s",
+    "Timeout": "no name server answers within {:g} s",
+    "NXDOMAIN": "the name does not exist",
+    "NoAnswer": "the name has no TXT records",
+}
+
+
 class Resolver(Protocol):
     """A resolver of names, such as a ``dns.resolver.Resolver`` of dnspython.
 
@@ -88,8 +97,7 @@ class TextResolver:
             answer = resolver.resolve(f"{name}.", "TXT", lifetime=LOOKUP_TIMEOUT_S, search=False)
             return [_text_of(record) for record in answer]
         except Exception as error:  # whatever the library makes of a remote's bytes
-            shown = printable(repr(error), MAX_SHOWN)
-            raise OSError(f"cannot look up {name}: {shown}") from error
+            raise OSError(f"cannot look up {name}: {_plain(error)}") from error
 
     def _resolver(self) -> Resolver:
         """Return the resolver. The file that names its servers may come later."""
@@ -116,6 +124,14 @@ def _endpoint_of(server: str) -> tuple[str, int]:
     except ValueError:
         raise wrong("server", text, wanted) from None
     return host, port
+
+
+def _plain(error: Exception) -> str:
+    """Return an error of the library in plain words: by its class, else its own text."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    words = next((_WORDS[name] for name in names if name in _WORDS), None)
+    own = str(error) or type(error).__name__
+    return words.format(LOOKUP_TIMEOUT_S) if words is not None else printable(own, MAX_SHOWN)
 
 
 def _text_of(record: Any) -> str:

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from p2p.clock import Deadline
-from p2p.errors import AlreadyConnected, LabError, Timeout
+from p2p.errors import (
+    AlreadyConnected,
+    ConnectError,
+    DiscReason,
+    LabError,
+    RefusedByPeer,
+    Timeout,
+)
 from p2p.lab.edges import Edges, edge_of
 from p2p.lab.node import LabNode
 from p2p.lab.reports import Reports
+from p2p.lab.topology import Edge
 from p2p.peers.peer import Peer
 
 #: Number of calls at a time. Most of their time is waiting, for latency or for other threads.
 CALLS = 32
+#: Real seconds until a dial is repeated if nothing is reported meanwhile.
+LOOK_S = 0.02
 #: Number of failures that the text of an error names.
 MOST_NAMED = 5
 
@@ -48,37 +59,65 @@ def run_all(doing: str, work: Sequence[Work], finish: Finish) -> None:
         raise lab_error(f"{len(failures)} of {len(work)} could not be {doing}", failures)
 
 
-def join(
-    one: LabNode,
-    other: LabNode,
-    edges: Edges,
-    reports: Reports,
-    timeout_s: float,
-    patience_s: float,
-) -> None:
-    """Dial, and wait until both servers have the connection, or have had it.
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A dial from ``one`` to ``other``, for a thread of a pool.
 
-    ``timeout_s`` is in the time of the lab, ``patience_s`` the real time for both together. Returns
-    at once if they are connected. Raises the ConnectError of the dial, the error of the
-    connection's end if it ended before both had it, and Timeout.
+    ``timeout_s`` is in the time of the lab, ``patience_s`` the real time for all of it.
     """
-    edge = edge_of(one.index, other.index)
-    made, deadline = edges.made(edge), Deadline(patience_s)
-    if edges.is_connected(edge):
-        return
-    try:
-        peer: Peer | None = one.server.connect(other.node, timeout_s)
-    except AlreadyConnected:
-        peer = None
-    while edges.made(edge) == made:
-        version, ended = reports.version, None if peer is None else peer.disconnect_reason
-        if edges.made(edge) != made:
-            return
-        if ended is not None:
-            raise ended
-        if deadline.is_over:
-            raise Timeout(f"{other.name} does not have the connection within {patience_s:g} s")
-        reports.wait(version, deadline.left_at_least(0.0))
+
+    one: LabNode
+    other: LabNode
+    edges: Edges
+    reports: Reports
+    timeout_s: float
+    patience_s: float
+
+    @property
+    def edge(self) -> Edge:
+        """The edge of both."""
+        return edge_of(self.one.index, self.other.index)
+
+    def __call__(self) -> None:
+        """Dial, and wait until both servers have the connection, or have had it.
+
+        Returns at once if they are connected. An end may still have the connection to a server of
+        the other that was stopped; then the dial is repeated when that has ended. Raises the
+        ConnectError of the dial, the error of the connection's end if it ended before both had
+        it, and Timeout.
+        """
+        made, deadline = self.edges.made(self.edge), Deadline(self.patience_s)
+        end_s = self.reports.time_s + self.timeout_s
+        while not self.edges.is_connected(self.edge) and self.edges.made(self.edge) == made:
+            version = self.reports.version
+            try:
+                peer = self.one.server.connect(self.other.node, self.timeout_s)
+            except (AlreadyConnected, RefusedByPeer) as error:
+                if not _is_connected_still(error) or self.reports.time_s > end_s:
+                    raise
+                self.reports.wait(version, LOOK_S)
+            else:
+                self._await_other(made, peer, deadline)
+
+    def _await_other(self, made: int, peer: Peer, deadline: Deadline) -> None:
+        """Wait until the other end has, or had, the connection of ``peer``."""
+        while True:
+            version, ended = self.reports.version, peer.disconnect_reason
+            if self.edges.made(self.edge) != made:
+                return
+            if ended is not None:
+                raise ended
+            if deadline.is_over:
+                text = f"{self.other.name} does not have the connection"
+                raise Timeout(f"{text} within {self.patience_s:g} s")
+            self.reports.wait(version, deadline.left_at_least(0.0))
+
+
+def _is_connected_still(error: ConnectError) -> bool:
+    """Whether an end says that they are connected."""
+    if isinstance(error, RefusedByPeer):
+        return error.reason is DiscReason.ALREADY_CONNECTED
+    return True
 
 
 def lab_error(what: str, failures: Sequence[tuple[str, Exception]]) -> LabError:

@@ -1,46 +1,58 @@
-"""shim"""
+"""The network between the nodes of a lab: the kind that its program has asked for.
+
+Any thread. The network in memory is in :mod:`p2p.lab.underlay`.
+"""
+
 from __future__ import annotations
 
-from dataclasses import replace
-from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, Protocol
 
 from p2p.clock import Clock
-from p2p.net import bind, bind_udp
-from p2p.net.underlay import Underlay
-from p2p.sim.link import Link
+from p2p.lab.loopback import LoopbackNetwork
+from p2p.lab.underlay.links import IDEAL
+from p2p.lab.underlay.network import MemoryNetwork
+from p2p.netutil import IPAddress
+from p2p.sim import Link
 
-NO_DELAY = Link(0.0)
-class Host(Underlay):
-    """shim"""
-    _is_public=False
-    def __init__(self, ip: IPv4Address) -> None:
-        self.ip = ip
-    def _bind(self, host: str|None, port: int) -> Any:
-        return bind(host or str(self.ip), port)
-    def _bind_udp(self, host: str|None, port: int) -> Any:
-        return bind_udp(host or str(self.ip), port)
-class LabNetwork:
-    """shim"""
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self._n = 0
-        self._taken: set[IPv4Address] = set()
-        self._links: dict[Any, Link] = {}
-    def host(self, ip: str | None = None) -> Host:
-        self._n += 1
-        while ip is None and IPv4Address(0x7f100001 + 256 * self._n) in self._taken: self._n += 1
-        self._taken.add(IPv4Address(ip) if ip else IPv4Address(0x7f100001 + 256 * self._n))
-        return Host(IPv4Address(ip) if ip else IPv4Address(0x7f100001 + 256 * self._n))
-    def set_link(self, a: Host, b: Host, one_way: bool = False, **changes: Any) -> None:
-        link = replace(self.link_of(a, b), **changes)
-        self._links[a, b] = link
-        if not one_way: self._links[b, a] = link
-    def link_of(self, a: Host, b: Host) -> Link:
-        return self._links.get((a, b), self.link)
-    def partition(self, *sides: list[Host]) -> None: ...
-    def heal(self) -> None: ...
-    def close(self) -> None: ...
+#: The links of a lab, unless others are given.
+NO_DELAY = IDEAL
+
+
+class Host(Protocol):
+    """A host, as a lab uses it; it is an ``Underlay``."""
+
+    ip: IPAddress
+
+
+class LabNetwork(Protocol):
+    """A network, as a lab uses it."""
+
+    link: Link
+
+    def host(self, ip: IPAddress | str | None = None) -> Any:
+        """Add a host."""
+
+    def link_of(self, a: Any, b: Any) -> Link:
+        """Return the link from one host to another."""
+
+    def set_link(self, a: Any, b: Any, *, one_way: bool = False, **changes: Any) -> Link:
+        """Change the link between two hosts."""
+
+    def partition(self, *sides: Any) -> None:
+        """Partition the network into groups of hosts."""
+
+    def heal(self) -> None:
+        """End the partition."""
+
+    def close(self) -> None:
+        """End the network, after its servers."""
+
+
 def new_network(join: str, seed: int, link: Link, clock: Clock) -> LabNetwork:
-    """shim"""
-    return LabNetwork(link)
+    """Return a network. Raises LabError for links over loopback."""
+    if join == "memory":
+        return MemoryNetwork(seed, link=link, clock=clock)
+    network = LoopbackNetwork()
+    if link != NO_DELAY:
+        network.link = link
+    return network

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 5.0
 #: Least ``max_peers`` of a node, unless it is given.
 MAX_PEERS = 50
+#: Network of the nodes in memory, unless ``own_networks`` is given: a node may dial another one
+#: again at once, as on a LAN.
+OWN_NETWORKS = "20.0.0.0/8"
 #: TCP and UDP port of all nodes, each of which has an address of its own.
 PORT = 30303
 
@@ -183,6 +186,7 @@ class Nodes:
         return {
             "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
             "bootstrap_nodes": self._bootnodes(node) if settings.discovery else (),
+            "own_networks": OWN_NETWORKS,
             **given,
             "private_key": node.private_key,
             "name": node.name,

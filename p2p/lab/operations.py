@@ -11,7 +11,7 @@ from functools import partial
 
 from p2p.lab.edges import Edges
 from p2p.lab.faults import Faults
-from p2p.lab.joining import Work, join, run_all
+from p2p.lab.joining import Join, Work, run_all
 from p2p.lab.node import LabNode
 from p2p.lab.nodes import Nodes
 from p2p.lab.pace import RealPace, SimulatedPace
@@ -59,7 +59,7 @@ class Operations:
         patience_s = max(timeout_s, self._pace.patience_s)
         work: list[Work] = []
         for one, other in pairs:
-            call = partial(join, one, other, self._edges, self._reports, timeout_s, patience_s)
+            call = Join(one, other, self._edges, self._reports, timeout_s, patience_s)
             work.append((f"{one.name} - {other.name}", call))
         run_all("connected", work, self._pace.finish)
 

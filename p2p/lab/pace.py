@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 
 from p2p.clock import Clock, Deadline
-from p2p.lab.clock import LabClock
 from p2p.lab.reports import Reports
 from p2p.lab.scripts import Scripts
+from p2p.lab.underlay.clock import LabClock
 
 #: Longest time between two looks at a condition, in real seconds: not all changes are reported.
 LOOK_S = 0.02
-#: Real seconds for a thread of a pool to go on before the clock jumps by more than JUMP_S: it is
-#: between two waits then, and the servers look quiet.
-GRACE_S = 0.005
-JUMP_S = 0.5
+#: Longest step of simulated time while calls in other threads are awaited.
+STEP_S = 0.5
 #: Least step of simulated time: a smaller one may be lost in the rounding of a large time.
 LEAST_STEP_S = 1e-9
 
@@ -93,13 +91,9 @@ class SimulatedPace:
     def finish(self, calls: Calls) -> None:
         """Let time pass until all calls have ended."""
         with self._moving:
-            while left := self._left_of(calls):
-                if self._jump_s() <= JUMP_S or not wait(left, GRACE_S, FIRST_COMPLETED).done:
-                    self._step(self._reports.time_s + JUMP_S)
-
-    def _left_of(self, calls: Calls) -> Calls:
-        self._clock.settle()
-        return [call for call in calls if not call.done()]
+            self._clock.settle()
+            while not all(call.done() for call in calls):
+                self._step(self._reports.time_s + STEP_S)
 
     def _step(self, end_s: float) -> None:
         """Go to the next event, but not beyond ``end_s``, and let all of it happen."""

@@ -9,10 +9,10 @@ from typing import Any
 from p2p.arguments import check_each, check_function, check_int, check_type, wrong
 from p2p.clock import Clock, SimulatedClock
 from p2p.errors import ConfigError
-from p2p.lab.clock import LabClock
 from p2p.lab.node import LabNode
 from p2p.lab.numbers import INT, probability
 from p2p.lab.scripts import Script, check_script
+from p2p.lab.underlay.clock import LabClock
 from p2p.protocol import Protocol
 from p2p.sim.link import Link
 

@@ -23,8 +23,8 @@ from p2p.enode.iterator import OnNode
 from p2p.enode.localnode import FALLBACK_IP
 from p2p.enode.node import Node
 from p2p.errors import InvalidNode
-from p2p.lan.announcement import Checks
-from p2p.lan.interfaces import Interface
+from p2p.lan.announcement import Announcement, Checks
+from p2p.lan.interfaces import MAX_ADDRESSES, Interface
 from p2p.lan.known import KnownNodes
 from p2p.lan.link import MAX_SHOWN, Link, LinkFailed
 from p2p.lan.txt import txt_of
@@ -246,6 +246,7 @@ class LanNodes:
             return
         node = self._checks.node_of(announcement, link.interface)
         if node is None:
+            self._check_ours(announcement)
             return
         is_new = node.id not in {each.id for each in self._known.nodes}
         if self._known.put((link.interface.index, name), node, self._loop.now()):
@@ -253,6 +254,14 @@ class LanNodes:
             if is_new:
                 self._on_found(node)
             self._offer_next()
+
+    def _check_ours(self, announcement: Announcement) -> None:
+        """Warn of another node with our key, as the copies of one disk have."""
+        own = {ip for interface in self._links for ip in interface.ips}
+        if own.isdisjoint(announcement.ips) or announcement.port != self._where.port:
+            where = ", ".join(map(str, announcement.ips[:MAX_ADDRESSES]))
+            text = f"another node has our key, at {where}: each one needs its own private_key"
+            log_limited(self._log, logging.WARNING, self._limit.admit("key", where), "%s", text)
 
     def _count_changed(self) -> None:
         """Publish the list, and plan the log line if the number has changed."""

@@ -69,6 +69,34 @@ def test_failure_of_tcpdump_is_its_line_and_the_command(
     assert "tcpdump: eth9: no permission; run it as root: sudo tcpdump -i any" in result.err
 
 
+#: A tcpdump that begins, and writes its counts when it is ended.
+FAKE = """#!/bin/sh
+trap "echo '7 packets captured' >&2; exit 0" INT
+echo "tcpdump: data link type LINUX_SLL2" >&2
+echo "tcpdump: listening on any, link-type LINUX_SLL2" >&2
+while :; do /bin/sleep 0.01; done
+"""
+
+
+def test_begin_is_told_without_a_terminal(tmp_path: Path) -> None:
+    fake = tmp_path / "tcpdump"
+    fake.write_text(FAKE)
+    fake.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-m", "p2p", "capture", "file.pcap"],
+        env={**os.environ, "PATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("capturing into file.pcap")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("7 packets captured")
+
+
 @needs_tcpdump
 @pytest.mark.slow
 def test_capture_until_ctrl_c_can_be_decoded(nodes: Nodes, run: Run, tmp_path: Path) -> None:
@@ -89,7 +117,8 @@ def test_capture_until_ctrl_c_can_be_decoded(nodes: Nodes, run: Run, tmp_path: P
         eventually(lambda: path.stat().st_size > 2000, "packets are in the file")
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, err) == (0, "")
+    assert process.returncode == 0 and err.splitlines() == [err.rstrip("\n")]
+    assert err.startswith("capturing into ")
     assert f"packets captured; to read them: p2p decode {path} --keylog {keys}" in out
     pytest.importorskip("pcapy")
     assert " connection\n" in run("decode", path, "--keylog", keys).out

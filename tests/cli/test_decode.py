@@ -78,7 +78,15 @@ def test_json_has_every_field(run: Run, folder: Path) -> None:
 def test_gaps_and_what_follows_them_are_marked(run: Run, folder: Path) -> None:
     write_pcap(folder / "file.pcap", PACKETS[:6] + PACKETS[7:])
     out = run("decode", "file.pcap", "--keylog", "keys").out
-    assert "  gap: 1 message(s) lost, 80 bytes" in out and "p2p Disconnect ?  QUITTING" in out
+    assert "  gap: 1 message lost, 80 bytes" in out and "p2p Disconnect ?  QUITTING" in out
+
+
+def test_capture_that_begins_in_a_connection_says_so(run: Run, folder: Path) -> None:
+    write_pcap(folder / "file.pcap", PACKETS[5:])
+    out = run("decode", "file.pcap", "--keylog", "keys").out
+    assert out.count("connection, from its middle") == 1
+    assert out.count("earlier messages are not in the capture") == 2  # each direction
+    assert "gap" not in out and "p2p Hello ?" in out
 
 
 def test_capture_without_its_keys_says_so(run: Run, folder: Path) -> None:

@@ -155,7 +155,7 @@ def test_sync_copies_what_is_there(run, server, tmp_path):
     del server.records[gone]
     result = run("dns", "sync", URL, tmp_path / "copy", "--server", f"127.0.0.1:{server.port}")
     assert result.exit_code == ExitCode.NEGATIVE
-    assert gone in result.err.lower() and "NXDOMAIN" in result.err
+    assert gone in result.err.lower() and "the name does not exist" in result.err
     assert len(read_nodes(tmp_path / "copy" / "nodes.json")) == 14
 
 
@@ -190,7 +190,7 @@ def test_check_tells_a_forged_list(run, signed, server, tmp_path):
 def test_no_answer_has_its_exit_code(run):
     with name_server({}) as empty:
         result = run("dns", "check", URL, "--server", f"127.0.0.1:{empty.port}")
-    assert result.exit_code == ExitCode.NO_ANSWER and "NXDOMAIN" in result.err
+    assert result.exit_code == ExitCode.NO_ANSWER and "the name does not exist" in result.err
     assert len(result.err.splitlines()) == 1
 
 

@@ -63,7 +63,7 @@ def test_show_has_each_entry_by_its_meaning(run):
         "ip6": "2001:db8::7",
         "secp256k1": "0x" + KEY.public_key.to_compressed().hex(),
         "udp6": "30304",
-        "x": "[0x01, [0x02]]",
+        "x": "[1 (0x01), [2 (0x02)]]",
     }
     assert shown == {
         "valid": True,
@@ -80,6 +80,28 @@ def test_show_marks_a_value_that_its_key_cannot_have(run):
     (shown,) = run("enr", "show", record, "--json").records
     assert shown["entries"]["eth"] == "0x01 (not as defined for this key)"
     assert shown["entries"]["client"] == "[[0x78]] (not as defined for this key)"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("color=blue", '"blue" (0x626c7565)'),
+        ("color=yellow", '"yellow"'),
+        ("color=größe", '"größe"'),
+        ("n=1500", "1500 (0x05dc)"),
+        ("n=66", '"B" (0x42)'),
+        ("n=0", "0x"),
+        ("raw=0x0001", "0x0001"),
+        ("raw=0x0102030405", "0x0102030405"),
+        ("raw=0x1b5b324a1b5b", "0x1b5b324a1b5b"),
+        ("raw=0xe280ae616263", "0xe280ae616263"),  # right to left
+        ("list=rlp:0xcb86796f6e6465728205dcc0", '["yonder", 1500 (0x05dc), []]'),
+    ],
+)
+def test_own_entries_are_shown_as_what_they_may_be(run, value, text):
+    made = run("enr", "new", "-", "--entry", value, stdin=DIGITS).out.strip()
+    (shown,) = run("enr", "show", made, "--json").records
+    assert shown["entries"][value.partition("=")[0]] == text
 
 
 def test_remote_text_is_escaped(run):

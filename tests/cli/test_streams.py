@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import p2p
+from p2p.cli import main
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output
 from p2p.cli.shown import on_one_line, safe
@@ -41,14 +43,26 @@ def test_any_encoding_has_an_output(command: str, encoding: str) -> None:
         assert all(json.loads(line) for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize(
-    "command", ["key show -", "enr show -", "nodeset info -", "ping -", "explain packet -"]
-)
 @pytest.mark.parametrize("source", ["<&-", "</dev/null", "< <(printf '\\xff\\xfe\\x00')"])
-def test_input_that_is_no_text_is_wrong_input(command: str, source: str) -> None:
-    done = shell(f"{MODULE} {command} {source}")
+def test_input_that_is_no_text_is_wrong_input(source: str) -> None:
+    done = shell(f"{MODULE} key show - {source}")
     assert done.returncode == ExitCode.USAGE
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["enr show -", "nodeset info -", "ping -", "explain packet -"]
+)
+@pytest.mark.parametrize("data", [None, b"", b"\xff\xfe\x00"], ids=["closed", "empty", "no text"])
+def test_each_command_refuses_input_that_is_no_text(
+    command: str, data: bytes | None, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = None if data is None else io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", stdin)
+        assert main(command.split()) == ExitCode.USAGE
+        sys.stdin.close()
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["--help", "demo", "demo --json", "explain handshake"])

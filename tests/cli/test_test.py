@@ -6,6 +6,7 @@ import pytest
 
 import p2p
 from p2p.cli.exitcode import ExitCode
+from p2p.testing import conformance
 
 
 @pytest.fixture
@@ -44,3 +45,20 @@ def test_a_node_without_a_port_is_a_wrong_argument(run):
     result = run("test", "discv4", node.url)
     assert result.exit_code == ExitCode.USAGE
     assert "UDP port" in result.err
+
+
+@pytest.mark.parametrize(
+    ("word", "near", "far"),
+    [("handshke", "handshake", "whoareyou"), ("whoareyo", "whoareyou", "handshake-resend")],
+)
+def test_a_wrong_case_is_told_with_the_near_names(run, node, word, near, far):
+    result = run("test", "discv5", str(node), "--case", word)
+    assert result.exit_code == 2 and f"no case {word}; near it: " in result.err
+    assert near in result.err and far not in result.err
+
+
+def test_a_case_with_nothing_near_is_told_with_all_names(run, node):
+    result = run("test", "discv4", node.url, "--case", "\x1b[31mxyz" * 1000)
+    assert result.exit_code == 2 and len(result.err) < 5000 and "\x1b" not in result.err
+    for case in conformance.SUITES["discv4"]:
+        assert case.name in result.err

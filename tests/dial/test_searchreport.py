@@ -61,16 +61,40 @@ def reports(server: p2p.Server, clock: p2p.testing.SimulatedClock, seconds: int)
         inspect.settle(server)
 
 
-def test_search_is_logged_every_ten_seconds(nodes: Nodes, caplog: pytest.LogCaptureFixture) -> None:
+def test_search_is_logged_with_growing_pauses_while_nothing_is_new(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "p2p.server")
     clock = p2p.testing.SimulatedClock()
     here = nodes.start(protocols=[naming(())], clock=clock)
     inspect.settle(here)
-    for count in range(1, 4):
+    logged_at = []
+    for seconds in range(10, 200, 10):
+        before = searches(caplog)
         reports(here, clock, 10)
-        lines = [text for text in caplog.messages if "looking for peers" in text]
-        assert len(lines) == count
-    assert lines[-1].endswith("0 connected, 0 tried, 0 static; candidates refused: none")
+        logged_at += [seconds] * (len(searches(caplog)) - len(before))
+    assert logged_at == [10, 30, 70, 150]
+    assert searches(caplog)[-1].endswith("0 connected, 0 tried, 0 static; candidates refused: none")
+
+
+def test_news_of_a_search_are_logged_after_ten_seconds(
+    nodes: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "p2p.server")
+    clock = p2p.testing.SimulatedClock()
+    here = nodes.start(protocols=[naming(())], clock=clock, max_peers=12)
+    inspect.settle(here)
+    reports(here, clock, 40)
+    assert len(searches(caplog)) == 2  # at 10 and at 30 s
+    here.connect(nodes.start().self)
+    reports(here, clock, 10)
+    assert "1 connected, 1 tried" in searches(caplog)[-1] and len(searches(caplog)) == 3
+    reports(here, clock, 10)
+    assert len(searches(caplog)) == 3
+
+
+def searches(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [text for text in caplog.messages if "looking for peers" in text]
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,13 @@ def test_failure_of_a_look_up_is_an_os_error_with_the_name(rcode: dns.rcode.Rcod
 
 
 def test_name_without_records_is_an_os_error() -> None:
-    with pytest.raises(OSError, match="NoAnswer"):
+    with pytest.raises(OSError, match="has no TXT records"):
         look_up(dns.rcode.NOERROR)
 
 
 def test_silent_name_server_is_an_os_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.dnsdisc.resolver.LOOKUP_TIMEOUT_S", 0.1)
-    with pytest.raises(OSError, match="LifetimeTimeout"):
+    with pytest.raises(OSError, match="no name server answers within"):
         look_up(None)
 
 
@@ -134,7 +134,7 @@ def test_failed_look_up_is_made_again_after_a_pause(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (dns.rcode.NXDOMAIN, "cannot look up nodes.example.org: NXDOMAIN"),
+        (dns.rcode.NXDOMAIN, "cannot look up nodes.example.org: the name does not exist"),
         (Tree(1, []).sign(OTHER_KEY, DOMAIN).records[DOMAIN], "is refused: "),
     ],
     ids=["no such name", "another key"],

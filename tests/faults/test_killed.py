@@ -17,7 +17,6 @@ import p2p
 from p2p.discover.maintenance import SEED_COUNT, SEED_MAX_AGE_S
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.enode import NodeDB
-from p2p.enode.db.nodedb import WRITE_DELAY_S
 from p2p.net import bind_udp
 from p2p.netutil import NodeEndpoint
 from tests.kit.localrecords import fixed_node
@@ -25,13 +24,16 @@ from tests.kit.localrecords import fixed_node
 ROOT = Path(__file__).parents[2]
 HERE = IPv4Address("127.0.0.1")
 OTHERS = 6
+#: Of the node that is killed, in place of a second.
+WRITE_DELAY_S = 0.2
 
 #: A node that tells when it has seen so many others alive, and goes on until it is killed.
 PROGRAM = """
 import sys, time
-import p2p
+import p2p, p2p.enode.db.nodedb
 
-folder, wanted, *bootnodes = sys.argv[1:]
+p2p.enode.db.nodedb.WRITE_DELAY_S = float(sys.argv[1])
+folder, wanted, *bootnodes = sys.argv[2:]
 server = p2p.Server(
     private_key=p2p.load_or_generate_key(folder + "/nodekey"), name="killed", max_peers=5,
     listen_addr="127.0.0.1:0", no_dial=True, node_database=folder + "/nodes.db",
@@ -56,7 +58,8 @@ def start_node(stack: ExitStack, *bootnodes: p2p.Node) -> UDPv4:
 
 def run_until_known(folder: Path, wanted: int, *bootnodes: str, then_s: float = 0.0) -> None:
     """Run the program until it knows ``wanted`` nodes, and kill it so many seconds later."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(wanted), *bootnodes]
+    program = [sys.executable, "-c", PROGRAM, str(WRITE_DELAY_S)]
+    command = [*program, str(folder), str(wanted), *bootnodes]
     pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         try:

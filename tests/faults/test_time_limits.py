@@ -13,13 +13,14 @@ import pytest
 import p2p
 from p2p.feed import Feed
 from tests.faults.parts import stranger
+from tests.kit.ids import steady
 from tests.kit.threadcalls import in_thread
 from tests.kit.waiting import PATIENCE_S, eventually
 
 NO_NUMBERS = [math.nan, "1", b"1", 1j, object()]
 
 
-@pytest.mark.parametrize("timeout", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("timeout", NO_NUMBERS, ids=steady)
 def test_events_are_not_waited_for_without_a_number_of_seconds(timeout: Any) -> None:
     feed: Feed[int] = Feed()
     with feed.subscribe() as events:
@@ -88,7 +89,7 @@ def test_mix_waits_for_all_its_stuck_sources_together_no_longer_than_it_is_told(
         source.release()
 
 
-@pytest.mark.parametrize("timeout", [*NO_NUMBERS, math.inf, None], ids=repr)
+@pytest.mark.parametrize("timeout", [*NO_NUMBERS, math.inf, None], ids=steady)
 def test_mix_is_not_closed_within_what_is_no_time(timeout: Any) -> None:
     mix = p2p.enode.FairMix(None)
     with pytest.raises(p2p.errors.ArgumentError, match="timeout"):
@@ -119,7 +120,7 @@ def test_stop_gives_stuck_sources_the_time_there_is_and_no_more() -> None:
             source.release()
 
 
-@pytest.mark.parametrize("timeout", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("timeout", NO_NUMBERS, ids=steady)
 def test_discovery_is_not_asked_without_a_number_of_seconds(timeout: Any) -> None:
     server = p2p.Server(
         private_key=p2p.generate_key(), name="n", max_peers=5, listen_addr="127.0.0.1:0"

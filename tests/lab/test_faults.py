@@ -31,7 +31,7 @@ class Echo:
                 self.changed.notify_all()
             for msg in rw:
                 if msg.code == PING:
-                    rw.send(PONG)
+                    rw.send_items(PONG)
                 else:
                     node.note("pong")
 
@@ -40,7 +40,7 @@ class Echo:
     def ping(self, one: str, other: str) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: (one, other) in self.rws, PATIENCE_S)
-        self.rws[one, other].send(PING)
+        self.rws[one, other].send_items(PING)
 
 
 @pytest.fixture
@@ -183,7 +183,8 @@ def test_wrong_faults_are_refused(call: Any, words: str) -> None:
 def test_partitions_come_and_go_by_script() -> None:
     """The edges across one that ended, as their ends have missed answers, are there again."""
     lab = Lab(nodes=6, protocols=[STAY], clock=LabClock(), scripts=[Partitions(10.0, 40.0)])
-    with lab.subscribe_events() as events, lab:
+    events = lab.subscribe_events()
+    with lab:
         lab.run_for(100.0)
         assert names(lab.edges) == names(lab.wanted_edges)
     seen = [(round(event.time_s), event.type) for event in events]
@@ -197,7 +198,8 @@ def test_partitions_come_and_go_by_script() -> None:
 def test_links_change_by_script() -> None:
     noise = LinkNoise(1.0, (0.1, 0.2), loss=0.25, bandwidth=(1000, 2000))
     lab = Lab(nodes=3, protocols=[STAY], clock=LabClock(), scripts=[noise])
-    with lab.subscribe_events() as events, lab:
+    events = lab.subscribe_events()
+    with lab:
         lab.run_for(5.5)
     changes = [event for event in events if event.type == "link"]
     assert [round(event.time_s, 6) for event in changes] == [1, 2, 3, 4, 5]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address, ip_interface
 from typing import Any
+
+import zeroconf
 
 import p2p
 from p2p.enode.nodeid import NodeID
 from p2p.enr import Record
+from p2p.lan import link
 from p2p.lan.announcement import Announcement, Checks
 from p2p.lan.interfaces import Interface
 from p2p.lan.txt import txt_of
@@ -38,3 +43,24 @@ def checks(net_restrict: str | None = None, own_networks: str = "") -> Checks:
     restrict = None if net_restrict is None else Netlist.parse(net_restrict)
     own_id = NodeID.from_public_key(OWN_KEY.public_key)
     return Checks(own_id, OwnNetworks(Netlist.parse(own_networks)), restrict)
+
+
+@contextmanager
+def announced(*given: tuple[bytes, str], port: int = PORT) -> Iterator[None]:
+    """Another host of the network, by zeroconf alone: a TXT record and an address of each name."""
+    other = zeroconf.Zeroconf(interfaces=["127.0.0.1"])
+    try:
+        for number, (txt, ip) in enumerate(given):
+            info = zeroconf.ServiceInfo(
+                link.SERVICE_TYPE,
+                f"evil{number}.{link.SERVICE_TYPE}",
+                port=port,
+                properties=txt,
+                server=f"evil{number}.local.",
+                addresses=[ip_address(ip).packed],
+            )
+            other.registry.async_add(info)
+            other.send(other.generate_service_broadcast(info, None))
+        yield
+    finally:
+        other.close()

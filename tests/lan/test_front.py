@@ -11,11 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
-import zeroconf
 
 import p2p
 import p2p.testing
@@ -31,7 +29,7 @@ from p2p.netutil import OwnNetworks
 from tests.kit.nodes import Nodes
 from tests.kit.swarm import knows
 from tests.kit.waiting import PATIENCE_S, eventually
-from tests.lan.kit import KEY, interface, record
+from tests.lan.kit import KEY, announced, interface, record
 
 pytestmark = pytest.mark.slow
 
@@ -97,27 +95,6 @@ def running(*hosts: Host) -> Iterator[None]:
 def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "CHECK_S", 0.05)
     monkeypatch.setattr(front, "TELL_S", 0.05)
-
-
-@contextmanager
-def announced(*given: tuple[bytes, str]) -> Iterator[None]:
-    """Another host of the network, by zeroconf alone: a TXT record and an address of each name."""
-    other = zeroconf.Zeroconf(interfaces=["127.0.0.1"])
-    try:
-        for number, (txt, ip) in enumerate(given):
-            info = zeroconf.ServiceInfo(
-                link.SERVICE_TYPE,
-                f"evil{number}.{link.SERVICE_TYPE}",
-                port=PORT,
-                properties=txt,
-                server=f"evil{number}.local.",
-                addresses=[ip_address(ip).packed],
-            )
-            other.registry.async_add(info)
-            other.send(other.generate_service_broadcast(info, None))
-        yield
-    finally:
-        other.close()
 
 
 def test_three_nodes_find_each_other_and_one_leaves() -> None:
@@ -267,6 +244,26 @@ def test_announcement_that_is_not_complete_is_asked_for() -> None:
         eventually(lambda: not cache.entries_with_name(name))
         assert used.look(name) is None
         eventually(lambda: used.look(name) is not None)
+
+
+@pytest.mark.parametrize(("ip", "port"), [("127.0.0.9", PORT), ("127.0.0.1", PORT + 1)])
+def test_another_node_with_our_key_is_one_warning(ip: str, port: int, caplog: Any) -> None:
+    """Twenty laptops with copies of one disk have one key, and would find no other node."""
+    a = Host()
+    with running(a), announced((txt_of(a.local.record), ip), port=port):
+        eventually(lambda: "another node has our key" in caplog.text)
+        assert f"at {ip}: each one needs its own private_key" in caplog.text
+        assert a.knows()
+
+
+def test_our_own_announcements_are_no_other_node(caplog: Any) -> None:
+    a, b = Host(), Host()
+    with running(a, b):
+        eventually(lambda: a.knows(b) and b.knows(a))
+        (used,) = a.lan._links.values()
+        a.lan._changed(used, used._name, True)
+        eventually(lambda: not a.lan._waiting)
+    assert "our key" not in caplog.text
 
 
 def test_flood_of_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ TOUR: tuple[Step, ...] = (
     Run("p2p key to-enr ann.key --ip 203.0.113.7", _ENR, variable="RECORD"),
     Run("p2p key new - | p2p key to-enr - | p2p enr show -", r'^entries:\n  id +"v4"$'),
     Run("p2p enr show $RECORD", r"^  ip +203\.0\.113\.7$"),
-    Run("p2p enr new ann.key --seq 7 --entry color=blue | p2p enr show -", r"^  color +0x626c7565"),
+    Run("p2p enr new ann.key --seq 7 --entry color=blue | p2p enr show -", r'^  color +"blue"'),
     Run("p2p enr verify $RECORD", r"^valid: [0-9a-f]{64}$"),
     Run("p2p enr verify enr:AAAA", r"^p2p: .", exit_codes=(1,)),
     Chapter("A network of two nodes"),

@@ -72,7 +72,7 @@ def charts(results: Sequence[Result], own_id: p2p.NodeID) -> list[Chart]:
 
 def client_of(name: str) -> str:
     """Return the program of a node from the name in its hello, "Geth/v1.16.2/linux"."""
-    return shown(name.partition("/")[0].strip().capitalize() or "(no name)", MAX_LABEL)
+    return shown(name.partition("/")[0].strip() or "(no name)", MAX_LABEL)
 
 
 def version_of(name: str) -> str:

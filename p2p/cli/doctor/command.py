@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import click
 
@@ -11,6 +12,7 @@ from p2p.cli import reach
 from p2p.cli.command import command
 from p2p.cli.doctor import checks, running
 from p2p.cli.doctor.finding import Finding, Level
+from p2p.cli.doctor.lan import lan
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.options import (
     with_addr,
@@ -33,6 +35,7 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
     examples="""
         p2p doctor
         p2p doctor --addr :30303 --nat any --nodedb nodes.db
+        p2p doctor --bootnodes "" --lan
         p2p doctor --bootnodes "" --node-metrics 127.0.0.1:6060
         p2p doctor enode://…@203.0.113.7:30303 --cap eth/69 --network sepolia
     """,
@@ -44,6 +47,7 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
 @with_network("mainnet")
 @with_bootnodes
 @with_caps
+@click.option("--lan", "on_lan", is_flag=True, help="Find and try the nodes of the local network.")
 @click.option(
     "--node-metrics",
     type=HOST_PORT,
@@ -61,6 +65,7 @@ def doctor(
     network: str,
     bootnodes: tuple[p2p.Node, ...] | None,
     caps: tuple[p2p.Cap, ...],
+    on_lan: bool,
     node_metrics: tuple[str, int] | None,
     timeout: float,
 ) -> int:
@@ -68,7 +73,8 @@ def doctor(
 
     The checks: routes of IPv4 and IPv6, ports, clock, node lists in DNS, the node database,
     bootnodes, our address and who states it, the router, and the limits: what they have refused
-    or delayed, with --node-metrics at a node that has run for a while. Of NODE each step to its
+    or delayed, with --node-metrics at a node that has run for a while. --lan lists the nodes that
+    announce themselves on the local network, and tries each. Of NODE each step to its
     hello, its capabilities, compared with those of --cap, and its chain. --timeout is for each
     check. With --bootnodes, a network of your own, the checks of the Internet are left out. The
     exit code is 1 if there is a problem, 0 with warnings only.
@@ -79,7 +85,9 @@ def doctor(
             update(text=f"checking; the last was {finding.check}")
             show(output, finding)
             findings.append(finding)
-        for finding in () if node_metrics is None else running.met_limits(node_metrics, timeout):
+        more = lan(addr, timeout) if on_lan else iter(())
+        met = iter(()) if node_metrics is None else running.met_limits(node_metrics, timeout)
+        for finding in chain(more, met):
             show(output, finding)
             findings.append(finding)
     counts = {level: sum(each.level is level for each in findings) for level in Level}

@@ -133,9 +133,10 @@ def node(
         run = NodeRun(server, log, waker, chat, standard_input())
         with _logging_to(log):
             if is_live:
-                show_live(run, output)
+                show_live(run, output, lambda: _tell_other_terminal(log, server, serve))
             else:
-                run.run(lambda: _tell_start(log, server.self) if output.as_json else None)
+                tell = _tell_start if output.as_json else _tell_other_terminal
+                run.run(lambda: tell(log, server, serve))
 
 
 def _server(
@@ -162,9 +163,19 @@ def _in_our_words(text: str) -> str:
     return text if ours is None else f"--{ours}{colon}{rest}"
 
 
-def _tell_start(log: EventLog, own: p2p.Node) -> None:
+def _tell_start(log: EventLog, server: p2p.Server, _serve: str) -> None:
+    own = server.self
     record = {"event": "start", "id": own.id, "enode": own.url, "record": str(own)}
     log.report(f"runs as {own.url}", record)
+
+
+def _tell_other_terminal(log: EventLog, server: p2p.Server, serve: str) -> None:
+    """Tell the command for a second node, in another terminal of this machine."""
+    own, has_discovery = server.self, server.discovery_v4 or server.discovery_v5
+    if own.tcp or has_discovery:
+        way = f"--bootnodes {own.url}" if has_discovery else f"--connect {own.url}"
+        spoken = "" if serve == "echo" else f" --serve {serve}"
+        log.report(f"in another terminal: p2p node --addr :0{spoken} {way}")
 
 
 def _line(event: Event) -> str:

@@ -183,7 +183,7 @@ def ending_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def show_live(run: NodeRun, output: Output) -> None:
+def show_live(run: NodeRun, output: Output, on_start: Callable[[], object]) -> None:
     """Run a node with the live view on the terminal."""
     from rich.live import Live
 
@@ -199,7 +199,11 @@ def show_live(run: NodeRun, output: Output) -> None:
             width, height = console.size
             live.update(view(state.sample(), width, height, prompt), refresh=True)
 
-        run.run(state.begin, draw)
+        def begin() -> None:
+            state.begin()
+            on_start()
+
+        run.run(begin, draw)
     uptime_s, bytes_in, bytes_out = state.totals()
     output.text(
         f"{run.server.config.name} ended after {duration_text(uptime_s)}: "

@@ -218,9 +218,9 @@ def test_crawl_after_ctrl_c_goes_on_and_loses_nothing(run, nodes, tmp_path):
     [
         ("Geth/v1.16.2-stable-abc/linux-amd64/go1.24", "Geth", "Geth 1.16.2"),
         ("Geth/my node/v1.14.0-unstable/linux", "Geth", "Geth 1.14.0"),
-        ("erigon/v3.0.10/linux", "Erigon", "Erigon 3.0.10"),
+        ("erigon/v3.0.10/linux", "erigon", "erigon 3.0.10"),
         ("", "(no name)", "(no name) ?"),
-        ("x" * 100, "X" + "x" * 30 + "…", "X" + "x" * 30 + "…"),
+        ("x" * 100, "x" * 31 + "…", "x" * 31 + "…"),
     ],
 )
 def test_client_and_version_are_read_from_the_name(name, client, version):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,9 +20,14 @@ from p2p.cli.doctor import checks, limits
 from p2p.cli.doctor.finding import Level
 from p2p.cli.exitcode import ExitCode
 from p2p.enode import NodeDB
+from p2p.enr import Record
+from p2p.lan import link
+from p2p.lan.txt import txt_of
 from p2p.peers import outcomes
 from tests.discover.timeserver import TimeServer, answer_at
+from tests.kit.nodes import closed_port
 from tests.kit.router import running_router
+from tests.lan.kit import announced
 
 HOST = "127.0.0.1"
 HERE = ("--addr", f"{HOST}:0", "--nat", "none")
@@ -225,6 +231,43 @@ def test_clock_is_compared_with_a_time_server(ahead_s, level):
         (finding,) = checks.clock(5.0, server.address)
     assert finding.level is level
     assert (finding.facts["drift_s"] > 50) == (level is Level.PROBLEM)
+
+
+@pytest.fixture
+def service_type(monkeypatch):
+    """A type of this test alone: other tests use the same loopback interface."""
+    monkeypatch.setattr(link, "SERVICE_TYPE", f"_t{secrets.token_hex(5)}._tcp.local.")
+
+
+def of_lan(run, *options):
+    result = run("doctor", *HERE, "--bootnodes", "", "--lan", "--json", *options)
+    return [record for record in result.records if record["check"] == "lan"]
+
+
+def test_nodes_of_the_lan_are_listed_with_their_names(run, service_type):
+    made = p2p.Server(
+        private_key=p2p.generate_key(),
+        name="ann",
+        max_peers=5,
+        listen_addr=f"{HOST}:0",
+        lan_discovery=True,
+    )
+    with made:
+        (found,) = of_lan(run)
+    assert (found["level"], found["name"], found["id"]) == ("ok", "ann", str(made.self.id))
+    assert re.search(rf"^{made.listen_addr} answers in .*: ann$", found["text"])
+
+
+def test_announced_node_that_cannot_be_reached_is_a_warning(run, service_type):
+    record = Record.sign(p2p.generate_key(), 1, ip=HOST, tcp=closed_port(), udp=1)
+    with announced((txt_of(record), HOST)):
+        (found,) = of_lan(run)
+    assert found["level"] == "warning" and " is announced: " in found["text"] and found["remedy"]
+
+
+def test_nobody_on_the_lan_is_a_warning(run, service_type):
+    (found,) = of_lan(run)
+    assert found["level"] == "warning" and "5353" in found["remedy"]
 
 
 def test_time_server_that_is_silent_is_a_warning():

@@ -115,7 +115,7 @@ def test_nodes_find_each_other_and_chat_through_pipes(start):
 def test_nodes_find_each_other_on_the_lan_without_any_address(start):
     """On loopback, where other tests may be; they are named."""
     names = [f"lan {secrets.token_hex(8)}" for _ in range(2)]
-    ann, _ = (start("--lan", "--no-discovery", "--name", name) for name in names)
+    ann, _ = (start("--lan", "--nodiscover", "--name", name) for name in names)
     ann.event("peer", type="add", name=names[1])
 
 
@@ -174,6 +174,20 @@ def test_log_lines_are_for_people():
     assert process.returncode == 0
     assert "bob is a peer, at 127.0.0.1:" in text and "bob: 1 message echoed" in text
     assert "bob has left: disconnect requested (remote)" in text
+
+
+@pytest.mark.parametrize("options", [(), ("--serve", "chat"), ("--nodiscover",)])
+def test_the_command_for_another_terminal_joins_this_node(options):
+    words = [sys.executable, "-c", PROGRAM, "node", "--log", "--addr", f"{HOST}:0", *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as first:
+        line = next(line for line in first.stdout if "in another terminal: " in line)
+        _, _, command = line.strip().partition(": p2p ")
+        again = [sys.executable, "-c", PROGRAM, *command.split(), "--log", "--name", "bob"]
+        with subprocess.Popen(again, stdout=subprocess.PIPE, text=True) as second:
+            assert any("is a peer" in line for line in second.stdout)
+            second.send_signal(signal.SIGINT)
+        first.send_signal(signal.SIGINT)
+    assert first.returncode == second.returncode == 0
 
 
 def test_an_address_in_use_is_one_line(run, start):

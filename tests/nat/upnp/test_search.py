@@ -36,6 +36,8 @@ from tests.nat.upnp.test_xmltree import BOMB
 OTHER = "127.0.0.2"
 #: For what never comes.
 SHORT_S = 0.2
+#: For what comes at once, and would be waited for some seconds longer.
+WHILE_S = 0.5
 
 
 def search(stop: Stop, *answers: Router | tuple[str, bytes]) -> Gateway | None:
@@ -124,8 +126,10 @@ def test_wrong_description_does_not_hide_the_router(
     assert hostile.asked == ["/desc.xml"]
 
 
-@pytest.mark.slow
-def test_silent_description_does_not_hide_the_router(router: Router, stop: Stop) -> None:
+def test_silent_description_does_not_hide_the_router(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", WHILE_S)
     hostile = Router(OTHER)
     hostile.script["/desc.xml"] = [HOLD]
     with running(hostile):
@@ -236,16 +240,18 @@ def test_router_with_a_local_address_is_passed_over_for_a_better_one(
         assert host_of(search(stop, inner, router)) == LOCALHOST
 
 
-@pytest.mark.slow
-def test_router_with_a_local_address_is_better_than_none(router: Router, stop: Stop) -> None:
+def test_router_with_a_local_address_is_better_than_none(
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "SEARCH_TIMEOUT_S", WHILE_S)
     router.address = "192.168.1.2"
     assert host_of(search(stop, router)) == LOCALHOST
 
 
-@pytest.mark.slow
 def test_routers_that_cannot_be_used_are_an_error_with_reasons(
-    router: Router, stop: Stop
+    router: Router, stop: Stop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(search_module, "SEARCH_TIMEOUT_S", WHILE_S)
     router.status = "Disconnected"
     other = Router(OTHER)
     other.script["/desc.xml"] = http("<a")

@@ -1,0 +1,95 @@
+"""What is under way in a network, by the time at which it arrives.
+
+A delivery is a call at a time of the network's clock. One thread, ``p2p-lab-net``, makes all of
+them, in the order of their times and, for one time, of their sending; it is started with the first
+that is not due at once. So on simulated time each network has one order of arrivals. The calls must
+not wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from p2p.clock import Clock
+from p2p.net import Loop, Timer
+
+_Entry = tuple[float, int, Callable[..., object], tuple[Any, ...]]
+
+
+class Deliveries:
+    """The deliveries of one network. Any thread may add some."""
+
+    def __init__(self, clock: Clock) -> None:
+        # fixed after __init__
+        self._clock = clock
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._heap: list[_Entry] = []
+        self._added = 0
+        self._loop: Loop | None = None
+        self._closed = False
+        # owned by p2p-lab-net
+        self._timer: Timer | None = None
+
+    def now(self) -> float:
+        """Return the time, in seconds."""
+        return self._clock.monotonic()
+
+    def at(self, when: float, deliver: Callable[..., object], *args: Any) -> None:
+        """Call ``deliver(*args)`` at ``when``: here and now if that has come, or else later.
+
+        Raises OSError or RuntimeError if the thread cannot be started.
+        """
+        if when <= self.now():
+            deliver(*args)
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._added += 1
+            entry = (when, self._added, deliver, args)
+            heappush(self._heap, entry)
+            if self._heap[0] is not entry:
+                return
+            loop = self._loop = self._loop or self._start()
+        loop.post(self._arm)
+
+    def close(self) -> None:
+        """Drop everything under way, and end the thread. Idempotent."""
+        with self._lock:
+            self._closed = True
+            self._heap.clear()
+            loop = self._loop
+        if loop is not None:
+            loop.stop()
+            loop.join(None)
+
+    def _start(self) -> Loop:
+        loop = Loop("p2p-lab-net", self._clock)
+        loop.start()
+        return loop
+
+    # p2p-lab-net
+
+    def _arm(self) -> None:
+        """Set the timer for the next delivery."""
+        with self._lock:
+            when = self._heap[0][0] if self._heap else None
+            loop = self._loop
+        assert loop is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else loop.call_at(when, self._deliver)
+
+    def _deliver(self) -> None:
+        self._timer = None
+        now, due = self.now(), []
+        with self._lock:
+            while self._heap and self._heap[0][0] <= now:
+                due.append(heappop(self._heap))
+        for _, _, deliver, args in due:
+            deliver(*args)
+        self._arm()
