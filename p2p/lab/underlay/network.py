@@ -37,8 +37,9 @@ class MemoryNetwork:
             server = p2p.Server(listen_addr=":30303", underlay=host, ...)
 
     ``link`` is the quality of all links that have none of their own; without it they have no
-    effect. ``clock`` must be that of the servers. ``seed`` determines all random numbers. ``logger``
-    is as for a server. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any thread.
+    effect. ``clock`` must be that of the servers, ``logger`` is as for them. ``seed`` determines all
+    random numbers. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any
+    thread.
     """
 
     def __init__(
