@@ -37,8 +37,8 @@ class MemoryNetwork:
             server = p2p.Server(listen_addr=":30303", underlay=host, ...)
 
     ``link`` is the quality of all links that have none of their own; without it they have no
-    effect. ``clock`` must be that of the servers, ``logger`` is as for them. ``seed`` determines all
-    random numbers. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any
+    effect. ``clock`` must be that of the servers, ``logger`` is as for them. All random numbers are
+    by ``seed``. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any
     thread.
     """
 
