@@ -69,11 +69,18 @@ def _record(event: p2p.capture.Event) -> dict[str, Any]:
 
 def _line(event: p2p.capture.Event, limit: int) -> str:
     """Return the line of an event: time, connection, both ends, and the event."""
-    time = datetime.fromtimestamp(event.time).strftime("%H:%M:%S.%f")
+    time = _time_text(event.time)
     if isinstance(event, p2p.capture.Remark):
         return f"{time}  {shown(event.text, 200)}"
     number = "" if isinstance(event, PacketSeen) else f"#{event.connection}"
     return f"{time}  {number:<4} {event.source} → {event.destination}  {_text(event, limit)}"
+
+
+def _time_text(time_unix: float) -> str:
+    try:
+        return datetime.fromtimestamp(time_unix).strftime("%H:%M:%S.%f")
+    except (ValueError, OverflowError, OSError):  # a capture may state any time
+        return f"{time_unix:.6f}"
 
 
 def _text(event: p2p.capture.Event, limit: int) -> str:

@@ -15,7 +15,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import NODE
-from p2p.cli.shown import shown
+from p2p.cli.shown import safe, shown
 from p2p.testing import conformance
 from p2p.testing.conformance import Result, Verdict
 
@@ -97,7 +97,7 @@ def _show(output: Output, suite: str, result: Result) -> None:
     line.append(f"{result.verdict.value:8}", _STYLES[result.verdict])
     line.append(f"{case.name:38} {case.rule} ({case.section})")
     if result.detail:
-        line.append(f"\n        {result.detail}", "dim")
+        line.append(f"\n        {safe(result.detail)}", "dim")  # it may quote the node
     output.result(record, line)
 
 

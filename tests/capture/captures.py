@@ -180,14 +180,19 @@ def write_pcap(
     path.write_bytes(data)
 
 
-def write_pcapng(path: Path, packets: Iterable[bytes], links: Sequence[int] = (ETHERNET,)) -> None:
-    """A file of Wireshark; each packet is of the first interface."""
+def write_pcapng(
+    path: Path,
+    packets: Iterable[bytes],
+    links: Sequence[int] = (ETHERNET,),
+    start_us: int = 1_700_000_000_000_000,
+) -> None:
+    """A file of Wireshark; each packet is of the first interface, one each millisecond."""
     data = _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
     for link_type in links:
         data += _block(1, struct.pack("<HHI", link_type, 0, 262_144))
     for count, packet in enumerate(packets):
         whole = framed(links[0], packet)
-        stamp = (1_700_000_000_000 + count) * 1000
+        stamp = start_us + count * 1000
         sizes = len(whole), len(whole)
         head = struct.pack("<IIIII", 0, stamp >> 32, stamp % 2**32, *sizes)
         data += _block(6, head + whole)

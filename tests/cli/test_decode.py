@@ -11,7 +11,7 @@ import p2p
 from p2p.discover.v4 import wire
 from tests.capture.captures import ALICE_END as ALICE
 from tests.capture.captures import BOB_END as BOB
-from tests.capture.captures import converse, segments, tcp, udp, write_pcap
+from tests.capture.captures import converse, segments, tcp, udp, write_pcap, write_pcapng
 from tests.cli.conftest import Run
 
 pytest.importorskip("pcapy")
@@ -121,3 +121,13 @@ def test_errors_are_one_line(
     result = run("decode", *arguments)
     assert result.exit_code == code and words in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_time_that_no_calendar_has_is_shown_in_seconds(run: Run, tmp_path: Path) -> None:
+    """It was a defect with exit code 70."""
+    file = tmp_path / "late.pcapng"
+    packet, _ = wire.encode(p2p.generate_key(), wire.FindNode(bytes(64), 99))
+    write_pcapng(file, [udp(ALICE, BOB, packet)], start_us=2**64 - 1)
+    result = run("decode", file)
+    assert result.exit_code == 0
+    assert result.out.startswith("18446744073709.5") and "findnode" in result.out.lower()

@@ -95,7 +95,10 @@ def test_times_of_rfc_3339(text, time):
     assert parse_time(text) == pytest.approx(time)
 
 
-@pytest.mark.parametrize("text", ["", "1970-01-01", "1970-13-01T00:00:00Z", 5, None])
+@pytest.mark.parametrize(
+    "text",
+    ["", "1970-01-01", "1970-13-01T00:00:00Z", "9999-12-31T23:59:59-00:01", 5, None],
+)
 def test_wrong_times_are_refused(text):
     with pytest.raises(ValueError):
         parse_time(text)

@@ -148,7 +148,7 @@ class Crawler:
             self._changed.notify_all()
 
     def _ask(self, task: Task) -> object:
-        node = task.visit.node
+        node = task.visit.asked
         if task.kind is Kind.HELLO:
             assert self._greeter is not None
             return self._greeter.greet(node)

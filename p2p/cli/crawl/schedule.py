@@ -71,11 +71,14 @@ class Limits:
 class Visit:
     """The visit of one node: its newest record in ``node``, and the answers.
 
-    ``answered`` has the protocols by which it has answered, ``requests`` the number of requests,
-    ``hello`` the facts of its hello; ``error`` and ``hello_error`` say why there is none.
+    ``asked`` is the node at the address that questions go to: that of its record, unless this leads
+    from the Internet into our own network. ``answered`` has the protocols by which it has answered,
+    ``requests`` the number of requests, ``hello`` the facts of its hello; ``error`` and
+    ``hello_error`` say why there is none.
     """
 
     node: p2p.Node
+    asked: p2p.Node
     answered: list[str] = field(default_factory=list)
     requests: int = 0
     error: str = ""
@@ -86,7 +89,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Task:
-    """A question: to ``visit.node``, by ``protocol`` ("v4", "v5", "" for a hello)."""
+    """A question: to ``visit.asked``, by ``protocol`` ("v4", "v5", "" for a hello)."""
 
     kind: Kind
     visit: Visit
@@ -101,9 +104,8 @@ class Crawl:
         self.limits = limits
         #: Visits by node, also those that are over, in the order of their nodes' appearance.
         self.visits: dict[p2p.NodeID, Visit] = {}
-        #: Nodes that were not visited because of the limits for each address and for all.
-        self.left_out = 0
         self.in_flight = 0
+        self._left_out: set[p2p.NodeID] = set()
         self._protocols = tuple(protocols)
         self._hellos = hellos
         self._steps: dict[p2p.NodeID, _Steps] = {}
@@ -119,12 +121,13 @@ class Crawl:
         known = self.visits.get(node.id)
         if known is not None:
             if node.seq > known.node.seq and not known.is_over:
-                known.node = node
+                known.node = known.asked = node
             return False
         if not is_done and not self._admit(node):
-            self.left_out += 1
+            if len(self._left_out) < self.limits.nodes:
+                self._left_out.add(node.id)
             return False
-        visit = self.visits[node.id] = Visit(node, is_over=is_done)
+        visit = self.visits[node.id] = Visit(node, node, is_over=is_done)
         if not is_done:
             steps = self._steps[node.id] = _Steps(deque(self._protocols))
             self._ready.append(Task(Kind.RECORD, visit, steps.protocols[0]))
@@ -156,6 +159,11 @@ class Crawl:
         return not (self._ready or self._later or self.in_flight)
 
     @property
+    def left_out(self) -> int:
+        """Number of nodes that are not visited because of the limits for an address and for all."""
+        return len(self._left_out)
+
+    @property
     def waiting(self) -> int:
         """Number of nodes whose visit is not over."""
         return len(self._steps)
@@ -178,6 +186,7 @@ class Crawl:
         visit.answered.append(task.protocol)
         if node.seq >= visit.node.seq:
             visit.node = node
+            visit.asked = node if may_name(visit.asked, node) else visit.asked
         self._find(visit, task.protocol, now)
 
     def receive_nodes(
@@ -186,7 +195,7 @@ class Crawl:
         """Take the nodes that a node has named, or the reason why there are none."""
         self.in_flight -= 1
         visit, steps = task.visit, self._steps[task.visit.node.id]
-        named = [node for node in nodes or () if may_name(visit.node, node)][:MAX_NAMED]
+        named = [node for node in nodes or () if may_name(visit.asked, node)][:MAX_NAMED]
         new = sum([self.add(node) for node in named])
         steps.fruitless = 0 if new else steps.fruitless + 1
         most = min(self.limits.finds, len(QUESTIONS[task.protocol]))
@@ -218,7 +227,7 @@ class Crawl:
         steps.finds = steps.fruitless = 0
         if steps.protocols:
             self._later_task(Task(Kind.RECORD, visit, steps.protocols[0]), now)
-        elif self._hellos and visit.answered and visit.node.tcp_endpoint is not None:
+        elif self._hellos and visit.answered and visit.asked.tcp_endpoint is not None:
             self._later_task(Task(Kind.HELLO, visit), now)
         else:
             self._finish(visit)

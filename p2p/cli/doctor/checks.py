@@ -201,7 +201,7 @@ def _discovery(
 
 
 def _address(server: p2p.Server, statements: Statements, asked: bool) -> Iterator[Finding]:
-    stated = {address: len(by) for address, by in statements.by_address.items()}
+    stated = {address: len(by) for address, by in statements.by_address.copy().items()}
     if not stated:
         if asked:
             yield Finding("address", Level.SKIPPED, "no node has stated our address")

@@ -140,7 +140,13 @@ def parse_time(text: object) -> float | None:
     if moment.year == 1:
         return None
     offset_s = int(match[4] or 0) * 3600 + int(match[5] or 0) * 60
-    return moment.timestamp() + float(match[2] or 0) - (-offset_s if match[3] == "-" else offset_s)
+    time_unix = moment.timestamp() + float(match[2] or 0)
+    time_unix -= -offset_s if match[3] == "-" else offset_s
+    try:
+        format_time(time_unix)
+    except OverflowError:
+        raise ValueError(f"{text:.60} is beyond the calendar") from None
+    return time_unix
 
 
 def _entry(key: str, value: Any) -> NodeEntry:

@@ -201,4 +201,5 @@ def _logging_to(log: EventLog) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(log)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])  # which tells the loggers below it
+        logger.propagate = before[1]

@@ -1,6 +1,6 @@
 """State of a running node for the live view: peers, rates, tables, events.
 
-:class:`NodeState` is read and sampled by the main thread; :meth:`NodeState.report` is for any
+:class:`NodeState` is read and sampled by the main thread; :meth:`EventLog.report` is for any
 thread. A :class:`Snapshot` is a value: the view (:mod:`p2p.cli.node.view`) draws it without asking
 the server again.
 """

@@ -1,4 +1,4 @@
-"""The live view of a node: a :class:`~p2p.cli.nodestate.Snapshot` as a drawing for a terminal.
+"""The live view of a node: a :class:`~p2p.cli.node.state.Snapshot` as a drawing for a terminal.
 
 Pure. It fills the width and the height that it is given: long tables are cut, and say so.
 """

@@ -1,4 +1,4 @@
-"""What is under way in a network, by the time at which it arrives.
+"""Bytes and datagrams under way in a network, by the time at which they arrive.
 
 A delivery is a call at a time of the network's clock. One thread, ``p2p-lab-net``, makes all of
 them, in the order of their times and, for one time, of their sending; it is started with the first
@@ -8,6 +8,7 @@ not wait.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -22,9 +23,10 @@ _Entry = tuple[float, int, Callable[..., object], tuple[Any, ...]]
 class Deliveries:
     """The deliveries of one network. Any thread may add some."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, logger: logging.Logger | None = None) -> None:
         # fixed after __init__
         self._clock = clock
+        self._logger = logger
         # guarded by _lock
         self._lock = threading.Lock()
         self._heap: list[_Entry] = []
@@ -68,7 +70,7 @@ class Deliveries:
             loop.join(None)
 
     def _start(self) -> Loop:
-        loop = Loop("p2p-lab-net", self._clock)
+        loop = Loop("p2p-lab-net", self._clock, logger=self._logger)
         loop.start()
         return loop
 

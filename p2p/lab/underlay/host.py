@@ -80,7 +80,7 @@ class MemoryHost(Underlay):
     def _new_stream(self, address: Endpoint) -> MemoryStream:
         if address.ip.version != self.ip.version:
             raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-        stream = MemoryStream(self._carrier.connect, self._forget)
+        stream = MemoryStream(self._carrier.connect, self._drop)
         with self._lock:
             taken = {one.local.port: one for one in self._streams if one.local is not None}
             stream.local = self._local_locked(0, taken, "connect")
@@ -91,7 +91,7 @@ class MemoryHost(Underlay):
 
     def new_inbound(self, port: int, caller: MemoryStream) -> MemoryStream:
         """Return the end at ``port`` of a connection from ``caller``."""
-        stream = MemoryStream(self._carrier.connect, self._forget, caller._lock)
+        stream = MemoryStream(self._carrier.connect, self._drop, caller._lock)
         stream.local, stream.remote = Endpoint(self.ip, port), caller.local
         with self._lock:
             self._streams[stream] = None
@@ -146,6 +146,6 @@ class MemoryHost(Underlay):
         with self._lock:
             taken.pop(port, None)
 
-    def _forget(self, stream: MemoryStream) -> None:
+    def _drop(self, stream: MemoryStream) -> None:
         with self._lock:
             self._streams.pop(stream, None)

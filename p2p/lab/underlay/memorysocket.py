@@ -1,4 +1,4 @@
-"""What the sockets in memory have in common: methods that mean nothing without a kernel.
+"""The common part of the sockets in memory: methods that mean nothing without a kernel.
 
 Any thread.
 """

@@ -7,6 +7,7 @@ in :mod:`p2p.lab.underlay.links`, their time in :mod:`p2p.lab.underlay.deliverie
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 from collections.abc import Iterable
 from functools import partial
@@ -36,18 +37,24 @@ class MemoryNetwork:
             server = p2p.Server(listen_addr=":30303", underlay=host, ...)
 
     ``link`` is the quality of all links that have none of their own; without it they have no
-    effect. ``clock`` must be that of the servers. ``seed`` determines all random numbers.
-    :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any thread.
+    effect. ``clock`` must be that of the servers, ``logger`` is as for them. All random numbers are
+    by ``seed``. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any
+    thread.
     """
 
     def __init__(
-        self, seed: int = 1, *, link: Link = IDEAL, clock: Clock = SYSTEM_CLOCK
+        self,
+        seed: int = 1,
+        *,
+        link: Link = IDEAL,
+        clock: Clock = SYSTEM_CLOCK,
+        logger: logging.Logger | None = None,
     ) -> None:
         check_type("link", link, Link, "a Link")
         check_type("seed", seed, int, "an int")
         # fixed after __init__
         self._links = Links(seed, link)
-        self._deliveries = Deliveries(clock)
+        self._deliveries = Deliveries(clock, logger)
         # guarded by _lock
         self._lock = threading.Lock()
         self._hosts: dict[IPAddress, MemoryHost] = {}

@@ -123,6 +123,38 @@ def test_of_one_address_of_the_internet_only_some_are_visited():
     assert crawl.left_out == 1
 
 
+def test_record_does_not_lead_into_our_network():
+    """A node of the Internet had our machine, and its TCP port, asked by its own record."""
+    crawl, start = Crawl(["v4"], FAST, hellos=True), node("203.0.113.1", tcp=7)
+    crawl.add(start)
+    (task,) = tasks(crawl, 0.0)
+    record = p2p.Node.from_parts(start.public_key, "127.0.0.1", 22, 53)
+    crawl.receive_record(task, record, "", 0.0)
+    (task,) = tasks(crawl, 1.0)
+    assert (task.kind, task.visit.asked) == (Kind.FIND, start)
+    crawl.receive_nodes(task, None, "", 1.0)
+    (task,) = tasks(crawl, 2.0)
+    assert (task.kind, task.visit.asked) == (Kind.HELLO, start)
+    assert task.visit.node == record  # as it says of itself
+
+
+def test_record_leads_to_another_address_of_the_internet():
+    crawl, start = Crawl(["v4"], FAST), node("5.6.7.8")
+    crawl.add(start)
+    (task,) = tasks(crawl, 0.0)
+    record = p2p.Node.from_parts(start.public_key, "9.8.7.6", 7, 7)
+    crawl.receive_record(task, record, "", 0.0)
+    assert task.visit.asked == task.visit.node == record
+
+
+def test_node_that_is_left_out_counts_once_however_often_it_is_named():
+    crawl = Crawl(["v4"], Limits(nodes=1))
+    crawl.add(node("10.0.0.1"))
+    other = node("10.0.0.2")
+    assert not any(crawl.add(other) for _ in range(3))
+    assert crawl.left_out == 1
+
+
 def test_number_of_nodes_is_bounded():
     crawl = Crawl(["v4"], Limits(nodes=2))
     assert [crawl.add(node()) for _ in range(3)] == [True, True, False]
@@ -175,11 +207,11 @@ class Simulation:
 
     def _begin(self, task: Task):
         if task.kind is Kind.RECORD:
-            return self.me.begin_request_enr(task.visit.node)
+            return self.me.begin_request_enr(task.visit.asked)
         if task.protocol == "v5":
-            return self.me.begin_find_node(task.visit.node, task.distances)
-        target = self.targets.at(task.visit.node.id, task.distances[0])
-        return self.me.begin_find_node(task.visit.node, target.to_bytes())
+            return self.me.begin_find_node(task.visit.asked, task.distances)
+        target = self.targets.at(task.visit.asked.id, task.distances[0])
+        return self.me.begin_find_node(task.visit.asked, target.to_bytes())
 
     def _give(self, crawl: Crawl, task: Task, op) -> None:
         receive = crawl.receive_record if task.kind is Kind.RECORD else crawl.receive_nodes
