@@ -5,6 +5,7 @@ Any thread. The network in memory is in :mod:`p2p.lab.underlay`.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 from p2p.clock import Clock
@@ -48,10 +49,12 @@ class LabNetwork(Protocol):
         """End the network, after its servers."""
 
 
-def new_network(join: str, seed: int, link: Link, clock: Clock) -> LabNetwork:
+def new_network(
+    join: str, seed: int, link: Link, clock: Clock, logger: logging.Logger | None
+) -> LabNetwork:
     """Return a network. Raises LabError for links over loopback."""
     if join == "memory":
-        return MemoryNetwork(seed, link=link, clock=clock)
+        return MemoryNetwork(seed, link=link, clock=clock, logger=logger)
     network = LoopbackNetwork()
     if link != NO_DELAY:
         network.link = link
