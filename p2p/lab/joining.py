@@ -1,13 +1,15 @@
 """Work on many nodes of a lab at a time, such as connecting them, with an error for each failure.
 
 A dial has ended well when both servers have had the connection. The thread that calls waits;
-threads of a pool do the work, since a dial and a stop block.
+other threads do the work, since a dial and a stop block.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from p2p.clock import Deadline
@@ -41,27 +43,47 @@ Finish = Callable[[Sequence[Future[object]]], object]
 def run_all(doing: str, work: Sequence[Work], finish: Finish) -> None:
     """Run calls in threads, and wait for all. Raises LabError with the errors of those that failed.
 
-    ``doing`` says what they do, such as "started".
+    ``doing`` says what they do, such as "started". A thread that has no further call ends, since
+    one that is idle would look busy to a simulated clock.
     """
-    if not work:
-        return
-    with ThreadPoolExecutor(min(CALLS, len(work)), "p2p-lab") as pool:
-        calls = [pool.submit(call) for _, call in work]
-        try:
-            finish(calls)
-        except BaseException:  # Ctrl-C: those that have not begun need not
-            for future in calls:
-                future.cancel()
-            raise
+    calls: list[Future[object]] = [Future() for _ in work]
+    jobs = deque(zip((call for _, call in work), calls, strict=True))
+    threads = [
+        threading.Thread(target=_run, args=(jobs,), name=f"p2p-lab-{number}", daemon=True)
+        for number in range(min(CALLS, len(work)))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        finish(calls)
+    finally:
+        jobs.clear()  # after Ctrl-C: those that have not begun need not
+        for thread in threads:
+            if thread.ident is not None:  # the system may have had none
+                thread.join()
     errors = [(name, call.exception()) for (name, _), call in zip(work, calls, strict=True)]
     failures = [(name, error) for name, error in errors if isinstance(error, Exception)]
     if failures:
         raise lab_error(f"{len(failures)} of {len(work)} could not be {doing}", failures)
 
 
+def _run(jobs: deque[tuple[Callable[[], object], Future[object]]]) -> None:
+    while jobs:
+        try:
+            call, future = jobs.popleft()
+        except IndexError:  # another thread has taken it
+            return
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+        except BaseException as error:  # such as SystemExit, of a program's own function
+            future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A dial from ``one`` to ``other``, for a thread of a pool.
+    """A dial from ``one`` to ``other``, for a thread of its own.
 
     ``timeout_s`` is in the time of the lab, ``patience_s`` the real time for all of it.
     """
