@@ -31,14 +31,14 @@ def busy_threads(loops: Collection[int | None] = ()) -> list[str]:
 
     The calling thread does not count, nor do the ``loops``, by their thread identifiers.
     """
-    frames = sys._current_frames()
     but = {threading.get_ident(), *loops}
-    return sorted(
-        thread.name
-        for thread in threading.enumerate()
-        if thread.name.startswith(PREFIX) and thread.ident not in but
-        if thread.ident not in frames or not is_waiting(frames[thread.ident])
-    )
+    active = [
+        ident
+        for ident, frame in sys._current_frames().items()
+        if ident not in but and not is_waiting(frame)
+    ]
+    names = {thread.ident: thread.name for thread in threading.enumerate()} if active else {}
+    return sorted(names[one] for one in active if names.get(one, "").startswith(PREFIX))
 
 
 def is_waiting(frame: FrameType) -> bool:
