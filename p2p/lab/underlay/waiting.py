@@ -37,8 +37,12 @@ def busy_threads(loops: Collection[int | None] = ()) -> list[str]:
         for ident, frame in sys._current_frames().items()
         if ident not in but and not is_waiting(frame)
     ]
-    names = {thread.ident: thread.name for thread in threading.enumerate()} if active else {}
-    return sorted(names[one] for one in active if names.get(one, "").startswith(PREFIX))
+    # A thread that is being started has no frame yet, and the one that starts it waits for it.
+    names = [thread.name for thread in list(threading._limbo)]  # type: ignore[attr-defined]
+    if active:
+        by_ident = {thread.ident: thread.name for thread in threading.enumerate()}
+        names += [by_ident.get(ident, "") for ident in active]
+    return sorted(name for name in names if name.startswith(PREFIX))
 
 
 def is_waiting(frame: FrameType) -> bool:
