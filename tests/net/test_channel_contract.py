@@ -16,6 +16,8 @@ from p2p.netutil import Endpoint
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.net.conftest import Recorder
 
+pytestmark = pytest.mark.slow
+
 MakeLoop = Callable[..., Loop]
 #: More than any buffers between two ends hold.
 MUCH = bytes(range(256)) * 131_072

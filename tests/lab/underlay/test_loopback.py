@@ -15,7 +15,10 @@ from p2p.lab import Link, LoopbackHost, LoopbackNetwork
 from p2p.lab.underlay.links import IDEAL
 from tests.kit.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.0/8 is not all loopback")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.0/8 is not all loopback"),
+]
 
 
 @pytest.fixture
