@@ -25,7 +25,7 @@ from p2p.lab.underlay.memorysocket import os_error
 from p2p.lab.underlay.pipe import Item, Mark, Pipe, segments_of
 from p2p.net import WRITE, Underlay, VirtualSocket, bind, bind_udp, endpoint_of
 from p2p.net.virtual import Watcher
-from p2p.netutil import Endpoint, IPAddress
+from p2p.netutil import Endpoint, IPAddress, is_loopback
 from p2p.sim.address import HashedIPv4
 
 # The first address, and the distance of one host to the next: a /24 each.
@@ -308,7 +308,7 @@ class LoopbackNetwork(LinkedNetwork[LoopbackHost]):
         return HashedIPv4(_FIRST + number * _NETWORK)
 
     def _may_be(self, ip: IPAddress) -> bool:
-        return ip.version == 4 and ip.is_loopback
+        return ip.version == 4 and is_loopback(ip)
 
     def _new_host(self, ip: IPAddress) -> LoopbackHost:
         return LoopbackHost(ip, self._links, self._deliveries)
