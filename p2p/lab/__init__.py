@@ -17,7 +17,8 @@
 * :func:`ring`, :func:`star`, :func:`full`, :func:`random_graph` and :func:`small_world` make
   topologies, :func:`edges_of` those with a name.
 * :class:`MemoryNetwork` is a network in memory, beneath servers that are each on a
-  :class:`MemoryHost`. :class:`Link` is the latency, jitter, loss and bandwidth between two of them,
+  :class:`MemoryHost`; a :class:`LoopbackNetwork` with each :class:`LoopbackHost` is one of sockets
+  of the system. :class:`Link` is the latency, jitter, loss and bandwidth between two of them,
   and :class:`Traffic` counts datagrams. :class:`LabClock` moves simulated time from event to event.
 """
 
@@ -32,6 +33,7 @@ from p2p.lab.snapshot import Snapshot, SnapshotNode
 from p2p.lab.topology import edges_of, full, random_graph, ring, small_world, star
 from p2p.lab.underlay.clock import LabClock
 from p2p.lab.underlay.host import MemoryHost
+from p2p.lab.underlay.loopback import LoopbackHost, LoopbackNetwork
 from p2p.lab.underlay.network import MemoryNetwork
 from p2p.sim import Link, Traffic
 
@@ -43,6 +45,8 @@ __all__ = [
     "LabNode",
     "Link",
     "LinkNoise",
+    "LoopbackHost",
+    "LoopbackNetwork",
     "MemoryHost",
     "MemoryNetwork",
     "Partitions",

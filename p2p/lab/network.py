@@ -1,22 +1,32 @@
 """The network between the nodes of a lab: the kind that its program has asked for.
 
-Any thread. The network in memory is in :mod:`p2p.lab.underlay`.
+Any thread. The networks are in :mod:`p2p.lab.underlay`. Over loopback, a lab has a block (/16) of
+addresses by the number of its process and of its labs, so that two on one machine rarely meet.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+from ipaddress import IPv4Address
+from itertools import count
 from typing import Any, Protocol
 
 from p2p.clock import Clock
-from p2p.lab.loopback import LoopbackNetwork
 from p2p.lab.underlay.links import IDEAL
+from p2p.lab.underlay.loopback import LoopbackNetwork
 from p2p.lab.underlay.network import MemoryNetwork
 from p2p.netutil import IPAddress
 from p2p.sim import Link
 
 #: The links of a lab, unless others are given.
 NO_DELAY = IDEAL
+
+
+#: Second numbers of the blocks of addresses.
+BLOCKS = range(16, 255)
+_LOOPBACK = int(IPv4Address("127.0.0.0"))
+_blocks = count(os.getpid())
 
 
 class Host(Protocol):
@@ -49,13 +59,24 @@ class LabNetwork(Protocol):
         """End the network, after its servers."""
 
 
+class LoopbackBlock(LoopbackNetwork):
+    """A network over loopback with a block of addresses of its own."""
+
+    def __init__(
+        self, seed: int, link: Link, clock: Clock, logger: logging.Logger | None
+    ) -> None:
+        super().__init__(seed, link=link, clock=clock, logger=logger)
+        self._first = _LOOPBACK + BLOCKS[next(_blocks) % len(BLOCKS)] * 2**16
+
+    def _ip(self, number: int) -> IPAddress:
+        row, network = divmod(number, 2**8)  # a /24 each while there are any
+        return IPv4Address(self._first + network * 2**8 + row + 1)
+
+
 def new_network(
     join: str, seed: int, link: Link, clock: Clock, logger: logging.Logger | None
 ) -> LabNetwork:
-    """Return a network. Raises LabError for links over loopback."""
+    """Return a network."""
     if join == "memory":
         return MemoryNetwork(seed, link=link, clock=clock, logger=logger)
-    network = LoopbackNetwork()
-    if link != NO_DELAY:
-        network.link = link
-    return network
+    return LoopbackBlock(seed, link, clock, logger)

@@ -1,12 +1,13 @@
-"""Labs over loopback: addresses of their own, sockets of the system, no links."""
+"""Labs over loopback: addresses of their own, and sockets of the system."""
 
 from __future__ import annotations
 
 import pytest
 
+from p2p.clock import SYSTEM_CLOCK
 from p2p.errors import LabError
 from p2p.lab import Lab, Link
-from p2p.lab.loopback import LoopbackNetwork
+from p2p.lab.network import LoopbackBlock
 from tests.lab.test_lab import STAY, names
 
 
@@ -22,21 +23,16 @@ def test_two_labs_with_one_seed_do_not_meet() -> None:
 
 
 def test_hosts_have_networks_of_their_own_while_there_are_any() -> None:
-    network = LoopbackNetwork()
+    network = LoopbackBlock(1, Link(), SYSTEM_CLOCK, None)
     ips = [network.host().ip for _ in range(600)]
     assert len(set(ips)) == 600 and len({int(ip) >> 8 for ip in ips}) == 256
     assert len({int(ip) >> 16 for ip in ips}) == 1
 
 
-def test_links_and_partitions_are_refused() -> None:
-    with pytest.raises(LabError, match='need nodes that are joined in memory: join="memory"'):
-        Lab(2, join="loopback", link=Link(0.1))
-    lab = Lab(2, join="loopback")
-    for call in (lambda: lab.set_link(0, 1, loss=0.1), lambda: lab.partition([0])):
-        with pytest.raises(LabError, match="links and partitions"):
-            call()
-    lab.heal()
-    assert lab.link_of(0, 1) == Link(0.0, jitter=0.0)
+def test_links_are_those_of_any_lab() -> None:
+    lab = Lab(2, join="loopback", link=Link(0.1))
+    lab.set_link(0, 1, loss=0.25)
+    assert lab.link_of(1, 0) == Link(0.1, loss=0.25)
 
 
 def test_an_address_that_is_taken_is_named() -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 import p2p.lab
+from p2p.lab.underlay.links import IDEAL
 from p2p.net import Channel, Connector, Limiter, Listener, Loop, StreamSocket, Underlay, endpoint_of
 from p2p.netutil import Endpoint
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.net.conftest import Recorder
+
+pytestmark = pytest.mark.slow
 
 MakeLoop = Callable[..., Loop]
 #: More than any buffers between two ends hold.
@@ -54,14 +57,24 @@ class Place:
         return outcomes[0]
 
 
-@pytest.fixture(params=["kernel", "memory"])
+#: Networks of a lab; each with a latency, too, so that the bytes are under way for a moment.
+NETWORKS: dict[str, tuple[type[p2p.lab.MemoryNetwork | p2p.lab.LoopbackNetwork], p2p.lab.Link]] = {
+    "memory": (p2p.lab.MemoryNetwork, IDEAL),
+    "memory with links": (p2p.lab.MemoryNetwork, p2p.lab.Link(0.001)),
+    "loopback": (p2p.lab.LoopbackNetwork, IDEAL),
+    "loopback with links": (p2p.lab.LoopbackNetwork, p2p.lab.Link(0.001)),
+}
+
+
+@pytest.fixture(params=["kernel", *NETWORKS])
 def place(request: pytest.FixtureRequest, make_loop: MakeLoop) -> Iterator[Place]:
     near = make_loop()
     if request.param == "kernel":
         place = Place((Underlay(), Underlay()), "127.0.0.1", near)
         yield place
     else:
-        with p2p.lab.MemoryNetwork() as network:
+        kind, link = NETWORKS[request.param]
+        with kind(link=link) as network:
             place = Place((network.host(), network.host()), None, near)
             yield place
     place.sock.close()

@@ -9,6 +9,10 @@
 `datagrams`     a datagram socket in memory
 `host`          a machine of a network in memory: its ports
 `network`       a network in memory
+`loopback`      a network over loopback, with links
+`linked`        the common part of both
+`waiting`       whether a thread waits for another one
+`memorysocket`  the common part of the sockets in memory
 `clock`         simulated time, from event to event
 ==============  ====================================================================
 """

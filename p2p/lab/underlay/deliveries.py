@@ -9,13 +9,14 @@ not wait.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
 from p2p.clock import Clock
-from p2p.net import Loop, Timer
+from p2p.net import WRITE, Loop, Timer
 
 _Entry = tuple[float, int, Callable[..., object], tuple[Any, ...]]
 
@@ -33,6 +34,7 @@ class Deliveries:
         self._added = 0
         self._loop: Loop | None = None
         self._closed = False
+        self._adopted: set[socket.socket] = set()
         # owned by p2p-lab-net
         self._timer: Timer | None = None
 
@@ -59,12 +61,38 @@ class Deliveries:
             loop = self._loop = self._loop or self._start()
         loop.post(self._arm)
 
+    def when_writable(self, sock: socket.socket, call: Callable[[], object]) -> None:
+        """Call ``call`` once, when the kernel takes more bytes for ``sock``."""
+        with self._lock:
+            if self._closed:
+                return
+            loop = self._loop = self._loop or self._start()
+        loop.post(self._await_writable, loop, sock, call)
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Own a socket that its user has closed, and whose last bytes are under way."""
+        with self._lock:
+            is_closed = self._closed
+            if not is_closed:
+                self._adopted.add(sock)
+        if is_closed:
+            sock.close()
+
+    def release(self, sock: socket.socket) -> None:
+        """Close a socket that was adopted."""
+        with self._lock:
+            self._adopted.discard(sock)
+        sock.close()
+
     def close(self) -> None:
         """Drop everything under way, and end the thread. Idempotent."""
         with self._lock:
             self._closed = True
             self._heap.clear()
-            loop = self._loop
+            loop, adopted = self._loop, list(self._adopted)
+            self._adopted.clear()
+        for sock in adopted:
+            sock.close()
         if loop is not None:
             loop.stop()
             loop.join(None)
@@ -75,6 +103,21 @@ class Deliveries:
         return loop
 
     # p2p-lab-net
+
+    def _await_writable(
+        self, loop: Loop, sock: socket.socket, call: Callable[[], object]
+    ) -> None:
+        if sock.fileno() < 0:
+            return
+        copy = sock.dup()  # the socket may be closed meanwhile
+        self.adopt(copy)
+
+        def on_ready(ready: int) -> None:
+            loop.unregister(copy)
+            self.release(copy)
+            call()
+
+        loop.register(copy, WRITE, on_ready)
 
     def _arm(self) -> None:
         """Set the timer for the next delivery."""

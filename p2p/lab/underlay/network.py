@@ -1,35 +1,29 @@
-"""A network in memory: hosts, the links between them, partitions, and what is under way.
-
-:class:`MemoryNetwork` is for programs. It connects streams and delivers datagrams; their quality is
-in :mod:`p2p.lab.underlay.links`, their time in :mod:`p2p.lab.underlay.deliveries`. Any thread.
+"""A network in memory: it connects streams and delivers datagrams. Any thread.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import threading
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from p2p.arguments import check_type, wrong
 from p2p.clock import SYSTEM_CLOCK, Clock
-from p2p.lab.underlay.deliveries import Deliveries
 from p2p.lab.underlay.host import MemoryHost
-from p2p.lab.underlay.links import IDEAL, Links
+from p2p.lab.underlay.linked import LinkedNetwork
+from p2p.lab.underlay.links import IDEAL
 from p2p.lab.underlay.pipe import Pipe
 from p2p.lab.underlay.stream import MemoryStream, connect
 from p2p.net import endpoint_of
 from p2p.netutil import Endpoint, IPAddress
 from p2p.sim import Link, Traffic
-from p2p.sim.address import HashedIPv4, outside_ip
+from p2p.sim.address import outside_ip
 
 #: Time after which a request for a connection is sent again to a listener that was full.
 _AGAIN_S = 1.0
 
 
-class MemoryNetwork:
+class MemoryNetwork(LinkedNetwork[MemoryHost]):
     """A network in memory for servers, without sockets of the system::
 
         with MemoryNetwork(seed=1, link=Link(0.05, loss=0.01)) as network:
@@ -50,85 +44,9 @@ class MemoryNetwork:
         clock: Clock = SYSTEM_CLOCK,
         logger: logging.Logger | None = None,
     ) -> None:
-        check_type("link", link, Link, "a Link")
-        check_type("seed", seed, int, "an int")
-        # fixed after __init__
-        self._links = Links(seed, link)
-        self._deliveries = Deliveries(clock, logger)
+        super().__init__(seed, link=link, clock=clock, logger=logger)
         # guarded by _lock
-        self._lock = threading.Lock()
-        self._hosts: dict[IPAddress, MemoryHost] = {}
         self._traffic = Traffic()
-
-    def __enter__(self) -> MemoryNetwork:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Drop what is under way, and end the network's thread. Idempotent."""
-        self._deliveries.close()
-
-    # hosts
-
-    def host(self, ip: IPAddress | str | None = None) -> MemoryHost:
-        """Add a host and return it; without ``ip``, in a network (/24) of its own.
-
-        Raises ArgumentError if the address is taken, or is not one of IPv4.
-        """
-        with self._lock:
-            address = self._free_ip_locked() if ip is None else HashedIPv4.of(ip)
-            if address in self._hosts or address.version != 4:
-                raise wrong("ip", str(address), "an IPv4 address that no other host has")
-            host = self._hosts[address] = MemoryHost(address, self)
-        return host
-
-    @property
-    def hosts(self) -> list[MemoryHost]:
-        """All hosts, in the order in which they were added."""
-        with self._lock:
-            return list(self._hosts.values())
-
-    # links
-
-    @property
-    def link(self) -> Link:
-        """The quality of all links that have none of their own; it may be replaced."""
-        return self._links.link
-
-    @link.setter
-    def link(self, link: Link) -> None:
-        check_type("link", link, Link, "a Link")
-        self._links.link = link
-
-    def link_of(self, a: MemoryHost, b: MemoryHost) -> Link:
-        """Return the quality of the link from ``a`` to ``b``."""
-        return self._links.between(a.ip, b.ip)
-
-    def set_link(
-        self, a: MemoryHost, b: MemoryHost, *, one_way: bool = False, **changes: Any
-    ) -> Link:
-        """Change the link between two hosts, or only from ``a`` to ``b``, and return it.
-
-        ``changes`` are fields of Link. Raises TypeError for unknown fields, and ArgumentError for
-        values out of range.
-        """
-        pairs = [(a.ip, b.ip)] if one_way else [(a.ip, b.ip), (b.ip, a.ip)]
-        self._links.change(pairs, changes)
-        return self.link_of(a, b)
-
-    def partition(self, *sides: Iterable[MemoryHost]) -> None:
-        """Partition the network into groups of hosts; all other hosts are one more group.
-
-        Between them nothing arrives until :meth:`heal`: dials time out, streams wait, datagrams are
-        lost, those under way as well.
-        """
-        self._links.split([{host.ip for host in side} for side in sides])
-
-    def heal(self) -> None:
-        """End the partition. Streams go on after a retransmission."""
-        self._links.split(())
 
     def reset(self, a: MemoryHost, b: MemoryHost) -> int:
         """Reset the connections between two hosts at both ends, now. Returns their number."""
@@ -161,11 +79,16 @@ class MemoryNetwork:
 
     # inside
 
-    def _free_ip_locked(self) -> IPAddress:
-        number = len(self._hosts) + 1
-        while outside_ip(number) in self._hosts:
-            number += 1
+    _wanted_ip = "an IPv4 address"
+
+    def _ip(self, number: int) -> IPAddress:
         return outside_ip(number)
+
+    def _may_be(self, ip: IPAddress) -> bool:
+        return ip.version == 4
+
+    def _new_host(self, ip: IPAddress) -> MemoryHost:
+        return MemoryHost(ip, self)
 
     def _ends(self, stream: MemoryStream) -> tuple[IPAddress, IPAddress]:
         assert stream.local is not None and stream.remote is not None

@@ -31,14 +31,18 @@ def busy_threads(loops: Collection[int | None] = ()) -> list[str]:
 
     The calling thread does not count, nor do the ``loops``, by their thread identifiers.
     """
-    frames = sys._current_frames()
     but = {threading.get_ident(), *loops}
-    return sorted(
-        thread.name
-        for thread in threading.enumerate()
-        if thread.name.startswith(PREFIX) and thread.ident not in but
-        if thread.ident not in frames or not is_waiting(frames[thread.ident])
-    )
+    active = [
+        ident
+        for ident, frame in sys._current_frames().items()
+        if ident not in but and not is_waiting(frame)
+    ]
+    # A thread that is being started has no frame yet, and the one that starts it waits for it.
+    names = [thread.name for thread in list(threading._limbo)]  # type: ignore[attr-defined]
+    if active:
+        by_ident = {thread.ident: thread.name for thread in threading.enumerate()}
+        names += [by_ident.get(ident, "") for ident in active]
+    return sorted(name for name in names if name.startswith(PREFIX))
 
 
 def is_waiting(frame: FrameType) -> bool:

@@ -13,6 +13,8 @@ import pytest
 import p2p
 from p2p.lab import LabClock, Link, MemoryNetwork
 
+pytestmark = pytest.mark.slow
+
 PORT = ":30303"
 
 
