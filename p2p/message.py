@@ -23,6 +23,7 @@ from p2p.errors import (
     PeerDisconnected,
     UnexpectedMessage,
 )
+from p2p.metrics.requests import RequestTotals
 from p2p.rlpx import check_fits
 
 E = TypeVar("E", bound=P2PError)
@@ -111,6 +112,8 @@ class MsgReadWriter(ABC):
     """
 
     connection_id: int | None = None
+    # Where the server of a connection counts requests for its metrics; set before it is used.
+    _request_totals: RequestTotals | None = None
 
     @abstractmethod
     def read_msg(self, timeout: float | None = None) -> Msg:
