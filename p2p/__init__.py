@@ -24,6 +24,7 @@ The public names are those in ``__all__`` here and in these modules:
 `p2p.testing`              tools for tests of programs; import it explicitly
 `p2p.testing.conformance`  whether a node keeps the rules; import it explicitly
 `p2p.sim`                  a network of discovery nodes in memory; import it explicitly
+`p2p.monitor`              a live page, of a server or of your own; import it explicitly
 `p2p.lab`                  networks of servers in one process; import it explicitly
 =========================  ======================================================================
 """

@@ -104,6 +104,8 @@ class Config:
     observer: Observer | Sequence[Observer] | None = None
     enable_msg_events: bool = False
     metrics_addr: str | None = None
+    monitor_addr: str | None = None
+    monitor_public: bool = False
     logger: logging.Logger | None = None
     clock: Clock = SYSTEM_CLOCK
     accept_pre_eip8: bool = False
@@ -120,7 +122,12 @@ class Config:
         self._check_discovery()
         self._check_reachable()
         checks.metrics_endpoint_of(self.metrics_addr)
-        flags = ("no_dial", "no_discovery", "enable_msg_events", "accept_pre_eip8")
+        if self.monitor_addr is not None:
+            checks.monitor_endpoint_of(self.monitor_addr, self.monitor_public)
+        flags = (
+            *("no_dial", "no_discovery", "enable_msg_events", "monitor_public"),
+            "accept_pre_eip8",
+        )
         checks.check_flags({option: getattr(self, option) for option in flags})
         if self.logger is not None:
             check_type("logger", self.logger, logging.Logger, "a logging.Logger or None")

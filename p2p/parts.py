@@ -24,6 +24,8 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
+from weakref import ReferenceType
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -34,13 +36,18 @@ from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
 from p2p.keylog.writer import KeyLog
 from p2p.metrics import Metrics
+from p2p.monitorservice import monitor_source
 from p2p.net import Listener, Loop, NameLookups
+from p2p.observe import Observer
 from p2p.peers.event import PeerEvent
 from p2p.peers.peer import Peer
 from p2p.peers.peerset import PeerSet
 from p2p.peers.session import LINGER_S
 from p2p.services import Services
 from p2p.threads import Launcher
+
+if TYPE_CHECKING:
+    from p2p.server import Server
 
 #: Limit on the wait of ``stop`` for connections and handlers to end.
 STOP_TIMEOUT_S = 5.0
@@ -63,7 +70,12 @@ class Parts:
         self.lookups = NameLookups()
         self.events: Feed[PeerEvent] = Feed()
         self.key_log = None if config.key_log is None else KeyLog(config.key_log, logger)
-        self.observers = (*config._observers, *filter(None, [self.key_log]))
+        self.monitor_source = monitor_source(config)
+        self.observers: tuple[Observer, ...] = (
+            *config._observers,
+            *filter(None, [self.key_log]),
+            *([] if self.monitor_source is None else [self.monitor_source.observer]),
+        )
         self.peer_set = PeerSet(
             config, self.loop, self.launcher, self.events, logger, self.observers
         )
@@ -86,10 +98,19 @@ class Parts:
         self.sources: Sources | None = None
         self.listener: Listener | None = None
 
-    def new_services(self, metrics: Metrics) -> Services:
+    def new_services(self, metrics: Metrics, server: ReferenceType[Server]) -> Services:
         """Return the services of the server, for :meth:`open`."""
-        lookups, observers, key_log = self.lookups, self.observers, self.key_log
-        return Services(self._config, self._logger, lookups, metrics, observers, key_log)
+        if self.monitor_source is not None:
+            self.monitor_source.attach(server)
+        return Services(
+            self._config,
+            self._logger,
+            self.lookups,
+            metrics,
+            self.observers,
+            self.key_log,
+            self.monitor_source,
+        )
 
     def open(self, services: Services) -> None:
         """Start the services, the threads and the sources; call :meth:`begin` next.

@@ -202,6 +202,14 @@ class Server:
         takes a free one, which the property ``metrics_addr`` has. :meth:`start` raises OSError if
         it is taken. Needs prometheus-client (``pip install 'p2p-blocking[metrics]'``). None, the
         default: do not serve them.
+    ``monitor_addr``
+        Address to serve a live page of the server at, "127.0.0.1:0"; port 0 takes a free one. The
+        page is at :attr:`monitor_url`, which has a secret token, and shows peers, contents of
+        messages, discovery and handlers. :meth:`start` raises OSError if it is taken. Needs
+        websockets (``pip install 'p2p-blocking[monitor]'``). None, the default: no page.
+    ``monitor_public``
+        Let ``monitor_addr`` be an address other than loopback. There is no encryption: who reads
+        the traffic on the way sees the token and the page. Default: False.
     ``logger``
         A ``logging.Logger``; all log lines go to its children, such as ``net`` and ``server``. With
         one for each server, the lines show their server. None, the default: the logger "p2p".
@@ -243,7 +251,7 @@ class Server:
         """
         self._lifecycle.begin_start()
         self._parts.events.begin()
-        services = self._parts.new_services(self._metrics)
+        services = self._parts.new_services(self._metrics, weakref.ref(self))
         try:
             self._open(services)
         except BaseException:
@@ -400,6 +408,11 @@ class Server:
     def metrics_addr(self) -> Endpoint | None:
         """Endpoint that serves the metrics; None before the start, or without the option."""
         return None if self._parts.services is None else self._parts.services.exporter.address
+
+    @property
+    def monitor_url(self) -> str | None:
+        """Address of the live page, for a browser; None before the start, or without the option."""
+        return None if self._parts.services is None else self._parts.services.monitor.url
 
     # our own node
 

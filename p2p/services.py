@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from p2p.clock import Deadline
 from p2p.config import Config
@@ -34,6 +34,7 @@ from p2p.exporter import Exporter
 from p2p.keylog.writer import KeyLog
 from p2p.lan.front import LanNodes
 from p2p.metrics import Metrics
+from p2p.monitorservice import MonitorService
 from p2p.nat.finders import finders
 from p2p.nat.front import PortMappings
 from p2p.nat.mapping import NatStatus
@@ -45,6 +46,9 @@ from p2p.netutil import IPAddress, is_name, is_unspecified
 from p2p.nodesources import LAST_MOMENT_S, LanService, NodeListService
 from p2p.observe import Observer
 from p2p.observerguard import ObserverGuard
+
+if TYPE_CHECKING:
+    from p2p.monitor.serversource import ServerSource
 
 #: Limit on the search for a node whose address is stale or unknown.
 RESOLVE_TIMEOUT_S = 15.0
@@ -338,6 +342,7 @@ class Services:
         metrics: Metrics,
         observers: Sequence[Observer] = (),
         key_log: KeyLog | None = None,
+        source: ServerSource | None = None,
     ) -> None:
         # fixed after __init__
         self.sockets = Sockets(config, lookups)
@@ -356,6 +361,7 @@ class Services:
             discoveries=lambda: self.discoveries,
         )
         self.exporter = Exporter(config.metrics_endpoint, metrics, logger)
+        self.monitor = MonitorService(config, logger, source)
         self._in_order: tuple[Service, ...] = (
             *filter(None, [key_log]),
             self._node_lists,
@@ -366,6 +372,7 @@ class Services:
             self._discovery,
             self._lan,
             self.exporter,
+            self.monitor,
         )
 
     def start(self) -> None:

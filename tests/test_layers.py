@@ -38,9 +38,10 @@ LAYERS: list[set[str]] = [
         *("observe", "keylog", "networkoptions", "optionchecks", "config", "options"),
         *("lifecycle", "peers", "dial", "nodeinfo", "nodesources", "metricsserver", "exporter"),
         *("services", "parts", "collector", "server", "client", "capture", "explain"),
+        *("monitor", "monitorservice"),
     },
     {FACE, "rlp"},
-    {"cli", "lab", "monitor", "sim", "testing"},
+    {"cli", "lab", "sim", "testing"},
     {"__main__"},
 ]
 BASE, USERS = LAYERS[0], LAYERS[-2]
@@ -76,12 +77,16 @@ WITHIN: dict[str, set[str]] = {
     "nodeinfo": {"config"},
     "options": {"config"},
     "peers": {"config", "observe"},
+    "monitor": {"config", "observe", "optionchecks", "peers"},
     "nodesources": {"config"},
+    "monitorservice": {"config", "monitor"},
     "exporter": {"metricsserver"},
-    "services": {"config", "exporter", "keylog", "nodesources", "observe"},
+    "services": {
+        *("config", "exporter", "keylog", "monitor", "monitorservice", "nodesources", "observe"),
+    },
     "collector": {"parts", "peers"},
     "dial": {"config", "observe", "peers"},
-    "parts": {"config", "dial", "keylog", "peers", "services"},
+    "parts": {"config", "dial", "keylog", "monitorservice", "observe", "peers", "services"},
     "server": {
         *("config", "dial", "lifecycle", "nodeinfo", "optionchecks", "options", "parts", "peers"),
         *("collector", "services"),
@@ -96,7 +101,8 @@ WITHIN: dict[str, set[str]] = {
 PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
     *("p2p.explain", "p2p.lab", "p2p.messages"),
-    *("p2p.metrics", "p2p.nat", "p2p.networks", "p2p.observe", "p2p.requests", "p2p.rlp"),
+    *("p2p.metrics", "p2p.monitor", "p2p.nat", "p2p.networks", "p2p.observe"),
+    *("p2p.requests", "p2p.rlp"),
     *("p2p.testing", "p2p.testing.conformance"),
 }
 
@@ -109,12 +115,15 @@ UPSTAIRS = {"discover": {"v4", "v5"}}
 
 #: What a unit may name under TYPE_CHECKING besides: a protocol's handler is a function of a peer,
 #: and a peer runs a protocol; the options that a network sets are options of a configuration; an
-#: observer gets the outcome of a dial, and events of peers.
+#: observer gets the outcome of a dial, and events of peers; the page of a server has a weak
+#: reference to it.
 FOR_TYPES = {
     "messages": {"peers"},
     "protocol": {"peers"},
     "networkoptions": {"config"},
     "observe": {"dial", "peers"},
+    "monitor": {"dial", "server"},
+    "parts": {"server"},
 }
 TYPE_CHECKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -176,6 +185,7 @@ LIBRARIES = {
     "zeroconf": "lan.link",
     "pcapy": "capture.file",
     "prometheus_client": "metrics.prometheus",
+    "websockets": "monitor.websocket",
     "click": "cli",
     "rich": "cli",
 }

@@ -388,6 +388,8 @@ OPTIONS: dict[str, tuple[Collection[str], object]] = {
     "observer": (["none", "list", "mapping", "iterator", "pipe"], None),
     "enable_msg_events": (["true"], None),
     "metrics_addr": (["none"], "x"),
+    "monitor_addr": (["none"], "x"),
+    "monitor_public": (["true"], None),
     "max_upload": (["none"], 5),
     "max_download": (["none"], 5),
     "max_upload_per_peer": (["none"], 5),
@@ -415,7 +417,7 @@ OF_OPTIONS = {**VALUES, "list of networks": NETLIST}
 #: Refused for what they hold, not for their type.
 HELD = {"listen_addr": ["text"], "disc_addr": ["text"], "net_restrict": ["text"]}
 HELD["own_networks"] = HELD["nat"] = HELD["advertise"] = ["text"]
-HELD["metrics_addr"] = ["text"]
+HELD["metrics_addr"] = HELD["monitor_addr"] = ["text"]
 _WAYS = ("upload", "download")
 HELD |= {f"max_{way}{each}": ["number"] for way in _WAYS for each in ("", "_per_peer")}
 HELD |= {"discovery_topics": ["true"], "topic": ["bytes"]}

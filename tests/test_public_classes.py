@@ -18,6 +18,7 @@ import pytest
 import p2p
 import p2p.capture
 import p2p.explain
+import p2p.monitor
 import p2p.testing
 from p2p.enode import LocalNode, NodeDB, NodeEndpoint, Now, Raw
 from p2p.testing import conformance
@@ -100,7 +101,8 @@ CLASSES = public_classes()
 ERRORS = {name: kind for name, kind in CLASSES.items() if issubclass(kind, Exception)}
 #: What programs implement, and never get an instance of that is no more than that.
 INTERFACES = {
-    *("MessageDecoder", "ConnectionObserver", "DiscoveryObserver", "Observer"),
+    *("MessageDecoder", "MonitorSource"),
+    *("ConnectionObserver", "DiscoveryObserver", "Observer"),
     *("Clock", "Dialer", "Discovery", "LocalView", "MsgReadWriter", "NodeIterator", "NodeStore"),
     *("RandomSource", "Resolver", "ScriptedReadWriter", "Underlay"),
 }
@@ -125,6 +127,24 @@ CONFORMANCE = {
     "Verdict": conformance.Verdict.PASSED,
 }
 GREETINGS = p2p.messages.Messages("test", 1, [Greeting])
+
+
+class PageSource:
+    """A source of a page that shows nothing."""
+
+    kind = "server"
+
+    def about(self) -> dict[str, Any]:
+        return {}
+
+    def watch(self, watch: p2p.monitor.Watch | None) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def happened(self) -> p2p.monitor.Happened:
+        return p2p.monitor.Happened()
 
 
 class World:
@@ -182,6 +202,9 @@ class World:
             "Gauge": self.server.metrics["p2p/peers"],
             "Histogram": p2p.metrics.Histogram(p2p.metrics.FAMILIES[0], {}, 1, 0.5, {1.0: 1}),
             "Metrics": self.server.metrics,
+            "Happened": p2p.monitor.Happened(),
+            "Monitor": p2p.monitor.Monitor(PageSource(), f"{HOST}:0"),
+            "Watch": p2p.monitor.Watch(),
             "MessageProtocol": p2p.messages.protocol(GREETINGS),
             "TypedReadWriter": p2p.messages.TypedReadWriter(pipe, GREETINGS),
             "Msg": p2p.Msg(1, b"\xc0"),

@@ -36,7 +36,7 @@ ANSWERS = {
     "config", "listen_addr", "address", "self", "discovery_v4", "discovery_v5",
     "max_dialed_conns",
     "max_inbound_conns", "node_info", "peers", "peer_count", "peers_info", "subscribe_events",
-    "lan_nodes", "lost", "metrics", "metrics_addr", "nat", "stop",
+    "lan_nodes", "lost", "metrics", "metrics_addr", "monitor_url", "nat", "stop",
 }  # fmt: skip
 
 SERVER = [name for name in dir(p2p.Server) if not name.startswith("_")]

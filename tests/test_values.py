@@ -12,6 +12,7 @@ import pytest
 import p2p
 import p2p.dnsdisc
 import p2p.explain
+import p2p.monitor
 import p2p.testing
 from p2p import observe
 from p2p.capture import (
@@ -157,6 +158,8 @@ VALUES: dict[str, list[Any]] = {
     "Explanation": [p2p.explain.Explanation("A packet", [SECTION])],
     "Section": [SECTION],
     "Value": [VALUE],
+    # p2p.monitor
+    "Watch": [p2p.monitor.Watch(5, frozenset(["eth/69"]), None)],
     # p2p.messages and p2p.requests
     "CodeCounters": [CODE_COUNTERS],
     "MaxLength": [p2p.rlp.MaxLength(32)],
@@ -184,6 +187,7 @@ LIVE = {
     *("Advertisement", "SimulatedClock", "Subscription", "SystemClock", "TopicNodes", "UDPv4"),
     *("UDPv5", "Underlay", *KIT),
     *("ConnectionObserver", "DiscoveryObserver", "HandlerState", "Observer"),
+    *("Happened", "Monitor", "MonitorSource"),
     *("MessageDecoder", "MessageProtocol", "Messages", "TypedReadWriter"),
     *("PeerRates", "RateEstimator", "RecordingReadWriter", "Request", "Requests"),
 }

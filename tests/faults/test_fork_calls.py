@@ -63,6 +63,7 @@ SPECIAL = ("__enter__", "__exit__", "__iter__", "__next__", "__repr__", "__str__
 ANSWERS = {
     "__repr__", "__str__", "__enter__",
     "Server.config", "Server.listen_addr", "Server.metrics_addr", "Server.nat",
+    "Server.monitor_url",
     "Server.discovery_v4",
     "Server.discovery_v5",
     "Server.max_dialed_conns", "Server.max_inbound_conns",

@@ -10,6 +10,7 @@ import p2p
 import p2p.capture
 import p2p.explain
 import p2p.lab
+import p2p.monitor
 import p2p.sim
 import p2p.testing
 import p2p.testing.conformance
@@ -27,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "p2p.eth": p2p.eth,
     "p2p.messages": p2p.messages,
     "p2p.metrics": p2p.metrics,
+    "p2p.monitor": p2p.monitor,
     "p2p.nat": p2p.nat,
     "p2p.networks": p2p.networks,
     "p2p.observe": p2p.observe,

@@ -20,6 +20,7 @@ from p2p.cli.crawl.summary import charts
 from p2p.cli.discovery.ownnode import NodeOptions, node_options, open_fronts
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
+from p2p.cli.files.lock import locked
 from p2p.cli.files.nodes import format_time, replace_file
 from p2p.cli.output import Output, with_output
 from p2p.cli.shown import number_of
@@ -47,9 +48,13 @@ def crawl_command(protocols: Sequence[str], path: str) -> Command:
 
         FILE has go-ethereum's format, nodes.json. If it exists, the crawl begins with its nodes;
         after Ctrl-C or --timeout, the same command goes on. With --json each visited node is a
-        line.
+        line. Two crawls cannot write one file at a time.
         """
-        with open_database(options.sqlite) as database:
+        with (
+            locked(options.file),
+            locked(options.sqlite),
+            open_database(options.sqlite) as database,
+        ):
             run = _Run(output, Results(options.file, database), protocols, options, node)
             try:
                 run.crawl()

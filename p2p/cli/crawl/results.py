@@ -23,6 +23,7 @@ from p2p.cli.crawl.schedule import Visit
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.files.nodes import NodeEntry, NodeSet, read_nodes, write_nodes
+from p2p.cli.shown import shown
 
 #: Number of a SQLite file of this form, "p2pc" (PRAGMA application_id).
 APPLICATION_ID = 0x70327063
@@ -70,6 +71,10 @@ class Result:
         }
 
 
+class _BrokenRow(ValueError):
+    """A row of the database that no crawl has written."""
+
+
 class Results:
     """All results, of this crawl and of those before, in the files of the command."""
 
@@ -88,20 +93,27 @@ class Results:
     def _load_facts(self, database: sqlite3.Connection) -> None:
         for row in database.execute("SELECT * FROM nodes"):
             values = dict(zip(_COLUMNS, row, strict=True))
-            node_id = p2p.NodeID(bytes.fromhex(values["id"]))
-            known = self.by_id.get(node_id)
-            if known is None and self._nodes_file is not None:
-                continue  # removed since
-            entry = known.entry if known else _entry_of(values)
-            hello = None
-            if values["client"] is not None:
-                hello = {
-                    "name": values["client"],
-                    "capabilities": json.loads(values["capabilities"]),
-                    "p2p_version": values["p2p_version"],
-                }
-            protocols = tuple(json.loads(values["protocols"]))
-            self.by_id[node_id] = Result(entry, protocols, hello, "", values["hello_error"])
+            try:
+                self._load_row(values)
+            except (ValueError, TypeError, KeyError, p2p.P2PError) as error:
+                text = f"node {shown(values['id'], 64)} in the database cannot be read: {error}"
+                raise _BrokenRow(text) from error
+
+    def _load_row(self, values: dict[str, Any]) -> None:
+        node_id = p2p.NodeID(bytes.fromhex(values["id"]))
+        known = self.by_id.get(node_id)
+        if known is None and self._nodes_file is not None:
+            return  # removed since
+        hello = None
+        if values["client"] is not None:
+            hello = {
+                "name": str(values["client"]),
+                "capabilities": _texts(values["capabilities"]),
+                "p2p_version": values["p2p_version"],
+            }
+        entry = known.entry if known else _entry_of(values)
+        protocols = tuple(_texts(values["protocols"]))
+        self.by_id[node_id] = Result(entry, protocols, hello, "", str(values["hello_error"]))
 
     @property
     def keeps_pending(self) -> bool:
@@ -179,6 +191,8 @@ def open_database(path: Path | None) -> Iterator[sqlite3.Connection | None]:
             database.commit()
     except sqlite3.Error as error:
         raise Failure(f"{path}: {error}", ExitCode.SYSTEM) from error
+    except _BrokenRow as error:
+        raise Failure(f"{path}: {error}", ExitCode.USAGE) from error
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
@@ -197,6 +211,14 @@ def _statement(result: Result) -> tuple[str, list[object]]:
     values = [json.dumps(value) if isinstance(value, list) else value for value in record.values()]
     marks = ", ".join("?" * len(_COLUMNS))
     return f"INSERT OR REPLACE INTO nodes ({', '.join(record)}) VALUES ({marks})", values
+
+
+def _texts(text: str) -> list[str]:
+    """Return the texts of a list in JSON. Raises ValueError."""
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError(f"{found!r} is no list")
+    return [str(each) for each in found]
 
 
 def _entry_of(values: dict[str, Any]) -> NodeEntry:

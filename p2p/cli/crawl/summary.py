@@ -47,9 +47,10 @@ class Chart:
 def charts(results: Sequence[Result], own_id: p2p.NodeID) -> list[Chart]:
     """Return all charts that have a row, of nodes that have answered."""
     named = [result for result in results if result.hello]
-    names = [str((result.hello or {})["name"]) for result in named]
+    hellos = [result.hello or {} for result in named]
+    names = [str(hello["name"]) for hello in hellos]
     nodes = [result.entry.node for result in results]
-    caps = [str(cap) for result in named for cap in (result.hello or {})["capabilities"]]
+    caps = [shown(cap, MAX_LABEL) for hello in hellos for cap in hello["capabilities"]]
     forks = [fork for node in nodes if (fork := _fork_label(node))]
     distances = Counter(log_distance(own_id, node.id) for node in nodes)
     found = [

@@ -68,7 +68,12 @@ function updateOutcome(node, [, count]) {
 const STALL_COLUMNS = [
   { title: "For", kind: "number age", text: (s) => duration(s.now - s.since_t) },
   { title: "Protocol", kind: "cap", text: (s) => s.cap },
-  { title: "Stands at", kind: "where mono", text: (s) => s.where, hint: (s) => s.where },
+  {
+    title: "Stands at",
+    kind: "where mono",
+    text: (s) => withoutFolder(s.where),
+    hint: (s) => s.where,
+  },
   {
     title: "Peer",
     kind: "name",
@@ -118,6 +123,11 @@ export class Stalls {
     const stall = this.stalls.find((one) => one.key === this.chosen);
     showDetails(this.detail, stall ? stallDetails(stall) : null);
   }
+}
+
+// The line is what matters, and a long path would leave no room for it.
+function withoutFolder(where) {
+  return where.slice(where.lastIndexOf("/") + 1);
 }
 
 function stallDetails(stall) {

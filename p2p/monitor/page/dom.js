@@ -23,7 +23,8 @@ function filled(node, attributes, children) {
 /** Set an attribute, or the text, if it differs: an equal one costs no layout. */
 export function set(node, name, value) {
   if (name === "text") return setText(node, value);
-  const text = value === null || value === undefined || value === false ? null : cut(String(value));
+  if (name === "title" && value) value = cut(value);
+  const text = value === null || value === undefined || value === false ? null : String(value);
   if (text === null) {
     if (node.hasAttribute(name)) node.removeAttribute(name);
   } else if (node.getAttribute(name) !== text) {

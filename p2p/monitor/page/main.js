@@ -5,6 +5,7 @@ import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { Dials, Stalls } from "./dials.js";
 import { set, setText } from "./dom.js";
+import { Events } from "./events.js";
 import { clock, shortId } from "./format.js";
 import { Lookups } from "./lookups.js";
 import { Messages } from "./messages.js";
@@ -39,6 +40,7 @@ class Page {
       new Lookups(byId("lookups")),
       new Dials(byId("dials")),
       new Stalls(byId("stalls")),
+      new Events(byId("events")),
     ];
     this.#listen();
     this.connection = new Connection(
@@ -145,7 +147,7 @@ class Page {
   #watch() {
     const kind = this.messages.kind;
     this.connection.watch({
-      samples_per_s: this.model.hello?.samples?.per_s,
+      samples_per_s: Number(byId("samples").value),
       protocols: kind ? [kind.cap] : null,
       peer: this.selected.peer,
     });
@@ -157,6 +159,7 @@ class Page {
       this.query = search.value;
       this.draw();
     });
+    byId("samples").addEventListener("change", () => this.#watch());
     byId("export").addEventListener("click", () => this.export());
     byId("copy-id").addEventListener("click", () => this.#copy());
     addEventListener("resize", () => this.draw());
@@ -183,6 +186,7 @@ class Page {
       ["l", "Go to the lookups", go("lookups")],
       ["d", "Go to the dials", go("dials")],
       ["s", "Go to the stalled handlers", go("stalls")],
+      ["v", "Go to the events", go("events")],
       ["?", "Show these shortcuts", () => byId("help").click()],
       ["↑ ↓", "Walk the rows of a table; also Home, End, Page up, Page down"],
       ["Enter", "Select the row"],

@@ -1,6 +1,7 @@
 // The export: what is shown, as a file of JSON. Owns what is in it.
 
 import { Dials, Stalls } from "./dials.js";
+import { Events } from "./events.js";
 import { Lookups } from "./lookups.js";
 import { kindsOf } from "./messages.js";
 import { NodeTable } from "./nodetable.js";
@@ -23,6 +24,7 @@ export function shownNow(scene, messages) {
     lookups: Lookups.shown(scene),
     dials: Dials.shown(scene),
     stalls: Stalls.shown(scene),
+    events: Events.shown(scene),
     ...(model.hello.kind === "lab" ? { lab: Topology.shown(scene) } : {}),
     charts: model.frames.map(({ t, point }) => ({ t, ...point })),
   };

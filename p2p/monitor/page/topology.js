@@ -1,9 +1,9 @@
-// The panel of a lab: its network, where an edge lights up when a message passes, the nodes as a
-// table, and the events. Owns the layout and which node is selected. Draws on a canvas, since a
+// The panel of a lab: its network, where an edge lights up when a message passes, and the nodes as
+// a table. Owns the layout and which node is selected. Draws on a canvas, since a
 // thousand nodes with their edges are too many elements.
 
-import { element, reconcile, set, setText, widthOf } from "./dom.js";
-import { clock, counted, shortId } from "./format.js";
+import { element, set, setText, widthOf } from "./dom.js";
+import { counted, shortId } from "./format.js";
 import { circle, Springs } from "./layout.js";
 import { entries } from "./model.js";
 import { Rows } from "./rows.js";
@@ -18,7 +18,6 @@ const NAMES_UP_TO = 40;
 const CLICK_RADIUS = 14;
 /** Work on the layout within one frame of the browser, in milliseconds. */
 const LAYOUT_MS = 8;
-const EVENTS_SHOWN = 100;
 
 const COLUMNS = [
   { title: "Node", kind: "name", remote: true, text: (n) => n.name, hint: (n) => n.id },
@@ -42,7 +41,6 @@ export class Topology {
     this.canvas = section.querySelector("canvas");
     this.context = this.canvas.getContext("2d");
     this.count = section.querySelector(".count");
-    this.events = section.querySelector(".events");
     this.caption = element("figcaption", {
       text: "An edge is bright when a message passes, and tinted for a while after.",
     });
@@ -79,14 +77,6 @@ export class Topology {
     this.#layOut();
     this.rows.show(this.#matching(), this.selected);
     setText(this.count, summary(this.nodes, this.edges));
-    const shown = scene.model.upTo(scene.model.events, scene.frame.t, EVENTS_SHOWN).reverse();
-    reconcile(
-      this.events,
-      shown,
-      (event) => `${event.t} ${event.kind} ${event.text}`,
-      createEvent,
-      () => {},
-    );
     this.#again();
   }
 
@@ -187,9 +177,8 @@ export class Topology {
     context.moveTo(this.#x(a), this.#y(a));
     context.lineTo(this.#x(b), this.#y(b));
     context.setLineDash(edge.state === "up" ? [] : [3, 4]);
-    context.globalAlpha = edge.state === "up" ? 1 : 0.6;
-    context.strokeStyle =
-      edge.state === "cut" ? colours.alarm : chosen ? colours.soft : colours.line;
+    context.globalAlpha = chosen || edge.state === "cut" ? 1 : 0.4;
+    context.strokeStyle = edge.state === "cut" ? colours.alarm : colours.soft;
     context.lineWidth = chosen ? 1.5 : 1;
     context.stroke();
     if (!light) return;
@@ -204,7 +193,7 @@ export class Topology {
     context.setLineDash([]);
     context.globalAlpha = this.found.has(node.key) ? 1 : 0.2;
     context.beginPath();
-    context.arc(x, y, this.nodes.length > 200 ? 3 : 5.5, 0, 2 * Math.PI);
+    context.arc(x, y, radiusOf(node, this.nodes.length), 0, 2 * Math.PI);
     context.fillStyle = !node.running ? colours.panel : node.note ? colours.out : colours.accent;
     context.strokeStyle =
       node.key === this.selected ? colours.ink : node.running ? colours.panel : colours.soft;
@@ -226,6 +215,11 @@ function litEdges({ model, frame }) {
     lit.set(Number(from) < Number(to) ? `${from}-${to}` : `${to}-${from}`, t);
   }
   return lit;
+}
+
+// A node with a note is larger, for those who do not see that its colour is another.
+function radiusOf(node, count) {
+  return (count > 200 ? 3 : 5) * (node.note ? 1.3 : 1);
 }
 
 function brightness(age) {
@@ -266,14 +260,4 @@ function summary(nodes, edges) {
   ];
   if (cut) parts.push(`${cut} cut`);
   return parts.join(", ");
-}
-
-function createEvent(event) {
-  return element(
-    "li",
-    {},
-    element("time", { text: clock(event.t) }),
-    element("b", { text: event.kind }),
-    element("bdi", { text: event.text }),
-  );
 }

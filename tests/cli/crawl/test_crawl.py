@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 
 import p2p
+from p2p.cli.crawl import report
 from p2p.cli.crawl.results import Result
 from p2p.cli.crawl.summary import charts, client_of, version_of
+from p2p.cli.discovery.drawing import draw
+from p2p.cli.discovery.walk import Hop
 from p2p.cli.exitcode import ExitCode
+from p2p.cli.failure import text_of
+from p2p.cli.files.lock import locked
 from p2p.cli.files.nodes import NodeEntry, read_nodes, write_nodes
 
 from ..swarm import HOST, swarm
@@ -177,6 +184,82 @@ def test_database_that_cannot_be_used_is_one_line(run, tmp_path, content):
     path.mkdir() if content is None else path.write_bytes(content)
     result = run("crawl", "--sqlite", path if content else path / "x" / "y", "--bootnodes", "")
     assert result.exit_code == ExitCode.SYSTEM and len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["file", "--sqlite"])
+def test_a_file_takes_one_crawl_at_a_time(run, tmp_path, option):
+    file = tmp_path / "nodes"
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    words = ["crawl", *([option] if option != "file" else []), link, "--bootnodes", ""]
+    with locked(file):
+        result = run(*words)
+    assert result.exit_code == ExitCode.SYSTEM and len(result.err.splitlines()) == 1
+    assert "another command writes it" in result.err and not file.exists()
+    assert "another command" not in run(*words).err
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_lock_of_a_crawl_that_was_killed_is_free(run, tmp_path):
+    file = tmp_path / "nodes.json"
+    code = (
+        "import pathlib, sys\n"
+        "from p2p.cli.files.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])):\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        holder.stdout.readline()
+        assert "another command writes it" in run("crawl", file, "--bootnodes", "").err
+        holder.kill()
+    assert list(tmp_path.glob(".*"))  # what it has left
+    assert "another command" not in run("crawl", file, "--bootnodes", "").err
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["capabilities = '{'", "capabilities = 'null'", "protocols = '7'", "node = 'x'", "id = 'zz'"],
+)
+def test_database_with_a_broken_row_is_one_line(run, servers, tmp_path, change):
+    path = tmp_path / "nodes.db"
+    boot = ("--bootnodes", servers[0].self.url)
+    assert run("crawl", "--sqlite", path, "--hello", *boot, *FAST).exit_code == ExitCode.OK
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE nodes SET {change} WHERE rowid = 1")
+    result = run("crawl", "--sqlite", path, *boot, *FAST)
+    assert result.exit_code == ExitCode.USAGE and len(result.err.splitlines()) == 1
+    assert str(path) in result.err
+
+
+HOSTILE = (
+    *("</svg><script>alert(1)</script>", "a/" * 2**19, "x" * 2**20, "/" * 2**20, "v1" * 2**19),
+    *("\x00\x1b[31m\x08", "\u202eevil", "\ud800", '" onload="alert(1)', "&lt;", "\u05d0\u05d1/1.0"),
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_report_and_drawing_show_a_hostile_name_as_text(name):
+    key = p2p.generate_key()
+    hello = {"name": name, "capabilities": [name, "abc/7"], "p2p_version": 5}
+    node = p2p.Node.from_parts(key.public_key, "203.0.113.7", 30303, 30303)
+    result = Result(NodeEntry(node, 1), ("v4",), hello, name, name)
+    nameless = Result(NodeEntry(node, 1), ("v4",), None, name, name)
+    html = report.page("title", "subtitle", {"nodes": 2}, charts([result, nameless], node.id))
+    hop = Hop(1, node, 256, 1, None, error=text_of(p2p.P2PError(name)))
+    svg = draw(node.id, [hop])
+    for text in (html, svg):
+        assert len(text.encode()) < 50_000
+        assert not re.search(r"<script|[\x00-\x09\x0b-\x1f\u202e]", text)
+    assert 'onload="' not in html
+    root = ElementTree.fromstring(svg)
+    assert {each.tag.partition("}")[2] for each in root.iter()} <= {
+        *("svg", "style", "title", "text", "line", "path", "circle"),
+    }
+    assert not any(name.startswith("on") for each in root.iter() for name in each.attrib)
 
 
 def test_time_that_is_over_keeps_the_nodes_that_wait(run, nodes, tmp_path):

@@ -21,16 +21,19 @@ CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 
 
+def sandboxed() -> bool:
+    """Whether Chromium may have its own sandbox: it refuses root, who runs tests in a container."""
+    return os.geteuid() != 0
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install '.[browser]'")
     if not CHROMIUM:
         pytest.skip("needs Debian's package chromium")
-    # Chromium's own sandbox refuses root, which is who runs tests in a container.
-    sandbox = os.geteuid() != 0
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandbox)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandboxed())
         yield browser
         browser.close()
 

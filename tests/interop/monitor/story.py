@@ -247,13 +247,13 @@ class Story:
         }
 
     def _messages(self) -> Iterator[Json]:
-        for _ in range(4):
+        for place in range(4):
             cap, code, name, _rate = self._random.choices(KINDS, [kind[3] for kind in KINDS])[0]
             key, peer = self._random.choice(list(self.state["peers"].items()))
             self._samples += 1
             yield {
                 "m": self._samples,
-                "t": self.t - self._random.random() * TICK_S,
+                "t": self.t - TICK_S * (3 - place) / 4 - 0.01,
                 "peer": key,
                 "id": peer["id"],
                 "short": peer["short"],

@@ -87,11 +87,12 @@ def test_hostile_text_is_shown_as_text(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, text[:80]
         assert max(heights(page)) <= min(heights(page)) + 8, text[:80]
     assert page.title() != "taken"
-    assert tags(page) - tags_before <= {"DL", "DT", "DD", "DIV"}, "elements of details"
+    assert tags(page) - tags_before <= {"DL", "DT", "DD", "DIV", "TIME"}, "details, events"
 
 
 def shown_in_its_place(page: Page, text: str) -> None:
     assert text in {row["Name"] for row in rows(page, "Peers")}
+    assert page.locator("#events bdi").first.text_content() == text
     assert rows(page, "Samples of messages")[0]["Message"] == text
     for row in ('#peers tr[data-key="66"]', "#messages .list tbody tr"):
         page.locator(row).first.press("Enter")

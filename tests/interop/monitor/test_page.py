@@ -117,6 +117,39 @@ def test_a_kind_is_chosen_and_sampled(start_story: StartStory, open_page: OpenPa
     assert {row["Message"] for row in rows(page, "Samples of messages")} == {"PooledTransactions"}
 
 
+def test_number_of_samples_is_chosen(start_story: StartStory, open_page: OpenPage) -> None:
+    server = start_story()
+    page = open_page(server.url)
+    page.get_by_label("Samples a second").select_option("100")
+    assert server.wait_for("watch") == {
+        "type": "watch", "samples_per_s": 100, "protocols": None, "peer": None
+    }  # fmt: skip
+
+
+def test_layout_of_a_network_is_the_same_in_each_browser(
+    start_story: StartStory, open_page: OpenPage
+) -> None:
+    """Neighbours end near each other, and another run ends at the very same places."""
+    page = open_page(start_story().url)
+    first, again = (page.evaluate(LAYOUT) for _ in range(2))
+    assert first == again
+    near, far = first["near"], first["far"]
+    assert near < far / 2
+
+
+#: A ring of 30 nodes: its places, and mean distances of neighbours and of opposite nodes.
+LAYOUT = """async () => {
+    const { Springs } = await import("./layout.js");
+    const edges = Array.from({ length: 30 }, (_, n) => [n, (n + 1) % 30]);
+    const springs = new Springs(30, edges);
+    while (!springs.done) springs.advance();
+    const places = springs.fitted();
+    const apart = (a, b) => Math.hypot(places[a][0] - places[b][0], places[a][1] - places[b][1]);
+    const mean = (step) => places.reduce((sum, _, n) => sum + apart(n, (n + step) % 30), 0) / 30;
+    return { places, near: mean(1), far: mean(15) };
+}"""
+
+
 def test_nodes_by_bucket(start_story: StartStory, open_page: OpenPage) -> None:
     server = start_story()
     page = open_page(server.url)
@@ -169,6 +202,20 @@ def test_stalled_handlers_with_their_line(start_story: StartStory, open_page: Op
     server.tell(update := server.story.happened(remove={"stalls": gone}))
     drawn(page, update["n"])
     assert page.locator("svg g.peer.stalled").count() == 0
+
+
+def test_events_are_listed_the_latest_first(start_story: StartStory, open_page: OpenPage) -> None:
+    server = start_story()
+    page = open_page(server.url)
+    assert page.locator("#events .empty").is_visible()
+    t = server.story.t
+    events = [
+        {"t": t, "kind": "peer-added", "text": "Geth came", "peer": "7"},
+        {"t": t, "kind": "peer-dropped", "text": "Geth: too many peers", "peer": "7"},
+    ]
+    server.tell(update := server.story.happened(events=events))
+    drawn(page, update["n"])
+    assert page.locator("#events li bdi").all_inner_texts() == ["Geth: too many peers", "Geth came"]
 
 
 def test_charts_end_with_the_latest_numbers(start_story: StartStory, open_page: OpenPage) -> None:
@@ -343,6 +390,7 @@ def test_a_lab_shows_its_topology_and_a_rumour(
         == f"30 nodes, 30 running, {len(server.story.state['edges'])} edges"
     )
     assert not page.locator("#peers").is_visible()
+    assert page.locator("#events").is_visible()
     before = coloured(page)
     while len(server.story._heard) < 30:
         server.tell(update := server.story.update())
@@ -378,6 +426,6 @@ def coloured(page: Page) -> int:
 def test_nothing_is_wider_than_the_window(
     start_story: StartStory, open_page: OpenPage, width: int
 ) -> None:
-    server = start_story(past=80)
+    server = start_story(past=600)  # all of a history
     page = open_page(server.url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
