@@ -25,6 +25,7 @@ from p2p.cli.options import (
     with_bootnodes,
     with_extaddr,
     with_keylog,
+    with_lan,
     with_nat,
     with_network,
     with_nodedb,
@@ -39,6 +40,7 @@ _SERVER_NAMES = {
     "bootnodes": "bootstrap_nodes",
     "extaddr": "advertise",
     "keylog": "key_log",
+    "lan": "lan_discovery",
     "nodedb": "node_database",
 }
 F = TypeVar("F", bound=Callable[..., object])
@@ -59,8 +61,7 @@ _SERVER_OPTIONS = (
     with_network(),
     click.option("--dns", "dns_discovery", metavar="URL", multiple=True,
                  help="Dial nodes of a list in DNS; may be repeated."),
-    click.option("--lan", "lan_discovery", is_flag=True,
-                 help="Find the nodes of the local network, and be found."),
+    with_lan,
     with_nat("none"),
     with_extaddr,
     click.option("--netrestrict", "net_restrict", metavar="NETWORKS",
