@@ -112,7 +112,7 @@ class MsgReadWriter(ABC):
     """
 
     connection_id: int | None = None
-    # Where the server of a connection counts requests for its metrics; set before it is used.
+    # Counts of requests for the metrics of a server; set before the read-writer is used.
     _request_totals: RequestTotals | None = None
 
     @abstractmethod
