@@ -37,6 +37,8 @@ LOOKED_AT = 4
 SHOWN_BYTES = 64
 #: One kind of message takes at most this share of the samples, so that rare ones are seen, too.
 _KIND_SHARE = 4
+#: Messages that are looked at for a sample; then there are no more in this period.
+_LOOKS_PER_SAMPLE = 100
 
 _HELLO, _DISCONNECT, _PING, _PONG = range(4)
 _FIRST_CODE = 16  # of the capabilities, on the wire
@@ -73,8 +75,9 @@ class Sampler:
         self._node_ids: frozenset[NodeID] | None = None
         self._kind_limit = 1
         # set by p2p-monitor, changed by the threads that sample
-        #: Samples still wanted in this period.
-        self.left = 0
+        #: Messages still to be looked at in this period.
+        self.looks = 0
+        self._left = 0  # samples still wanted
         self._kinds: dict[tuple[str, str, int | str | None], int] = {}
         self._samples: deque[Sample] = deque()
 
@@ -89,7 +92,8 @@ class Sampler:
         self._node_ids = node_ids
         self._kind_limit = max(1, number // _KIND_SHARE)
         self._kinds = {}
-        self.left = number
+        self._left = number
+        self.looks = number * _LOOKS_PER_SAMPLE
 
     def take(self) -> list[Sample]:
         """Return the samples since the last call."""
@@ -101,7 +105,8 @@ class Sampler:
         self, cap: str, direction: str, kind: int | str | None, node_id: NodeID | None
     ) -> bool:
         """Whether a message is to be sampled; it counts as one then."""
-        if self.left <= 0 or not (self._protocols is None or cap in self._protocols):
+        self.looks -= 1
+        if self._left <= 0 or not (self._protocols is None or cap in self._protocols):
             return False
         if self._node_ids is not None and node_id not in self._node_ids:
             return False
@@ -110,7 +115,8 @@ class Sampler:
         if taken >= self._kind_limit:
             return False
         kinds[key] = taken + 1
-        self.left -= 1
+        self._left -= 1
+        self.looks = self.looks if self._left else 0
         return True
 
     def add(
@@ -155,7 +161,7 @@ class ConnectionSampler(ConnectionObserver):
     def events(self, events: Sequence[ConnectionEvent]) -> None:
         for event in events:
             if isinstance(event, MessagesReceived):
-                if self._sampler.left > 0:
+                if self._sampler.looks > 0:
                     self._received(event)
             elif isinstance(event, IdentityKnown):
                 self._node_id = NodeID.from_public_key(event.public_key)
@@ -167,7 +173,7 @@ class ConnectionSampler(ConnectionObserver):
                 self._base("in", _DISCONNECT, event.reason)
 
     def command(self, name: str, *arguments: object) -> None:
-        if name == "send_messages" and self._sampler.left > 0:
+        if name == "send_messages" and self._sampler.looks > 0:
             (messages,) = arguments
             assert isinstance(messages, list)
             for code, payload in messages[:LOOKED_AT]:
