@@ -40,8 +40,7 @@ _KIND_SHARE = 4
 #: Messages that are looked at for a sample; then there are no more in this period.
 _LOOKS_PER_SAMPLE = 100
 
-_HELLO, _DISCONNECT, _PING, _PONG = range(4)
-_FIRST_CODE = 16  # of the capabilities, on the wire
+_HELLO, _DISCONNECT, _PING = range(3)
 
 
 class Sample(NamedTuple):
@@ -143,7 +142,11 @@ class Sampler:
 
 
 class ConnectionSampler(ConnectionObserver):
-    """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret."""
+    """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret.
+
+    Of the base protocol it has hellos, Disconnects and our pings: others are in frames alone, and
+    a look at each batch of frames would cost as much as all the rest.
+    """
 
     def __init__(self, sampler: Sampler, addr: Endpoint) -> None:
         self._sampler = sampler
@@ -168,6 +171,7 @@ class ConnectionSampler(ConnectionObserver):
             elif isinstance(event, HelloReceived):
                 self._shared = event.shared
                 self._caps = [str(shared.cap) for shared in event.shared]
+                self._base("out", _HELLO, self._hello)
                 self._base("in", _HELLO, event.hello)
             elif isinstance(event, DisconnectReceived):
                 self._base("in", _DISCONNECT, event.reason)
@@ -181,15 +185,6 @@ class ConnectionSampler(ConnectionObserver):
         elif name == "disconnect":
             self._base("out", _DISCONNECT, arguments[0])
 
-    def frames_in(self, frames: Sequence[tuple[int, object]]) -> None:
-        if frames and frames[0][0] in (_PING, _PONG):
-            self._base("in", frames[0][0])
-
-    def frames_out(self, frames: Sequence[tuple[int, object]]) -> None:
-        if frames and frames[0][0] in (_HELLO, _PING, _PONG):
-            code = frames[0][0]
-            self._base("out", code, self._hello if code == _HELLO else None)
-
     def _received(self, run: MessagesReceived) -> None:
         cap = self._caps[run.capability]
         for code, payload, _ in run.messages[:LOOKED_AT]:
@@ -197,6 +192,8 @@ class ConnectionSampler(ConnectionObserver):
                 self._sampler.add(self._node_id, self._addr, "in", cap, code, payload)
 
     def _sent(self, wire_code: int, payload: bytes) -> None:
+        if wire_code == _PING:
+            self._base("out", _PING)
         for shared, cap in zip(self._shared, self._caps, strict=True):
             code = wire_code - shared.offset
             if 0 <= code < shared.length:
