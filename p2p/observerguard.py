@@ -100,17 +100,16 @@ class _Held:
         """Return the guarded method ``name``; for one that is inherited, the cheapest call."""
         method = getattr(self._observer, name, None)
         is_inherited = getattr(method, "__module__", None) in _BASES
-        if is_inherited or method is None:
-            return _do_nothing
-        return partial(self._call, method, name)
+        return _do_nothing if is_inherited else partial(self._call, name)
 
-    def _call(self, method: Callable[..., object], name: str, *arguments: object) -> None:
-        if self._observer is None:
+    def _call(self, name: str, *arguments: object) -> None:
+        observer = self._observer
+        if observer is None:
             return
         try:
-            method(*arguments)
+            getattr(observer, name)(*arguments)
         except BaseException as error:  # any error of the program: the thread must go on
-            observer, self._observer = self._observer, None
+            self._observer = None
             self._guard.fail(observer, name, error)
 
 

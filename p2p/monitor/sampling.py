@@ -86,7 +86,9 @@ class Sampler:
         self, watch: Watch | None, period_s: float, node_ids: frozenset[NodeID] | None
     ) -> None:
         """Want as many samples as ``watch`` says, of these nodes; None: of all."""
-        number = 0 if watch is None else round(watch.samples_per_s * period_s)
+        rate = 0 if watch is None else watch.samples_per_s
+        # At least one: the next period may be longer than this one.
+        number = max(1, round(rate * period_s)) if rate else 0
         self._protocols = None if watch is None else watch.protocols
         self._node_ids = node_ids
         self._kind_limit = max(1, number // _KIND_SHARE)
