@@ -1,11 +1,14 @@
 # Needs Python 3.10 or newer and make; everything else is installed into $(VENV).
 #
 #   make PYTHON=python3.12 VENV=build/venv-3.12 test     another interpreter, another environment
+#   make PARALLEL= test                                  all tests in one process
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST  = $(BIN)/python -m pytest
+# As many processes as the machine has processors; a file of tests stays in one of them.
+PARALLEL = -n auto --dist loadfile
 
 # One stamp for each Python version, so that a change of PYTHON or of setup.cfg is noticed.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -37,15 +40,15 @@ OTHER_CRYPTO += P2P_SECP256K1_BACKEND=btclib
 endif
 
 test: $(STAMP)  ## The test suite; the tests of the crypto with the other libraries, too
-	$(PYTEST) tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs
-	$(OTHER_CRYPTO) $(PYTEST) tests/crypto tests/rlpx
+	$(PYTEST) $(PARALLEL) tests --ignore=tests/interop --ignore=tests/stress --ignore=tests/docs
+	$(OTHER_CRYPTO) $(PYTEST) $(PARALLEL) tests/crypto tests/rlpx
 
 # What mirrors a package or a module of p2p, the simulation apart, which is one big run.
 MIRRORS = $(patsubst p2p/%/,tests/%,$(wildcard p2p/*/)) \
           $(patsubst p2p/%.py,tests/test_%.py,$(wildcard p2p/*.py))
 
 test-fast: $(STAMP)  ## The quick tests of the modules, in some seconds, with few random examples
-	$(PYTEST) -q -m 'not slow' --hypothesis-profile='few examples' \
+	$(PYTEST) $(PARALLEL) -q -m 'not slow' --hypothesis-profile='few examples' \
 	  $(filter-out tests/sim %__pycache__,$(wildcard $(MIRRORS)))
 
 interop: $(STAMP)  ## Tests against go-ethereum, @ethereumjs/devp2p and @chainsafe/discv5; needs Go and Node

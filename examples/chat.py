@@ -77,9 +77,13 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="how others see you")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDR",
                         help="address and port (default: %(default)s, any free port)")  # fmt: skip
-    parser.add_argument("--connect", type=p2p.parse_node, action="append", default=[],
+    parser.add_argument("--connect", action="append", default=[],
                         metavar="URL", help="a node to talk to; may be repeated")  # fmt: skip
     args = parser.parse_args()
+    try:
+        nodes = [p2p.parse_node(url) for url in args.connect]
+    except p2p.InvalidNode as error:
+        parser.error(str(error))
 
     room = Room()
     server = p2p.Server(
@@ -92,7 +96,7 @@ def main() -> None:
     try:
         with server:
             show(f"{args.name} is at {server.self.url}")
-            for node in args.connect:
+            for node in nodes:
                 server.add_peer(node)  # dials it now, and again after each loss
             for line in sys.stdin:
                 room.say(line.rstrip("\n"))

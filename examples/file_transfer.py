@@ -224,13 +224,15 @@ def main() -> int:
     fetching = commands.add_parser("fetch", help="fetch a file from nodes that offer it")
     fetching.add_argument("id", help="the identifier that the offering node printed")
     fetching.add_argument("file", type=Path, help="where to put it")
-    fetching.add_argument("nodes", type=p2p.parse_node, nargs="+", help="URLs of nodes")
+    fetching.add_argument("nodes", nargs="+", help="URLs of nodes")
     args = parser.parse_args()
     try:
         if args.command == "offer":
             offer(args.file)
             return 0
-        return fetch(args.id, args.file, args.nodes)
+        return fetch(args.id, args.file, [p2p.parse_node(url) for url in args.nodes])
+    except p2p.InvalidNode as error:
+        parser.error(str(error))
     except KeyboardInterrupt:
         return 1
 

@@ -42,10 +42,13 @@ def main() -> None:
     listener.add_argument("--no-handler", action="store_true", help="take one node at a time")
     listener.set_defaults(run=lambda args: listen(args.port, not args.no_handler))
     dialer = commands.add_parser("dial", help="say foo to a listening node")
-    dialer.add_argument("node", type=p2p.parse_node, help="the URL that the listener printed")
-    dialer.set_defaults(run=lambda args: dial(args.node))
+    dialer.add_argument("node", help="the URL that the listener printed")
+    dialer.set_defaults(run=lambda args: dial(p2p.parse_node(args.node)))
     args = parser.parse_args()
-    args.run(args)
+    try:
+        args.run(args)
+    except p2p.InvalidNode as error:
+        dialer.error(str(error))
 
 
 def listen(port: int, has_handler: bool) -> None:

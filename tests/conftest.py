@@ -28,6 +28,7 @@ from hypothesis.strategies import none
 from p2p import parts
 from p2p.peers import session
 from p2p.threads import IDLE_NAME, IDLE_S
+from tests.kit.ids import ADDRESS
 from tests.kit.names import Names
 from tests.kit.nodes import Nodes, free_closed_ports
 from tests.kit.services import Services
@@ -46,7 +47,7 @@ FD_FOLDER = "/proc/self/fd"  # Linux only; elsewhere descriptors are not watched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    unsteady = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    unsteady = [item.nodeid for item in items if ADDRESS.search(item.nodeid)]
     if unsteady:
         raise pytest.UsageError(f"an address in a name, use ids=steady (tests.kit.ids): {unsteady}")
 

@@ -44,6 +44,9 @@ with_keylog = click.option(
     type=click.Path(dir_okay=False),
     help="Key log: the secrets of a node's connections, to decrypt captures.",
 )
+with_lan = click.option(
+    "--lan", is_flag=True, help="Find the nodes of the local network, and be found by them."
+)
 with_duration = click.option(
     "--duration", type=DURATION, help="Time after which to end, such as 30s."
 )

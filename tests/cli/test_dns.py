@@ -238,3 +238,9 @@ def test_progress_counts_the_entries(terminal, server):
     check.wait_for(lambda text: re.search(rf"reading {DOMAIN}: \d+ of \d+ entries", text))
     check.type("\x03")
     assert check.wait() == ExitCode.INTERRUPTED
+
+
+def test_a_folder_without_nodes_has_its_remedy(run, tmp_path, key_file):
+    result = run("dns", "sign", tmp_path, key_file)
+    assert result.exit_code == ExitCode.SYSTEM
+    assert f"collect nodes first: p2p crawl {tmp_path / 'nodes.json'}" in result.err

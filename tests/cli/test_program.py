@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import click
@@ -99,6 +100,23 @@ def test_options_may_have_one_dash_as_in_go(path):
                 command.parse_args(context, words)
             source = context.get_parameter_source(option.name)
             assert source is click.core.ParameterSource.COMMANDLINE, one_dash
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+_SHOWN = re.compile(r"(?:^[$#] .*?|`)\b(p2p(?: [a-z][\w-]*)+)((?: [^`|<>\n]*)?)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_command_lines_of_the_documents_have_options_that_exist(page):
+    for words, rest in _SHOWN.findall(page.read_text(encoding="utf-8")):
+        path = next((path for path in ALL if f"{words} ".startswith(f"{path} ")), None)
+        if path is None:
+            continue  # prose, or a group
+        params = ALL[path].params
+        names = {name for param in params for name in (*param.opts, *param.secondary_opts)}
+        given = set(re.findall(r"(?<!\S)(--[a-z][\w-]*)", rest.replace("…", "")))
+        assert given <= names | {"--help"}, (path, given - names)
 
 
 def test_help_lists_the_commands_and_imports_none():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from typing import Any
 
 import pytest
@@ -42,7 +43,12 @@ pytestmark = pytest.mark.slow
 
 CONSTRUCTED = {each["name"]: each for each in VECTORS["constructed"]["trees"]}
 RECORDS = records_of(40)
-MANY = tree("many", records_of(3000))
+
+
+@cache
+def many() -> SignedTree:
+    """A large tree."""
+    return tree("many", records_of(3000))
 
 
 def texts(records: Any) -> set[str]:
@@ -74,7 +80,7 @@ def test_nodes_of_the_example_are_found() -> None:
 
 
 def test_large_tree_is_found_whole() -> None:
-    walk = walk_of(MANY)
+    walk = walk_of(many())
     walk.until(lambda: len(walk.nodes) == 3000)
     assert len(walk.found) == 3000
     assert walk.refused == []
@@ -83,7 +89,7 @@ def test_large_tree_is_found_whole() -> None:
 
 
 def test_large_tree_has_nodes_at_once() -> None:
-    walk = walk_of(MANY)
+    walk = walk_of(many())
     walk.until(lambda: len(walk.nodes) == 3)
     assert len(walk.asked) < 60
 
@@ -108,7 +114,7 @@ def test_second_walk_over_a_tree_looks_nothing_up() -> None:
 
 
 def test_nothing_is_looked_up_for_a_program_that_does_not_ask() -> None:
-    walk = walk_of(MANY)
+    walk = walk_of(many())
     walk.until(lambda: walk.nodes)
     asked = len(walk.asked)
     assert walk.client.poll_events() == []

@@ -1,8 +1,9 @@
 """Programs in a class room: ``python -m tests.interop.classnode``.
 
 ``node OPTIONS``
-    A server with ``lan_discovery`` and these options, as JSON, until its input ends. It tells its
-    log, and which nodes it knows and has as peers whenever that changes.
+    A server with ``lan_discovery`` and these options, as JSON, until its input ends; "key" is its
+    private key in hex. It tells its log, and which nodes it knows and has as peers whenever that
+    changes.
 ``announce NAME TXT ADDRESS``
     zeroconf alone, with any TXT record (in hex) and address.
 
@@ -33,13 +34,14 @@ CHECK_S = 0.2
 
 
 def be_node(options: dict[str, Any]) -> None:
+    key = options.pop("key", None)
     front.CHECK_S = front.TELL_S = CHECK_S
     log = logging.getLogger("p2p.lan")
     log.addHandler(Told())
     log.setLevel(logging.DEBUG)
     ended = threading.Event()
     chosen: dict[str, Any] = {
-        "private_key": p2p.generate_key(),
+        "private_key": p2p.generate_key() if key is None else key_of(key),
         "name": "class",
         "max_peers": 25,
         "listen_addr": f":{PORT}",
@@ -53,6 +55,10 @@ def be_node(options: dict[str, Any]) -> None:
         sys.stdin.read()
         ended.set()
         watch.join()
+
+
+def key_of(digits: str) -> p2p.PrivateKey:
+    return p2p.PrivateKey.from_bytes(bytes.fromhex(digits))
 
 
 def tell_changes(server: p2p.Server, ended: threading.Event) -> None:

@@ -54,6 +54,28 @@ def test_three_nodes_connect_without_any_address_and_one_leaves(room: Room) -> N
     b.knows(**{a.id: "192.168.77.1"})
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_node_that_starts_again_is_a_peer_again(room: Room, how: str) -> None:
+    """At once, since it dials: the others may not for ``redial_pause_s``."""
+    key = p2p.generate_key().to_bytes().hex()
+    a, b = (start(room, number, redial_pause_s=1e6) for number in (1, 2))
+    room.add_host("h3", room="192.168.77.3/24")
+    first = room.start("h3", key=key)
+    a.wait_for(lambda state: state["peers"] == sorted((b.id, first.id)))
+    first.process.close(terminate=how == "killed")
+    again = room.start("h3", key=key, redial_pause_s=1e6)
+    again.wait_for(lambda state: state["peers"] == sorted((a.id, b.id)))
+    a.wait_for(lambda state: state["lan"].get(first.id) == "192.168.77.3")
+
+
+def test_room_of_twenty(room: Room) -> None:
+    nodes = [start(room, number, max_peers=60) for number in range(1, 21)]
+    ids = sorted(node.id for node in nodes)
+    for node in nodes:
+        others = [each for each in ids if each != node.id]
+        node.wait_for(lambda state, others=others: state["peers"] == others)  # type: ignore[misc]
+
+
 def test_forged_record_and_public_address_are_refused(room: Room) -> None:
     a, b = (start(room, number) for number in (1, 2))
     forged = txt_of(signed("192.168.77.9"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+#: The address of an object, as in the ``repr`` of most objects and of mocks.
+ADDRESS = re.compile(r" at 0x[0-9a-f]+| id='[0-9]+'")
 
 
 def steady(value: object) -> str:
@@ -12,4 +13,4 @@ def steady(value: object) -> str:
 
     For ``ids=``: a case with an address in its name cannot be run again by that name.
     """
-    return _ADDRESS.sub("", repr(value))
+    return ADDRESS.sub("", repr(value))

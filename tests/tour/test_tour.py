@@ -126,8 +126,10 @@ def test_checkout_is_not_taken_for_the_wheel(tmp_path: Path, monkeypatch) -> Non
 
 
 def test_command_on_screen_shows_its_screen(play, capsys) -> None:
-    code = "import sys, signal; print('\\033[2J\\033[2;3Hat', sys.stdout.isatty()); signal.pause()"
-    catch = f"try:\n {code}\nexcept KeyboardInterrupt: print('bye')"
+    # One call of write: where output is not buffered, print writes the end of the line by itself.
+    show = "sys.stdout.write(f'\\033[2J\\033[2;3Hat {sys.stdout.isatty()}\\n'); sys.stdout.flush()"
+    code = f"try:\n {show}; signal.pause()\nexcept KeyboardInterrupt: print('bye')"
+    catch = f"import sys, signal\n{code}"
     start = Start("A", f'{sys.executable} -c "{catch}"', "^  at True$", on_screen=True)
     play(start, End("A", output="^bye$"))
     assert "\n    at True\n^C in A\n" in capsys.readouterr().out

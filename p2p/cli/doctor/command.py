@@ -12,12 +12,13 @@ from p2p.cli import reach
 from p2p.cli.command import command
 from p2p.cli.doctor import checks, running
 from p2p.cli.doctor.finding import Finding, Level
-from p2p.cli.doctor.lan import lan
+from p2p.cli.doctor.lan import lan as lan_nodes
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.options import (
     with_addr,
     with_bootnodes,
     with_caps,
+    with_lan,
     with_nat,
     with_network,
     with_nodedb,
@@ -47,7 +48,7 @@ _SIGNS = {Level.OK: "ok", Level.WARNING: "!", Level.PROBLEM: "x", Level.SKIPPED:
 @with_network("mainnet")
 @with_bootnodes
 @with_caps
-@click.option("--lan", "on_lan", is_flag=True, help="Find and try the nodes of the local network.")
+@with_lan
 @click.option(
     "--node-metrics",
     type=HOST_PORT,
@@ -65,7 +66,7 @@ def doctor(
     network: str,
     bootnodes: tuple[p2p.Node, ...] | None,
     caps: tuple[p2p.Cap, ...],
-    on_lan: bool,
+    lan: bool,
     node_metrics: tuple[str, int] | None,
     timeout: float,
 ) -> int:
@@ -85,7 +86,7 @@ def doctor(
             update(text=f"checking; the last was {finding.check}")
             show(output, finding)
             findings.append(finding)
-        more = lan(addr, timeout) if on_lan else iter(())
+        more = lan_nodes(addr, timeout) if lan else iter(())
         met = iter(()) if node_metrics is None else running.met_limits(node_metrics, timeout)
         for finding in chain(more, met):
             show(output, finding)

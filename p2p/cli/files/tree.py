@@ -52,7 +52,11 @@ def read_tree_files(folder: Path) -> TreeFiles:
 
     Raises Failure for files in another format, OSError if one cannot be read.
     """
-    nodes = read_nodes(folder / NODES_NAME)
+    try:
+        nodes = read_nodes(folder / NODES_NAME)
+    except FileNotFoundError:
+        text = f"{folder} has no {NODES_NAME}; collect nodes first: p2p crawl {folder / NODES_NAME}"
+        raise Failure(text, ExitCode.SYSTEM) from None
     path = folder / INFO_NAME
     if not path.exists():
         return TreeFiles(nodes)
