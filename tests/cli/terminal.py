@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pyte
 
@@ -29,6 +29,14 @@ sys.exit(main())
 _START = f"import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n{PROGRAM}"
 
 
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the variables that count for more than the size of the terminal.
+
+    The readline of Python sets them, which pytest imports.
+    """
+    return {name: environment[name] for name in environment if name not in ("COLUMNS", "LINES")}
+
+
 class Terminal:
     """``python -m p2p`` with these arguments in a terminal of ``columns`` and ``lines``."""
 
@@ -42,7 +50,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, *map(str, arguments)],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env={**_without_size(os.environ), "TERM": "xterm-256color"},
         )  # fmt: skip
 
     @property

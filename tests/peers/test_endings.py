@@ -210,7 +210,7 @@ CLASSES = [
 ]  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     **{"message": "text", "reason": p2p.DiscReason.USELESS_PEER, "by_remote": True, "step": None},
-    **{"retry_in_s": 3.5, "ours": [], "theirs": []},
+    **{"retry_in_s": 3.5, "ours": [], "theirs": [], "failures": []},
 }
 
 

@@ -140,7 +140,7 @@ function range(history) {
 }
 
 function drawCard({ chart, values, areas, lines, base, cursor, top, drawing }, history, frame) {
-  const width = widthOf(drawing.parentNode) - 24;
+  const width = widthOf(drawing.parentNode);
   if (width <= 0) return;
   const { start, end } = range(history);
   const x = (time) => ((time - start) / (end - start)) * width;

@@ -1,5 +1,6 @@
 // Elements of the page. Owns how text gets into the document: by textContent and attributes only,
-// so that what a remote has sent is never parsed as HTML. Holds no state.
+// so that what a remote has sent is never parsed as HTML. Holds no state but the widths of
+// drawings.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MAX_TEXT = 2000;
@@ -70,7 +71,35 @@ export function reconcile(parent, items, key, create, update) {
     focus.focus({ preventScroll: true });
 }
 
-/** A size of the drawing's place in CSS pixels; zero while it is hidden. */
+const widths = new WeakMap();
+const observer = new ResizeObserver(noteWidths);
+let whenResized = () => {};
+
+/** Have `callback()` called when the width of a node has changed that `widthOf` was asked for. */
+export function onResize(callback) {
+  whenResized = callback;
+}
+
+/**
+ * The width of what is in a node, in CSS pixels; zero while it is hidden. It is measured when it
+ * changes: to ask the node itself while the page is drawn would cost a layout each time.
+ */
 export function widthOf(node) {
-  return Math.floor(node.clientWidth);
+  if (!widths.has(node)) {
+    const { paddingLeft, paddingRight } = getComputedStyle(node);
+    widths.set(
+      node,
+      node.clientWidth && node.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight),
+    );
+    observer.observe(node);
+  }
+  return Math.floor(widths.get(node));
+}
+
+function noteWidths(sizes) {
+  const changed = sizes.filter(
+    ({ target, contentRect }) => widths.get(target) !== contentRect.width,
+  );
+  for (const { target, contentRect } of changed) widths.set(target, contentRect.width);
+  if (changed.length) whenResized();
 }

@@ -42,9 +42,16 @@ export function duration(seconds) {
   if (whole < 1) return `${Math.round(whole * 1000)} ms`;
   if (whole < 10) return `${whole.toFixed(1)} s`;
   if (whole < 60) return `${Math.round(whole)} s`;
-  if (whole < 3600) return pair(whole, 60, "min", "s");
+  if (whole < 600) return pair(whole, 60, "min", "s");
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
   if (whole < 86400) return pair(whole / 60, 60, "h", "min");
   return pair(whole / 3600, 24, "d", "h");
+}
+
+/** An age, which is looked at rather than measured: whole seconds at least. */
+export function age(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : duration(whole);
 }
 
 function pair(value, size, large, small) {

@@ -4,7 +4,7 @@
 import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { Dials, Stalls } from "./dials.js";
-import { set, setText } from "./dom.js";
+import { onResize, set, setText } from "./dom.js";
 import { Events } from "./events.js";
 import { clock, shortId } from "./format.js";
 import { Lookups } from "./lookups.js";
@@ -162,7 +162,7 @@ class Page {
     byId("samples").addEventListener("change", () => this.#watch());
     byId("export").addEventListener("click", () => this.export());
     byId("copy-id").addEventListener("click", () => this.#copy());
-    addEventListener("resize", () => this.draw());
+    onResize(() => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     this.#bindKeys(search);
   }

@@ -14,6 +14,8 @@ const MARGIN = 26;
 const BRIGHT_S = 1.2;
 const TINTED_S = 12;
 const TINT = 0.45;
+/** A fading edge is drawn again so often: more would cost more than it shows. */
+const FADE_STEP_MS = 60;
 const NAMES_UP_TO = 40;
 const CLICK_RADIUS = 14;
 /** Work on the layout within one frame of the browser, in milliseconds. */
@@ -133,7 +135,8 @@ export class Topology {
       const grows = this.springs && !this.springs.done;
       if (grows) this.#improve();
       const moves = this.#draw();
-      if (grows || (moves && !still.matches)) this.#again();
+      if (grows) this.#again();
+      else if (moves && !still.matches) setTimeout(() => this.#again(), FADE_STEP_MS);
     });
   }
 
