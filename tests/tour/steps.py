@@ -206,6 +206,10 @@ TOUR: tuple[Step, ...] = (
         r"^mean of 3 runs: 100\.0% of the nodes in ",
     ),
     Run("tail -n 1 rumour/results.jsonl", r'^\{"type": "summary", "runs": 3, '),
+    Run(
+        "p2p lab new tables | p2p lab run - --nodes 10",
+        r"^at the end, after 120 s a node knows 9\.0",
+    ),
     Chapter("Demo and shell completion"),
     Run("p2p demo", r'^dialer +reads "bar" from listener$'),
     Run("p2p completion bash", r"^_p2p_completion\(\) \{$"),

@@ -6,5 +6,6 @@
 `network`        the table ``[network]`` of a file, and the lab that it makes
 `experiments`    the experiments by name
 `rumour`         how a rumour spreads
+`tables`         how discovery fills tables
 ===============  ===================================================================
 """

@@ -13,7 +13,7 @@ import click
 from p2p.cli.command import group
 from p2p.cli.failure import Failure
 from p2p.cli.files.nodes import replace_file
-from p2p.cli.lab.experiments import EXPERIMENTS, Plan, read_plan
+from p2p.cli.lab.experiments import EXPERIMENTS, Experiment, read_plan
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import read_file
@@ -26,15 +26,15 @@ RESULTS = "results.jsonl"
 
 @group("lab")
 def lab() -> None:
-    """Run experiments in networks of real servers in this process."""
+    """Run experiments in networks of many nodes in this process."""
 
 
 @lab.command("list", examples="p2p lab list")
 @with_output
 def list_(output: Output) -> None:
     """List the experiments."""
-    for name, (summary, _) in EXPERIMENTS.items():
-        output.result({"name": name, "summary": summary}, f"{name:<10} {summary}")
+    for name, kind in EXPERIMENTS.items():
+        output.result({"name": name, "summary": kind.summary}, f"{name:<10} {kind.summary}")
 
 
 @lab.command("new", examples="p2p lab new rumour > rumour.toml")
@@ -42,7 +42,7 @@ def list_(output: Output) -> None:
 @with_output
 def new(output: Output, name: str) -> None:
     """Print the file of the experiment NAME, with a comment on each key."""
-    text = EXPERIMENTS[name][1]
+    text = EXPERIMENTS[name].file
     output.result({"name": name, "file": text}, text.rstrip("\n"))
 
 
@@ -72,63 +72,48 @@ def run(
     """Run the experiment of FILE; "-" is the standard input.
 
     --nodes and --seed replace the values of FILE. The last result is a summary; after Ctrl-C it is
-    of the runs so far.
+    of what was measured so far.
     """
-    plan = read_plan(read_file(file), nodes, seed)
+    experiment = read_plan(read_file(file), nodes, seed)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    records: list[dict[str, Any]] = [plan.to_json()]
-    output.result(records[0], _title(plan))
+    records: list[dict[str, Any]] = [{"type": "plan", **experiment.to_json()}]
+    output.result(records[0], experiment.title)
     try:
-        _measure(output, plan, records)
+        _measure(output, experiment, records)
     finally:
-        summary = {"type": "summary", **plan.experiment.summary(records)}
-        records.append(summary)
-        output.result(summary, _summary_text(summary))
+        records.append({"type": "summary", **experiment.summary(records)})
+        output.result(records[-1], experiment.text(records[-1]))
         if out is not None:
             lines = "".join(json.dumps(record) + "\n" for record in records)
             replace_file(out / RESULTS, lines)
         if report is not None:
-            replace_file(report, _page(plan, records))
+            replace_file(report, _page(experiment, records))
 
 
-def _measure(output: Output, plan: Plan, records: list[dict[str, Any]]) -> None:
+def _measure(output: Output, experiment: Experiment, records: list[dict[str, Any]]) -> None:
     """Run the experiment, and add its results."""
     try:
         with (
-            output.progress(_title(plan), plan.experiment.repetitions) as update,
-            closing(plan.experiment.run(plan.network)) as results,
+            output.progress(experiment.title, experiment.steps) as update,
+            closing(experiment.run()) as results,
         ):
             for record in results:
                 records.append(record)
-                text = plan.experiment.text(record)
+                text = experiment.text(record)
                 if text or output.as_json:
                     output.result(record, text)
-                if record["type"] == "run":
-                    update(completed=record["run"])
+                if "step" in record:
+                    update(completed=record["step"])
     except LabError as error:
         raise Failure(f"the network did not start: {error}") from error
 
 
-def _page(plan: Plan, records: Sequence[dict[str, Any]]) -> str:
+def _page(experiment: Experiment, records: Sequence[dict[str, Any]]) -> str:
     totals = {name.replace("_", " "): _short(value) for name, value in records[-1].items()}
     del totals["type"]
-    return page(f"Experiment: {plan.kind}", _title(plan), totals, plan.experiment.charts(records))
+    return page("Experiment", experiment.title, totals, experiment.charts(records))
 
 
 def _short(value: object) -> object:
     return f"{value:.3g}" if isinstance(value, float) else value
-
-
-def _title(plan: Plan) -> str:
-    network = plan.network
-    return f"{plan.kind}: {network.nodes} nodes, {network.topology}, seed {network.seed}"
-
-
-def _summary_text(summary: dict[str, Any]) -> str:
-    if not summary["runs"]:
-        return "no run has ended"
-    text = (
-        "mean of {runs} runs: {reached_share:.1%} of the nodes in {time_s:.3f} s, {hops:.1f} hops"
-    )
-    return (text + "; {messages:.0f} messages, {duplicates:.0f} duplicates").format(**summary)

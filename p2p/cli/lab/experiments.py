@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from p2p.cli.lab.network import Network
-from p2p.cli.lab.rumour import FILE, SUMMARY, Rumour
+from p2p.cli.lab import rumour, tables
 from p2p.cli.lab.settings import Section, parse, refuse_unknown
+from p2p.cli.report import Chart, Curves
 
-#: Name, sentence and file to begin with of each experiment.
-EXPERIMENTS = {"rumour": (SUMMARY, FILE)}
+
+class Experiment(Protocol):
+    """An experiment, as it was read from a file."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    def to_json(self) -> dict[str, Any]: ...
+    def run(self) -> Generator[dict[str, Any], None, None]: ...
+    def summary(self, records: Sequence[dict[str, Any]], /) -> dict[str, Any]: ...
+    def text(self, record: dict[str, Any], /) -> str: ...
+    def charts(self, records: Sequence[dict[str, Any]], /) -> list[Chart | Curves]: ...
+
+
+class Reader(Protocol):
+    """The function that makes an experiment of the tables of a file."""
+
+    def __call__(
+        self, tables: dict[str, Any], nodes: int | None, seed: int | None, /
+    ) -> Experiment: ...
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a file describes: an experiment in a network."""
+class Kind:
+    """A kind of experiments: a sentence, a file to begin with, and its reader."""
 
-    kind: str
-    network: Network
-    experiment: Rumour
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the first line of the results."""
-        parameters = self.experiment.to_json()
-        network = self.network.to_json()
-        return {"type": "plan", "kind": self.kind, "network": network, "parameters": parameters}
+    summary: str
+    file: str
+    read: Reader
 
 
-def read_plan(text: str, nodes: int | None = None, seed: int | None = None) -> Plan:
+EXPERIMENTS = {
+    "rumour": Kind(rumour.SUMMARY, rumour.FILE, rumour.Rumour.read),
+    "tables": Kind(tables.SUMMARY, tables.FILE, tables.FillTables.read),
+}
+
+
+def read_plan(text: str, nodes: int | None = None, seed: int | None = None) -> Experiment:
     """Read the text of a file; ``nodes`` and ``seed`` replace its values.
 
     Raises Failure, with the key, for unknown keys and wrong values.
     """
-    tables = parse(text)
-    refuse_unknown(tables, ("network", "experiment"))
-    network = Network.read(Section(tables, "network"), nodes, seed)
-    section = Section(tables, "experiment")
-    kind = section.choice("kind", None, EXPERIMENTS)
-    experiment = Rumour.read(section)
-    section.end()
-    return Plan(kind, network, experiment)
+    found = parse(text)
+    refuse_unknown(found, ("network", "experiment"))
+    kind = Section(found, "experiment").choice("kind", None, EXPERIMENTS)
+    return EXPERIMENTS[kind].read(found, nodes, seed)

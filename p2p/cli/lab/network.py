@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import p2p
 from p2p.cli.lab.settings import Section
@@ -38,7 +37,3 @@ class Network:
     def lab(self, protocols: Callable[[LabNode], Sequence[p2p.Protocol]]) -> Lab:
         """Return a new lab, which is not started."""
         return Lab(self.nodes, protocols=protocols, topology=self.topology, seed=self.seed)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the values for a result."""
-        return asdict(self)

@@ -15,7 +15,7 @@ from typing import Any
 
 import p2p
 from p2p.cli.lab.network import Network
-from p2p.cli.lab.settings import Section
+from p2p.cli.lab.settings import Section, Tables
 from p2p.cli.report import Chart, Curves
 from p2p.errors import Timeout
 from p2p.lab import Lab, LabNode
@@ -43,33 +43,52 @@ limit_s = 10.0            # seconds until a rumour is given up
 
 @dataclass(frozen=True)
 class Rumour:
-    """The parameters, and the experiment itself."""
+    """The network, the parameters, and the experiment itself."""
 
+    network: Network
     fan_out: int
     repetitions: int
     limit_s: float
 
     @classmethod
-    def read(cls, section: Section) -> Rumour:
-        """Read the table of the file. Raises Failure for wrong values."""
-        return cls(
+    def read(cls, tables: Tables, nodes: int | None, seed: int | None) -> Rumour:
+        """Read the tables of the file. Raises Failure for wrong values."""
+        network = Network.read(Section(tables, "network"), nodes, seed)
+        section = Section(tables, "experiment")
+        section.accept("kind")
+        read = cls(
+            network,
             section.integer("fan_out", 0, 0, 1000),
             section.integer("repetitions", 3, 1, 1000),
             section.number("limit_s", 10.0, 0.1, 3600.0),
         )
+        section.end()
+        return read
+
+    @property
+    def title(self) -> str:
+        """A line for people."""
+        network = self.network
+        return f"rumour: {network.nodes} nodes, {network.topology}, seed {network.seed}"
+
+    @property
+    def steps(self) -> int:
+        """Number of results with ``step``."""
+        return self.repetitions
 
     def to_json(self) -> dict[str, Any]:
-        """Return the parameters for a result."""
-        return asdict(self)
+        """Return the network and the parameters for a result."""
+        values = asdict(self)
+        return {"kind": "rumour", "network": values.pop("network"), "parameters": values}
 
-    def run(self, network: Network) -> Generator[dict[str, Any], None, None]:
+    def run(self) -> Generator[dict[str, Any], None, None]:
         """Run the experiment; yield its results as they are measured.
 
         To close it stops the lab.
         """
-        gossip = Gossip(network.seed, self.fan_out)
-        chance = random.Random(f"rumour {network.seed}")
-        with network.lab(gossip.protocols) as lab:
+        gossip = Gossip(self.network.seed, self.fan_out)
+        chance = random.Random(f"rumour {self.network.seed}")
+        with self.network.lab(gossip.protocols) as lab:
             # A connection is there before its handlers have begun to read.
             lab.wait_until(lambda: gossip.links == 2 * len(lab.edges), what="all handlers run")
             for run in range(1, self.repetitions + 1):
@@ -97,6 +116,7 @@ class Rumour:
             }
         yield {
             "type": "run",
+            "step": run,
             "run": run,
             "origin": origin.name,
             "nodes": len(lab.running),
@@ -107,8 +127,7 @@ class Rumour:
             **gossip.counts(),
         }
 
-    @staticmethod
-    def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def summary(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the means over all runs."""
         runs = [record for record in records if record["type"] == "run"]
         if not runs:
@@ -118,17 +137,17 @@ class Rumour:
         share = sum(run["reached"] for run in runs) / sum(run["nodes"] for run in runs)
         return {"runs": len(runs), "reached_share": share, **means}
 
-    @staticmethod
-    def text(record: dict[str, Any]) -> str:
+    def text(self, record: dict[str, Any]) -> str:
         """Return a result for people; empty for one that is only in JSON."""
+        if record["type"] == "summary":
+            return _summary_text(record)
         if record["type"] != "run":
             return ""
         text = "run {run}: from {origin}, {reached} of {nodes} nodes in {time_s:.3f} s, {hops} hops"
         text += "; {messages} messages, {duplicates} of them duplicates"
         return text.format(**record) + ("" if record["ended"] else "; given up")
 
-    @staticmethod
-    def charts(records: Sequence[dict[str, Any]]) -> list[Chart | Curves]:
+    def charts(self, records: Sequence[dict[str, Any]]) -> list[Chart | Curves]:
         """Return the charts of the report; none if no run has ended."""
         runs = [record for record in records if record["type"] == "run"]
         if not runs:
@@ -154,6 +173,14 @@ class Rumour:
             ),
             *([Chart("Messages", rows, "all runs")] if messages else []),
         ]
+
+
+def _summary_text(summary: dict[str, Any]) -> str:
+    if not summary["runs"]:
+        return "no run has ended"
+    text = "mean of {runs} runs: {reached_share:.1%} of the nodes in {time_s:.3f} s"
+    text += ", {hops:.1f} hops; {messages:.0f} messages, {duplicates:.0f} duplicates"
+    return text.format(**summary)
 
 
 def _times(reached: Sequence[dict[str, Any]], run: int) -> list[tuple[float, float]]:
@@ -187,7 +214,7 @@ class Gossip:
             return sum(map(len, self._links.values()))
 
     def begin(self, run: int, origin: LabNode) -> None:
-        """Forget the last rumour, and let ``origin`` tell a new one."""
+        """Drop the last rumour, and let ``origin`` send a new one."""
         with self._lock:
             self._run, self._heard = run, {}
             self._under_way = 1
@@ -207,7 +234,7 @@ class Gossip:
         return sorted(found, key=lambda each: each[1])
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of messages sent, and of those that told nothing new."""
+        """Return the numbers of messages sent, and of duplicates."""
         with self._lock:
             return {"messages": self._messages, "duplicates": self._duplicates}
 
@@ -244,13 +271,13 @@ class Gossip:
                 self._duplicates += 1
                 return
             self._heard[node.name] = (time_s, hops)
-            told = self._chosen_locked(node, teller)
-            self._messages += len(told)
-            self._under_way += len(told)
-        for rw in told:
+            chosen = self._chosen_locked(node, teller)
+            self._messages += len(chosen)
+            self._under_way += len(chosen)
+        for rw in chosen:
             try:
                 rw.send_items(RUMOUR, run, hops + 1)
-            except p2p.P2PError:  # the peer has left: nobody will handle this message
+            except p2p.P2PError:  # the peer has left: no node will handle this message
                 self._handled(run)
 
     def _chosen_locked(self, node: LabNode, teller: str) -> list[p2p.MsgReadWriter]:

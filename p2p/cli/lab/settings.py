@@ -1,6 +1,6 @@
 """Keys and values of a file in TOML, read with one-line errors. Reads the file; else pure.
 
-An error names the key by its path, such as ``network.nodes``; an unknown key is told with the
+An error names the key by its path, such as ``network.nodes``; the error of an unknown key has the
 nearest known one.
 """
 
@@ -10,7 +10,7 @@ import difflib
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
@@ -25,6 +25,9 @@ else:
 MAX_CHARS = 64 * 1024
 #: Most characters of a wrong value or key in an error.
 MAX_SHOWN = 60
+
+#: The tables of a file, by their names.
+Tables: TypeAlias = Mapping[str, Any]
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -49,7 +52,7 @@ class Section:
     were not read.
     """
 
-    def __init__(self, tables: Mapping[str, Any], path: str) -> None:
+    def __init__(self, tables: Tables, path: str) -> None:
         table = tables.get(path, {})
         if not isinstance(table, dict):
             raise wrong(f"{path}: want a table, [{path}]")
@@ -82,6 +85,10 @@ class Section:
             near = nearest(value, names) if isinstance(value, str) else ""
             raise self._wrong(key, value, f"one of {', '.join(names)}", near)
         return str(value)
+
+    def accept(self, key: str) -> None:
+        """Accept a key that was read before."""
+        self._read.append(key)
 
     def end(self) -> None:
         """Raise Failure for the first key that was not read."""

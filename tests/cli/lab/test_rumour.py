@@ -7,10 +7,6 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
-from p2p.cli.lab.experiments import EXPERIMENTS
-
 STAR = '[network]\nnodes = 5\ntopology = "star"\n[experiment]\nkind = "rumour"\nrepetitions = 2\n'
 
 
@@ -69,18 +65,6 @@ def test_results_go_to_a_folder_and_a_page(run, tmp_path):
     page = report.read_text()
     assert page.count('class="curve"') == 2 and "<dt>reached share</dt><dd>1</dd>" in page
     assert "<script" not in page and "http" not in page
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_file_to_begin_with_has_every_key_with_its_default(run, name):
-    from p2p.cli.lab.experiments import read_plan
-
-    printed = run("lab", "new", name).out
-    assert read_plan(printed) == read_plan(f'[experiment]\nkind = "{name}"\n')
-    assert [each["name"] for each in run("lab", "list", "--json").records] == list(EXPERIMENTS)
-    keys = {line.split(" = ")[0] for line in printed.splitlines() if " = " in line}
-    plan = read_plan(printed).to_json()
-    assert keys == {*plan["network"], *plan["parameters"], "kind"}
 
 
 def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):

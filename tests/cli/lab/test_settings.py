@@ -12,7 +12,7 @@ RUMOUR = '[experiment]\nkind = "rumour"\n'
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "experiment.kind: missing; want one of rumour"),
+        ("", "experiment.kind: missing; want one of rumour, tables"),
         ("nodes = 5\n", "nodes: unknown; known: network, experiment"),
         ("[netwrok]\nnodes = 5\n", "netwrok: unknown; did you mean network?"),
         ("network = 5\n" + RUMOUR, "network: want a table, [network]"),
@@ -41,7 +41,7 @@ RUMOUR = '[experiment]\nkind = "rumour"\n'
         (RUMOUR + "fanout = 2\n", "experiment.fanout: unknown; did you mean fan_out?"),
         (
             '[experiment]\nkind = ["rumour"]\n',
-            "experiment.kind: want one of rumour, got ['rumour']",
+            "experiment.kind: want one of rumour, tables, got ['rumour']",
         ),
         ("[network\n", "not TOML: "),
         ("a = " + "[" * 20_000 + "]" * 20_000, "not TOML: "),
