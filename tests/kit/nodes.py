@@ -245,7 +245,8 @@ def unused_port() -> int:
     """A port on 127.0.0.1 without a socket, TCP or UDP; one of ``OWN_PORTS``."""
     while True:
         port = random.SystemRandom().choice(OWN_PORTS)
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, suppress(OSError):
+        udp_type = socket.SOCK_DGRAM
+        with suppress(OSError), socket.socket() as tcp, socket.socket(type=udp_type) as udp:
             tcp.bind((HOST, port))
             udp.bind((HOST, port))
             return port
