@@ -11,7 +11,7 @@ from p2p.lab import Lab, LabNode
 
 #: Topologies by name, as :func:`p2p.lab.edges_of` takes them.
 TOPOLOGIES = ("ring", "star", "random", "small-world", "full")
-#: Most nodes: a lab over loopback takes descriptors and threads for each.
+#: Most nodes: each takes memory and threads.
 MAX_NODES = 1000
 #: Seeds are numbers that TOML and JSON have.
 MAX_SEED = 2**53 - 1
