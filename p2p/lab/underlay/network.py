@@ -32,7 +32,7 @@ class MemoryNetwork(LinkedNetwork[MemoryHost]):
 
     ``link`` is the quality of all links that have none of their own; without it they have no
     effect. ``clock`` must be that of the servers, ``logger`` is as for them. All random numbers are
-    by ``seed``. :meth:`close` it, or use a ``with`` block, after its servers have stopped. Any
+    by ``seed``. Close it, or use a ``with`` block, after its servers have stopped. Any
     thread.
     """
 
