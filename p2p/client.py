@@ -38,6 +38,7 @@ class ClientReadWriter(MsgReadWriter):
         # fixed after __init__
         self.peer = peer
         self.connection_id = rw.connection_id
+        self._request_totals = rw._request_totals
         self._server = server
         self._rw = rw
 

@@ -16,7 +16,7 @@ from p2p.parts import Parts
 from p2p.peers.outcomes import LASTING_S, Outcomes
 from p2p.peers.peer import Peer, ProtocolReadWriter
 from p2p.peers.peerset import PeerSet
-from p2p.peers.traffic import MAX_CODES, CodeCounts
+from p2p.peers.traffic import CodeCounts
 from p2p.rlpx import Cap
 
 
@@ -34,6 +34,7 @@ class Collector:
         peer_set, services = self._parts.peer_set, self._parts.services
         yield from _traffic(peer_set)
         yield from _handlers(peer_set)
+        yield from _requests(peer_set)
         # before the peers, which a lasting peer leaves before it is counted as ended
         ended = {outcomes: outcomes.lasting_ended for outcomes in (peer_set.serves, peer_set.dials)}
         peers = peer_set.peers
@@ -107,6 +108,19 @@ def _handlers(peer_set: PeerSet) -> Iterator[Metric]:
             yield Histogram(catalog.HANDLE, labels, *recorder.read())
 
 
+def _requests(peer_set: PeerSet) -> Iterator[Metric]:
+    for cap, totals in peer_set.request_totals.items():
+        for code, number in sorted(totals.tracked.copy().items()):
+            yield _gauge(catalog.TRACKED, number, **_labels_of(cap), code=_code_text(code))
+        for code, number in sorted(totals.lost.copy().items()):
+            yield _counter(catalog.LOST_REQUESTS, number, **_labels_of(cap), code=_code_text(code))
+        if totals.tracked or totals.stale:
+            yield _counter(catalog.STALE, totals.stale, **_labels_of(cap))
+        for code, recorder in sorted(totals.waits.copy().items()):
+            labels = {**_labels_of(cap), "code": _code_text(code)}
+            yield Histogram(catalog.WAIT, labels, *recorder.read())
+
+
 def _queues(peers: Iterable[Peer], peer_set: PeerSet) -> Iterator[Metric]:
     ends: dict[Cap, list[ProtocolReadWriter]] = {cap: [] for cap in peer_set.totals.received}
     for peer in peers:
@@ -144,7 +158,7 @@ def _labels_of(cap: Cap) -> dict[str, str]:
 
 def _code_text(code: int) -> str:
     """Return a code as go-ethereum writes it; "other" for those that are counted together."""
-    return f"{code:#04x}" if code < MAX_CODES else "other"
+    return f"{code:#04x}" if code < catalog.MAX_CODES else "other"
 
 
 # discovery

@@ -23,6 +23,7 @@ from p2p.errors import (
     PeerDisconnected,
     UnexpectedMessage,
 )
+from p2p.metrics.requests import RequestTotals
 from p2p.rlpx import check_fits
 
 E = TypeVar("E", bound=P2PError)
@@ -111,6 +112,8 @@ class MsgReadWriter(ABC):
     """
 
     connection_id: int | None = None
+    # Counts of requests for the metrics of a server; set before the read-writer is used.
+    _request_totals: RequestTotals | None = None
 
     @abstractmethod
     def read_msg(self, timeout: float | None = None) -> Msg:

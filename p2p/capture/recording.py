@@ -109,6 +109,7 @@ class RecordingReadWriter(MsgReadWriter):
         self._rw = rw
         self._file = file
         self.connection_id = rw.connection_id
+        self._request_totals = rw._request_totals
         self._start = SYSTEM_CLOCK.monotonic()
         # guards the file
         self._lock = Lock()

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from p2p.metrics.metric import Family
 
+#: Codes of a protocol that are counted one by one, from 0: a protocol may have 2**32 of them, and a
+#: remote send each once. The rest is counted together, under this number.
+MAX_CODES = 256
+
 # traffic
 INGRESS = Family(
     "p2p/ingress", "counter", "p2p_ingress_bytes_total",
@@ -39,6 +43,22 @@ MESSAGES_OUT = Family(
 HANDLE = Family(
     "p2p/handle/{protocol}/{version}/{code}", "histogram", "p2p_handle_seconds",
     "Seconds from a message read by a handler to its next read, for the first of each batch",
+)  # fmt: skip
+TRACKED = Family(
+    "p2p/tracked/{protocol}/{version}/{code}", "gauge", "p2p_requests_tracked",
+    "Requests that wait for their reply",
+)  # fmt: skip
+LOST_REQUESTS = Family(
+    "p2p/lost/{protocol}/{version}/{code}", "counter", "p2p_requests_lost_total",
+    "Requests whose time was over, or whose connection ended, before a reply",
+)  # fmt: skip
+STALE = Family(
+    "p2p/stale/{protocol}/{version}", "counter", "p2p_replies_stale_total",
+    "Replies that were late, or to no request",
+)  # fmt: skip
+WAIT = Family(
+    "p2p/wait/{protocol}/{version}/{code}", "histogram", "p2p_requests_wait_seconds",
+    "Seconds from a request to its reply",
 )  # fmt: skip
 INBOX = Family(
     "p2p/queue/inbox/{protocol}/{version}", "gauge", "p2p_inbox_messages",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from p2p.discover import TableView
 from p2p.enode import Node, NodeID, log_distance
 from p2p.metrics import Metric
+from p2p.metrics.catalog import MAX_CODES
 from p2p.monitor.decoding import Decoders
 from p2p.monitor.rates import Rates
 from p2p.monitor.shown import text
-from p2p.peers.traffic import MAX_CODES
 
 if TYPE_CHECKING:
     from p2p.peers.peer import Peer

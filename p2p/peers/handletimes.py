@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from p2p.clock import Clock
+from p2p.metrics.catalog import MAX_CODES
 from p2p.metrics.recorder import Recorder
-from p2p.peers.traffic import MAX_CODES
 from p2p.rlpx import Cap
 
 

@@ -10,6 +10,7 @@ import logging
 from p2p.config import Config
 from p2p.enode import Node
 from p2p.feed import Feed
+from p2p.metrics.requests import RequestTotals
 from p2p.peers.event import PeerEvent
 from p2p.peers.handletimes import HandleTimes
 from p2p.peers.peer import Peer, PeerTraits, ProtocolReadWriter
@@ -28,6 +29,7 @@ class PeerMaker:
         self._protocols = {protocol.cap: protocol for protocol in config.protocols}
         self._offers = sorted(self._protocols)
         self.handle_times = HandleTimes(config.clock, self._protocols)
+        self.request_totals = {cap: RequestTotals() for cap in self._protocols}
 
     def make(self, session: Session, node: Node, trusted: bool) -> Peer:
         """Return the peer ``node`` of a session whose hello has been accepted."""
@@ -60,6 +62,7 @@ class PeerMaker:
         rw = ProtocolReadWriter(
             peer, protocol, shared, session.outbox, session.resume, self._events
         )
+        rw._request_totals = self.request_totals[shared.cap]
         if protocol.run is not None:
             rw._stopwatch = self.handle_times.stopwatch(shared.cap)
         return rw

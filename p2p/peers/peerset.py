@@ -102,6 +102,7 @@ class PeerSet:
         self.backlog = Backlog(self._max_lingering)
         self.totals = Totals(caps)
         self.handle_times = self._maker.handle_times
+        self.request_totals = self._maker.request_totals
         self.serves = Outcomes(SERVE_KINDS)
         self.dials = Outcomes(DIAL_KINDS)
         # owned by p2p-io

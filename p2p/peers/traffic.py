@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from p2p.metrics.catalog import MAX_CODES
 from p2p.rlpx import Cap, MessagesReceived, SharedCap
-
-#: Codes of a capability that are counted one by one, from 0: a protocol may have 2**32 of them, and
-#: a remote send each once. The rest is counted together, under this number.
-MAX_CODES = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from p2p.errors import (
 )
 from p2p.message import Msg, MsgReadWriter
 from p2p.messages import TypedReadWriter
+from p2p.metrics.requests import RequestTotals
 from p2p.requests.ids import id_of, with_id
 from p2p.requests.pending import Entry, Pending, RequestCounters
 from p2p.requests.rates import RateEstimator
@@ -91,6 +92,7 @@ class Requests:
         self.rates: RateEstimator = rates or RateEstimator()
         self._messages = rw.messages if isinstance(rw, TypedReadWriter) else None
         self._rw = rw.rw if isinstance(rw, TypedReadWriter) else rw
+        self._totals = self._rw._request_totals or RequestTotals()
         self._clock = clock
         # guarded by _lock
         self._lock = threading.Lock()
@@ -170,7 +172,9 @@ class Requests:
             self._rw.write_msg(msg)
         except BaseException:
             with self._lock:
-                self._pending.withdraw(request_id)
+                was_pending = self._pending.withdraw(request_id)
+            if was_pending:
+                self._totals.ended(msg.code)
             raise
         return request
 
@@ -199,7 +203,9 @@ class Requests:
             assert waiting is not None
             raise self._unexpected(waiting.owner, reply)
         if entry is None:
+            self._totals.strayed()
             return False
+        self._totals.answered(entry.code, now - entry.begun_at)
         self.rates.update(entry.code, items, now - entry.begun_at)
         entry.owner._settle(reply)
         return True
@@ -222,6 +228,7 @@ class Requests:
             ended = self._pending.end()
         self._clock.off_advance(self._expire)
         for entry in ended:
+            self._totals.gave_up(entry.code)
             entry.owner._settle(make_error=make_error)
 
     def __enter__(self) -> Requests:
@@ -250,6 +257,7 @@ class Requests:
         with self._lock:
             was_pending = self._pending.cancel(request.id)
         if was_pending:
+            self._totals.ended(request.code)
             text = f"request {request.id} of code {request.code} was cancelled"
             request._settle(make_error=lambda: self._about(RequestCancelled(text)))
         return was_pending
@@ -284,6 +292,7 @@ class Requests:
         with self._lock:
             make_error, is_full = self._make_error, len(self._pending.entries) >= MAX_PENDING
             if make_error is None and not is_full:
+                self._totals.begun(code)  # before any thread can end it
                 self._pending.begin(request_id, request, code, now, deadline)
         if make_error is not None:
             raise make_error()
@@ -308,6 +317,7 @@ class Requests:
 
     def _time_out(self, entry: Entry[Request[Any]]) -> None:
         request, limit_s = entry.owner, entry.deadline - entry.begun_at
+        self._totals.gave_up(entry.code)
         self.rates.update(entry.code, 0, limit_s)
         request._settle(make_error=lambda: self._no_reply(request, limit_s))
 

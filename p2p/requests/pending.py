@@ -140,11 +140,12 @@ class Pending(Generic[T]):
             heapq.heappush(self._deadlines, (deadline, request_id))
         self._tally(code).started += 1
 
-    def withdraw(self, request_id: int) -> None:
-        """Undo :meth:`begin`: the request could not be sent. Does nothing if it has ended."""
+    def withdraw(self, request_id: int) -> bool:
+        """Undo :meth:`begin`: the request could not be sent; returns whether it was under way."""
         entry = self.entries.pop(request_id, None)
         if entry is not None:
             self._tally(entry.code).started -= 1
+        return entry is not None
 
     def answer(self, request_id: int, now: float) -> Entry[T] | None:
         """Note a reply and return its request; None, and counted, if it is late or unasked."""

@@ -67,5 +67,7 @@ def test_each_metric_of_go_ethereum_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VECTORS["tracker"])
-def test_metrics_of_requests_belong_to_requests(name: str) -> None:
-    assert families_of(name) == []
+def test_each_metric_of_the_tracker_of_go_ethereum_is_there(name: str) -> None:
+    # A reply without a request counts without its code: `deliver` may get its id only.
+    name = re.sub(r"^(p2p/stale/\w+/\d+)/0x\w+$", r"\1", name)
+    assert len(families_of(name)) == 1, families_of(name)

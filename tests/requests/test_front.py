@@ -503,6 +503,30 @@ def test_requests_end_when_the_io_thread_dies() -> None:
     assert raised.__cause__ is not None and raised.__cause__.__cause__ is fault
 
 
+def test_requests_are_in_the_metrics_of_the_server() -> None:
+    with testing.connected_servers(p2p.Protocol("double", 1, 2)) as (one, other):
+        with Requests(one.peers[0].open("double")) as requests:
+            pending, answered, cancelled = (requests.start(ASK, 1) for _ in range(3))
+            requests.start(ASK, timeout=0)  # its time is over at once
+            requests.deliver(answered.id, 2)
+            requests.deliver(99, 2)
+            cancelled.cancel()
+            with pytest.raises(p2p.EncodeError):
+                requests.start(ASK, 1.5)
+            with pytest.raises(p2p.errors.CodeOutOfRange):
+                requests.start(2)
+            numbers = one.metrics.snapshot()
+            assert numbers["p2p/tracked/double/1/0x00"] == 1
+            assert numbers["p2p/tracked/double/1/0x02"] == 0
+            assert numbers["p2p/lost/double/1/0x00"] == 1
+            assert numbers["p2p/stale/double/1"] == 1
+            assert numbers["p2p/wait/double/1/0x00"]["count"] == 1
+        numbers = one.metrics.snapshot()
+        assert (numbers["p2p/tracked/double/1/0x00"], pending.is_done) == (0, True)
+        assert numbers["p2p/lost/double/1/0x00"] == 2
+        assert not [name for name in other.metrics if "/lost/double" in name]
+
+
 def lost_by(requests: Requests) -> p2p.PeerDisconnected:
     """Ask until the connection has ended."""
     while True:
