@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -138,9 +139,40 @@ def test_talk_requests_are_answered(program: Any, room: None) -> None:
     ann, _bob = program(source, "ann", url), program(source, "bob", url)
     answers: set[str] = set()
     while answers != {"b''", "b'HELLO'"}:
-        line = re.fullmatch(r"[0-9a-f]{16} (b'.*')|\* bob .*", ann.line())
-        assert line is not None
-        answers |= {line[1]} - {None}
+        text = ann.line()
+        line = re.fullmatch(r"[0-9a-f]{16} (b'.*'|no answer)|\* bob .*", text)
+        assert line is not None, text
+        answers |= {line[1]} - {None, "no answer"}
+
+
+def test_a_node_that_answers_no_talk_request_does_not_end_the_program(
+    program: Any, room: None, bootnode: p2p.Server
+) -> None:
+    _, node, _, talking, _ = sources(TUTORIAL)
+    asked, over = threading.Event(), threading.Event()
+
+    def late(node_id: p2p.NodeID, endpoint: object, request: bytes) -> bytes:
+        asked.set()
+        over.wait(PATIENCE_S)
+        return b""
+
+    key = p2p.generate_key()
+    with p2p.discover.UDPv5(key, "127.0.0.1:0", bootnodes=[bootnode.self], ntp_server=None) as bob:
+        bob.on_talk("shout", late)
+        ann = program(END.sub("", node) + talking, "ann", bootnode.self.url)
+        try:
+            while ann.line() != f"{bob.self.id.short} no answer":
+                pass
+            assert asked.is_set()
+        finally:
+            over.set()
+
+
+def test_programs_of_the_chapter_write_each_line_at_once() -> None:
+    """As the threads of peers do: the parts of a line of two threads would mix."""
+    with_peers = [source for source in sources(TUTORIAL)[1:] if "room" in source]
+    assert len(with_peers) == 3
+    assert [source for source in with_peers if "print(" in source] == []
 
 
 def test_a_node_that_remembers_needs_no_bootnode(

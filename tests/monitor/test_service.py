@@ -353,14 +353,25 @@ def test_source_with_a_mistake_ends_the_page(
 
 
 def test_silent_page_is_given_up(monitored: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a browser whose machine is gone: no answer to pings."""
+    """As of a browser whose machine is gone."""
     monkeypatch.setattr(front, "PING_S", 0.01)
-    monkeypatch.setattr(front, "SILENT_S", 0.1)
+    monkeypatch.setattr(front, "SILENT_S", -1.0)
     _, monitor = monitored()
-    alive = Page(monitor.url)
-    alive.until(lambda: len(alive.numbers) > 200)  # it answers pings
-    assert len(monitor._browsers) == 1
-    alive.close()
+    with pytest.raises(ConnectionClosed):
+        with Page(monitor.url) as page:
+            while True:
+                page.step()
+
+
+def test_page_shows_by_its_answers_that_it_is_there(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "PING_S", 0.01)
+    _, monitor = monitored()
+    with Page(monitor.url):
+        (browser,) = monitor._browsers
+        first = browser.heard_at
+        eventually(lambda: browser.heard_at > first)
 
 
 # start and end

@@ -1,7 +1,7 @@
 // The panels of dials and of stalled handlers: tables with what is known of each. Owns no data.
 
 import { element, reconcile, setText } from "./dom.js";
-import { bytes, clock, counted, duration, shortId } from "./format.js";
+import { age, bytes, clock, counted, duration, shortId } from "./format.js";
 import { entries } from "./model.js";
 import { Rows, showDetails } from "./rows.js";
 
@@ -66,7 +66,7 @@ function updateOutcome(node, [, count]) {
 }
 
 const STALL_COLUMNS = [
-  { title: "For", kind: "number age", text: (s) => duration(s.now - s.since_t) },
+  { title: "For", kind: "number age", text: (s) => age(s.now - s.since_t) },
   { title: "Protocol", kind: "cap", text: (s) => s.cap },
   {
     title: "Stands at",

@@ -48,6 +48,12 @@ export function duration(seconds) {
   return pair(whole / 3600, 24, "d", "h");
 }
 
+/** An age, which is looked at rather than measured: whole seconds at least. */
+export function age(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : duration(whole);
+}
+
 function pair(value, size, large, small) {
   const rest = Math.floor(value % size);
   return `${Math.floor(value / size)} ${large}${rest ? ` ${rest} ${small}` : ""}`;

@@ -2,7 +2,7 @@
 // is the fuller the fresher the node's last answer is. Owns which node is selected.
 
 import { element, reconcile, set, setText, svg } from "./dom.js";
-import { counted, duration, shortId } from "./format.js";
+import { age, counted, shortId } from "./format.js";
 import { entries } from "./model.js";
 import { MAX_ROWS, Rows } from "./rows.js";
 
@@ -18,21 +18,21 @@ const FRESH_S = [60, 600, 3600];
 
 const COLUMNS = [
   { title: "Bucket", kind: "number", text: (n) => n.bucket },
+  { title: "By", kind: "cap", text: (n) => n.protocol },
   { title: "Node", kind: "id mono", text: (n) => shortId(n.id), hint: (n) => n.id },
   { title: "State", kind: "state", text: stateOf, mark: stateOf },
   {
     title: "In table",
     kind: "number age",
-    text: (n) => (n.added_t ? duration(n.now - n.added_t) : "–"),
+    text: (n) => (n.added_t ? age(n.now - n.added_t) : "–"),
   },
   {
     title: "Answered ago",
     kind: "number age",
-    text: (n) => (n.answered_t ? duration(n.now - n.answered_t) : "–"),
+    text: (n) => (n.answered_t ? age(n.now - n.answered_t) : "–"),
   },
-  { title: "Address", kind: "address mono", remote: true, text: (n) => n.addr },
   { title: "Checks", kind: "number", text: (n) => n.checks ?? "–" },
-  { title: "By", kind: "cap", text: (n) => n.protocol },
+  { title: "Address", kind: "address mono", remote: true, text: (n) => n.addr },
 ];
 
 export class NodeTable {

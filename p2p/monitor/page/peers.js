@@ -1,7 +1,7 @@
 // The panel of peers: ring, table, and details of the selected one. Owns no data.
 
 import { setText } from "./dom.js";
-import { byteRate, bytes, clock, counted, duration, rate } from "./format.js";
+import { age, byteRate, bytes, clock, counted, rate } from "./format.js";
 import { byDistance, Ring } from "./ring.js";
 import { Rows, showDetails } from "./rows.js";
 import { entries } from "./model.js";
@@ -25,7 +25,7 @@ const COLUMNS = [
   { title: "Distance", kind: "number distance", text: (p) => p.distance },
   { title: "Received", kind: "number in", text: (p) => byteRate(p.bytes_in_per_s) },
   { title: "Sent", kind: "number out", text: (p) => byteRate(p.bytes_out_per_s) },
-  { title: "For", kind: "number age", text: (p) => duration(p.now - p.since_t) },
+  { title: "For", kind: "number age", text: (p) => age(p.now - p.since_t) },
 ];
 
 export class Peers {
@@ -99,7 +99,7 @@ function details(peer) {
     ["Node ID", peer.id],
     ["Address", peer.addr],
     ["Connection", kind.filter(Boolean).join(", ")],
-    ["Connected", `${clock(peer.since_t)}, for ${duration(peer.now - peer.since_t)}`],
+    ["Connected", `${clock(peer.since_t)}, for ${age(peer.now - peer.since_t)}`],
     ["Announced", (peer.caps || []).join(", ")],
     ["In use", (peer.shared || []).join(", ") || "none"],
     ["Received", traffic(peer.bytes_in, peer.messages_in, peer.messages_in_per_s)],

@@ -6,7 +6,9 @@ import { byteRate, counted } from "./format.js";
 
 const FULL_TURN = 2 * Math.PI;
 const HUB = 30;
-const LABEL_SPACE = 118;
+/** Room for a label: beside the dot, and for each letter. */
+const LABEL_GAP = 18;
+const LETTER = 6.2;
 const LARGEST = 560;
 /** Below this width of the drawing, or beside this many peers, no peer has a label. */
 const LABELS_FROM_WIDTH = 400;
@@ -40,7 +42,7 @@ export class Ring {
     const drawn = peers.slice(0, MAX_DRAWN);
     const size = Math.min(width, LARGEST);
     const labels = size >= LABELS_FROM_WIDTH && drawn.length <= LABELS_UP_TO;
-    const radius = size / 2 - (labels ? LABEL_SPACE : 16);
+    const radius = size / 2 - (labels ? labelSpace(drawn) : 16);
     set(this.drawing, "viewBox", `${-size / 2} ${-size / 2} ${size} ${size}`);
     set(this.drawing, "width", size);
     set(this.drawing, "height", size);
@@ -186,6 +188,11 @@ function cut(text) {
 
 function degrees(angle) {
   return ((angle * 360) / FULL_TURN).toFixed(2);
+}
+
+function labelSpace(peers) {
+  const longest = peers.reduce((most, peer) => Math.max(most, cut(peer.name).length), 0);
+  return LABEL_GAP + LETTER * longest;
 }
 
 function upsideDown(angle) {

@@ -110,11 +110,20 @@ def test_lookup_without_any_node_fails(run):
 
 def test_find_node_asks_one_node(run, nodes):
     protocol, fronts = nodes
-    result = run(f"disc{protocol}", "find-node", fronts[0].self.url, "--json")
+    # A random target may be where no node is: next to the asked one.
+    target = ["--target", fronts[1].self.url]
+    result = run(f"disc{protocol}", "find-node", fronts[0].self.url, *target, "--json")
     others = {str(front.self.id) for front in fronts[1:]}
-    found = {record["id"] for record in result.records}
-    assert found and found <= others | {record["id"] for record in result.records}
-    assert found & others
+    assert others & {record["id"] for record in result.records}
+
+
+def test_find_node_without_a_node_where_it_looks_says_so(run):
+    with swarm("v5", 2) as fronts:
+        first = fronts[0].self
+        target = bytes(first.id[:-1]) + bytes([first.id[-1] ^ 1])
+        result = run("discv5", "find-node", first.url, "--target", target.hex(), "--json")
+    assert (result.exit_code, result.records) == (ExitCode.NEGATIVE, [])
+    assert "knows no such node" in result.err
 
 
 def test_find_node_takes_distances_of_v5(run, nodes):
