@@ -145,11 +145,17 @@ def limits(options: Sequence[str]) -> dict[str, int]:
     return dict.fromkeys(names, UNREACHED) if "limited" in options else {}
 
 
+def page(options: Sequence[str]) -> dict[str, str]:
+    """Return the option for a live page of a server."""
+    return {"monitor_addr": "127.0.0.1:0"} if "page" in options else {}
+
+
 class Listener(Player):
     """The end that receives.
 
     With the argument "discovery", discovery v4 runs beside it; with "metrics", they are served;
-    with "uncounted", nothing is counted; with "limited", bandwidth has limits that are not reached.
+    with "uncounted", nothing is counted; with "limited", bandwidth has limits that are not reached;
+    with "page", there is a live page.
     """
 
     def __init__(self, *options: str) -> None:
@@ -167,11 +173,16 @@ class Listener(Player):
             no_discovery="discovery" not in options,
             metrics_addr="127.0.0.1:0" if "metrics" in options else None,
             **limits(options),
+            **page(options),
             protocols=[p2p.Protocol("bench", 1, LENGTH, self._serve), *self._busy.protocols()],
         )
         self._server.start()
         address = self._server.metrics_addr
-        self.greeting = {"url": self._server.self.url, "metrics": f"http://{address}/metrics"}
+        self.greeting = {
+            "url": self._server.self.url,
+            "metrics": f"http://{address}/metrics",
+            "page": self._server.monitor_url,
+        }
 
     def close(self) -> None:
         self._busy.close()
@@ -231,13 +242,14 @@ class Dialer(Player):
     def __init__(self, url: str, *options: str) -> None:
         if "uncounted" in options:
             take_out_counting()
-        self.greeting: dict[str, Any] = {}
         self._busy = BusyHandlers()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._results: SimpleQueue[dict[str, Any] | Exception] = SimpleQueue()
         self._server = server([p2p.Protocol("bench", 1, LENGTH, self._work),
-                               *self._busy.protocols()], **limits(options))  # fmt: skip
+                               *self._busy.protocols()],
+                              **limits(options), **page(options))  # fmt: skip
         self._server.start()
+        self.greeting = {"page": self._server.monitor_url}
         self._server.connect(p2p.parse_node(url), CONNECT_TIMEOUT_S)
 
     def close(self) -> None:
@@ -300,7 +312,7 @@ def begin(rw: p2p.MsgReadWriter, job: str, count: int, size: int, busy: int) -> 
     p2p.expect_msg(rw, READY)
 
 
-def server(protocols: Sequence[p2p.Protocol], **options: int) -> p2p.Server:
+def server(protocols: Sequence[p2p.Protocol], **options: Any) -> p2p.Server:
     """Return a server that only dials."""
     return p2p.Server(
         private_key=p2p.generate_key(),

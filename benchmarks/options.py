@@ -1,10 +1,11 @@
-"""The cost of options: messages one way with metrics, without counts, and with bandwidth limits.
+"""The cost of options: messages one way with metrics, without counts, with limits, with a page.
 
 Pairs of processes take turns. In one, the counting is taken out (``uncounted``), also that of
 ``Peer.counters``, which is older than the metrics. Another counts, and its receiver is scraped
 at the start of each turn and then once a second, which Prometheus does once a minute. Compared are
 the seconds of CPU of both processes, since other load of the machine changes the rates by more than
 the cost. A third pair has limits on bandwidth that are never reached, beside one without options.
+A fourth has a live page at each end: first nobody looks at it, then both are open.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from benchmarks.process import Process
 from benchmarks.scale import SMALL, Scale
@@ -50,10 +54,12 @@ class Options:
         self._uncounted = Pair(processes, "uncounted")
         self._limited = Pair(processes, "limited")
         self._plain = Pair(processes, "plain")
+        self._with_page = Pair(processes, "page")
 
     def measure(self, scale: Scale) -> dict[str, float]:
         """Return the seconds of CPU of both ends for one message of each pair."""
-        seconds = dict.fromkeys(("counted", "uncounted", "limited", "plain"), 0.0)
+        kinds = ("counted", "uncounted", "limited", "plain", "page closed", "page open")
+        seconds = dict.fromkeys(kinds, 0.0)
         count = scale.messages(SMALL)
         for _ in range(TURNS):
             seconds["uncounted"] += self._uncounted.send(count) / TURNS
@@ -61,6 +67,9 @@ class Options:
                 seconds["counted"] += self._counted.send(count) / TURNS
             seconds["plain"] += self._plain.send(count) / TURNS
             seconds["limited"] += self._limited.send(count) / TURNS
+            seconds["page closed"] += self._with_page.send(count) / TURNS
+            with opened(self._with_page):
+                seconds["page open"] += self._with_page.send(count) / TURNS
         return {f"{name} one-way": value for name, value in seconds.items()}
 
 
@@ -83,3 +92,23 @@ def scraped(url: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+@contextmanager
+def opened(pair: Pair) -> Iterator[None]:
+    """Have the pages of both ends open inside the block, and read what they get."""
+    with ExitStack() as pages:
+        for end in (pair.listener, pair.dialer):
+            page = pages.enter_context(page_socket(end.greeting["page"]))
+            reader = threading.Thread(target=lambda page=page: list(page), name="page")
+            pages.callback(reader.join)
+            pages.callback(page.close)
+            reader.start()
+        yield
+
+
+def page_socket(url: str) -> ClientConnection:
+    """Return the socket of a page, with the Origin that a browser sends."""
+    origin = url.rpartition("/")[0].rpartition("/")[0]
+    socket = f"{url.replace('http', 'ws', 1)}socket"
+    return connect(socket, origin=Origin(origin), proxy=None, max_size=None)

@@ -21,6 +21,9 @@ from weakref import WeakValueDictionary
 from p2p.clock import Clock
 from p2p.loglimit import LogLimit, log_limited
 
+#: Modules of the base classes of observers, whose methods do nothing.
+_BASES = frozenset(("p2p.discover.observer", "p2p.observe", "p2p.rlpx.observer"))
+
 #: Maximum number of failed observers to keep, the latest ones.
 MAX_FAILED = 16
 
@@ -93,7 +96,13 @@ class _Held:
         self._guard = guard
         self._observer: object | None = observer
 
-    def call(self, name: str, *arguments: object) -> None:
+    def method(self, name: str) -> Callable[..., None]:
+        """Return the guarded method ``name``; for one that is inherited, the cheapest call."""
+        method = getattr(self._observer, name, None)
+        is_inherited = getattr(method, "__module__", None) in _BASES
+        return _do_nothing if is_inherited else partial(self._call, name)
+
+    def _call(self, name: str, *arguments: object) -> None:
         observer = self._observer
         if observer is None:
             return
@@ -104,6 +113,10 @@ class _Held:
             self._guard.fail(observer, name, error)
 
 
+def _do_nothing(*arguments: object) -> None:
+    """Stand for a method of a base class of observers, none of which does anything."""
+
+
 class _Guarded:
     """Proxy of an observer, for a machine."""
 
@@ -111,7 +124,7 @@ class _Guarded:
         self._held = held
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        call = partial(self._held.call, name)
+        call = self._held.method(name)
         setattr(self, name, call)  # cache: later look-ups skip __getattr__
         return call
 
@@ -124,6 +137,7 @@ class _Joined:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         calls = [getattr(observer, name) for observer in self._observers]
+        calls = [call for call in calls if call is not _do_nothing]
 
         def call_all(*arguments: object) -> None:
             for call in calls:

@@ -26,6 +26,8 @@ class Edges:
         # fixed after __init__
         self._reports = reports
         self._name_of = name_of
+        # set before the start: edges of a snapshot that are connected and not kept
+        self.extra: tuple[Edge, ...] = ()
         # guarded by _lock
         self._lock = threading.Lock()
         self._wanted: set[Edge] = set()
@@ -41,6 +43,11 @@ class Edges:
         """The edges to keep, in order."""
         with self._lock:
             return sorted(self._wanted)
+
+    @property
+    def first(self) -> list[Edge]:
+        """The edges to connect at the start, in order."""
+        return sorted({*self.wanted, *self.extra})
 
     def want(self, edges: Iterable[Edge]) -> None:
         """Add edges to keep."""

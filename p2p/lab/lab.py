@@ -7,33 +7,35 @@ call it; calls that start, stop, connect or wait block their thread.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from p2p.arguments import check_each, check_function, check_int, check_type, wrong
+from p2p.arguments import check_function, check_int, check_type, wrong
 from p2p.clock import SYSTEM_CLOCK, Clock, nonnegative_timeout
 from p2p.crypto import PrivateKey
-from p2p.errors import ConfigError, ServerStateError, Timeout
+from p2p.errors import ServerStateError, Timeout
 from p2p.feed import Subscription
+from p2p.lab.descriptors import ensure, needed
 from p2p.lab.edges import edge_of
 from p2p.lab.event import LabEvent
-from p2p.lab.joining import Work, join, run_all
+from p2p.lab.faults import Faults
+from p2p.lab.network import NO_DELAY, new_network
 from p2p.lab.node import LabNode
-from p2p.lab.nodes import OWN_OPTIONS, NodeKey, Nodes, OptionsOf, ProtocolsOf, Settings
-from p2p.lab.numbers import INT, probability
-from p2p.lab.pace import RealPace
+from p2p.lab.nodes import NodeKey, Nodes
+from p2p.lab.operations import Operations, Pair
+from p2p.lab.pace import new_pace
 from p2p.lab.reports import CAPACITY, Reports
+from p2p.lab.restoring import arguments_of, restore, snapshot_of
+from p2p.lab.scripts import Script, ScriptRun, Scripts
+from p2p.lab.settings import OptionsOf, Protocols, Settings
+from p2p.lab.snapshot import Snapshot
 from p2p.lab.topology import MAX_NODES, Edge, edges_of
-from p2p.protocol import Protocol
+from p2p.sim.link import Link
 
 #: Limit on the wait for a connection, in seconds of the lab's time.
 CONNECT_TIMEOUT_S = 15.0
-
-#: The protocols of all nodes, or a function that makes those of one.
-Protocols = Sequence[Protocol] | ProtocolsOf
-Pair = tuple[LabNode, LabNode]
 
 
 class Lab:
@@ -54,15 +56,26 @@ class Lab:
     ``topology``
         Edges to connect at the start: "ring", "star", "random", "small-world", "full", "none", or
         pairs of indexes. The functions of the same names make edges with other parameters.
+    ``join``
+        "memory": bytes go from server to server in memory, and each node has a network (/24) of
+        its own. "loopback": by TCP and UDP over loopback, for programs that look at packets.
+    ``link``
+        The link between all nodes, a :class:`Link`; :meth:`set_link` changes it. By default there
+        is no latency, no loss and no limit on bandwidth.
     ``seed``
         The nodes' keys and addresses and all random choices of the lab come from it.
     ``clock``
-        The clock of all servers.
+        The clock of all servers: that of the system, or a :class:`LabClock`. Its time is simulated,
+        and passes only in calls of the lab that wait, from one event to the next.
     ``discovery``
         Whether the nodes run discovery; n0 is the bootnode of the others. They dial the nodes that
         they find, unless ``no_dial`` is set.
     ``message_events``
         Share of the messages to report as events: 0.0 none, 1.0 all.
+    ``scripts``
+        Scripts to run while the lab runs, such as :class:`Churn`; see :meth:`run_script`.
+    ``raise_limit``
+        Whether to raise the limit of this process on file descriptors, if the lab needs it.
     ``node_options``
         Function ``(node) -> options`` for options of :class:`p2p.Server` of one node.
     ``server_options``
@@ -78,36 +91,46 @@ class Lab:
         *,
         protocols: Protocols = (),
         topology: str | Iterable[Edge] = "ring",
+        join: str = "memory",
+        link: Link = NO_DELAY,
         seed: int = 1,
         clock: Clock = SYSTEM_CLOCK,
         discovery: bool = False,
         message_events: float = 0.0,
-        node_options: Callable[[LabNode], Mapping[str, Any]] | None = None,
+        scripts: Iterable[Script] = (),
+        raise_limit: bool = False,
+        node_options: OptionsOf | None = None,
         **server_options: Any,
     ) -> None:
         check_int("nodes", nodes, 0, MAX_NODES, f"an int from 0 to {MAX_NODES}")
-        check_int("seed", seed, *INT)
-        check_type("discovery", discovery, bool, "True or False")
-        # fixed after __init__
-        self.seed = seed
-        self._reports = Reports(clock)
-        self._pace = RealPace(self._reports)
-        settings = Settings(
+        self._settings = settings = Settings(
+            protocols,
+            join,
+            link,
             seed,
             clock,
-            _protocols_of(protocols),
             discovery,
-            probability("message_events", message_events),
-            _checked_options(server_options),
-            _options_of(node_options),
+            message_events,
+            scripts,
+            raise_limit,
+            node_options,
+            server_options,
         )
-        self._nodes = Nodes(self, settings, self._reports)
+        edges = edges_of(topology, nodes, seed)
+        # fixed after __init__
+        self._reports = Reports(clock)
+        self._network = new_network(join, seed, link, clock, server_options.get("logger"))
+        self._nodes = Nodes(self, settings, self._reports, self._network)
         self._edges = self._nodes.edges
+        self._faults = Faults(self._network, self._reports)
+        self._scripts = Scripts(self, self._reports)
+        self._pace = new_pace(self._reports, clock, self._scripts)
+        self._operations = Operations(self._nodes, self._faults, self._reports, self._pace)
         # guarded by _lock
         self._lock = threading.Lock()
         self._state = "new"
         self._nodes.add(nodes)
-        self._edges.want(edges_of(topology, nodes, seed))
+        self._edges.want(edges)
 
     # start and stop
 
@@ -122,8 +145,12 @@ class Lab:
             self._state = "running"
         self._reports.begin()
         try:
-            self._start_all(self.nodes)
-            self.reconnect()
+            self._ensure_descriptors()
+            self._operations.start([node for node in self.nodes if node._starts])
+            self._operations.connect(self._edges.first, CONNECT_TIMEOUT_S)
+            for script in self._settings.scripts:
+                self.run_script(script)
+            self._pace.start()
         except BaseException:
             self.stop()
             raise
@@ -135,13 +162,14 @@ class Lab:
         """
         with self._lock:
             self._state = "stopped"
-        left: list[str] = []
-        work = [(node.name, partial(self._stop_one, node, left)) for node in self.nodes]
+        self._scripts.stop()
+        self._nodes.close()
         try:
-            run_all("stopped", work, self._pace.finish)
+            left = self._operations.stop(self.nodes)
         finally:
             self._reports.close()
-        return left
+            self._network.close()
+        return left + self._scripts.join(CONNECT_TIMEOUT_S)
 
     def __enter__(self) -> Lab:
         self.start()
@@ -149,8 +177,15 @@ class Lab:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+        if exception[:1] == (None,):
+            self._scripts.check()
 
     # nodes
+
+    @property
+    def seed(self) -> int:
+        """The seed of all random choices."""
+        return self._settings.seed
 
     @property
     def nodes(self) -> list[LabNode]:
@@ -212,30 +247,31 @@ class Lab:
         """
         node, timeout = self._nodes.find(node), nonnegative_timeout(timeout)
         self._check_running()
-        self._start_all([node])
-        self._connect_all([edge for edge in self._edges.missing() if node.index in edge], timeout)
+        self._operations.start([node])
+        missing = [edge for edge in self._edges.missing() if node.index in edge]
+        self._operations.connect(missing, timeout)
 
     def stop_node(self, node: NodeKey) -> list[str]:
         """Stop a node. Does nothing if it does not run. Its edges are kept, for its next start.
 
         Returns the names of threads that have not ended within 5 s.
         """
-        return self._nodes.stop(self._nodes.find(node))
+        return self._operations.stop([self._nodes.find(node)])
 
     # edges
 
     @property
-    def edges(self) -> list[tuple[LabNode, LabNode]]:
+    def edges(self) -> list[Pair]:
         """The pairs of nodes that are connected at this moment, also by discovery, in order."""
-        return self._pairs(self._edges.connected)
+        return self._operations.pairs(self._edges.connected)
 
     @property
-    def wanted_edges(self) -> list[tuple[LabNode, LabNode]]:
+    def wanted_edges(self) -> list[Pair]:
         """The edges that the lab connects at a start and at :meth:`reconnect`, in order.
 
         They are those of the topology and of :meth:`connect`.
         """
-        return self._pairs(self._edges.wanted)
+        return self._operations.pairs(self._edges.wanted)
 
     def is_connected(self, one: NodeKey, other: NodeKey) -> bool:
         """Whether two nodes are connected."""
@@ -258,7 +294,7 @@ class Lab:
             raise wrong("other", other.name, "another node than the first")
         edge, timeout = edge_of(one.index, other.index), nonnegative_timeout(timeout)
         self._edges.want([edge])
-        self._join_all([(one, other)], timeout)
+        self._operations.join([(one, other)], timeout)
 
     def disconnect(
         self, one: NodeKey, other: NodeKey, timeout: float = CONNECT_TIMEOUT_S
@@ -283,7 +319,47 @@ class Lab:
         Raises LabError with each edge that could not be connected, and its error.
         """
         self._check_running()
-        self._connect_all(self._edges.missing(), nonnegative_timeout(timeout))
+        self._operations.connect(self._edges.missing(), nonnegative_timeout(timeout))
+
+    # the network
+
+    def link_of(self, one: NodeKey, other: NodeKey) -> Link:
+        """Return the link from one node to another."""
+        ends = self._nodes.find(one), self._nodes.find(other)
+        return self._network.link_of(*(node._host for node in ends))
+
+    def set_link(
+        self,
+        one: NodeKey | None = None,
+        other: NodeKey | None = None,
+        *,
+        one_way: bool = False,
+        **changes: Any,
+    ) -> None:
+        """Change the link between two nodes, or of all nodes that have none of their own.
+
+        ``changes`` are fields of :class:`Link`: ``set_link(0, 1, latency_s=0.1, loss=0.01)``.
+        With ``one_way`` only that from the first node to the second is changed. What is under way
+        arrives as before. Raises ArgumentError for values out of range, TypeError for unknown ones.
+        """
+        if one is None or other is None:
+            if one is not other or one_way:
+                raise wrong("other", other, "two nodes, or none for the links of all")
+            self._faults.set_links(changes)
+            return
+        self._faults.set_link(self._nodes.find(one), self._nodes.find(other), changes, one_way)
+
+    def partition(self, *sides: Iterable[NodeKey]) -> None:
+        """Partition the network: nothing passes between the sides; all other nodes are one more.
+
+        Connections between them stay open until an end misses its answers. Until :meth:`heal`, the
+        edges between them are not connected again. A partition replaces the one before.
+        """
+        self._faults.partition([[self._nodes.find(node) for node in side] for side in sides])
+
+    def heal(self) -> None:
+        """End the partition. :meth:`reconnect` connects the edges that have ended meanwhile."""
+        self._faults.heal()
 
     # time and events
 
@@ -298,14 +374,15 @@ class Lab:
         """Wait until ``condition()`` is true.
 
         It is called in this thread, after each event and at least every 20 ms. Raises Timeout, with
-        ``what`` was awaited, after ``timeout`` seconds of the lab's time.
+        ``what`` was awaited, after ``timeout`` seconds of the lab's time, and LabError if a script
+        fails.
         """
         check_function("condition", condition)
         self._wait_until(condition, nonnegative_timeout(timeout), what or "the condition holds")
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
-        self._pace.run_for(nonnegative_timeout(seconds, "seconds"))
+        """Let time pass. Raises LabError, at once, if a script fails."""
+        self._wait(lambda: False, nonnegative_timeout(seconds, "seconds"))
 
     def subscribe_events(self, capacity: int = CAPACITY) -> Subscription[LabEvent]:
         """Subscribe to all events from now on; ``capacity`` of them are kept for the subscriber."""
@@ -320,69 +397,83 @@ class Lab:
         name = "" if node is None else self._nodes.find(node).name
         self._reports.report("note", node=name, text=text, data=data or None)
 
+    def run_script(self, script: Script) -> ScriptRun:
+        """Run a script: a function ``(lab, random)`` that makes a generator::
+
+            def swap(lab, random):
+                while True:
+                    yield 2.0  # seconds until the next step
+                    lab.disconnect(*random.choice(lab.edges))
+
+            lab.run_script(swap)
+
+        :class:`Churn`, :class:`Partitions` and :class:`LinkNoise` make such functions. ``random``
+        is a random source from the seed of the lab and the number of the script. All scripts share
+        one thread, so a step that waits delays the others. An error of a script ends it, and is
+        reported as an event "failed"; calls that wait, and the end of a ``with`` block, raise it
+        as a LabError. It ends with the lab. Raises ArgumentTypeError for anything else, and
+        ServerStateError unless the lab runs.
+        """
+        self._check_running()
+        return self._scripts.add(script, self.seed)
+
     def __repr__(self) -> str:
         nodes = f"{len(self.running)} of {len(self)} nodes"
         return f"<Lab, {self._state}, {nodes}, {len(self._edges.connected)} edges>"
 
+    # snapshots
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of the lab, to go on later, with the private keys of all nodes.
+
+        It has the nodes with their addresses, and whether they run; the nodes in their discovery
+        tables; the edges, and which of them are connected; links and partition; the options that
+        JSON can express. It has no state of handlers, no messages under way, and no scripts. The
+        parts are taken one after the other, so what changes meanwhile may be in some of them.
+        """
+        return snapshot_of(self._settings, self._nodes, self._edges, self._faults, self.time_s)
+
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot | str | os.PathLike[str], **arguments: Any
+    ) -> Lab:
+        """Return a lab that begins where another one ended, for a ``with`` block.
+
+        ``snapshot`` is a :class:`Snapshot` or the path of its file. ``arguments`` are those of
+        :class:`Lab`, ``protocols`` first of all, except ``nodes`` and ``topology``; given ones
+        replace those of the snapshot. The nodes that ran are started, the edges that were
+        connected or are to be kept are connected, and each node knows those that were in its
+        tables. Time begins at 0. Raises OSError and ArgumentError.
+        """
+        if not isinstance(snapshot, Snapshot):
+            snapshot = Snapshot.load(snapshot)
+        lab = cls(0, topology="none", **arguments_of(snapshot, arguments))
+        restore(snapshot, lab._nodes, lab._edges, lab._faults)
+        return lab
+
     # inside
 
-    def _start_all(self, nodes: Sequence[LabNode]) -> None:
-        """Start nodes; the bootnode is the first."""
-        first = nodes[:1] if self._nodes.has_bootnode else []
-        for some in (first, nodes[len(first) :]):
-            work = [(node.name, partial(self._nodes.start, node)) for node in some]
-            run_all("started", work, self._pace.finish)
-
-    def _stop_one(self, node: LabNode, left: list[str]) -> None:
-        left += self._nodes.stop(node)
-
-    def _connect_all(self, edges: Sequence[Edge], timeout_s: float) -> None:
-        """Connect those of the edges whose ends run."""
-        pairs = self._pairs(edges)
-        running = [pair for pair in pairs if pair[0].is_running and pair[1].is_running]
-        self._join_all(running, timeout_s)
-
-    def _join_all(self, pairs: Sequence[Pair], timeout_s: float) -> None:
-        work: list[Work] = []
-        for one, other in pairs:
-            call = partial(join, one, other, self._edges, self._reports, timeout_s)
-            work.append((f"{one.name} - {other.name}", call))
-        run_all("connected", work, self._pace.finish)
-
-    def _pairs(self, edges: Iterable[Edge]) -> list[Pair]:
-        return [(self._nodes.find(one), self._nodes.find(other)) for one, other in edges]
+    def _ensure_descriptors(self) -> None:
+        settings, edges = self._settings, len(self._edges.first)
+        nodes = sum(node._starts for node in self.nodes)
+        is_in_memory = settings.join == "memory"
+        count = needed(nodes, edges, discovers=settings.discovery, in_memory=is_in_memory)
+        ensure(count, f"a lab of {nodes} nodes and {edges} edges", settings.raise_limit)
 
     def _neighbors(self, node: LabNode) -> list[LabNode]:
         return [self._nodes.find(index) for index in self._edges.neighbors(node.index)]
 
+    def _wait(self, condition: Callable[[], object], timeout_s: float) -> bool:
+        failed = self._scripts
+        is_over = self._pace.wait_until(lambda: failed.has_failures or condition(), timeout_s)
+        failed.check()
+        return is_over
+
     def _wait_until(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
-        if not self._pace.wait_until(condition, timeout_s):
+        if not self._wait(condition, timeout_s):
             raise Timeout(f"not within {timeout_s:g} s: {what}")
 
     def _check_running(self) -> None:
         with self._lock:
             if self._state != "running":
                 raise ServerStateError(f"the lab is {self._state}")
-
-
-def _protocols_of(protocols: Protocols) -> ProtocolsOf:
-    """Return a function that makes the protocols of a node."""
-    if callable(protocols):
-        check_function("protocols", protocols, "node")
-        return protocols
-    check_each("protocols", protocols, Protocol, "a list of Protocol, or a function of a node")
-    return lambda node: protocols
-
-
-def _options_of(node_options: OptionsOf | None) -> OptionsOf:
-    if node_options is None:
-        return lambda node: {}
-    check_function("node_options", node_options, "node")
-    return node_options
-
-
-def _checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    for option in OWN_OPTIONS:
-        if option in options:
-            raise ConfigError(f"{option}: wanted an option that the lab does not set itself")
-    return options

@@ -18,6 +18,7 @@ from p2p.server import Server
 
 if TYPE_CHECKING:
     from p2p.lab.lab import Lab
+    from p2p.lab.network import Host
 
 
 class LabNode:
@@ -28,17 +29,23 @@ class LabNode:
     started, and so does its address.
     """
 
-    def __init__(self, lab: Lab, index: int, name: str, private_key: PrivateKey) -> None:
+    def __init__(
+        self, lab: Lab, index: int, name: str, private_key: PrivateKey, host: Host
+    ) -> None:
         # fixed after __init__
         self.lab = lab
         self.index = index
         self.name = name
         self.private_key = private_key
         self.id = NodeID.from_public_key(private_key.public_key)
+        self._host = host
         # changed under _lock, read by any thread
         self._lock = threading.RLock()
         self._server: Server | None = None  # the latest one
         self._is_running = False
+        self._known: tuple[Node, ...] = ()  # those of its tables, when it was stopped
+        # whether the lab starts it with itself
+        self._starts = True
 
     @property
     def server(self) -> Server:

@@ -6,20 +6,21 @@ Any thread; a node is started and stopped by one thread at a time, under its loc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_type, wrong
-from p2p.clock import Clock
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
+from p2p.errors import ServerStateError
 from p2p.lab.edges import Edges
+from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
+from p2p.lab.settings import Settings
+from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
 from p2p.optionchecks import observers_of
-from p2p.protocol import Protocol
 from p2p.server import Server
 
 if TYPE_CHECKING:
@@ -29,36 +30,27 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 5.0
 #: Least ``max_peers`` of a node, unless it is given.
 MAX_PEERS = 50
-#: Options of a server that the lab sets.
-OWN_OPTIONS = ("private_key", "name", "listen_addr", "clock", "no_discovery", "protocols")
+#: Network of the nodes in memory, unless ``own_networks`` is given: a node may dial another one
+#: again at once, as on a LAN.
+OWN_NETWORKS = "20.0.0.0/8"
+#: TCP and UDP port of all nodes, each of which has an address of its own.
+PORT = 30303
 
 #: A node, its index or its name.
 NodeKey = LabNode | int | str
-ProtocolsOf = Callable[[LabNode], Sequence[Protocol]]
-OptionsOf = Callable[[LabNode], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of all nodes; ``share`` is that of the messages to report."""
-
-    seed: int
-    clock: Clock
-    protocols_of: ProtocolsOf
-    discovers: bool
-    share: float
-    options: Mapping[str, Any]
-    options_of: OptionsOf
 
 
 class Nodes:
     """The nodes of ``lab``, by index, by name and by ID."""
 
-    def __init__(self, lab: Lab, settings: Settings, reports: Reports) -> None:
+    def __init__(
+        self, lab: Lab, settings: Settings, reports: Reports, network: LabNetwork
+    ) -> None:
         # fixed after __init__
         self._lab = lab
         self._settings = settings
         self._reports = reports
+        self._network = network
         self.edges = Edges(reports, self.name_of)
         # guarded by _lock for writing; read without it: replaced, never changed
         self._lock = threading.Lock()
@@ -67,6 +59,8 @@ class Nodes:
         self._by_id: dict[bytes, LabNode] = {}
         # guarded by _lock
         self._next_index = 0
+        # set once
+        self._closed = False
 
     @property
     def all(self) -> list[LabNode]:
@@ -99,16 +93,29 @@ class Nodes:
     def add(self, count: int) -> list[LabNode]:
         """Add nodes with the next names."""
         first = self._next_index
-        named = [f"n{number}" for number in range(first, first + count)]
-        return self._insert([(name, key_of(self._settings.seed, name)) for name in named])
+        named = [(index, f"n{index}") for index in range(first, first + count)]
+        return self._insert([self._new(index, name, None) for index, name in named])
 
     def add_one(self, name: str | None, private_key: PrivateKey | None) -> LabNode:
         """Add a node. Raises ArgumentError if name or key are taken."""
         check_type("name", name, (str, type(None)), "text or None")
         check_type("private_key", private_key, (PrivateKey, type(None)), "a PrivateKey or None")
-        name = name or f"n{self._next_index}"
-        (node,) = self._insert([(name, private_key or key_of(self._settings.seed, name))])
+        index = self._next_index
+        (node,) = self._insert([self._new(index, name or f"n{index}", private_key)])
         return node
+
+    def restore(self, nodes: Sequence[SnapshotNode]) -> None:
+        """Add the nodes of a snapshot, with their indexes, to a lab without nodes."""
+        restored = []
+        for state in nodes:
+            node = self._new(state.index, state.name, state.private_key, state.ip)
+            node._known, node._starts = state.known, state.running
+            restored.append(node)
+        self._insert(restored)
+
+    def states(self) -> tuple[SnapshotNode, ...]:
+        """Return all nodes for a snapshot."""
+        return tuple(map(_state_of, self._nodes.values()))
 
     def remove(self, node: LabNode) -> None:
         """Remove a stopped node."""
@@ -116,17 +123,18 @@ class Nodes:
             kept = [other for other in self._nodes.values() if other is not node]
             self._replace_locked(kept)
 
-    def _insert(self, identities: Sequence[tuple[str, PrivateKey]]) -> list[LabNode]:
+    def _new(
+        self, index: int, name: str, private_key: PrivateKey | None, ip: str | None = None
+    ) -> LabNode:
+        key = private_key or key_of(self._settings.seed, name)
+        return LabNode(self._lab, index, name, key, self._network.host(ip))
+
+    def _insert(self, added: list[LabNode]) -> list[LabNode]:
         with self._lock:
-            first = self._next_index
-            added = [
-                LabNode(self._lab, first + number, name, key)
-                for number, (name, key) in enumerate(identities)
-            ]
             for node in added:
                 if node.name in self._by_name or node.id in self._by_id:
                     raise wrong("name, private_key", node.name, "a name and a key not taken yet")
-            self._next_index += len(added)
+            self._next_index = max([self._next_index, *(node.index + 1 for node in added)])
             self._replace_locked([*self._nodes.values(), *added])
         return added
 
@@ -137,11 +145,17 @@ class Nodes:
 
     # start and stop
 
+    def close(self) -> None:
+        """Let no further node be started."""
+        self._closed = True
+
     def start(self, node: LabNode) -> None:
-        """Start a server for the node, unless it runs."""
+        """Start a server for the node, unless it runs. Raises ServerStateError once closed."""
         with node._lock:
             if node._is_running:
                 return
+            if self._closed:
+                raise ServerStateError("the lab is stopped")
             server = Server(**self._options(node))
             latest, node._server = node._server, server
             try:
@@ -159,39 +173,64 @@ class Nodes:
             if server is None or not node._is_running:
                 return []
             node._is_running = False
+            node._known = _known_to(server)
             left = server.stop(STOP_TIMEOUT_S)
         self._reports.report("stopped", node=node.name)
         return left
 
     def _options(self, node: LabNode) -> dict[str, Any]:
         settings = self._settings
-        options: dict[str, Any] = {
-            "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
-            "bootstrap_nodes": self._bootnodes(node) if settings.discovers else (),
-            **settings.options,
-            **settings.options_of(node),
-        }
-        given = options.pop("observer", None)
-        watch = Watch(node, self.with_id, self.edges, self._reports, settings.share)
+        given = settings.options_of(node)
+        watch = Watch(node, self.with_id, self.edges, self._reports, settings.message_events)
+        observers = [*observers_of(given.pop("observer", None)), watch]
         return {
-            **options,
+            "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
+            "bootstrap_nodes": self._bootnodes(node) if settings.discovery else (),
+            "own_networks": OWN_NETWORKS,
+            **given,
             "private_key": node.private_key,
             "name": node.name,
-            "listen_addr": self._listen_addr(node),
+            "listen_addr": f":{PORT}",
+            "underlay": node._host,
             "clock": settings.clock,
-            "no_discovery": not settings.discovers,
+            "no_discovery": not settings.discovery,
             "protocols": settings.protocols_of(node),
-            "observer": [*observers_of(given), watch],
+            "observer": observers,
         }
 
     @property
     def has_bootnode(self) -> bool:
         """Whether the first node must be started before the others."""
-        return self._settings.discovers
-
-    def _listen_addr(self, node: LabNode) -> str:
-        return f"127.0.0.1:{0 if node._server is None else node.node.tcp}"
+        return self._settings.discovery
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
-        first = next(iter(self._nodes.values()))
-        return [] if first is node or first._server is None else [first.node]
+        """Return the first node, and those in the tables of the node when it was stopped.
+
+        A node of the lab that is stopped would be silent.
+        """
+        first = self.all[0]
+        is_first = first is node or first._server is None
+        known = [other for other in node._known if other.id != first.id and self._answers(other)]
+        return known if is_first else [first.node, *known]
+
+    def _answers(self, node: Node) -> bool:
+        known = self._by_id.get(node.id)
+        return known is None or known._is_running or known._starts
+
+
+def _known_to(server: Server) -> tuple[Node, ...]:
+    """Return the nodes of the discovery tables, each once, by its latest record."""
+    known: dict[bytes, Node] = {}
+    for discovery in (server.discovery_v4, server.discovery_v5):
+        for node in () if discovery is None else discovery.nodes():
+            if node.id not in known or known[node.id].seq < node.seq:
+                known[node.id] = node
+    return tuple(known.values())
+
+
+def _state_of(node: LabNode) -> SnapshotNode:
+    with node._lock:
+        server, is_running = node._server, node._is_running
+        known = _known_to(server) if server is not None and is_running else node._known
+        ip = str(node._host.ip)
+        return SnapshotNode(node.index, node.name, node.private_key, ip, is_running, known)

@@ -15,6 +15,7 @@ from p2p.metrics.catalog import MAX_CODES
 from p2p.monitor.decoding import Decoders
 from p2p.monitor.rates import Rates
 from p2p.monitor.shown import text
+from p2p.peers.traffic import PeerCounters
 
 if TYPE_CHECKING:
     from p2p.peers.peer import Peer
@@ -26,9 +27,11 @@ _MAX_CAPS = 32
 COUNTS = ("bytes_in", "bytes_out", "messages_in", "messages_out")
 
 
-def peer_row(peer: Peer, own_id: NodeID, rates: Rates, since_unix: float) -> dict[str, Any]:
+def peer_row(
+    peer: Peer, counters: PeerCounters, own_id: NodeID, rates: Rates, since_unix: float
+) -> dict[str, Any]:
     """Return the row of a peer."""
-    counters, key = peer.counters, str(peer.connection_id)
+    key = str(peer.connection_id)
     row: dict[str, Any] = {
         "id": str(peer.id),
         "short": peer.id.short,
@@ -49,11 +52,11 @@ def peer_row(peer: Peer, own_id: NodeID, rates: Rates, since_unix: float) -> dic
     return row
 
 
-def peer_counts(peers: Iterable[Peer]) -> dict[str, int]:
-    """Return the counts of peers, for their rates."""
+def peer_counts(counters: Mapping[str, PeerCounters]) -> dict[str, int]:
+    """Return the counts of peers, for their rates; ``counters`` are those of each, by key."""
     return {
-        f"{peer.connection_id}/{name}": getattr(peer.counters, name)
-        for peer in peers
+        f"{key}/{name}": getattr(of_peer, name)
+        for key, of_peer in counters.items()
         for name in COUNTS
     }
 

@@ -37,9 +37,10 @@ LOOKED_AT = 4
 SHOWN_BYTES = 64
 #: One kind of message takes at most this share of the samples, so that rare ones are seen, too.
 _KIND_SHARE = 4
+#: Messages that are looked at for a sample; then there are no more in this period.
+_LOOKS_PER_SAMPLE = 100
 
-_HELLO, _DISCONNECT, _PING, _PONG = range(4)
-_FIRST_CODE = 16  # of the capabilities, on the wire
+_HELLO, _DISCONNECT, _PING = range(3)
 
 
 class Sample(NamedTuple):
@@ -73,8 +74,9 @@ class Sampler:
         self._node_ids: frozenset[NodeID] | None = None
         self._kind_limit = 1
         # set by p2p-monitor, changed by the threads that sample
-        #: Samples still wanted in this period.
-        self.left = 0
+        #: Messages still to be looked at in this period.
+        self.looks = 0
+        self._left = 0  # samples still wanted
         self._kinds: dict[tuple[str, str, int | str | None], int] = {}
         self._samples: deque[Sample] = deque()
 
@@ -84,12 +86,15 @@ class Sampler:
         self, watch: Watch | None, period_s: float, node_ids: frozenset[NodeID] | None
     ) -> None:
         """Want as many samples as ``watch`` says, of these nodes; None: of all."""
-        number = 0 if watch is None else round(watch.samples_per_s * period_s)
+        rate = 0 if watch is None else watch.samples_per_s
+        # At least one: the next period may be longer than this one.
+        number = max(1, round(rate * period_s)) if rate else 0
         self._protocols = None if watch is None else watch.protocols
         self._node_ids = node_ids
         self._kind_limit = max(1, number // _KIND_SHARE)
         self._kinds = {}
-        self.left = number
+        self._left = number
+        self.looks = number * _LOOKS_PER_SAMPLE
 
     def take(self) -> list[Sample]:
         """Return the samples since the last call."""
@@ -101,7 +106,8 @@ class Sampler:
         self, cap: str, direction: str, kind: int | str | None, node_id: NodeID | None
     ) -> bool:
         """Whether a message is to be sampled; it counts as one then."""
-        if self.left <= 0 or not (self._protocols is None or cap in self._protocols):
+        self.looks -= 1
+        if self._left <= 0 or not (self._protocols is None or cap in self._protocols):
             return False
         if self._node_ids is not None and node_id not in self._node_ids:
             return False
@@ -110,7 +116,8 @@ class Sampler:
         if taken >= self._kind_limit:
             return False
         kinds[key] = taken + 1
-        self.left -= 1
+        self._left -= 1
+        self.looks = self.looks if self._left else 0
         return True
 
     def add(
@@ -137,7 +144,11 @@ class Sampler:
 
 
 class ConnectionSampler(ConnectionObserver):
-    """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret."""
+    """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret.
+
+    Of the base protocol it has hellos, Disconnects and our pings: others are in frames alone, and
+    a look at each batch of frames would cost as much as all the rest.
+    """
 
     def __init__(self, sampler: Sampler, addr: Endpoint) -> None:
         self._sampler = sampler
@@ -155,34 +166,26 @@ class ConnectionSampler(ConnectionObserver):
     def events(self, events: Sequence[ConnectionEvent]) -> None:
         for event in events:
             if isinstance(event, MessagesReceived):
-                if self._sampler.left > 0:
+                if self._sampler.looks > 0:
                     self._received(event)
             elif isinstance(event, IdentityKnown):
                 self._node_id = NodeID.from_public_key(event.public_key)
             elif isinstance(event, HelloReceived):
                 self._shared = event.shared
                 self._caps = [str(shared.cap) for shared in event.shared]
+                self._base("out", _HELLO, self._hello)
                 self._base("in", _HELLO, event.hello)
             elif isinstance(event, DisconnectReceived):
                 self._base("in", _DISCONNECT, event.reason)
 
     def command(self, name: str, *arguments: object) -> None:
-        if name == "send_messages" and self._sampler.left > 0:
+        if name == "send_messages" and self._sampler.looks > 0:
             (messages,) = arguments
             assert isinstance(messages, list)
             for code, payload in messages[:LOOKED_AT]:
                 self._sent(code, payload)
         elif name == "disconnect":
             self._base("out", _DISCONNECT, arguments[0])
-
-    def frames_in(self, frames: Sequence[tuple[int, object]]) -> None:
-        if frames and frames[0][0] in (_PING, _PONG):
-            self._base("in", frames[0][0])
-
-    def frames_out(self, frames: Sequence[tuple[int, object]]) -> None:
-        if frames and frames[0][0] in (_HELLO, _PING, _PONG):
-            code = frames[0][0]
-            self._base("out", code, self._hello if code == _HELLO else None)
 
     def _received(self, run: MessagesReceived) -> None:
         cap = self._caps[run.capability]
@@ -191,6 +194,8 @@ class ConnectionSampler(ConnectionObserver):
                 self._sampler.add(self._node_id, self._addr, "in", cap, code, payload)
 
     def _sent(self, wire_code: int, payload: bytes) -> None:
+        if wire_code == _PING:
+            self._base("out", _PING)
         for shared, cap in zip(self._shared, self._caps, strict=True):
             code = wire_code - shared.offset
             if 0 <= code < shared.length:

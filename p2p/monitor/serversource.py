@@ -15,7 +15,7 @@ from p2p.config import Config
 from p2p.enode import NodeID
 from p2p.errors import ServerStopped
 from p2p.monitor.charts import CHARTED, Charts
-from p2p.monitor.decoding import Decoders
+from p2p.monitor.decoding import BASE, Decoders
 from p2p.monitor.observers import MonitorObserver
 from p2p.monitor.rates import Rates
 from p2p.monitor.rows import Counts, counts_of, peer_counts, peer_row, table_rows
@@ -23,6 +23,7 @@ from p2p.monitor.samplerows import SampleRows
 from p2p.monitor.shown import text
 from p2p.monitor.source import Entry, Happened, State, Watch
 from p2p.monitor.stalls import Stalls
+from p2p.peers.traffic import PeerCounters
 
 if TYPE_CHECKING:
     from p2p.peers.event import PeerEvent
@@ -61,13 +62,14 @@ class ServerSource:
         self._stalls = Stalls()
         self._samples = SampleRows(self._decoders)
         self._peers: dict[str, Peer] = {}
+        self._counters: dict[str, PeerCounters] = {}
         self._ending: dict[str, Peer] = {}  # have left, with handlers that still run
         self._since: dict[str, float] = {}
         self._known: dict[bytes, tuple[str, str]] = {}  # key and name, by node
         self._tables: dict[str, dict[str, Any]] = {}
         self._tables_at = float("-inf")
         self._counts = Counts({}, {})
-        self._messages: int | None = None
+        self._passed = 0  # messages that were samples, or counted as unseen
 
     def attach(self, server: ReferenceType[Server]) -> None:
         """Take the server, before the monitor starts. Called by the thread that starts it."""
@@ -129,6 +131,7 @@ class ServerSource:
     def _read_peers(self, server: Server) -> None:
         before, now_unix = self._peers, self._clock.time_unix()
         self._peers = {str(peer.connection_id): peer for peer in server.peers}
+        self._counters = {key: peer.counters for key, peer in self._peers.items()}
         left = {key: peer for key, peer in before.items() if key not in self._peers}
         self._ending = {
             key: peer
@@ -144,7 +147,7 @@ class ServerSource:
 
     def _peer_rows(self, own_id: NodeID) -> dict[str, Entry]:
         return {
-            key: peer_row(peer, own_id, self._rates, self._since[key])
+            key: peer_row(peer, self._counters[key], own_id, self._rates, self._since[key])
             for key, peer in self._peers.items()
         }
 
@@ -171,7 +174,7 @@ class ServerSource:
     # counts
 
     def _update_rates(self, now: float) -> None:
-        counts = peer_counts(self._peers.values())
+        counts = peer_counts(self._counters)
         counts |= {f"total/{name}": self._counts.totals[name] for name in CHARTED}
         counts |= {key: row["messages"] for key, row in self._counts.rows.items()}
         self._rates.update(counts, now)
@@ -182,12 +185,15 @@ class ServerSource:
         }
 
     def _unseen(self, samples: list[dict[str, Any]]) -> int:
-        """Return the number of messages of protocols since the last call that are no samples."""
-        totals, before = self._counts.totals, self._messages
-        self._messages = totals["messages_in"] + totals["messages_out"]
-        seen = sum(f"{row['cap']}/{row['direction']}/{row['code']}" in self._counts.rows
-                   for row in samples)  # fmt: skip
-        return 0 if before is None else max(0, self._messages - before - seen)
+        """Return the number of messages of protocols since the last call that are no samples.
+
+        A sample may be counted a little later than it is here.
+        """
+        totals = self._counts.totals
+        self._passed += sum(row["code"] is not None and row["cap"] != BASE for row in samples)
+        unseen = max(0, totals["messages_in"] + totals["messages_out"] - self._passed)
+        self._passed += unseen
+        return unseen
 
     # other
 

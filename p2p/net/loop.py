@@ -311,7 +311,7 @@ class Loop:
         """
         assert self.is_current(), "only the loop's own thread registers sockets"
         if isinstance(sock, VirtualSocket):
-            sock.watch(self.post, interest, on_ready)
+            sock.watch(self, interest, on_ready)
             return
         fd = sock.fileno()
         if fd < 0 or fd in self._registered:

@@ -13,13 +13,29 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from p2p import forks
 from p2p.net.poller import ERROR
 from p2p.net.sockets import Socket
 
-_Post = Callable[..., bool]
 _OnReady = Callable[[int], None]
+
+
+class Watcher(Protocol):
+    """A loop, as such a socket uses it."""
+
+    def post(self, fn: Callable[..., object], *args: Any) -> bool:
+        """Call ``fn`` on the thread of the loop."""
+
+    def register(self, sock: Socket, interest: int, on_ready: _OnReady) -> None:
+        """Watch a socket that this one is made of."""
+
+    def set_interest(self, sock: Socket, interest: int) -> None:
+        """Replace its interest."""
+
+    def unregister(self, sock: Socket) -> None:
+        """Watch it no more."""
 
 
 class VirtualSocket(ABC):
@@ -28,7 +44,7 @@ class VirtualSocket(ABC):
     def __init__(self) -> None:
         # guarded by _watching
         self._watching = threading.Lock()
-        self._post: _Post | None = None
+        self._watcher: Watcher | None = None
         self._on_ready: _OnReady | None = None
         self._interest = 0
         self._is_posted = False
@@ -43,23 +59,23 @@ class VirtualSocket(ABC):
     def changed(self) -> None:
         """Note that the socket may have become ready: its loop looks. Any thread."""
         with self._watching:
-            if self._is_posted or self._post is None or not self._ready_locked():
+            if self._is_posted or self._watcher is None or not self._ready_locked():
                 return
             self._is_posted = True
-            post = self._post
-        post(self._report)
+            watcher = self._watcher
+        watcher.post(self._report)
 
     # loop thread, by the loop
 
-    def watch(self, post: _Post, interest: int, on_ready: _OnReady) -> None:
-        """Call ``on_ready`` on the thread of ``post`` while the socket is ready for ``interest``.
+    def watch(self, watcher: Watcher, interest: int, on_ready: _OnReady) -> None:
+        """Call ``on_ready`` on the loop's thread while the socket is ready for ``interest``.
 
         Raises ValueError if it is watched already.
         """
         with self._watching:
             if self._on_ready is not None:
                 raise ValueError(f"socket is registered already: {self}")
-            self._post, self._on_ready, self._interest = post, on_ready, interest
+            self._watcher, self._on_ready, self._interest = watcher, on_ready, interest
         self.changed()
 
     def set_interest(self, interest: int) -> None:
@@ -73,7 +89,7 @@ class VirtualSocket(ABC):
     def unwatch(self) -> None:
         """Report no more; no effect if it is not watched."""
         with self._watching:
-            self._on_ready = self._post = None
+            self._on_ready = self._watcher = None
 
     def _report(self) -> None:
         with self._watching:

@@ -51,7 +51,7 @@ def test_messages_are_measured_one_way_busy_and_to_and_fro(processes: ExitStack)
 
 def test_options_are_measured_beside_none(processes: ExitStack) -> None:
     measured = Options(processes).measure(TINY)
-    kinds = ("counted", "uncounted", "limited", "plain")
+    kinds = ("counted", "uncounted", "limited", "plain", "page closed", "page open")
     assert measured.keys() == {f"{kind} one-way" for kind in kinds}
     assert all(value > 0 for value in measured.values())
 

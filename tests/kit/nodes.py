@@ -7,6 +7,7 @@ The fixture ``nodes`` (conftest.py) hands out a :class:`Nodes` and ends whatever
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -22,6 +23,9 @@ from tests.kit.remote import Remote
 from tests.kit.waiting import PATIENCE_S
 
 HOST = "127.0.0.1"
+
+#: Ports that a test may bind later: the system gives none of them to sockets of other programs.
+OWN_PORTS = range(10_240, 32_768)
 
 #: For programs that a test runs: prints the server's URL once the main thread stands in
 #: ``server.wait()``, so that whoever reads the URL may press Ctrl-C.
@@ -238,6 +242,11 @@ def free_closed_ports() -> None:
 
 
 def unused_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on."""
-    with socket.create_server((HOST, 0)) as sock:
-        return int(sock.getsockname()[1])
+    """A port on 127.0.0.1 without a socket, TCP or UDP; one of ``OWN_PORTS``."""
+    while True:
+        port = random.SystemRandom().choice(OWN_PORTS)
+        udp_type = socket.SOCK_DGRAM
+        with suppress(OSError), socket.socket() as tcp, socket.socket(type=udp_type) as udp:
+            tcp.bind((HOST, port))
+            udp.bind((HOST, port))
+            return port

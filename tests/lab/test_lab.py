@@ -209,7 +209,7 @@ def test_messages_are_reported_by_their_share(share: float, expected: int) -> No
 
 
 def test_peers_from_outside_are_reported_with_their_id() -> None:
-    lab = Lab(nodes=1, protocols=[STAY])
+    lab = Lab(nodes=1, protocols=[STAY], join="loopback")
     with lab.subscribe_events() as events, lab:
         assert events.get(PATIENCE_S).type == "started"
         with p2p.connect(lab[0].node, name="stay", version=1, length=1, timeout=PATIENCE_S):

@@ -13,6 +13,7 @@ import p2p
 from p2p.enode import log_distance
 from p2p.messages import Messages, message, protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
+from p2p.monitor.sampling import Sampler
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.monitor.page import Page
@@ -58,6 +59,12 @@ def test_page_has_our_node(server: p2p.Server, page_of: PageOf) -> None:
         "cap": "chat/1", "known": True, "codes": {"0": "Greeting", "1": "Data"}
     }  # fmt: skip
     assert caps["p2p/5"]["codes"]["2"] == "Ping"
+
+
+def sampler_of(server: p2p.Server) -> Sampler:
+    source = server._parts.monitor_source
+    assert source is not None
+    return source.observer.sampler
 
 
 def test_peers_are_those_of_the_server(
@@ -171,7 +178,7 @@ def test_filter_leaves_other_protocols_out(
 ) -> None:
     page = page_of(server)
     page.send(type="watch", samples_per_s=100, protocols=["chat/1"])
-    page.until(lambda: len(page.points) > 2)
+    eventually(lambda: sampler_of(server)._protocols == {"chat/1"})
     ours = server.connect(other.self, PATIENCE_S).open("chat")
     ours.write_msg(p2p.Msg(*CHAT.encode(Data(b"1"))))
     page.message(cap="chat/1")
@@ -189,9 +196,12 @@ def test_samples_are_bounded_and_the_rest_is_counted(
     for _ in range(5000):
         ours.write_msg(p2p.Msg(code, payload))
     page.wait("counts", cap="chat/1", direction="out", code=1, messages=5000)
-    samples = [row for row in page.messages if row["cap"] == "chat/1"]
-    page.until(lambda: page.unseen + len(samples) == 5000)
-    assert 0 < len(samples) < 20 * (len(page.points) + 1)
+
+    def samples() -> int:
+        return sum(row["cap"] == "chat/1" for row in page.messages)
+
+    page.until(lambda: page.unseen + samples() == 5000)
+    assert 0 < samples() < 20 * (len(page.points) + 1)
     row = page.wait("counts", cap="chat/1", direction="out", code=1)
     assert (row["name"], row["bytes"]) == ("Data", 5000 * len(payload))
     metrics = server.metrics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import http.client
 import os
@@ -23,7 +22,6 @@ from p2p.monitor.access import headers_of
 from p2p.monitor.files import page_files
 from p2p.monitor.history import MAX_BYTES
 from p2p.monitor.source import MAX_SAMPLES_PER_S, Watch
-from p2p.testing import SimulatedClock
 from tests.conftest import OpenResources
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -354,33 +352,26 @@ def test_source_with_a_mistake_ends_the_page(
     assert "loop p2p-monitor died" in caplog.text
 
 
-def open_and_silent(url: str | None) -> socket.socket:
-    """The socket of a page that answers nothing once it is open."""
-    assert url is not None
-    parts = urlsplit(url)
-    sock = socket.create_connection((parts.hostname, parts.port), PATIENCE_S)
-    request = f"GET {parts.path}socket HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-    request += f"Origin: {origin_of(url)}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    key = base64.b64encode(bytes(16)).decode()
-    request += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-    sock.sendall(request.encode())
-    assert sock.recv(12) == b"HTTP/1.1 101"
-    return sock
-
-
 def test_silent_page_is_given_up(monitored: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a browser whose machine is gone: no answer to pings. One that answers stays."""
-    clock = SimulatedClock()
-    monkeypatch.setattr(front, "SYSTEM_CLOCK", clock)
+    """As of a browser whose machine is gone."""
+    monkeypatch.setattr(front, "PING_S", 0.01)
+    monkeypatch.setattr(front, "SILENT_S", -1.0)
     _, monitor = monitored()
-    with open_and_silent(monitor.url), Page(monitor.url):
-        silent, alive = monitor._browsers
-        began = clock.monotonic()
-        while clock.monotonic() <= began + front.SILENT_S:
-            assert silent in monitor._browsers
-            clock.advance(front.PING_S)
-            eventually(lambda: alive.heard_at == clock.monotonic())
-        eventually(lambda: list(monitor._browsers) == [alive])
+    with pytest.raises(ConnectionClosed):
+        with Page(monitor.url) as page:
+            while True:
+                page.step()
+
+
+def test_page_shows_by_its_answers_that_it_is_there(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "PING_S", 0.01)
+    _, monitor = monitored()
+    with Page(monitor.url):
+        (browser,) = monitor._browsers
+        first = browser.heard_at
+        eventually(lambda: browser.heard_at > first)
 
 
 # start and end

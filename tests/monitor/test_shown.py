@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.monitor.shown import MAX_TEXT, fields_of
@@ -93,6 +93,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(_VALUES)
 def test_any_value_is_printable_and_short(value: object) -> None:
     text = shown(value)

@@ -17,6 +17,8 @@ import p2p
 from p2p.cli.command import command
 from p2p.cli.node.builtin import Chat, Echo
 from p2p.cli.node.lineinput import standard_input
+from p2p.cli.node.page import DEFAULT_ADDRESS, page_shown
+from p2p.cli.node.page import OPTIONS as PAGE_OPTIONS
 from p2p.cli.node.run import NodeRun, Waker, show_live
 from p2p.cli.node.state import Event, EventLog
 from p2p.cli.options import (
@@ -42,6 +44,7 @@ _SERVER_NAMES = {
     "keylog": "key_log",
     "lan": "lan_discovery",
     "nodedb": "node_database",
+    "page": "monitor_addr",
 }
 F = TypeVar("F", bound=Callable[..., object])
 _PROTOCOLS: dict[str, type[Echo] | type[Chat]] = {"echo": Echo, "chat": Chat}
@@ -75,6 +78,7 @@ _SERVER_OPTIONS = (
     with_keylog,
     click.option("--metrics", "metrics_addr", metavar="ADDRESS",
                  help="Serve metrics to Prometheus, 127.0.0.1:6060."),
+    *PAGE_OPTIONS,
 )  # fmt: skip
 
 
@@ -90,6 +94,7 @@ def _with_server_options(function: F) -> F:
     p2p node
     p2p node --serve chat --name ann --connect enode://…@192.0.2.1:30303
     p2p node --serve none --network sepolia --nat any --nodedb nodes.db --log
+    p2p node --page --open
     """,
 )
 @click.option(
@@ -110,14 +115,18 @@ def node(
     nodekey: p2p.PrivateKey | None,
     as_log: bool,
     verbose: bool,
+    in_browser: bool,
     **options: Any,
 ) -> None:
     """Run a node, until Ctrl-C or SIGTERM: it then disconnects its peers, and the exit code is 0.
 
     On a terminal it shows peers, traffic, discovery and events; else, and with --log, a line for
     each event. A chat sends the lines of the standard input to all peers;
-    Ctrl-D ends it, the end of a pipe does not.
+    Ctrl-D ends it, the end of a pipe does not. The address of a live page is a line, too, and has a
+    secret token: who knows it can read the page.
     """
+    if in_browser:
+        options["page"] = options["page"] or DEFAULT_ADDRESS
     with closing(Waker()) as waker:
         is_live = not as_log and not output.as_json and output.console.is_terminal
 
@@ -132,12 +141,17 @@ def node(
         server = _server(nodekey, [] if built_in is None else built_in.protocols, options)
         chat = built_in if isinstance(built_in, Chat) else None
         run = NodeRun(server, log, waker, chat, standard_input())
-        with _logging_to(log):
+        tell = _tell_start if output.as_json else _tell_other_terminal
+        with _logging_to(log), page_shown(log, in_browser) as show_page:
+
+            def begin() -> None:
+                tell(log, server, serve)
+                show_page(server.monitor_url)
+
             if is_live:
-                show_live(run, output, lambda: _tell_other_terminal(log, server, serve))
+                show_live(run, output, begin)
             else:
-                tell = _tell_start if output.as_json else _tell_other_terminal
-                run.run(lambda: tell(log, server, serve))
+                run.run(begin)
 
 
 def _server(

@@ -78,6 +78,7 @@ class Snapshot:
     rates: Sequence[tuple[float, float]]
     events: Sequence[Event]
     outside: str = ""  # what the router says, with the option nat
+    page: str = ""  # address of the live page, with the option monitor_addr
     lan: str = ""  # the nodes of the local network, with the option lan_discovery
 
 
@@ -122,6 +123,7 @@ class NodeState:
             rates=tuple(self._rates),
             events=tuple(self._events),
             outside=outside_text(self._server.nat),
+            page=self._server.monitor_url or "",
             lan=lan_text(self._server),
         )
 

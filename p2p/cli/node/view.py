@@ -25,7 +25,7 @@ _FIXED_LINES = 7
 
 def view(shot: Snapshot, width: int, height: int, prompt: str | None = None) -> RenderableType:
     """Return the drawing; ``prompt`` is the line being typed, None without a line to type."""
-    url_lines = -(-len(shot.node.url) // width)
+    url_lines = -(-len(shot.node.url) // width) - (-len(shot.page) // width)
     spare = max(height - _FIXED_LINES - url_lines - len(shot.tables), 4)
     peer_lines = min(len(shot.peers) + 1, max(spare // 2, 2))
     event_lines = max(spare - peer_lines, 1)
@@ -35,6 +35,7 @@ def view(shot: Snapshot, width: int, height: int, prompt: str | None = None) -> 
         _rule(f"{shot.name}, up {duration_text(shot.uptime_s)}"),
         Text(shot.node.url, overflow="fold"),
         Text(", ".join(filter(None, places))),
+        *([Text(shot.page, overflow="fold")] if shot.page else []),
         _traffic(shot, width),
         *([_tables(shot.tables)] if shot.tables else []),
         _rule(f"peers: {len(shot.peers)} of at most {shot.max_peers}"),

@@ -10,13 +10,15 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 import p2p
 from p2p.cli.exitcode import ExitCode
 from tests.cli.terminal import PROGRAM, Terminal
-from tests.kit.waiting import PATIENCE_S
+from tests.kit.waiting import PATIENCE_S, eventually
+from tests.monitor.page import Page
 
 HOST = "127.0.0.1"
 pytestmark = pytest.mark.slow
@@ -110,6 +112,30 @@ def test_nodes_find_each_other_and_chat_through_pipes(start):
     assert ann.event("message")["text"] == "bob: hello"
     assert bob.end()[0] == 0
     assert "client quitting" in ann.event("peer", type="drop", name="bob")["error"]
+
+
+def test_page_is_served_and_its_address_is_an_event(start):
+    node = start("--page")
+    url = node.event("page")["url"]
+    with Page(url) as page:
+        assert page.state["node"]["self"]["id"] == str(node.node.id)
+    assert node.end() == (0, "")
+
+
+def test_page_is_opened_by_a_file_that_only_its_owner_can_read(start, tmp_path, monkeypatch):
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text(f"#!/bin/sh\necho \"$1\" > {seen}.new && mv {seen}.new {seen}\n")
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(browser))
+    node = start("--open")
+    url = node.event("page")["url"]
+    eventually(seen.exists)
+    opened = seen.read_text().strip()
+    assert opened.startswith("file://") and url.split("/")[3] not in opened
+    path = Path(opened.removeprefix("file://"))
+    assert url in path.read_text() and path.stat().st_mode & 0o777 == 0o600
+    assert node.end() == (0, "")
+    assert not path.parent.exists()
 
 
 def test_nodes_find_each_other_on_the_lan_without_any_address(start):

@@ -56,6 +56,12 @@ def test_it_fits_the_terminal(width, height, count):
     assert lines[-1] == "say> typing▏"
 
 
+def test_it_has_the_address_of_the_live_page():
+    url = f"http://127.0.0.1:12345/{'x' * 32}/"
+    lines = drawn(replace(shot(100, 100), page=url), 60, 24)
+    assert url in lines and len(lines) < 24
+
+
 def test_it_shows_what_it_is_about():
     text = "\n".join(drawn(shot(), 80, 24))
     assert NODE.url in text.replace("\n", "")
