@@ -143,7 +143,8 @@ class Loop:
         """
         with self._lock:
             until = self._sleeps_until
-            return until if self._asleep and not self._posted and until != _UNKNOWN else None
+            has_work = bool(self._posted) or self._stopping or until == _UNKNOWN
+            return until if self._asleep and not has_work else None
 
     @property
     def wake_ups(self) -> int:

@@ -27,9 +27,9 @@ TIMEOUT_S = 30.0
 class Program:
     """One example, or another program given by its whole path, running.
 
-    Its output comes at once, as in a terminal. But an unbuffered pipe gets the end of each line by
-    itself, and then the lines of two threads may mix. A program where several print has to flush by
-    itself, and not to be ``unbuffered``.
+    Its output comes at once, as in a terminal; a program that is not ``unbuffered`` has to flush by
+    itself. A program where several threads print writes each line, with its end, in one piece: the
+    pieces of two threads mix, with a buffer as well as without.
     """
 
     def __init__(self, name: str, *args: str, unbuffered: bool = True) -> None:

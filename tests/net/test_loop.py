@@ -665,3 +665,10 @@ def test_clock_wakes_only_the_loops_that_have_a_timer_due(make_loop: MakeLoop) -
     assert fired.wait(PATIENCE_S)
     assert late.passes == passes
     assert late.sleeps_until == clock.monotonic() + 7
+
+
+def test_loop_that_was_asked_to_end_does_not_sleep(make_loop: MakeLoop) -> None:
+    loop = make_loop()
+    eventually(lambda: loop.sleeps_until is not None)
+    loop.stop()
+    assert loop.sleeps_until is None

@@ -37,8 +37,9 @@ PAUSE_S = 0.0005
 #: Real time that a blocking call has to end before the time moves on, in seconds.
 CALL_PAUSE_S = 0.002
 
-# No thread asks for the interpreter lock within this time.
-_NO_SWITCH_S = 10.0
+# No thread asks for the interpreter lock within this time. One that begins to wait for it meanwhile
+# may wait as long.
+_NO_SWITCH_S = 0.1
 
 _T = TypeVar("_T")
 
@@ -97,6 +98,7 @@ class LabClock(SimulatedClock):
         """Wait until everything is at rest. Raises Timeout after ``timeout`` real seconds."""
         deadline, grace = Deadline(finite_timeout(timeout)), Deadline(GRACE_S)
         looks, before = 0, None
+        time.sleep(0.0)  # other threads have their turn, however often this is called
         while not self.is_quiet():
             passes = self._rest()
             if passes is None or passes != before:
