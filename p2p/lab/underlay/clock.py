@@ -37,8 +37,9 @@ PAUSE_S = 0.0005
 #: Real time that a blocking call has to end before the time moves on, in seconds.
 CALL_PAUSE_S = 0.002
 
-# No thread asks for the interpreter lock within this time.
-_NO_SWITCH_S = 10.0
+# No thread asks for the interpreter lock within this time, many times that of a look. Where it
+# meets a lock that is taken, a thread that computes may keep the interpreter lock for as long.
+_NO_SWITCH_S = 0.05
 
 _T = TypeVar("_T")
 
