@@ -93,7 +93,7 @@ WITHIN: dict[str, set[str]] = {
     },
     "client": {"config", "dial", "peers", "server"},
     FACE: {"rlp"},
-    "cli": {"testing"},
+    "cli": {"lab", "sim", "testing"},
     "lab": {"sim"},
 }
 
@@ -102,7 +102,7 @@ PUBLIC = {
     *("p2p.capture", "p2p.discover", "p2p.dnsdisc", "p2p.enode", "p2p.errors", "p2p.eth"),
     *("p2p.explain", "p2p.lab", "p2p.messages"),
     *("p2p.metrics", "p2p.monitor", "p2p.nat", "p2p.networks", "p2p.observe"),
-    *("p2p.requests", "p2p.rlp"),
+    *("p2p.requests", "p2p.rlp", "p2p.sim"),
     *("p2p.testing", "p2p.testing.conformance"),
 }
 
@@ -187,6 +187,8 @@ LIBRARIES = {
     "prometheus_client": "metrics.prometheus",
     "websockets": "monitor.websocket",
     "click": "cli",
+    "tomli": "cli.lab.settings",
+    "tomllib": "cli.lab.settings",  # of the standard library from Python 3.11
     "rich": "cli",
 }
 

@@ -135,6 +135,13 @@ def _crawl() -> click.Command:
     return crawl_command(("v4", "v5"), "p2p crawl")
 
 
+@COMMANDS.add("lab", "Run experiments in networks of many nodes.")
+def _lab() -> click.Command:
+    from p2p.cli.lab.command import lab
+
+    return lab
+
+
 @COMMANDS.add("doctor", "Check what a node needs, and the way to another.")
 def _doctor() -> click.Command:
     from p2p.cli.doctor.command import doctor

@@ -198,6 +198,18 @@ TOUR: tuple[Step, ...] = (
     Run("p2p test discv5 $ANN", r"^\d+ passed, 0 failed"),
     End("BEN"),
     End("ANN"),
+    Chapter("Experiments"),
+    Run("p2p lab list", r"^rumour +How a rumour spreads"),
+    Run("p2p lab new rumour > rumour.toml"),
+    Run(
+        "p2p lab run rumour.toml --nodes 8 --out rumour --report rumour.html",
+        r"^mean of 3 runs: 100\.0% of the nodes in ",
+    ),
+    Run("tail -n 1 rumour/results.jsonl", r'^\{"type": "summary", "runs": 3, '),
+    Run(
+        "p2p lab new tables | p2p lab run - --nodes 10",
+        r"^at the end, after 120 s a node knows 9\.0",
+    ),
     Chapter("Demo and shell completion"),
     Run("p2p demo", r'^dialer +reads "bar" from listener$'),
     Run("p2p completion bash", r"^_p2p_completion\(\) \{$"),

@@ -8,7 +8,6 @@
 `crawler`   the threads that ask
 `results`   nodes.json and SQLite, from which a crawl is resumed
 `summary`   the counts of a report; pure
-`report`    the page of a report; pure
 `command`   the commands ``p2p crawl`` and ``p2p discv4 | discv5 crawl``
 ==========  ==========================================================================
 """

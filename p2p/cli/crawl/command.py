@@ -13,7 +13,6 @@ from p2p.cli.command import Command, command
 from p2p.cli.crawl.crawler import Crawler
 from p2p.cli.crawl.greeter import Greeter
 from p2p.cli.crawl.options import CrawlOptions, crawl_options
-from p2p.cli.crawl.report import page
 from p2p.cli.crawl.results import Results, open_database
 from p2p.cli.crawl.schedule import Crawl, Visit
 from p2p.cli.crawl.summary import charts
@@ -23,6 +22,7 @@ from p2p.cli.failure import Failure
 from p2p.cli.files.lock import locked
 from p2p.cli.files.nodes import format_time, replace_file
 from p2p.cli.output import Output, with_output
+from p2p.cli.report import page
 from p2p.cli.shown import number_of
 
 #: Seconds between two times that the results are saved during a crawl.

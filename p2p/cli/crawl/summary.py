@@ -1,7 +1,7 @@
 """The counts of a crawl: clients, versions, capabilities, networks, forks, distances.
 
-Pure. A :class:`Chart` is a title and rows of a label and a number, the largest first, or in the
-order of their labels where that has a meaning.
+Pure. The rows of a chart are in order, the largest first, or in the order of their labels where
+that has a meaning.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import p2p
 from p2p.cli.crawl.results import Result
 from p2p.cli.parameters import NETWORKS
+from p2p.cli.report import Chart
 from p2p.cli.shown import shown
 from p2p.enode import log_distance
 
@@ -24,24 +24,6 @@ MAX_LABEL = 32
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 _CHAINS = {name: p2p.eth.node_filter(network.chain) for name, network in NETWORKS.items()}
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Rows of a label and a number; ``note`` explains them.
-
-    ``of`` is the number of nodes that all shares are of; 0: the sum of the rows.
-    """
-
-    title: str
-    rows: Sequence[tuple[str, int]]
-    note: str = ""
-    of: int = 0
-
-    @property
-    def total(self) -> int:
-        """The number of nodes that is 100 %."""
-        return self.of or sum(number for _, number in self.rows)
 
 
 def charts(results: Sequence[Result], own_id: p2p.NodeID) -> list[Chart]:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import p2p
-from p2p.cli.crawl import report
+from p2p.cli import report
 from p2p.cli.crawl.results import Result
 from p2p.cli.crawl.summary import charts, client_of, version_of
 from p2p.cli.discovery.drawing import draw

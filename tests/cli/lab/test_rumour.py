@@ -1,0 +1,84 @@
+"""p2p lab run, with the experiment rumour, in small networks over loopback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+STAR = '[network]\nnodes = 5\ntopology = "star"\n[experiment]\nkind = "rumour"\nrepetitions = 2\n'
+
+
+def of_type(records, kind):
+    return [record for record in records if record["type"] == kind]
+
+
+def test_rumour_reaches_each_node_of_a_star_over_the_hub(run):
+    result = run("lab", "run", "-", "--json", stdin=STAR)
+    assert result.exit_code == 0
+    plan, *_, summary = result.records
+    assert (plan["type"], plan["network"]["nodes"], plan["kind"]) == ("plan", 5, "rumour")
+    for one in of_type(result.records, "run"):
+        reached = [each for each in of_type(result.records, "reached") if each["run"] == one["run"]]
+        hops = {each["node"]: each["hops"] for each in reached}
+        from_hub = one["origin"] == "n0"
+        # The way to the hub, and from the hub to all others.
+        expected = {f"n{number}": 1 if from_hub or not number else 2 for number in range(5)}
+        assert hops == {**expected, one["origin"]: 0}
+        assert [each["time_s"] for each in reached] == sorted(each["time_s"] for each in reached)
+        assert (one["messages"], one["duplicates"], one["ended"]) == (4, 0, True)
+    assert summary["type"] == "summary" and summary["runs"] == 2 and summary["reached_share"] == 1
+
+
+def test_in_a_full_network_most_messages_are_duplicates(run):
+    text = STAR.replace("star", "full").replace("repetitions = 2", "repetitions = 1")
+    (one,) = of_type(run("lab", "run", "-", "--json", stdin=text).records, "run")
+    # The origin tells 4, each of them its 3 others.
+    assert (one["reached"], one["messages"], one["duplicates"]) == (5, 16, 12)
+
+
+def test_fan_out_limits_the_messages_of_a_node(run):
+    text = STAR.replace("star", "full") + "fan_out = 1\n"
+    for one in of_type(run("lab", "run", "-", "--json", stdin=text).records, "run"):
+        # Each node that hears it tells one other, until one tells a node that has heard it.
+        assert one["messages"] == one["reached"] - 1 + one["duplicates"]
+        assert one["duplicates"] == 1
+
+
+def test_same_seed_has_the_same_origins_and_counts(run):
+    def counts(*options):
+        records = run("lab", "run", "-", "--json", *options, stdin=STAR).records
+        return [(one["origin"], one["reached"], one["hops"]) for one in of_type(records, "run")]
+
+    assert counts("--seed", 9) == counts("--seed", 9)
+
+
+def test_results_go_to_a_folder_and_a_page(run, tmp_path):
+    out, report = tmp_path / "new" / "results", tmp_path / "report.html"
+    result = run("lab", "run", "-", "--out", out, "--report", report, "--nodes", 3, stdin=STAR)
+    assert result.exit_code == 0
+    assert result.out.startswith("rumour: 3 nodes, star, seed 1\nrun 1: from n")
+    assert "\nmean of 2 runs: 100.0% of the nodes in " in result.out
+    records = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert len(of_type(records, "reached")) == 6 and records[-1]["type"] == "summary"
+    page = report.read_text()
+    assert page.count('class="curve"') == 2 and "<dt>reached share</dt><dd>1</dd>" in page
+    assert "<script" not in page and "http" not in page
+
+
+def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):
+    file, report = tmp_path / "star.toml", tmp_path / "report.html"
+    file.write_text(STAR.replace("repetitions = 2", "repetitions = 1000"))
+    command = [sys.executable, "-m", "p2p", "lab", "run", file, "--json", "--report", report]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        lines = []
+        while not lines or lines[-1]["type"] != "run":
+            lines.append(json.loads(process.stdout.readline()))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    lines += map(json.loads, out.splitlines())
+    assert (process.returncode, err) == (130, b"\n")
+    assert lines[-1]["type"] == "summary"
+    assert 1 <= lines[-1]["runs"] == len(of_type(lines, "run")) < 1000
+    assert "Nodes reached" in report.read_text()

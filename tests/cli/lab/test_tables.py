@@ -1,0 +1,47 @@
+"""p2p lab run, with the experiment tables: discovery on simulated time."""
+
+from __future__ import annotations
+
+import pytest
+
+TABLES = """
+[network]
+nodes = 12
+[experiment]
+kind = "tables"
+protocol = "{}"
+duration_s = 60
+sample_s = 10
+"""
+
+
+@pytest.mark.parametrize("protocol", ["v4", "v5"])
+def test_tables_of_a_small_network_have_all_nodes(run, protocol):
+    plan, *records, summary = run(
+        "lab", "run", "-", "--json", stdin=TABLES.format(protocol)
+    ).records
+    assert plan["parameters"]["protocol"] == protocol
+    samples = [record for record in records if record["type"] == "sample"]
+    assert [sample["time_s"] for sample in samples] == [10, 20, 30, 40, 50, 60]
+    known = [sample["known_mean"] for sample in samples]
+    assert known == sorted(known)
+    assert (summary["samples"], summary["known_least"], summary["known_most"]) == (6, 11, 11)
+    nodes = [record for record in records if record["type"] == "node"]
+    assert len(nodes) == 12
+    assert all(sum(node["distances"].values()) == 11 for node in nodes)
+
+
+def test_same_seed_has_the_same_results(run):
+    def results(*options):
+        return run("lab", "run", "-", "--json", *options, stdin=TABLES.format("v4")).out
+
+    assert results("--seed", 5) == results("--seed", 5) != results("--seed", 6)
+
+
+def test_no_table_fills_if_all_datagrams_are_lost(run, tmp_path):
+    report = tmp_path / "report.html"
+    text = TABLES.format("v4").replace("nodes = 12", "nodes = 12\nloss = 1.0")
+    result = run("lab", "run", "-", "--report", report, stdin=text)
+    assert result.exit_code == 0
+    assert result.out.splitlines()[-1].endswith("knows 0.0 others in 0.0 buckets, from 0 to 0")
+    assert report.read_text().count('class="curve"') == 3
