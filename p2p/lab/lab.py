@@ -26,6 +26,7 @@ from p2p.lab.node import LabNode
 from p2p.lab.nodes import NodeKey, Nodes
 from p2p.lab.operations import Operations, Pair
 from p2p.lab.pace import new_pace
+from p2p.lab.page import LabPage
 from p2p.lab.reports import CAPACITY, Reports
 from p2p.lab.restoring import arguments_of, restore, snapshot_of
 from p2p.lab.scripts import Script, ScriptRun, Scripts
@@ -71,9 +72,16 @@ class Lab:
         Whether the nodes run discovery; n0 is the bootnode of the others. They dial the nodes that
         they find, unless ``no_dial`` is set.
     ``message_events``
-        Share of the messages to report as events: 0.0 none, 1.0 all.
+        Share of the messages to report as events: 0.0 none, 1.0 all. None, the default: all with
+        ``monitor_addr``, else none.
     ``scripts``
         Scripts to run while the lab runs, such as :class:`Churn`; see :meth:`run_script`.
+    ``monitor_addr``
+        Host and port of a live page of the lab, such as "127.0.0.1:0"; see :attr:`monitor_url`.
+        Edges light up for messages that are events. Needs websockets
+        (``pip install 'p2p-blocking[monitor]'``).
+    ``monitor_public``
+        Whether ``monitor_addr`` may be an address other than loopback.
     ``raise_limit``
         Whether to raise the limit of this process on file descriptors, if the lab needs it.
     ``node_options``
@@ -96,12 +104,16 @@ class Lab:
         seed: int = 1,
         clock: Clock = SYSTEM_CLOCK,
         discovery: bool = False,
-        message_events: float = 0.0,
+        message_events: float | None = None,
         scripts: Iterable[Script] = (),
+        monitor_addr: str | None = None,
+        monitor_public: bool = False,
         raise_limit: bool = False,
         node_options: OptionsOf | None = None,
         **server_options: Any,
     ) -> None:
+        if message_events is None:
+            message_events = 0.0 if monitor_addr is None else 1.0
         check_int("nodes", nodes, 0, MAX_NODES, f"an int from 0 to {MAX_NODES}")
         self._settings = settings = Settings(
             protocols,
@@ -118,6 +130,7 @@ class Lab:
         )
         edges = edges_of(topology, nodes, seed)
         # fixed after __init__
+        self._page = LabPage(monitor_addr, monitor_public)
         self._reports = Reports(clock)
         self._network = new_network(join, seed, link, clock, server_options.get("logger"))
         self._nodes = Nodes(self, settings, self._reports, self._network)
@@ -146,6 +159,8 @@ class Lab:
         self._reports.begin()
         try:
             self._ensure_descriptors()
+            parts = self._nodes, self._faults, self._network, self._reports
+            self._page.start(f"lab of {len(self)} nodes", *parts)
             self._operations.start([node for node in self.nodes if node._starts])
             self._operations.connect(self._edges.first, CONNECT_TIMEOUT_S)
             for script in self._settings.scripts:
@@ -164,9 +179,11 @@ class Lab:
             self._state = "stopped"
         self._scripts.stop()
         self._nodes.close()
+        left: list[str] = []
         try:
-            left = self._operations.stop(self.nodes)
+            left += self._operations.stop(self.nodes)
         finally:
+            left += self._page.stop()
             self._reports.close()
             self._network.close()
         return left + self._scripts.join(CONNECT_TIMEOUT_S)
@@ -362,6 +379,11 @@ class Lab:
         self._faults.heal()
 
     # time and events
+
+    @property
+    def monitor_url(self) -> str | None:
+        """Address of the live page, with its token; None before the start, or without a page."""
+        return self._page.url
 
     @property
     def time_s(self) -> float:

@@ -86,6 +86,10 @@ class Nodes:
             raise wrong("node", key, "a node of this lab")
         return found
 
+    def named(self, name: str) -> LabNode | None:
+        """Return the node with this name, if there is one."""
+        return self._by_name.get(name)
+
     def with_id(self, node_id: bytes) -> LabNode | None:
         """Return the node with this ID, if there is one."""
         return self._by_id.get(node_id)

@@ -54,8 +54,8 @@ class Monitor:
 
     For a server there is the option ``monitor_addr``. ``public`` allows an address other than
     loopback. Use it in a ``with`` block, or call :meth:`start` and :meth:`stop`; it cannot be
-    started again. Raises ConfigError for a wrong address, and if websockets is not installed. Any
-    thread may use it::
+    started again. Raises ArgumentError for a wrong address, ConfigError if websockets is not
+    installed. Any thread may use it::
 
         with p2p.monitor.Monitor(source, "127.0.0.1:0") as monitor:
             print(monitor.url)

@@ -9,7 +9,7 @@ import pytest
 
 import p2p
 from p2p.monitor import front, serversource, stalls
-from tests.monitor.page import Page
+from tests.kit.monitorpage import Page
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 
 import p2p
 import p2p.monitor
+from tests.kit.monitorpage import Page
 from tests.kit.nodes import HOST, Nodes
-from tests.monitor.page import Page
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "live-page.md"
 FIRST, OWN = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)

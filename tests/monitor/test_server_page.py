@@ -14,9 +14,9 @@ from p2p.enode import log_distance
 from p2p.messages import Messages, message, protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
 from p2p.monitor.sampling import Sampler
+from tests.kit.monitorpage import Page
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S, eventually
-from tests.monitor.page import Page
 
 ADDRESS = f"{HOST}:0"
 PageOf = Callable[[p2p.Server], Page]

@@ -23,9 +23,9 @@ from p2p.monitor.files import page_files
 from p2p.monitor.history import MAX_BYTES
 from p2p.monitor.source import MAX_SAMPLES_PER_S, Watch
 from tests.conftest import OpenResources
+from tests.kit.monitorpage import Page, open_socket, origin_of
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S, eventually
-from tests.monitor.page import Page, open_socket, origin_of
 
 ADDRESS = f"{HOST}:0"
 #: Options of a page that does not read ahead.

@@ -22,6 +22,8 @@ from p2p.threads import Launcher, _Worker
 
 #: Beginning of the names of the library's threads; handlers run in them.
 PREFIX = "p2p-"
+#: Threads that only look at a network, on real time.
+ONLOOKERS = frozenset(("p2p-monitor", "p2p-metrics"))
 
 _Names = Mapping[str, Any]
 
@@ -29,7 +31,8 @@ _Names = Mapping[str, Any]
 def busy_threads(loops: Collection[int | None] = ()) -> list[str]:
     """Return the names of the library's threads that have work, sorted.
 
-    The calling thread does not count, nor do the ``loops``, by their thread identifiers.
+    The calling thread does not count, nor do the ``loops``, by their thread identifiers, and those
+    that only look on.
     """
     but = {threading.get_ident(), *loops}
     active = [
@@ -42,7 +45,7 @@ def busy_threads(loops: Collection[int | None] = ()) -> list[str]:
     if active:
         by_ident = {thread.ident: thread.name for thread in threading.enumerate()}
         names += [by_ident.get(ident, "") for ident in active]
-    return sorted(name for name in names if name.startswith(PREFIX))
+    return sorted(name for name in names if name.startswith(PREFIX) and name not in ONLOOKERS)
 
 
 def is_waiting(frame: FrameType) -> bool:

@@ -18,7 +18,7 @@ import p2p
 from p2p.cli.exitcode import ExitCode
 from tests.cli.terminal import PROGRAM, Terminal
 from tests.kit.waiting import PATIENCE_S, eventually
-from tests.monitor.page import Page
+from tests.kit.monitorpage import Page
 
 HOST = "127.0.0.1"
 pytestmark = pytest.mark.slow
