@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from p2p.cli.command import group
 from p2p.cli.failure import Failure
 from p2p.cli.files.nodes import replace_file
 from p2p.cli.lab.experiments import EXPERIMENTS, Experiment, read_plan
-from p2p.cli.lab.network import MAX_NODES, MAX_SEED
+from p2p.cli.lab.network import MAX_NODES, MAX_SEED, OVER, PAGE
+from p2p.cli.livepage import address_of, page_shown, with_page_options
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import read_file
-from p2p.cli.report import page
+from p2p.cli.report import page as report_page
 from p2p.errors import LabError
 
 #: The file of all results in the folder of --out.
@@ -46,7 +48,14 @@ def new(output: Output, name: str) -> None:
     output.result({"name": name, "file": text}, text.rstrip("\n"))
 
 
-@lab.command("run", examples="p2p lab run rumour.toml\np2p lab new rumour | p2p lab run - --json")
+@lab.command(
+    "run",
+    examples="""
+    p2p lab run rumour.toml
+    p2p lab new rumour | p2p lab run - --json
+    p2p lab run rumour.toml --page --open
+    """,
+)
 @click.argument("file", metavar="FILE")
 @click.option(
     "--out",
@@ -60,6 +69,7 @@ def new(output: Output, name: str) -> None:
 )
 @click.option("--nodes", type=click.IntRange(2, MAX_NODES), help="Number of nodes.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed of all random choices.")
+@with_page_options
 @with_output
 def run(
     output: Output,
@@ -68,19 +78,47 @@ def run(
     report: Path | None,
     nodes: int | None,
     seed: int | None,
+    page: str | None,
+    in_browser: bool,
 ) -> None:
     """Run the experiment of FILE; "-" is the standard input.
 
     --nodes and --seed replace the values of FILE. The last result is a summary; after Ctrl-C it is
-    of what was measured so far.
+    of what was measured so far. With a live page the network runs on after it, until Ctrl-C.
     """
-    experiment = read_plan(read_file(file), nodes, seed)
+    experiment, addr = read_plan(read_file(file), nodes, seed), address_of(page, in_browser)
+    if addr is not None and not experiment.has_page:
+        raise click.UsageError(f"{experiment.title}: no live page shows it; leave out --page")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+
+    def tell(text: str, record: Mapping[str, object]) -> None:
+        output.result({"type": record["event"], **record}, text)
+
+    with (
+        page_shown(tell, in_browser) as show_page,
+        closing(experiment.run(addr)) as results,
+    ):
+        _run(output, experiment, results, out, report, show_page)
+        if addr is not None:
+            output.note("the network runs on for its page; Ctrl-C ends it")
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+
+
+def _run(
+    output: Output,
+    experiment: Experiment,
+    results: Iterator[dict[str, Any]],
+    out: Path | None,
+    report: Path | None,
+    show_page: Callable[[str], object],
+) -> None:
+    """Run the experiment to its summary, and write its files."""
     records: list[dict[str, Any]] = [{"type": "plan", **experiment.to_json()}]
     output.result(records[0], experiment.title)
     try:
-        _measure(output, experiment, records)
+        _measure(output, experiment, results, records, show_page)
     finally:
         records.append({"type": "summary", **experiment.summary(records)})
         output.result(records[-1], experiment.text(records[-1]))
@@ -88,17 +126,25 @@ def run(
             lines = "".join(json.dumps(record) + "\n" for record in records)
             replace_file(out / RESULTS, lines)
         if report is not None:
-            replace_file(report, _page(experiment, records))
+            replace_file(report, _report(experiment, records))
 
 
-def _measure(output: Output, experiment: Experiment, records: list[dict[str, Any]]) -> None:
-    """Run the experiment, and add its results."""
+def _measure(
+    output: Output,
+    experiment: Experiment,
+    results: Iterator[dict[str, Any]],
+    records: list[dict[str, Any]],
+    show_page: Callable[[str], object],
+) -> None:
+    """Run the experiment, and add its results to ``records``."""
     try:
-        with (
-            output.progress(experiment.title, experiment.steps) as update,
-            closing(experiment.run()) as results,
-        ):
+        with output.progress(experiment.title, experiment.steps) as update:
             for record in results:
+                if record["type"] == PAGE:
+                    show_page(record["url"])
+                    continue
+                if record["type"] == OVER:
+                    return
                 records.append(record)
                 text = experiment.text(record)
                 if text or output.as_json:
@@ -109,10 +155,10 @@ def _measure(output: Output, experiment: Experiment, records: list[dict[str, Any
         raise Failure(f"the network did not start: {error}") from error
 
 
-def _page(experiment: Experiment, records: Sequence[dict[str, Any]]) -> str:
+def _report(experiment: Experiment, records: Sequence[dict[str, Any]]) -> str:
     totals = {name.replace("_", " "): _short(value) for name, value in records[-1].items()}
     del totals["type"]
-    return page("Experiment", experiment.title, totals, experiment.charts(records))
+    return report_page("Experiment", experiment.title, totals, experiment.charts(records))
 
 
 def _short(value: object) -> object:

@@ -11,10 +11,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import p2p
-from p2p.cli.lab.network import Network
+from p2p.cli.lab.network import OVER, PAGE, Network
 from p2p.cli.lab.settings import Section, Tables
 from p2p.cli.report import Chart, Curves
 from p2p.errors import Timeout
@@ -32,6 +32,8 @@ FILE = """\
 nodes = 20                # servers, from 2 to 1000
 topology = "small-world"  # ring, star, random, small-world, full
 seed = 1                  # all random choices come from it
+latency_s = 0.0           # seconds that bytes take on each link
+loss = 0.0                # share of the segments on a link that are sent again
 
 [experiment]
 kind = "rumour"
@@ -65,6 +67,9 @@ class Rumour:
         section.end()
         return read
 
+    #: Whether a live page can show it.
+    has_page: ClassVar[bool] = True
+
     @property
     def title(self) -> str:
         """A line for people."""
@@ -81,19 +86,24 @@ class Rumour:
         values = asdict(self)
         return {"kind": "rumour", "network": values.pop("network"), "parameters": values}
 
-    def run(self) -> Generator[dict[str, Any], None, None]:
+    def run(self, monitor_addr: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Run the experiment; yield its results as they are measured.
 
-        To close it stops the lab.
+        With ``monitor_addr`` there is a live page: the first result is its address, the last the
+        end of all runs. To close it stops the lab.
         """
         gossip = Gossip(self.network.seed, self.fan_out)
         chance = random.Random(f"rumour {self.network.seed}")
-        with self.network.lab(gossip.protocols) as lab:
+        with self.network.lab(gossip.protocols, monitor_addr) as lab:
+            if monitor_addr is not None:
+                yield {"type": PAGE, "url": lab.monitor_url}
             # A connection is there before its handlers have begun to read.
             lab.wait_until(lambda: gossip.links == 2 * len(lab.edges), what="all handlers run")
             for run in range(1, self.repetitions + 1):
                 origin = lab.nodes[chance.randrange(len(lab))]
                 yield from self._run_once(lab, gossip, run, origin)
+            if monitor_addr is not None:
+                yield {"type": OVER}
 
     def _run_once(
         self, lab: Lab, gossip: Gossip, run: int, origin: LabNode
@@ -271,6 +281,7 @@ class Gossip:
                 self._duplicates += 1
                 return
             self._heard[node.name] = (time_s, hops)
+            node.note(f"run {run}, hop {hops}")
             chosen = self._chosen_locked(node, teller)
             self._messages += len(chosen)
             self._under_way += len(chosen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED
 from p2p.cli.lab.settings import Section, Tables
@@ -68,6 +68,9 @@ class FillTables:
         experiment.end()
         return read
 
+    #: Whether a live page can show it.
+    has_page: ClassVar[bool] = False
+
     @property
     def title(self) -> str:
         """A line for people."""
@@ -84,8 +87,8 @@ class FillTables:
         network = {key: values.pop(key) for key in ("nodes", "seed", "latency_s", "loss")}
         return {"kind": "tables", "network": network, "parameters": values}
 
-    def run(self) -> Generator[dict[str, Any], None, None]:
-        """Run the experiment; yield its results as they are measured."""
+    def run(self, monitor_addr: str | None = None) -> Generator[dict[str, Any], None, None]:
+        """Run the experiment; yield its results as they are measured. There is no page."""
         network = Network(self.seed, latency=self.latency_s, loss=self.loss, protocol=self.protocol)
         boot = network.add("boot")
         for _ in range(self.nodes - 1):

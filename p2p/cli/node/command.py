@@ -15,10 +15,10 @@ import click
 
 import p2p
 from p2p.cli.command import command
+from p2p.cli.livepage import OPTIONS as PAGE_OPTIONS
+from p2p.cli.livepage import address_of, page_shown
 from p2p.cli.node.builtin import Chat, Echo
 from p2p.cli.node.lineinput import standard_input
-from p2p.cli.node.page import DEFAULT_ADDRESS, page_shown
-from p2p.cli.node.page import OPTIONS as PAGE_OPTIONS
 from p2p.cli.node.run import NodeRun, Waker, show_live
 from p2p.cli.node.state import Event, EventLog
 from p2p.cli.options import (
@@ -125,8 +125,7 @@ def node(
     Ctrl-D ends it, the end of a pipe does not. The address of a live page is a line, too, and has a
     secret token: who knows it can read the page.
     """
-    if in_browser:
-        options["page"] = options["page"] or DEFAULT_ADDRESS
+    options["page"] = address_of(options["page"], in_browser)
     with closing(Waker()) as waker:
         is_live = not as_log and not output.as_json and output.console.is_terminal
 
@@ -142,7 +141,7 @@ def node(
         chat = built_in if isinstance(built_in, Chat) else None
         run = NodeRun(server, log, waker, chat, standard_input())
         tell = _tell_start if output.as_json else _tell_other_terminal
-        with _logging_to(log), page_shown(log, in_browser) as show_page:
+        with _logging_to(log), page_shown(log.report, in_browser) as show_page:
 
             def begin() -> None:
                 tell(log, server, serve)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 
+from tests.kit.monitorpage import Page
+
 STAR = '[network]\nnodes = 5\ntopology = "star"\n[experiment]\nkind = "rumour"\nrepetitions = 2\n'
 
 
@@ -82,3 +84,34 @@ def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):
     assert lines[-1]["type"] == "summary"
     assert 1 <= lines[-1]["runs"] == len(of_type(lines, "run")) < 1000
     assert "Nodes reached" in report.read_text()
+
+
+def test_latency_of_the_links_is_in_the_times(run):
+    text = STAR.replace("[experiment]", "latency_s = 0.02\nloss = 0.01\n[experiment]")
+    records = run("lab", "run", "-", "--json", stdin=text).records
+    assert records[0]["network"]["latency_s"] == 0.02
+    for each in of_type(records, "reached"):
+        assert each["time_s"] >= 0.02 * each["hops"]
+
+
+def test_page_shows_the_network_until_ctrl_c(tmp_path):
+    file = tmp_path / "star.toml"
+    file.write_text(STAR)
+    command = [sys.executable, "-m", "p2p", "lab", "run", file, "--json", "--page"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        lines = []
+        while not lines or lines[-1]["type"] != "summary":
+            lines.append(json.loads(process.stdout.readline()))
+        with Page(of_type(lines, "page")[0]["url"]) as page:
+            page.until(lambda: len(page.state["edges"]) == 4)
+            page.until(lambda: all(row["note"] for row in page.rows("lab_nodes")))
+            assert all(row["state"] == "up" for row in page.rows("edges"))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (0, b"")
+    assert err == b"the network runs on for its page; Ctrl-C ends it\n"
+
+
+def test_page_of_a_simulated_experiment_is_refused(run):
+    result = run("lab", "run", "-", "--page", stdin='[experiment]\nkind = "tables"\n')
+    assert result.exit_code == 2 and "no live page shows it; leave out --page" in result.err

@@ -17,8 +17,8 @@ import pytest
 import p2p
 from p2p.cli.exitcode import ExitCode
 from tests.cli.terminal import PROGRAM, Terminal
-from tests.kit.waiting import PATIENCE_S, eventually
 from tests.kit.monitorpage import Page
+from tests.kit.waiting import PATIENCE_S, eventually
 
 HOST = "127.0.0.1"
 pytestmark = pytest.mark.slow
