@@ -75,7 +75,7 @@ class LabSource:
     # the interface of a source
 
     def about(self) -> Mapping[str, Any]:
-        return {"title": printable(self._title, MAX_TEXT), "protocols": [], "buckets": None}
+        return {"title": printable(self._title, MAX_TEXT), "protocols": []}
 
     def watch(self, watch: Watch | None) -> None:
         """Do nothing: the lab decides which messages are events."""

@@ -95,7 +95,7 @@ export class NodeTable {
     const { frame, model } = this.scene;
     const all = entries(frame.state, "nodes");
     const protocols = [...new Set(all.map((node) => node.protocol))].sort();
-    const range = rangeOf(all, model.hello.buckets);
+    const range = rangeOf(all, model.hello.buckets ?? undefined);
     const fitting = new Set(this.shown.map((node) => node.key));
     reconcile(
       this.grids,
