@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 
+from tests.kit.processes import Program
+
 STAR = '[network]\nnodes = 5\ntopology = "star"\n[experiment]\nkind = "rumour"\nrepetitions = 2\n'
 
 
@@ -71,7 +73,7 @@ def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):
     file, report = tmp_path / "star.toml", tmp_path / "report.html"
     file.write_text(STAR.replace("repetitions = 2", "repetitions = 1000"))
     command = [sys.executable, "-m", "p2p", "lab", "run", file, "--json", "--report", report]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         lines = []
         while not lines or lines[-1]["type"] != "run":
             lines.append(json.loads(process.stdout.readline()))
