@@ -79,7 +79,6 @@ def read(url: str) -> str:
 # the node database
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("started", [False, True])
 def test_end_of_a_child_leaves_the_parent_its_journal(tmp_path: Path, started: bool) -> None:
     """The end of an interpreter closes what is open, and SQLite would delete the journal then."""
