@@ -236,9 +236,7 @@ def metrics_endpoint_of(value: str | None) -> tuple[str, int] | None:
     if value is None:
         return None
     instead = "p2p.metrics.prometheus_collector is for a program that serves others"
-    endpoint = _numeric_endpoint("metrics_addr", value)
-    if not is_loopback(ip_address(endpoint[0])):
-        raise _not_loopback("metrics_addr", value, instead)
+    endpoint = _endpoint_to_serve_at("metrics_addr", value, instead)
     check_installed_prometheus()
     return endpoint
 
@@ -248,27 +246,25 @@ def monitor_endpoint_of(value: str, public: bool) -> tuple[str, int]:
 
     It must be an address of loopback unless ``public`` is set: there is no encryption.
     """
-    endpoint = _numeric_endpoint("monitor_addr", value)
     check_type("monitor_public", public, bool, "True or False")
-    if not public and not is_loopback(ip_address(endpoint[0])):
-        instead = "ssh -L makes it one of another host; monitor_public=True allows any, unencrypted"
-        raise _not_loopback("monitor_addr", value, instead)
-    return endpoint
+    instead = "ssh -L makes it one of another host; monitor_public=True allows any, unencrypted"
+    return _endpoint_to_serve_at("monitor_addr", value, instead, public)
 
 
-def _numeric_endpoint(option: str, value: str) -> tuple[str, int]:
-    """Return an address and a port to serve at, of text such as "localhost:6060"."""
+def _endpoint_to_serve_at(
+    option: str, value: str, instead: str, public: bool = False
+) -> tuple[str, int]:
+    """Return the host and port of text such as "localhost:6060", of loopback unless ``public``.
+
+    ``instead`` is the remedy for other addresses.
+    """
     check_type(option, value, str, 'text such as "127.0.0.1:6060", or None')
     host, port = named(option, split_listen_addr, value)
     host = "127.0.0.1" if host == "localhost" else host
-    if host is None or is_name(host):
-        raise wrong(option, value, 'a numeric address and a port, such as "127.0.0.1:6060"')
-    return host, port
-
-
-def _not_loopback(option: str, value: str, instead: str) -> ArgumentError:
+    if host is not None and not is_name(host) and (public or is_loopback(ip_address(host))):
+        return host, port
     wanted = f'an address of loopback, such as "127.0.0.1:6060"; {instead}'
-    return wrong(option, value, wanted)
+    raise wrong(option, value, "a numeric address and a port" if public else wanted)
 
 
 def advertised_of(value: object) -> tuple[str, ...]:

@@ -12,10 +12,7 @@ from p2p import forks
 from p2p.net.wakeup import WakeUp
 from tests.faults.forked import outcome_in_child
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 class Closable:

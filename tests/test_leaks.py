@@ -139,7 +139,6 @@ def test_server_that_was_never_started_is_no_loss(nodes: Nodes) -> None:
     gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_server_that_a_child_loses_goes_on_in_the_parent() -> None:
     servers = [start()]
     port = servers[0].self.tcp

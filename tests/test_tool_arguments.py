@@ -25,6 +25,7 @@ RECORDING = p2p.capture.Recording("x", 1, 8)
 
 
 def read(path: Any = "absent", **options: Any) -> object:
+    pytest.importorskip("pcapy")
     return list(p2p.capture.read(path, **options))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 
+from p2p import rlp
 from p2p.capture.decoder import CaptureDecoder
 from p2p.capture.event import Event, MessageSeen
 from p2p.capture.keys import KeyRing
@@ -204,3 +205,13 @@ def _block(kind: int, body: bytes) -> bytes:
     body += bytes(-len(body) % 4)
     size = struct.pack("<I", len(body) + 12)
     return struct.pack("<I", kind) + size + body + size
+
+
+#: A conversation with a text that decodes, one that does not, and an unknown code; its packets.
+TALK = converse(
+    (0, 17, rlp.encode(["alice", "hello \x1b[31m"])),
+    (1, 17, b"\xff"),
+    (1, 19, b"\x01\x02"),
+    ends=True,
+)
+PACKETS = [tcp(segment) for segment in segments(TALK)]

@@ -15,6 +15,7 @@ import p2p
 import p2p.capture
 from p2p.capture import ConnectionEnded, ConnectionSeen, MessageSeen, MessagesLost, PacketSeen
 from p2p.keylog.writer import VARIABLE
+from tests.kit.processes import Program
 from tests.kit.tcpdump import captured, needs_tcpdump
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -48,7 +49,7 @@ PAYLOADS = [b"\x01", b"text" * 100, os.urandom(70_000), bytes(1_000_000), b"\x05
 @contextmanager
 def answering(keylog: Path, address: str) -> Iterator[p2p.Node]:
     """The node of PROGRAM in a process of its own."""
-    with subprocess.Popen(
+    with Program(
         [sys.executable, "-c", PROGRAM, address],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

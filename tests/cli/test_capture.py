@@ -13,6 +13,7 @@ import pytest
 import p2p
 from tests.cli.conftest import Run
 from tests.kit.nodes import Nodes
+from tests.kit.processes import Program
 from tests.kit.tcpdump import needs_tcpdump
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -82,7 +83,7 @@ def test_begin_is_told_without_a_terminal(tmp_path: Path) -> None:
     fake = tmp_path / "tcpdump"
     fake.write_text(FAKE)
     fake.chmod(0o755)
-    with subprocess.Popen(
+    with Program(
         [sys.executable, "-m", "p2p", "capture", "file.pcap"],
         env={**os.environ, "PATH": str(tmp_path)},
         stdout=subprocess.PIPE,
@@ -104,7 +105,7 @@ def test_capture_until_ctrl_c_can_be_decoded(nodes: Nodes, run: Run, tmp_path: P
     server = nodes.start(protocols=[p2p.Protocol("test", 1, 8)], key_log=keys)
     assert server.listen_addr is not None
     options = ["--interface", "lo", "--port", str(server.listen_addr.port), "--keylog", str(keys)]
-    with subprocess.Popen(
+    with Program(
         [sys.executable, "-m", "p2p", "capture", str(path), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,7 +11,13 @@ import p2p
 from p2p.discover.v4 import wire
 from tests.capture.captures import ALICE_END as ALICE
 from tests.capture.captures import BOB_END as BOB
-from tests.capture.captures import converse, segments, tcp, udp, write_pcap, write_pcapng
+from tests.capture.captures import (
+    PACKETS,
+    TALK,
+    udp,
+    write_pcap,
+    write_pcapng,
+)
 from tests.cli.conftest import Run
 
 pytest.importorskip("pcapy")
@@ -28,13 +34,6 @@ class Text:
 ALPHA = messages.Messages("alpha", 1, [Text], length=3)
 OTHER = 5
 """
-TALK = converse(
-    (0, 17, p2p.rlp.encode(["alice", "hello \x1b[31m"])),
-    (1, 17, b"\xff"),
-    (1, 19, b"\x01\x02"),
-    ends=True,
-)
-PACKETS = [tcp(segment) for segment in segments(TALK)]
 
 
 @pytest.fixture

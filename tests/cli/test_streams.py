@@ -20,6 +20,7 @@ from p2p.cli import main
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.output import Output
 from p2p.cli.shown import on_one_line, safe
+from tests.kit.processes import Program
 
 from .terminal import PROGRAM
 
@@ -92,7 +93,7 @@ def silent() -> Iterator[str]:
 def test_signal_ends_a_command_with_its_code(number: signal.Signals, silent: str) -> None:
     lookup = ["discv4", "lookup", "--explain", "--bootnodes", silent]
     command = [sys.executable, "-c", PROGRAM, *lookup]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
         assert it.stdout.readline()
         it.send_signal(number)

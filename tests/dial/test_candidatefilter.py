@@ -169,7 +169,6 @@ def test_node_that_is_found_again_is_not_checked_again(check: Callable[..., Chec
     assert judged == [node]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_child_of_a_filter_that_forks_ends(check: Callable[..., Checking]) -> None:
     pids: SimpleQueue[int] = SimpleQueue()
 

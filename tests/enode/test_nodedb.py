@@ -26,6 +26,7 @@ from p2p.enode.db.memory import NodeMemory
 from p2p.enr import Record
 from p2p.errors import NodeDBError
 from p2p.netutil import Netlist
+from tests.kit.processes import Program
 
 pytestmark = pytest.mark.slow
 
@@ -545,7 +546,7 @@ def test_database_that_is_open_in_another_process_is_refused(
     command = [sys.executable, str(PROGRAM), "hold", str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as holder:
+    with Program(command, stdin=pipe, stdout=pipe, text=True, env=environment) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         with pytest.raises(NodeDBError, match="another process has it open"):

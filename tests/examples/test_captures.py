@@ -20,6 +20,7 @@ import p2p
 from p2p.capture import Recording
 from p2p.keylog.writer import VARIABLE
 from tests.kit.nodes import unused_port
+from tests.kit.processes import Program
 from tests.kit.tcpdump import needs_tcpdump
 from tests.kit.waiting import PATIENCE_S, eventually
 
@@ -66,7 +67,7 @@ class Folder:
     @contextmanager
     def started(self, *command: str, **variables: str) -> Iterator[Started]:
         """A command that runs, and ends by Ctrl-C."""
-        with subprocess.Popen(
+        with Program(
             command,
             cwd=self.path,
             env={**self.environment, **variables},

@@ -32,8 +32,6 @@ from tests.kit.nodes import HOST, Nodes
 from tests.kit.remote import Remote
 from tests.kit.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
 
 class Children:
     """Forks in a handler, and ends what it has forked."""

@@ -25,8 +25,6 @@ from tests.kit.nodes import HOST, Nodes, Talk
 from tests.kit.swarm import stay
 from tests.kit.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
 NODE = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, 9)
 
 READER = p2p.Protocol("test", 1, 8, stay)

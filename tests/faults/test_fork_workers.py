@@ -16,6 +16,7 @@ import pytest
 
 from p2p.enode import NodeDB
 from tests.kit.nodes import HOST
+from tests.kit.processes import Program
 from tests.kit.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,7 @@ def gunicorn(workers: int) -> Iterator[str]:
     """The address of a running gunicorn, which has to end well, and soon."""
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--preload"]
     command += ["--workers", str(workers), "--bind", f"{HOST}:0", "tests.faults.preloaded:app"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as master:
+    with Program(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as master:
         assert master.stderr is not None
         try:
             lines = iter(master.stderr.readline, "")
@@ -78,7 +79,6 @@ def read(url: str) -> str:
 # the node database
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("started", [False, True])
 def test_end_of_a_child_leaves_the_parent_its_journal(tmp_path: Path, started: bool) -> None:
     """The end of an interpreter closes what is open, and SQLite would delete the journal then."""

@@ -20,6 +20,7 @@ from p2p.enode import NodeDB
 from p2p.net import bind_udp
 from p2p.netutil import NodeEndpoint
 from tests.kit.localrecords import fixed_node
+from tests.kit.processes import Program
 
 ROOT = Path(__file__).parents[2]
 HERE = IPv4Address("127.0.0.1")
@@ -61,7 +62,7 @@ def run_until_known(folder: Path, wanted: int, *bootnodes: str, then_s: float = 
     program = [sys.executable, "-c", PROGRAM, str(WRITE_DELAY_S)]
     command = [*program, str(folder), str(wanted), *bootnodes]
     pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
+    with Program(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "known\n"

@@ -1,15 +1,26 @@
-"""Other processes of a test: when one of them has come to rest."""
+"""Other processes of a test: their end, and when one of them has come to rest."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.kit.waiting import PATIENCE_S
 
 #: How often in a row all threads must be asleep: they are not looked at all at once.
 LOOKS = 3
+
+
+class Program(subprocess.Popen[Any]):
+    """A process for a ``with`` block, which waits for its end, and kills it if the test fails."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
 
 
 def await_rest(pid: int) -> None:

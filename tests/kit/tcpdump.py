@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.processes import Program
+
 TCPDUMP = shutil.which("tcpdump")
 
 
@@ -32,7 +34,7 @@ def captured(path: Path, *ports: int) -> Iterator[None]:
     ways = " or ".join(f"port {port}" for port in ports)
     # The buffer, in KiB, is for a megabyte at once: without it, packets are dropped.
     command = [TCPDUMP, "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-B", "32768"]
-    with subprocess.Popen(
+    with Program(
         [*command, "-Z", "root", "-w", str(path), ways], stderr=subprocess.PIPE, text=True
     ) as process:
         try:

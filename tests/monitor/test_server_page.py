@@ -11,9 +11,10 @@ import pytest
 
 import p2p
 from p2p.enode import log_distance
-from p2p.messages import Messages, message, protocol
+from p2p.messages import protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
 from p2p.monitor.sampling import Sampler
+from tests.kit.chat import CHAT, Data, Greeting
 from tests.kit.monitorpage import Page
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S, eventually
@@ -21,20 +22,6 @@ from tests.kit.waiting import PATIENCE_S, eventually
 ADDRESS = f"{HOST}:0"
 PageOf = Callable[[p2p.Server], Page]
 NO_SHELL = "<script>alert(1)</script>\u202e\n" + "x" * 1500
-
-
-@message(0)
-class Greeting:
-    name: str
-    tags: list[bytes]
-
-
-@message(1)
-class Data:
-    data: bytes
-
-
-CHAT = Messages("chat", 1, [Greeting, Data])
 
 
 @pytest.fixture

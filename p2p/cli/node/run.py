@@ -42,6 +42,15 @@ class Waker:
         with suppress(OSError):  # full: it is readable already
             os.write(self._writer, b"x")
 
+    @contextmanager
+    def woken_by_signals(self) -> Iterator[None]:
+        """Let signals wake it, too: one that comes just before a ``select`` does not end that."""
+        before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+
     def drain(self) -> None:
         """Take all that was written."""
         with suppress(BlockingIOError):
@@ -86,6 +95,7 @@ class NodeRun:
         """Run the server until it is to end, and stop it. ``draw`` shows the live view."""
         with ExitStack() as stack:
             stack.enter_context(ending_signals())
+            stack.enter_context(self._waker.woken_by_signals())
             events = stack.enter_context(self.server.subscribe_events())
             reader = threading.Thread(target=self._read, args=(events,), name="p2p-cli-events")
             stack.callback(_join, reader)

@@ -25,6 +25,7 @@ from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import text_of
 from p2p.cli.files.lock import locked
 from p2p.cli.files.nodes import NodeEntry, read_nodes, write_nodes
+from tests.kit.processes import Program
 
 from ..swarm import HOST, swarm
 from ..terminal import PROGRAM
@@ -209,7 +210,7 @@ def test_lock_of_a_crawl_that_was_killed_is_free(run, tmp_path):
         "    print(flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    with subprocess.Popen(
+    with Program(
         [sys.executable, "-c", code, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         holder.stdout.readline()
@@ -278,7 +279,7 @@ def test_crawl_after_ctrl_c_goes_on_and_loses_nothing(run, nodes, tmp_path):
     file = tmp_path / "nodes.json"
     options = [f"disc{protocol}", "crawl", file, "--bootnodes", str(fronts[0].self)]
     slowly = [sys.executable, "-c", PROGRAM, *map(str, options), "--json", "--rate", "20"]
-    with subprocess.Popen(slowly, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+    with Program(slowly, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
         first = json.loads(it.stdout.readline())
         it.send_signal(signal.SIGINT)

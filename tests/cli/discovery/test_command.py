@@ -14,6 +14,7 @@ import pytest
 import p2p
 from p2p.cli.exitcode import ExitCode
 from p2p.enode import log_distance
+from tests.kit.processes import Program
 
 from ..swarm import HOST, swarm
 from ..terminal import PROGRAM
@@ -165,7 +166,7 @@ def test_wrong_option_is_named(run, nodes, option, value):
 def test_listen_shows_its_record_and_ends_by_ctrl_c(protocol):
     command = [sys.executable, "-c", PROGRAM, f"disc{protocol}", "listen", "--bootnodes", ""]
     command += ["--addr", f"{HOST}:0", "--extaddr", "203.0.113.7:30399", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None and it.stderr is not None
         own = p2p.parse_node(json.loads(it.stdout.readline())["node"])
         note = it.stderr.readline()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from tests.kit.monitorpage import Page
+from tests.kit.processes import Program
 
 STAR = '[network]\nnodes = 5\ntopology = "star"\n[experiment]\nkind = "rumour"\nrepetitions = 2\n'
 
@@ -73,7 +74,7 @@ def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):
     file, report = tmp_path / "star.toml", tmp_path / "report.html"
     file.write_text(STAR.replace("repetitions = 2", "repetitions = 1000"))
     command = [sys.executable, "-m", "p2p", "lab", "run", file, "--json", "--report", report]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         lines = []
         while not lines or lines[-1]["type"] != "run":
             lines.append(json.loads(process.stdout.readline()))
@@ -98,7 +99,7 @@ def test_page_shows_the_network_until_ctrl_c(tmp_path):
     file = tmp_path / "star.toml"
     file.write_text(STAR)
     command = [sys.executable, "-m", "p2p", "lab", "run", file, "--json", "--page"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         lines = []
         while not lines or lines[-1]["type"] != "summary":
             lines.append(json.loads(process.stdout.readline()))

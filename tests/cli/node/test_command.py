@@ -18,6 +18,7 @@ import p2p
 from p2p.cli.exitcode import ExitCode
 from tests.cli.terminal import PROGRAM, Terminal
 from tests.kit.monitorpage import Page
+from tests.kit.processes import Program
 from tests.kit.waiting import PATIENCE_S, eventually
 
 HOST = "127.0.0.1"
@@ -186,7 +187,7 @@ def test_log_lines_are_for_people():
         "--name",
         "ann",
     ]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    with Program(words, stdout=subprocess.PIPE, text=True) as process:
         line = next(line for line in process.stdout if "started as" in line)
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: started as enode://", line)
         with p2p.connect(line.split()[-1], name="echo", version=1, length=1, node_name="bob") as rw:
@@ -205,11 +206,11 @@ def test_log_lines_are_for_people():
 @pytest.mark.parametrize("options", [(), ("--serve", "chat"), ("--nodiscover",)])
 def test_the_command_for_another_terminal_joins_this_node(options):
     words = [sys.executable, "-c", PROGRAM, "node", "--log", "--addr", f"{HOST}:0", *options]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as first:
+    with Program(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as first:
         line = next(line for line in first.stdout if "in another terminal: " in line)
         _, _, command = line.strip().partition(": p2p ")
         again = [sys.executable, "-c", PROGRAM, *command.split(), "--log", "--name", "bob"]
-        with subprocess.Popen(again, stdout=subprocess.PIPE, text=True) as second:
+        with Program(again, stdout=subprocess.PIPE, text=True) as second:
             assert any("is a peer" in line for line in second.stdout)
             second.send_signal(signal.SIGINT)
         first.send_signal(signal.SIGINT)

@@ -191,7 +191,6 @@ def test_remote_cannot_fill_the_log_with_errors_of_a_handler(
     assert 1 <= len(caplog.records) <= LINES_PER_MINUTE
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_child_of_a_handler_that_forks_ends(fleet: Fleet) -> None:
     one, other = fleet.start(), fleet.start()
     pids: SimpleQueue[int] = SimpleQueue()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import p2p
-from p2p.messages import Messages, message, protocol
+from p2p.messages import protocol
+from tests.kit.chat import CHAT, Data
 from tests.kit.nodes import HOST, Nodes
 from tests.kit.waiting import PATIENCE_S
 
@@ -24,20 +25,6 @@ ADDRESS = f"{HOST}:0"
 #: Messages that are sent at once, more than a page can show.
 MANY = 30_000
 HOSTILE = "<script>document.title='taken'</script>\u202egnp.exe\n" + "x" * 900
-
-
-@message(0)
-class Greeting:
-    name: str
-    tags: list[bytes]
-
-
-@message(1)
-class Data:
-    data: bytes
-
-
-CHAT = Messages("chat", 1, [Greeting, Data])
 
 
 @pytest.fixture
