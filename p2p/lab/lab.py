@@ -130,9 +130,10 @@ class Lab:
         )
         edges = edges_of(topology, nodes, seed)
         # fixed after __init__
-        self._page = LabPage(monitor_addr, monitor_public)
+        logger = server_options.get("logger")
+        self._page = LabPage(monitor_addr, monitor_public, logger)
         self._reports = Reports(clock)
-        self._network = new_network(join, seed, link, clock, server_options.get("logger"))
+        self._network = new_network(join, seed, link, clock, logger)
         self._nodes = Nodes(self, settings, self._reports, self._network)
         self._edges = self._nodes.edges
         self._faults = Faults(self._network, self._reports)

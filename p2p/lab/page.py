@@ -7,6 +7,7 @@ events (``message_events``), by the size of their payloads.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -214,10 +215,11 @@ class LabPage:
     Raises ArgumentError for a wrong address, ConfigError if websockets is not installed.
     """
 
-    def __init__(self, addr: str | None, public: bool) -> None:
+    def __init__(self, addr: str | None, public: bool, logger: logging.Logger | None) -> None:
         # fixed after __init__
         self._addr = addr
         self._public = public
+        self._logger = logger
         if addr is not None:
             from p2p.monitor.websocket import check_installed
             from p2p.optionchecks import monitor_endpoint_of
@@ -242,7 +244,9 @@ class LabPage:
         from p2p.monitor import Monitor
 
         self._source = LabSource(title, nodes, faults, network, reports)
-        self._monitor = Monitor(self._source, self._addr, public=self._public)
+        self._monitor = Monitor(
+            self._source, self._addr, public=self._public, logger=self._logger
+        )
         self._monitor.start()
 
     def stop(self) -> list[str]:
