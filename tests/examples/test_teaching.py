@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from tests.kit.processes import Program
-from tests.kit.waiting import PATIENCE_S
 
+#: Limit on a command: some simulate a network, beside all other tests.
+TIMEOUT_S = 150.0
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "howto" / "teaching.md").read_text(encoding="utf-8")
 #: The parts of the page by their titles.
@@ -108,7 +109,7 @@ class Desk:
         if ">" in given:
             *given, _, name = given
             target = self._folder / name
-        ended = subprocess.run(**self._process(given), timeout=PATIENCE_S)
+        ended = subprocess.run(**self._process(given), timeout=TIMEOUT_S)
         assert (ended.returncode, ended.stderr) == (0, ""), arguments
         if target is None:
             assert_shown(ended.stdout, shown)
@@ -124,7 +125,7 @@ class Desk:
                 assert lines[-1], running.stderr.read()
                 lines.append(running.stdout.readline())
             running.send_signal(signal.SIGINT)
-            running.communicate(timeout=PATIENCE_S)
+            running.communicate(timeout=TIMEOUT_S)
         assert any(line.startswith("live page: http://127.0.0.1:") for line in lines)
 
     def _process(self, arguments: list[str], **variables: str) -> dict[str, Any]:
@@ -140,6 +141,7 @@ class Desk:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * TIMEOUT_S)
 @pytest.mark.parametrize("title", LESSONS)
 def test_lesson_shows_what_a_class_sees(
     title: str, tmp_path: Path, run: Any, capsys: pytest.CaptureFixture[str]
