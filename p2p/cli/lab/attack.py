@@ -1,10 +1,10 @@
-"""A simulated network with an attacker who wants to be all that one node knows.
+"""A simulated network with an attacker that wants to be all that one node knows.
 
-It owns the nodes, honest ones and the attacker's, and counts what the attacker has got. All are
+It owns the nodes, honest ones and the attacker's, and counts what the attacker has. All are
 engines of :mod:`p2p.sim`, so a run is the same each time. Main thread.
 
 The identities of the attacker talk to each other and to the victim only (``net_restrict``), so
-their answers name nobody else. They have no limits for their own networks. One after the other
+their answers name no other node. They have no limits for their own networks. One after the other
 pings the victim, over and over, as the attacker of Marcus, Heilman and Goldberg does ("Low-Resource
 Eclipse Attacks on Ethereum's Peer-to-Peer Network", 2018).
 """
@@ -35,7 +35,7 @@ FIRST_PORT = 30303
 
 @dataclass(frozen=True)
 class Attacker:
-    """What an attacker has: node IDs (``identities``) at some ``addresses`` of some ``networks``.
+    """The means of an attacker: node IDs (``identities``) at some ``addresses`` of some ``networks``.
 
     The identities send ``pings_per_s`` to the victim, all together, from ``attack_s`` on.
     """

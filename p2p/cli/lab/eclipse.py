@@ -24,7 +24,7 @@ FILE = """\
 # What an eclipse attacker gets. To run it: p2p lab run FILE.toml
 
 [network]
-nodes = 50          # honest nodes, from 2 to 1000: the bootnode first, the victim last
+nodes = 40          # honest nodes, from 2 to 1000: the bootnode first, the victim last
 seed = 1            # keys, links and all random choices come from it
 latency_s = 0.05    # seconds that a datagram takes
 loss = 0.0          # share of the datagrams that are lost
@@ -33,20 +33,20 @@ loss = 0.0          # share of the datagrams that are lost
 kind = "eclipse"
 protocol = "v4"     # v4 or v5
 limits = "both"     # whether nodes limit the addresses of a network (/24): on, off, or both in turn
-identities = 100    # node IDs of the attacker
+identities = 60     # node IDs of the attacker
 addresses = 4       # its IP addresses, which the identities share
 networks = 2        # the networks (/24) of these addresses
 pings_per_s = 2.0   # pings to the victim in a simulated second, of all identities together
 attack_s = 30.0     # simulated second in which the attack begins
-restart_s = 120.0   # simulated second in which the victim restarts; 0: never
+restart_s = 90.0    # simulated second in which the victim restarts; 0: never
 database = "kept"   # kept or lost: the node database of the victim when it restarts
-duration_s = 240.0  # simulated seconds
+duration_s = 180.0  # simulated seconds
 sample_s = 30.0     # simulated seconds between two samples
 """
 
 #: The values of ``limits``, and the runs that they stand for.
 RUNS = {"both": (True, False), "on": (True,), "off": (False,)}
-#: What is measured, with its title: each is a number of nodes.
+#: Measured numbers of nodes, with their titles.
 MEASURED = {"table": "table", "replacements": "replacements", "found": "nodes found"}
 
 
@@ -70,10 +70,10 @@ class Eclipse:
     def read(cls, tables: Tables, nodes: int | None, seed: int | None) -> Eclipse:
         """Read the tables of the file. Raises Failure for wrong values."""
         network, experiment = Section(tables, "network"), Section(tables, "experiment")
-        nodes_in_file = network.integer("nodes", 50, 2, MAX_NODES)
+        nodes_in_file = network.integer("nodes", 40, 2, MAX_NODES)
         seed_in_file = network.integer("seed", 1, 0, MAX_SEED)
         experiment.accept("kind")
-        duration_s = experiment.number("duration_s", 240.0, 1.0, 86_400.0)
+        duration_s = experiment.number("duration_s", 180.0, 1.0, 86_400.0)
         read = cls(
             nodes or nodes_in_file,
             seed_in_file if seed is None else seed,
@@ -82,7 +82,7 @@ class Eclipse:
             experiment.choice("protocol", "v4", ("v4", "v5")),
             experiment.choice("limits", "both", RUNS),
             _read_attacker(experiment, duration_s),
-            experiment.number("restart_s", 120.0, 0.0, duration_s),
+            experiment.number("restart_s", 90.0, 0.0, duration_s),
             experiment.choice("database", "kept", ("kept", "lost")),
             duration_s,
             experiment.number("sample_s", 30.0, 1.0, 86_400.0),
@@ -201,7 +201,7 @@ class Eclipse:
 
 
 def _read_attacker(section: Section, duration_s: float) -> Attacker:
-    identities = section.integer("identities", 100, 1, MAX_NODES)
+    identities = section.integer("identities", 60, 1, MAX_NODES)
     addresses = section.integer("addresses", 4, 1, identities)
     fewest = -(-addresses // HOSTS)
     return Attacker(

@@ -57,8 +57,8 @@ ECLIPSE = '[experiment]\nkind = "eclipse"\n'
             "experiment.networks: want an integer from 2 to 256, got 1",
         ),
         (
-            ECLIPSE + "restart_s = 241\n",
-            "experiment.restart_s: want a number from 0 to 240, got 241",
+            ECLIPSE + "restart_s = 181\n",
+            "experiment.restart_s: want a number from 0 to 180, got 181",
         ),
         (
             ECLIPSE + 'limits = "of"\n',
