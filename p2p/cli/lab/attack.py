@@ -35,7 +35,7 @@ FIRST_PORT = 30303
 
 @dataclass(frozen=True)
 class Attacker:
-    """The means of an attacker: node IDs (``identities``) at some ``addresses`` of some ``networks``.
+    """Node IDs of an attacker (``identities``) at some ``addresses`` of some ``networks``.
 
     The identities send ``pings_per_s`` to the victim, all together, from ``attack_s`` on.
     """
