@@ -152,6 +152,9 @@ class Observer:
     A method that raises an error is not called again.
     """
 
+    #: Whether it wants no calls about open connections at present. Of the library's own observers.
+    _is_idle = False
+
     def connection(self, new: NewConnection) -> ConnectionObserver | None:
         """Return the observer of a connection, or None. Called on ``p2p-io``."""
         return None

@@ -43,6 +43,9 @@ def path_from_environment() -> str | None:
 class KeyLog(Observer):
     """Key log in the file ``path``. :meth:`start` and :meth:`stop` by one thread at a time."""
 
+    #: Keys of a connection are agreed in its handshake.
+    _is_idle = True
+
     def __init__(self, path: str | os.PathLike[str], logger: logging.Logger) -> None:
         # fixed after __init__
         self._path = os.fspath(path)

@@ -22,6 +22,7 @@ from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
 from p2p.optionchecks import observers_of
 from p2p.server import Server
+from p2p.sim.address import SIMULATED
 
 if TYPE_CHECKING:
     from p2p.lab.lab import Lab
@@ -32,7 +33,7 @@ STOP_TIMEOUT_S = 5.0
 MAX_PEERS = 50
 #: Network of the nodes in memory, unless ``own_networks`` is given: a node may dial another one
 #: again at once, as on a LAN.
-OWN_NETWORKS = "20.0.0.0/8"
+OWN_NETWORKS = str(SIMULATED)
 #: TCP and UDP port of all nodes, each of which has an address of its own.
 PORT = 30303
 

@@ -24,7 +24,11 @@ MAX_EVENTS = 1000
 
 
 class MonitorObserver(Observer):
-    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got."""
+    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got.
+
+    ``_is_idle`` is set by ``p2p-monitor``: while no page wants samples, open connections are not
+    observed. Their handshakes are, so that the sampler of a connection knows what it shares.
+    """
 
     def __init__(self, clock: Clock) -> None:
         # fixed after __init__
@@ -32,6 +36,8 @@ class MonitorObserver(Observer):
         self.dials = Dials(clock)
         self.searches = Searches(clock, self.sampler)
         self._clock = clock
+        # set by p2p-monitor, read by p2p-io
+        self._is_idle = True
         # added to by p2p-io, taken from by p2p-monitor
         self._peer_events: deque[tuple[float, PeerEvent]] = deque(maxlen=MAX_EVENTS)
 

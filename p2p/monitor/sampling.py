@@ -1,8 +1,9 @@
 """Samples of the messages and packets that pass, taken where they pass.
 
 ``p2p-io`` and ``p2p-disc`` look at the first messages of a batch and keep some of them, as many as
-the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, a batch costs
-the look at one number. Nothing waits. A race of the two threads for the last sample of a period is
+the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, the observer of
+a server is idle, so a batch costs nothing; once there are enough samples, it costs the look at one
+number. Nothing waits. A race of the two threads for the last sample of a period is
 harmless.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from p2p.clock import Clock
+from p2p.crypto.backend import Bytes
 from p2p.discreason import DiscReason
 from p2p.enode import NodeID
 from p2p.monitor.decoding import BASE, MAX_PAYLOAD
@@ -40,7 +42,7 @@ _KIND_SHARE = 4
 #: Messages that are looked at for a sample; then there are no more in this period.
 _LOOKS_PER_SAMPLE = 100
 
-_HELLO, _DISCONNECT, _PING = range(3)
+_HELLO, _DISCONNECT, _PING, _PONG = range(4)
 
 
 class Sample(NamedTuple):
@@ -146,8 +148,8 @@ class Sampler:
 class ConnectionSampler(ConnectionObserver):
     """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret.
 
-    Of the base protocol it has hellos, Disconnects and our pings: others are in frames alone, and
-    a look at each batch of frames would cost as much as all the rest.
+    Hellos and Disconnects it gets decoded. Pings and pongs are in frames alone: ours are framed by
+    themselves, those of the remote are seen if they are among the first of a batch.
     """
 
     def __init__(self, sampler: Sampler, addr: Endpoint) -> None:
@@ -187,6 +189,19 @@ class ConnectionSampler(ConnectionObserver):
         elif name == "disconnect":
             self._base("out", _DISCONNECT, arguments[0])
 
+    def frames_in(self, frames: Sequence[tuple[int, Bytes]]) -> None:
+        if self._sampler.looks > 0:
+            self._alive("in", frames)
+
+    def frames_out(self, frames: Sequence[tuple[int, Bytes]]) -> None:
+        if self._sampler.looks > 0:
+            self._alive("out", frames)
+
+    def _alive(self, direction: str, frames: Sequence[tuple[int, Bytes]]) -> None:
+        for code, _ in frames[:LOOKED_AT]:
+            if code == _PING or code == _PONG:
+                self._base(direction, code)
+
     def _received(self, run: MessagesReceived) -> None:
         cap = self._caps[run.capability]
         for code, payload, _ in run.messages[:LOOKED_AT]:
@@ -194,8 +209,6 @@ class ConnectionSampler(ConnectionObserver):
                 self._sampler.add(self._node_id, self._addr, "in", cap, code, payload)
 
     def _sent(self, wire_code: int, payload: bytes) -> None:
-        if wire_code == _PING:
-            self._base("out", _PING)
         for shared, cap in zip(self._shared, self._caps, strict=True):
             code = wire_code - shared.offset
             if 0 <= code < shared.length:

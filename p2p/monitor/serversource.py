@@ -7,7 +7,7 @@ server alive (:mod:`p2p.leaks`), and changes nothing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
@@ -53,6 +53,7 @@ class ServerSource:
         self._decoders = Decoders(config.protocols)
         # fixed after attach()
         self._server: ReferenceType[Server] | None = None
+        self._observe_again: Callable[[], object]
         self._started_unix = 0.0
         # owned by p2p-monitor
         self._watch: Watch | None = None
@@ -71,9 +72,15 @@ class ServerSource:
         self._counts = Counts({}, {})
         self._passed = 0  # messages that were samples, or counted as unseen
 
-    def attach(self, server: ReferenceType[Server]) -> None:
-        """Take the server, before the monitor starts. Called by the thread that starts it."""
+    def attach(
+        self, server: ReferenceType[Server], observe_again: Callable[[], object]
+    ) -> None:
+        """Take the server, before the monitor starts. Called by the thread that starts it.
+
+        ``observe_again`` is called when the observer begins or ceases to be idle.
+        """
         self._server = server
+        self._observe_again = observe_again
         self._started_unix = self._clock.time_unix()
 
     # the interface of a source
@@ -90,6 +97,10 @@ class ServerSource:
         self._watch = watch
         if is_first:
             self._begin_period(_FIRST_PERIOD_S)
+        is_idle = watch is None or not watch.samples_per_s
+        if is_idle is not self.observer._is_idle:
+            self.observer._is_idle = is_idle
+            self._observe_again()
 
     def state(self) -> State:
         server, now = self._alive(), time.monotonic()

@@ -14,6 +14,9 @@ from p2p.enode import log_distance
 from p2p.messages import protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
 from p2p.monitor.sampling import Sampler
+from p2p.peers.session import Session
+from p2p.rlpx.messages import EMPTY, PING, PONG
+from tests.kit import inspect
 from tests.kit.chat import CHAT, Data, Greeting
 from tests.kit.monitorpage import Page
 from tests.kit.nodes import HOST, Nodes
@@ -142,6 +145,30 @@ def test_messages_of_the_base_protocol_are_seen(
     peer.disconnect(p2p.DiscReason.TOO_MANY_PEERS)
     row = page.message(cap="p2p/5", name="Disconnect", direction="out")
     assert row["fields"] == [["reason", "TOO_MANY_PEERS"]]
+
+
+def test_pings_and_pongs_of_both_ends_are_seen(
+    nodes: Nodes, server: p2p.Server, page_of: PageOf
+) -> None:
+    page = page_of(server)
+    page.send(type="watch", samples_per_s=100)
+    remote = nodes.remote(server, caps=[("chat", 1)]).open()
+    page.until(lambda: page.state["peers"])
+    ((key, peer),) = page.state["peers"].items()
+    remote.send_frame(PING, EMPTY)
+    for name, direction in (("Ping", "in"), ("Pong", "out")):
+        row = page.message(cap="p2p/5", name=name, direction=direction)
+        assert (row["peer"], row["id"]) == (key, peer["id"])
+    inspect.on_io(server, ping, inspect.session_with(server, server.peers[0].id))
+    page.message(cap="p2p/5", name="Ping", direction="out")
+    remote.send_frame(PONG, EMPTY)
+    page.message(cap="p2p/5", name="Pong", direction="in")
+
+
+def ping(session: Session) -> None:
+    """Ping as the timer does after some seconds."""
+    session.machine.ping()
+    session._pump()
 
 
 def test_broken_and_large_messages_say_why_they_have_no_fields(
