@@ -1,4 +1,4 @@
-"""The page when its connection ends, is silent, or is refused: what it says, and that it returns."""
+"""The page whose connection ends, is silent, or is refused: what it says, and that it returns."""
 
 from __future__ import annotations
 
