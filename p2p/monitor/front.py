@@ -199,7 +199,7 @@ class Monitor:
             self._give_up_oldest()
 
     def _give_up_oldest(self) -> None:
-        """End the oldest connection that is no open page: silent ones keep nobody out."""
+        """End the oldest connection that is no open page: silent ones keep no page out."""
         closed = (one for one in self._browsers if one.place not in _OPEN)
         oldest = next(closed, None)
         if oldest is not None:
