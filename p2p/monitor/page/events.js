@@ -40,6 +40,6 @@ function create({ t, kind, text }) {
     { "data-kind": kind },
     element("time", { text: clock(t) }),
     element("span", { class: "kind", text: kind }),
-    element("bdi", { text, title: text }),
+    element("bdi", { text, title: text, dir: "ltr" }), // a sentence of ours with names in it
   );
 }

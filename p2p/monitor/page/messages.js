@@ -8,7 +8,7 @@ import { Rows, showDetails } from "./rows.js";
 
 /** Samples in the list at most, and how many are looked through for those that fit the filter. */
 const LISTED = 150;
-const LOOKED_THROUGH = 3000;
+const LOOKED_THROUGH = 6000;
 
 const KIND_COLUMNS = [
   { title: "Protocol", kind: "cap", text: (k) => k.cap },
