@@ -23,11 +23,11 @@ from p2p.sim import Network, Operation
 
 #: Random lookups of the victim between two samples, at equal intervals: it looks for peers.
 LOOKUPS = 8
-#: First address of the attacker, in the first /24; honest nodes are in 20.0.0.0/8.
-FIRST_IP = int(IPv4Address("45.0.0.1"))
+#: First address of the attacker, of those of simulated hosts; honest nodes take them from the first.
+FIRST_IP = int(IPv4Address("240.200.0.1"))
 #: Size of a /24, and its addresses for hosts.
 NETWORK_SIZE, HOSTS = 256, 254
-#: Most networks: those of 45.0.0.0/16.
+#: Most networks: those of a /16.
 MAX_NETWORKS = 256
 #: UDP and TCP port of the first identity at each address.
 FIRST_PORT = 30303
