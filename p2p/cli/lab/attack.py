@@ -23,7 +23,7 @@ from p2p.sim import Network, Operation
 
 #: Random lookups of the victim between two samples, at equal intervals: it looks for peers.
 LOOKUPS = 8
-#: First address of the attacker, of those of simulated hosts; honest nodes take them from the first.
+#: First address of the attacker: one of simulated hosts, far from those of honest nodes.
 FIRST_IP = int(IPv4Address("240.200.0.1"))
 #: Size of a /24, and its addresses for hosts.
 NETWORK_SIZE, HOSTS = 256, 254
