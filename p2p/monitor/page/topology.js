@@ -88,7 +88,7 @@ export class Topology {
     this.before = scene.model.frameAt(scene.frame.t - 1e-6)?.state.lab_nodes ?? {};
     this.found = new Set(this.#matching().map((node) => node.key));
     this.#layOut();
-    this.rows.show(this.#matching(), this.selected);
+    this.rows.show(this.#matching(), this.selected, scene.query);
     setText(this.count, summary(this.nodes, this.edges));
     this.#again();
   }
