@@ -152,8 +152,10 @@ class Observer:
     A method that raises an error is not called again.
     """
 
-    #: Whether it wants no calls about open connections at present. Of the library's own observers.
-    _is_idle = False
+    @property
+    def _is_idle(self) -> bool:
+        """Whether it wants no calls about open connections at present: some of the library's."""
+        return False
 
     def connection(self, new: NewConnection) -> ConnectionObserver | None:
         """Return the observer of a connection, or None. Called on ``p2p-io``."""

@@ -43,9 +43,6 @@ def path_from_environment() -> str | None:
 class KeyLog(Observer):
     """Key log in the file ``path``. :meth:`start` and :meth:`stop` by one thread at a time."""
 
-    #: Keys of a connection are agreed in its handshake.
-    _is_idle = True
-
     def __init__(self, path: str | os.PathLike[str], logger: logging.Logger) -> None:
         # fixed after __init__
         self._path = os.fspath(path)
@@ -97,6 +94,10 @@ class KeyLog(Observer):
             self._queue.put(keys.line + "\n")
         else:
             self._lost += 1
+
+    @property
+    def _is_idle(self) -> bool:
+        return True  # the keys of a connection are agreed in its handshake
 
     def connection(self, new: NewConnection) -> ConnectionObserver:
         return self._connections

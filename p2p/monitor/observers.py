@@ -26,7 +26,7 @@ MAX_EVENTS = 1000
 class MonitorObserver(Observer):
     """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got.
 
-    ``_is_idle`` is set by ``p2p-monitor``: while no page wants samples, open connections are not
+    While no page wants samples, and when a period has enough of them, open connections are not
     observed. Their handshakes are, so that the sampler of a connection knows what it shares.
     """
 
@@ -36,10 +36,12 @@ class MonitorObserver(Observer):
         self.dials = Dials(clock)
         self.searches = Searches(clock, self.sampler)
         self._clock = clock
-        # set by p2p-monitor, read by p2p-io
-        self._is_idle = True
         # added to by p2p-io, taken from by p2p-monitor
         self._peer_events: deque[tuple[float, PeerEvent]] = deque(maxlen=MAX_EVENTS)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.sampler.looks <= 0
 
     def take_peer_events(self) -> list[tuple[float, PeerEvent]]:
         """Return the peers that came and went since the last call, with Unix times."""

@@ -1,16 +1,15 @@
 """Samples of the messages and packets that pass, taken where they pass.
 
 ``p2p-io`` and ``p2p-disc`` look at the first messages of a batch and keep some of them, as many as
-the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, the observer of
-a server is idle, so a batch costs nothing; once there are enough samples, it costs the look at one
-number. Nothing waits. A race of the two threads for the last sample of a period is
-harmless.
+the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, and once a
+period has had its looks, connections are not observed, so a batch costs nothing. Nothing waits. A
+race of the two threads for the last sample of a period is harmless.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from p2p.clock import Clock
@@ -71,6 +70,9 @@ class Sampler:
     def __init__(self, clock: Clock) -> None:
         # fixed after __init__
         self._clock = clock
+        # set before p2p-monitor starts
+        #: Called when there may be looks again, and when there are none any more.
+        self.changed: Callable[[], object] = _nothing
         # replaced by p2p-monitor, read by the threads that sample
         self._protocols: frozenset[str] | None = None
         self._node_ids: frozenset[NodeID] | None = None
@@ -96,7 +98,9 @@ class Sampler:
         self._kind_limit = max(1, number // _KIND_SHARE)
         self._kinds = {}
         self._left = number
-        self.looks = number * _LOOKS_PER_SAMPLE
+        had_looks, self.looks = self.looks > 0, number * _LOOKS_PER_SAMPLE
+        if had_looks or number:  # p2p-io may be about to use up those of the last period
+            self.changed()
 
     def take(self) -> list[Sample]:
         """Return the samples since the last call."""
@@ -109,6 +113,8 @@ class Sampler:
     ) -> bool:
         """Whether a message is to be sampled; it counts as one then."""
         self.looks -= 1
+        if self.looks == 0:
+            self.changed()
         if self._left <= 0 or not (self._protocols is None or cap in self._protocols):
             return False
         if self._node_ids is not None and node_id not in self._node_ids:
@@ -119,7 +125,9 @@ class Sampler:
             return False
         kinds[key] = taken + 1
         self._left -= 1
-        self.looks = self.looks if self._left else 0
+        if self._left == 0 and self.looks > 0:
+            self.looks = 0
+            self.changed()
         return True
 
     def add(
@@ -143,6 +151,10 @@ class Sampler:
                 payload[:SHOWN_BYTES], value, name,
             )
         )  # fmt: skip
+
+
+def _nothing() -> None:
+    """Do nothing; the default callback."""
 
 
 class ConnectionSampler(ConnectionObserver):

@@ -53,7 +53,6 @@ class ServerSource:
         self._decoders = Decoders(config.protocols)
         # fixed after attach()
         self._server: ReferenceType[Server] | None = None
-        self._observe_again: Callable[[], object]
         self._started_unix = 0.0
         # owned by p2p-monitor
         self._watch: Watch | None = None
@@ -77,10 +76,11 @@ class ServerSource:
     ) -> None:
         """Take the server, before the monitor starts. Called by the thread that starts it.
 
-        ``observe_again`` is called when the observer begins or ceases to be idle.
+        ``observe_again`` is called, by several threads, when the observer begins or ceases to be
+        idle.
         """
         self._server = server
-        self._observe_again = observe_again
+        self.observer.sampler.changed = observe_again
         self._started_unix = self._clock.time_unix()
 
     # the interface of a source
@@ -93,14 +93,10 @@ class ServerSource:
         }
 
     def watch(self, watch: Watch | None) -> None:
-        is_first = self._watch is None
+        is_other = watch is None or self._watch is None
         self._watch = watch
-        if is_first:
+        if is_other:
             self._begin_period(_FIRST_PERIOD_S)
-        is_idle = watch is None or not watch.samples_per_s
-        if is_idle is not self.observer._is_idle:
-            self.observer._is_idle = is_idle
-            self._observe_again()
 
     def state(self) -> State:
         server, now = self._alive(), time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 
 import p2p
 from p2p.messages import protocol
-from p2p.monitor import observers
+from p2p.monitor import front, observers
 from p2p.monitor.sampling import ConnectionSampler, Sampler
 from p2p.netutil import Endpoint
 from tests.kit import inspect
@@ -85,9 +85,8 @@ class Talking:
 
     def await_idle(self, is_idle: bool) -> None:
         """Wait until the server has noted that a page is open, or that none is."""
-        source = self.server._parts.monitor_source
-        assert source is not None
-        eventually(lambda: source.observer._is_idle is is_idle)
+        sampler = inspect.sampler(self.server)
+        eventually(lambda: (sampler.looks <= 0) is is_idle)
         inspect.settle(self.server)
 
 
@@ -145,6 +144,24 @@ def test_page_that_wants_no_samples_counts_as_none(
     talking.await_idle(True)
     batches = made[0].batches
     talking.say(b"6")
+    assert made[0].batches == batches
+
+
+def test_connection_is_left_out_when_a_period_had_its_looks(
+    nodes: Nodes, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "TICK_S", PATIENCE_S)  # the first period does not end
+    talking = Talking(nodes)
+    page_of(talking.server)
+    talking.await_idle(False)
+    batches = made[0].batches
+    sampler = inspect.sampler(talking.server)
+    while sampler.looks > 0:
+        talking.say(b"12")
+    inspect.settle(talking.server)
+    assert made[0].batches > batches
+    batches = made[0].batches
+    talking.say(b"13")
     assert made[0].batches == batches
 
 

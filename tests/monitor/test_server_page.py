@@ -13,7 +13,6 @@ import p2p
 from p2p.enode import log_distance
 from p2p.messages import protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
-from p2p.monitor.sampling import Sampler
 from p2p.peers.session import Session
 from p2p.rlpx.messages import EMPTY, PING, PONG
 from tests.kit import inspect
@@ -49,12 +48,6 @@ def test_page_has_our_node(server: p2p.Server, page_of: PageOf) -> None:
         "cap": "chat/1", "known": True, "codes": {"0": "Greeting", "1": "Data"}
     }  # fmt: skip
     assert caps["p2p/5"]["codes"]["2"] == "Ping"
-
-
-def sampler_of(server: p2p.Server) -> Sampler:
-    source = server._parts.monitor_source
-    assert source is not None
-    return source.observer.sampler
 
 
 def test_peers_are_those_of_the_server(
@@ -192,7 +185,7 @@ def test_filter_leaves_other_protocols_out(
 ) -> None:
     page = page_of(server)
     page.send(type="watch", samples_per_s=100, protocols=["chat/1"])
-    eventually(lambda: sampler_of(server)._protocols == {"chat/1"})
+    eventually(lambda: inspect.sampler(server)._protocols == {"chat/1"})
     ours = server.connect(other.self, PATIENCE_S).open("chat")
     ours.write_msg(p2p.Msg(*CHAT.encode(Data(b"1"))))
     page.message(cap="chat/1")
