@@ -104,7 +104,7 @@ class Parts:
     def new_services(self, metrics: Metrics, server: ReferenceType[Server]) -> Services:
         """Return the services of the server, for :meth:`open`."""
         if self.monitor_source is not None:
-            self.monitor_source.attach(server)
+            self.monitor_source.attach(server, self._observe_again)
         return Services(
             self._config,
             self._logger,
@@ -210,6 +210,9 @@ class Parts:
         """Wake the threads that wait for events, or for the end."""
         self.events.close(self.loop.crash)
         self.stopped.set()
+
+    def _observe_again(self) -> None:
+        self.loop.post(self.peer_set.observe_again)
 
     def _loop_ended(self, cause: BaseException | None) -> None:
         """Called last on ``p2p-io``, with the exception that ends it, if any."""

@@ -7,5 +7,7 @@
 `experiments`    the experiments by name
 `rumour`         how a rumour spreads
 `tables`         how discovery fills tables
+`eclipse`        what an eclipse attacker gets
+`attack`         the network of that attacker
 ===============  ===================================================================
 """
