@@ -7,6 +7,7 @@ dials it once, at a random moment. Each has its threads; the caller's moves the 
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,8 @@ class Slots:
         self._dialing = dialing
         self._is_attacker = attacked.is_attacker
         self._clock = LabClock()
-        self._network = MemoryNetwork(seed, link=link, clock=self._clock)
+        logger = logging.getLogger("p2p.lab")
+        self._network = MemoryNetwork(seed, link=link, clock=self._clock, logger=logger)
         self._hosts: dict[str, MemoryHost] = {}
         self._stack = ExitStack()
         self._victim = self._server(
