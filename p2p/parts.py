@@ -31,6 +31,7 @@ from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.dial.candidates import Sources
 from p2p.dial.dials import Dials
+from p2p.discover.runner import Restored
 from p2p.enode import LocalNode, NodeID
 from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
@@ -93,6 +94,8 @@ class Parts:
         self._logger = logger
         self._peers_ended = threading.Event()  # also set by a loop that died and cannot end them
         self._log = logger.getChild("server")
+        # set before the start, by a laboratory: what discovery begins with
+        self.restored: Restored | None = None
         # set once, while the server starts
         self.services: Services | None = None
         self.sources: Sources | None = None
@@ -110,6 +113,7 @@ class Parts:
             self.observers,
             self.key_log,
             self.monitor_source,
+            self.restored,
         )
 
     def open(self, services: Services) -> None:
