@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from p2p.clock import Clock
 from p2p.discover.clockcheck import ClockCheck, warn_of_drift
@@ -58,13 +58,20 @@ UseZone: TypeAlias = Callable[[IPAddress], object]
 TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
 
+class Restored(NamedTuple):
+    """The state of an earlier run: nodes of the table, and the seconds until it is refreshed."""
+
+    nodes: Sequence[Node]
+    refresh_in_s: float
+
+
 class Runner:
     """A thread for the engine that ``make`` makes when it starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
-    a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before
-    :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls raise
-    ServerStateError.
+    a row; ``lookups`` looks up the names of bootnodes. Set ``observer`` and ``restored``, if any,
+    before :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls
+    raise ServerStateError.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class Runner:
         self._log = logger
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
+        self.restored: Restored | None = None
         # owned by p2p-disc
         self._engine: Engine | None = None
         self._use_zone: UseZone = _use_no_zone
@@ -109,6 +117,8 @@ class Runner:
         if observer is not None:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
         self._engine, self._send = self._make(self._now(), observer), send
+        if self.restored is not None:
+            self._engine.restore(*self.restored, self._now())
         self.after_input()
 
     @property

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_type, wrong
 from p2p.crypto import PrivateKey
+from p2p.discover.maintenance import REFRESH_INTERVAL_S, SMALL_TABLE
+from p2p.discover.runner import Restored
 from p2p.enode import Node
 from p2p.errors import ServerStateError
 from p2p.lab.edges import Edges
@@ -154,14 +157,18 @@ class Nodes:
         """Let no further node be started."""
         self._closed = True
 
-    def start(self, node: LabNode) -> None:
-        """Start a server for the node, unless it runs. Raises ServerStateError once closed."""
+    def start(self, node: LabNode, search_in_s: float = 0.0) -> None:
+        """Start a server for the node, unless it runs. Raises ServerStateError once closed.
+
+        It searches for other nodes from ``search_in_s`` seconds on, if it knows few.
+        """
         with node._lock:
             if node._is_running:
                 return
             if self._closed:
                 raise ServerStateError("the lab is stopped")
             server = Server(**self._options(node))
+            server._parts.restored = self._restored(node, search_in_s)
             latest, node._server = node._server, server
             try:
                 server.start()
@@ -190,7 +197,7 @@ class Nodes:
         observers = [*observers_of(given.pop("observer", None)), watch]
         return {
             "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
-            "bootstrap_nodes": self._bootnodes(node) if settings.discovery else (),
+            "bootstrap_nodes": self._bootnodes(node),
             "own_networks": OWN_NETWORKS,
             **given,
             "private_key": node.private_key,
@@ -209,16 +216,20 @@ class Nodes:
         return self._settings.discovery
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
-        """Return the first node, and those in the tables of the node when it was stopped.
-
-        A node of the lab that is stopped would be silent.
-        """
         first = self.all[0]
-        is_first = first is node or first._server is None
-        known = [other for other in node._known if other.id != first.id and self._answers(other)]
-        return known if is_first else [first.node, *known]
+        is_known = self._settings.discovery and first is not node and first._server is not None
+        return [first.node] if is_known else []
+
+    def _restored(self, node: LabNode, search_in_s: float) -> Restored:
+        """Return what discovery begins with: the nodes that the node knew when it was stopped."""
+        known = [other for other in node._known if self._answers(other)]
+        if len(known) > SMALL_TABLE:  # it searches when it would have done so
+            seed = f"{self._settings.seed} {node.name}"
+            search_in_s = REFRESH_INTERVAL_S * Random(seed).random()
+        return Restored(known, search_in_s)
 
     def _answers(self, node: Node) -> bool:
+        """Whether a node runs, or is started with the lab, if it is one of the lab."""
         known = self._by_id.get(node.id)
         return known is None or known._is_running or known._starts
 
