@@ -231,8 +231,17 @@ def _by_time(event: LabEvent) -> float:
 def _text_of(event: LabEvent) -> str:
     """Return an event as a line, with its time in the lab."""
     names = " - ".join(filter(None, [event.node, event.peer]))
-    data = ", ".join(f"{name} {value}" for name, value in (event.data or {}).items())
-    return " ".join(filter(None, [f"{event.time_s:.3f} s:", names, event.text, data]))
+    data = ", ".join(f"{name} {_words(value)}" for name, value in (event.data or {}).items())
+    what = " ".join(filter(None, [names, event.text, data]))
+    return f"{event.time_s:.3f} s: {what}" if what else f"{event.time_s:.3f} s"
+
+
+def _words(value: object) -> str:
+    """Return a value of an event as text; the names of nodes on the sides of a partition."""
+    if isinstance(value, (list, tuple)):
+        apart = " | " if any(isinstance(item, (list, tuple)) for item in value) else " "
+        return apart.join(map(_words, value))
+    return str(value)
 
 
 class LabPage:

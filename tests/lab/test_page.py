@@ -96,6 +96,8 @@ def test_a_partition_and_changed_links_are_seen(lab: Lab, page: Page) -> None:
     row = page.wait("edges", a="0", b="1", loss=0.5)
     assert (row["latency_s"], row["bandwidth"]) == (0.01, 1000)
     page.until(lambda: {"partition", "healed", "link"} <= {row["kind"] for row in page.events})
+    texts = {row["kind"]: row["text"].partition(" s")[2] for row in page.events}
+    assert texts["partition"] == ": sides n0 n1" and texts["healed"] == ""
 
 
 def test_a_message_lights_up_its_edge_and_a_note_its_node(lab: Lab, page: Page) -> None:

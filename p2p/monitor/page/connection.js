@@ -1,5 +1,5 @@
-// The socket to the server. Owns connecting, connecting again with a growing pause, and why there is
-// no connection; what the messages mean is the model's business.
+// The socket to the server. Owns connecting, connecting again with a growing pause, and why there
+// is no connection; what the messages mean is the model's business.
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;

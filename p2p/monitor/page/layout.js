@@ -1,6 +1,6 @@
-// Places of the nodes of a network, on a circle or by springs. Pure: a network has the same places in
-// each browser that opens it, since nothing is drawn by lot and the number of steps is fixed. When
-// it changes, its nodes stay near the places that they have.
+// Places of the nodes of a network, on a circle or by springs. Pure: a network has the same places
+// in each browser that opens it, since nothing is drawn by lot and the number of steps is fixed.
+// When it changes, its nodes stay near the places that they have.
 
 const FULL_TURN = 2 * Math.PI;
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));

@@ -1,27 +1,18 @@
 // The panel of a lab: its network, where an edge lights up when a message passes, and the nodes as
-// a table. Owns the layout and which node is selected. Draws on a canvas, since a thousand nodes
-// with their edges are too many elements. It is drawn one update late, so that what has happened
-// between two updates is seen in its order.
+// a table. Owns the layout, which node is selected, and the moment that is drawn: one update late,
+// so that what has happened between two updates is seen in its order.
 
 import { element, set, setText, widthOf } from "./dom.js";
 import { counted, shortId } from "./format.js";
 import { circle, Springs } from "./layout.js";
 import { entries } from "./model.js";
+import { Network, TINTED_S } from "./network.js";
 import { Rows } from "./rows.js";
 
 const LARGEST = 620;
 const MARGIN = 26;
-/** An edge is bright for a moment after a message, then tinted, then as before; in seconds. */
-const BRIGHT_S = 1.2;
-const TINTED_S = 12;
-const TINT = 0.45;
-/** Edges within one step of brightness are drawn at once. */
-const LEVELS = 12;
-/** A node that gets a note has a ring that grows for a moment, in CSS pixels. */
-const RING = 11;
 /** A fading edge is drawn again so often: more would cost more than it shows. */
 const FADE_STEP_MS = 60;
-const NAMES_UP_TO = 40;
 const CLICK_RADIUS = 14;
 /** Work on the layout within one frame of the browser, in milliseconds. */
 const LAYOUT_MS = 8;
@@ -46,7 +37,7 @@ export class Topology {
     this.section = section;
     this.figure = section.querySelector(".drawing");
     this.canvas = section.querySelector("canvas");
-    this.context = this.canvas.getContext("2d");
+    this.network = new Network(this.canvas);
     this.count = section.querySelector(".count");
     this.caption = element("figcaption", {
       text:
@@ -57,6 +48,7 @@ export class Topology {
     this.selected = null;
     this.round = false;
     this.placed = new Map(); // places by key, as the springs have them
+    this.points = new Map(); // points on the canvas by key, as drawn
     this.rows = new Rows(section.querySelector(".list"), {
       label: "Nodes of the network",
       columns: COLUMNS,
@@ -79,7 +71,7 @@ export class Topology {
     if (this.section.hidden) return;
     this.scene = scene;
     this.arrived = performance.now();
-    this.colours = coloursOf(this.canvas);
+    this.network.readColours();
     this.nodes = entries(scene.frame.state, "lab_nodes");
     this.edges = entries(scene.frame.state, "edges");
     const since = [scene.frame.t - TINTED_S - tickOf(scene), scene.frame.t];
@@ -112,7 +104,7 @@ export class Topology {
     const [x, y] = [event.clientX - left, event.clientY - top];
     const near = this.nodes
       .map((node) => {
-        const [nodeX, nodeY] = this.#point(node.key);
+        const [nodeX, nodeY] = this.points.get(node.key) ?? [Infinity, Infinity];
         return [node, Math.hypot(nodeX - x, nodeY - y)];
       })
       .sort((a, b) => a[1] - b[1])[0];
@@ -163,25 +155,15 @@ export class Topology {
     });
   }
 
-  // The point of a node on the canvas.
-  #point(key) {
-    const place = this.places[this.index.get(key)];
-    return place?.map((one) => this.half + one * (this.half - MARGIN));
-  }
-
   // Returns whether something will look different soon.
   #draw() {
     const size = Math.min(widthOf(this.figure), LARGEST);
     if (!size) return false;
-    this.half = size / 2;
-    const context = fitted(this.canvas, this.context, size);
-    const points = new Map(this.nodes.map(({ key }) => [key, this.#point(key)]));
-    const edges = this.edges.filter(({ a, b }) => points.has(a) && points.has(b));
-    const time = this.#time();
-    this.#drawEdges(context, edges, points);
-    const moves = this.#drawLight(context, edges, points, time);
-    for (const node of this.nodes) this.#drawNode(context, node, points.get(node.key), time);
-    return moves || [...this.noted.values()].some((noted) => time - noted < BRIGHT_S);
+    const { nodes, edges, places, index, selected, found, lit, noted, before } = this;
+    this.points = pointsOf(nodes, ({ key }) => places[index.get(key)], size);
+    const scene = { nodes, edges, points: this.points, selected, found, lit, noted, before };
+    const moves = this.network.draw(scene, this.#time(), size, !still.matches);
+    return moves && this.scene.live;
   }
 
   // The moment drawn, which goes on between two updates while it is live.
@@ -190,99 +172,16 @@ export class Topology {
     if (!live || still.matches) return frame.t;
     return frame.t - tickOf(this.scene) + (performance.now() - this.arrived) / 1000;
   }
+}
 
-  #drawEdges(context, edges, points) {
-    const { colours } = this;
-    for (const group of grouped(edges, (edge) => `${edge.state} ${this.#isChosen(edge)}`)) {
-      const [{ state }] = group;
-      const chosen = this.#isChosen(group[0]);
-      context.setLineDash(state === "up" ? [] : [3, 4]);
-      context.globalAlpha = chosen || state === "cut" ? 1 : 0.4;
-      context.strokeStyle = state === "cut" ? colours.alarm : colours.soft;
-      context.lineWidth = chosen ? 1.5 : 1;
-      strokeAll(context, group, points);
-    }
-    context.setLineDash([]);
-  }
-
-  #isChosen({ a, b }) {
-    return a === this.selected || b === this.selected;
-  }
-
-  #drawLight(context, edges, points, time) {
-    let moves = false;
-    const levelOf = ({ key }) => {
-      const times = this.lit.get(key) ?? [];
-      const light = brightness(time - (times.findLast((one) => one <= time) ?? -Infinity));
-      moves ||= light > TINT || times.at(-1) > time;
-      return Math.round(light * LEVELS);
-    };
-    context.strokeStyle = this.colours.out;
-    for (const group of grouped(edges, levelOf)) {
-      const light = levelOf(group[0]) / LEVELS;
-      if (!light) continue;
-      context.globalAlpha = light;
-      context.lineWidth = 1 + 1.5 * light;
-      strokeAll(context, group, points);
-    }
-    return moves;
-  }
-
-  #drawNode(context, node, [x, y], time) {
-    const { colours } = this;
-    const noted = this.noted.get(node.key);
-    const note = noted > time ? this.before[node.key]?.note : node.note;
-    const radius = radiusOf(note, this.nodes.length);
-    const chosen = node.key === this.selected;
-    if (!still.matches) drawRing(context, [x, y], radius, (time - noted) / BRIGHT_S, colours.out);
-    context.globalAlpha = this.found.has(node.key) ? 1 : 0.2;
-    context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.fillStyle = !node.running ? colours.panel : note ? colours.out : colours.accent;
-    context.strokeStyle = chosen ? colours.ink : node.running ? colours.panel : colours.soft;
-    context.lineWidth = chosen ? 3 : 1.5;
-    context.fill();
-    context.stroke();
-    if (this.nodes.length > NAMES_UP_TO && !chosen) return;
-    context.fillStyle = colours.soft;
-    context.font = "11px Inter, system-ui, sans-serif";
-    context.textAlign = "center";
-    context.fillText(node.name.slice(0, 24), x, y + 17);
-  }
+// Points of the nodes on a canvas of this size, by key, from their places in a square of -1 to 1.
+function pointsOf(nodes, placeOf, size) {
+  const scaled = (place) => size / 2 + place * (size / 2 - MARGIN);
+  return new Map(nodes.map((node) => [node.key, placeOf(node).map(scaled)]));
 }
 
 function tickOf({ model }) {
   return model.hello.tick_s ?? 0.5;
-}
-
-function grouped(items, keyOf) {
-  const groups = new Map();
-  for (const item of items) {
-    const key = keyOf(item);
-    if (groups.has(key)) groups.get(key).push(item);
-    else groups.set(key, [item]);
-  }
-  return groups.values();
-}
-
-function strokeAll(context, edges, points) {
-  context.beginPath();
-  for (const { a, b } of edges) {
-    context.moveTo(...points.get(a));
-    context.lineTo(...points.get(b));
-  }
-  context.stroke();
-}
-
-// A ring that grows and fades; `part` of its time is over.
-function drawRing(context, [x, y], radius, part, colour) {
-  if (!(part >= 0 && part < 1)) return;
-  context.globalAlpha = 1 - part;
-  context.strokeStyle = colour;
-  context.lineWidth = 2;
-  context.beginPath();
-  context.arc(x, y, radius + RING * part, 0, 2 * Math.PI);
-  context.stroke();
 }
 
 // The moments at which each edge has carried a message, in order.
@@ -300,39 +199,6 @@ function litEdges(activity) {
 function notedNodes(events) {
   return new Map(
     events.filter(({ kind, node }) => kind === "note" && node).map(({ node, t }) => [node, t]),
-  );
-}
-
-// A node with a note is larger, for those who do not see that its colour is another.
-function radiusOf(note, count) {
-  return (count > 200 ? 3 : 5) * (note ? 1.3 : 1);
-}
-
-function brightness(age) {
-  if (age > TINTED_S) return 0;
-  if (age < BRIGHT_S) return 1 - (1 - TINT) * (age / BRIGHT_S);
-  return TINT;
-}
-
-function fitted(canvas, context, size) {
-  const ratio = devicePixelRatio || 1;
-  if (canvas.width !== Math.round(size * ratio)) {
-    canvas.width = canvas.height = Math.round(size * ratio);
-    canvas.style.width = canvas.style.height = `${size}px`;
-  }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, size, size);
-  return context;
-}
-
-// The colours of the style sheet, which depend on light and dark.
-function coloursOf(canvas) {
-  const names = ["ink", "soft", "line", "panel", "accent", "out", "alarm"];
-  return Object.fromEntries(
-    names.map((name) => {
-      canvas.style.color = `var(--${name})`;
-      return [name, getComputedStyle(canvas).color];
-    }),
   );
 }
 
