@@ -9,5 +9,6 @@
 `tables`         how discovery fills tables
 `eclipse`        what an eclipse attacker gets
 `attack`         the network of that attacker
+`slots`          the victim's slots, with servers
 ===============  ===================================================================
 """

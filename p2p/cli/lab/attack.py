@@ -71,12 +71,13 @@ class AttackedNetwork:
         self._attacker = attacker
         self._random = random.Random(f"attack {network.seed}")
         ranges = p2p.Netlist(attacker.ranges)
-        own = p2p.Netlist() if has_limits else ranges
+        self.own_networks = own = p2p.Netlist() if has_limits else ranges
         boot = network.add("boot", own_networks=own)
-        for _ in range(nodes - 2):
-            network.add(bootnodes=[boot], own_networks=own)
+        others = [network.add(bootnodes=[boot], own_networks=own) for _ in range(nodes - 2)]
         self.victim = network.add("victim", bootnodes=[boot], own_networks=own)
         self._identities = self._add_identities(ranges)
+        #: All nodes but the victim.
+        self.others = [boot, *others, *self._identities]
         self._ids = {identity.id for identity in self._identities}
         self._lookups: list[Operation] = []
         network.at(attacker.attack_s, self._begin)
@@ -125,18 +126,27 @@ class AttackedNetwork:
     def _look_up(self) -> None:
         self._lookups.append(self.victim.begin_lookup())
 
+    def found(self) -> list[p2p.Node]:
+        """Return the nodes of the lookups in the last :meth:`run_for`, in the order of these.
+
+        A lookup that has not ended, or that the restart has ended, is left out.
+        """
+        ended = [one for one in self._lookups if one.done and one.error is None]
+        return [node for lookup in ended for node in lookup.result]
+
+    def is_attacker(self, node_id: bytes) -> bool:
+        """Whether a node ID is one of the attacker."""
+        return node_id in self._ids
+
     def counts(self) -> dict[str, int]:
         """Return the sizes of the victim's table, of its replacements and of what it has found.
 
-        ``found`` are the nodes of the lookups in the last :meth:`run_for`; one that has not ended,
-        or that the restart has ended, is not counted. Each number has another one for the part of
-        the attacker.
+        ``found`` is the number of :meth:`found`. Each number has another one for the part of the
+        attacker.
         """
         table = self.victim.table()
         replacements = [node for bucket in table.buckets for node in bucket.replacements]
-        ended = [one for one in self._lookups if one.done and one.error is None]
-        found = [node for lookup in ended for node in lookup.result]
-        groups = {"table": table.nodes, "replacements": replacements, "found": found}
+        groups = {"table": table.nodes, "replacements": replacements, "found": self.found()}
         counts: dict[str, int] = {}
         for name, nodes in groups.items():
             counts[name] = len(nodes)
@@ -152,4 +162,4 @@ class AttackedNetwork:
         return places
 
     def _of_attacker(self, nodes: Iterable[p2p.Node]) -> list[p2p.Node]:
-        return [node for node in nodes if node.id in self._ids]
+        return [node for node in nodes if self.is_attacker(node.id)]

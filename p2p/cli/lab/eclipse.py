@@ -1,8 +1,8 @@
 """The experiment ``eclipse``: how much of one node's world an attacker takes.
 
 It reads the parameters, runs the same attack with and without the limits for addresses of one
-network, and has the texts and charts; the network is that of :mod:`p2p.cli.lab.attack`. Runs in the
-main thread.
+network, and has the texts and charts. The network is that of :mod:`p2p.cli.lab.attack`, the servers
+are those of :mod:`p2p.cli.lab.slots`. Runs in the main thread.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+import p2p
 from p2p.cli.lab.attack import HOSTS, MAX_NETWORKS, AttackedNetwork, Attacker
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED
 from p2p.cli.lab.settings import Section, Tables
+from p2p.cli.lab.slots import SAMPLES, Dialing, Slots
 from p2p.cli.report import Chart, Curves
-from p2p.sim import Network
+from p2p.sim import Link, Network
 
-SUMMARY = "What an eclipse attacker gets: part of a table and of the nodes found, over time."
+SUMMARY = "What an eclipse attacker gets: part of a table, of the nodes found and of the peers."
 
 FILE = """\
 # What an eclipse attacker gets. To run it: p2p lab run FILE.toml
@@ -42,6 +44,9 @@ restart_s = 90.0    # simulated second in which the victim restarts; 0: never
 database = "kept"   # kept or lost: the node database of the victim when it restarts
 duration_s = 180.0  # simulated seconds
 sample_s = 30.0     # simulated seconds between two samples
+max_peers = 25      # then, with servers: slots for peers of the victim; 0: no servers
+dial_ratio = 3      # one of so many slots is for peers that the victim dials
+dial_s = 60.0       # simulated seconds in which each other node dials the victim, once
 """
 
 #: The values of ``limits``, and the runs that they stand for.
@@ -65,6 +70,7 @@ class Eclipse:
     database: str
     duration_s: float
     sample_s: float
+    dialing: Dialing
 
     @classmethod
     def read(cls, tables: Tables, nodes: int | None, seed: int | None) -> Eclipse:
@@ -86,6 +92,7 @@ class Eclipse:
             experiment.choice("database", "kept", ("kept", "lost")),
             duration_s,
             experiment.number("sample_s", 30.0, 1.0, 86_400.0),
+            _read_dialing(experiment),
         )
         network.end()
         experiment.end()
@@ -106,23 +113,32 @@ class Eclipse:
     @property
     def steps(self) -> int:
         """Number of results with ``step``."""
-        return self._samples * len(RUNS[self.limits])
+        return self._steps * len(RUNS[self.limits])
 
     @property
     def _samples(self) -> int:
         return max(1, int(self.duration_s / self.sample_s))
 
+    @property
+    def _steps(self) -> int:
+        return self._samples + (SAMPLES if self.dialing.max_peers else 0)
+
+    @property
+    def _since_s(self) -> float:
+        """Time from which on the nodes found are counted for the summary, and dialed."""
+        return self.restart_s or self.attacker.attack_s
+
     def to_json(self) -> dict[str, Any]:
         """Return the network and the parameters for a result."""
         values = asdict(self)
-        values |= values.pop("attacker")
+        values |= values.pop("attacker") | values.pop("dialing")
         network = {key: values.pop(key) for key in ("nodes", "seed", "latency_s", "loss")}
         return {"kind": "eclipse", "network": network, "parameters": values}
 
     def run(self, monitor_addr: str | None = None) -> Generator[dict[str, Any], None, None]:
         """Run the experiment; yield its results as they are measured. There is no page."""
         for number, has_limits in enumerate(RUNS[self.limits]):
-            yield from self._run_once(has_limits, number * self._samples)
+            yield from self._run_once(has_limits, number * self._steps)
 
     def _run_once(self, has_limits: bool, steps_before: int) -> Iterator[dict[str, Any]]:
         network = Network(
@@ -136,8 +152,11 @@ class Eclipse:
         if self.restart_s:
             restart = partial(attacked.victim.restart, keep_store=self.database == "kept")
             network.at(self.restart_s, restart)
+        found: dict[bytes, p2p.Node] = {}
         for step in range(1, self._samples + 1):
             attacked.run_for(self.sample_s)
+            if network.time > self._since_s:
+                found |= {node.id: node for node in attacked.found() if node.id not in found}
             yield {
                 "type": "sample",
                 "step": steps_before + step,
@@ -146,21 +165,35 @@ class Eclipse:
                 **attacked.counts(),
             }
         yield {"type": "places", "limits": has_limits, "distances": attacked.distances()}
+        if self.dialing.max_peers:
+            yield from self._run_servers(
+                attacked, list(found.values()), has_limits, steps_before + self._samples
+            )
+
+    def _run_servers(
+        self, attacked: AttackedNetwork, found: Sequence[p2p.Node], has_limits: bool, steps: int
+    ) -> Iterator[dict[str, Any]]:
+        link = Link(self.latency_s, jitter=0.0)
+        with Slots(attacked, found, self.dialing, link, self.seed) as slots:
+            for step, sample in enumerate(slots.samples(), steps + 1):
+                yield {"type": "peers", "step": step, "limits": has_limits, **sample}
 
     def summary(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return the attacker's shares at the end, of the table and of the replacements.
+        """Return the attacker's shares at the end: of the table, its replacements and the slots.
 
         That of the nodes found is of all lookups since the restart, or else since the attack began.
         """
-        samples = _of_type(records, "sample")
+        samples, peers = _of_type(records, "sample"), _of_type(records, "peers")
         shares: dict[str, Any] = {"samples": len(samples)}
-        since_s = self.restart_s or self.attacker.attack_s
         for has_limits in RUNS[self.limits]:
             run = [each for each in samples if each["limits"] is has_limits]
-            late = [each for each in run if each["time_s"] > since_s]
+            late = [each for each in run if each["time_s"] > self._since_s]
             for name in MEASURED if run else ():
                 of = late if name == "found" else run[-1:]
                 shares[f"{name}_share_limits_{_on(has_limits)}"] = _share(of, name)
+            for last in [each for each in peers if each["limits"] is has_limits][-1:]:
+                taken = last["dialed_attacker"] + last["inbound_attacker"]
+                shares[f"slots_share_limits_{_on(has_limits)}"] = taken / self.dialing.max_peers
         return shares
 
     def text(self, record: dict[str, Any]) -> str:
@@ -170,15 +203,15 @@ class Eclipse:
             text += ", {replacements_attacker} of {replacements} replacements"
             text += ", {found_attacker} of {found} nodes found"
             return text.format(on=_on(record["limits"]), **record)
+        if record["type"] == "peers":
+            text = "limits {on}, after {time_s:g} s with servers: "
+            text += "{dialed_attacker} of {dialed} dialed peers"
+            text += ", {inbound_attacker} of {inbound} inbound peers"
+            return text.format(on=_on(record["limits"]), **record)
         if record["type"] != "summary":
             return ""
-        lines = [
-            f"with limits {on}, at the end: {{table_share_limits_{on}:.0%}} of the table, "
-            f"{{found_share_limits_{on}:.0%}} of the nodes found"
-            for on in map(_on, RUNS[self.limits])
-            if f"table_share_limits_{on}" in record
-        ]
-        return "\n".join(lines).format(**record) or "no sample was taken"
+        lines = [_summary_line(record, _on(has_limits)) for has_limits in RUNS[self.limits]]
+        return "\n".join(filter(None, lines)) or "no sample was taken"
 
     def charts(self, records: Sequence[dict[str, Any]]) -> list[Chart | Curves]:
         """Return the charts of the report; none without a sample."""
@@ -192,12 +225,24 @@ class Eclipse:
                     title_of_run = f"Share of the {title}, limits {_on(has_limits)}"
                     note = "the attacker's part in percent, over time"
                     charts.append(Curves(title_of_run, [(title, points)], 100.0, note))
+        charts += [*self._peer_charts(_of_type(records, "peers"))]
         for record in _of_type(records, "places"):
             rows = list(record["distances"].items())
             title = f"The attacker's places, limits {_on(record['limits'])}"
             if rows:
                 charts.append(Chart(title, rows, "in the table, by distance in bits"))
         return charts
+
+
+    def _peer_charts(self, peers: Sequence[dict[str, Any]]) -> Iterator[Curves]:
+        for has_limits in RUNS[self.limits]:
+            run = [each for each in peers if each["limits"] is has_limits]
+            names = ("dialed_attacker", "inbound_attacker")
+            points = [(each["time_s"], sum(each[name] for name in names)) for each in run]
+            if points:
+                title = f"The attacker's peers, limits {_on(has_limits)}"
+                note = "slots of the victim that the attacker has, over time"
+                yield Curves(title, [("peers", points)], self.dialing.max_peers, note)
 
 
 def _read_attacker(section: Section, duration_s: float) -> Attacker:
@@ -213,6 +258,14 @@ def _read_attacker(section: Section, duration_s: float) -> Attacker:
     )
 
 
+def _read_dialing(section: Section) -> Dialing:
+    return Dialing(
+        section.integer("max_peers", 25, 0, MAX_NODES),
+        section.integer("dial_ratio", 3, 1, MAX_NODES),
+        section.number("dial_s", 60.0, 0.1, 3600.0),
+    )
+
+
 def _of_type(records: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record for record in records if record["type"] == kind]
 
@@ -221,6 +274,14 @@ def _share(samples: Sequence[dict[str, Any]], name: str) -> float:
     """Return the attacker's share of all that was counted under ``name``; 0 of nothing."""
     total = sum(sample[name] for sample in samples)
     return sum(sample[f"{name}_attacker"] for sample in samples) / total if total else 0.0
+
+
+def _summary_line(summary: dict[str, Any], on: str) -> str:
+    """Return the shares of the runs with limits ``on`` or off, as far as there are any."""
+    names = {"table": "of the table", "found": "of the nodes found", "slots": "of the slots"}
+    keys = {f"{name}_share_limits_{on}": text for name, text in names.items()}
+    parts = [f"{summary[key]:.0%} {text}" for key, text in keys.items() if key in summary]
+    return f"with limits {on}, at the end: {', '.join(parts)}" if parts else ""
 
 
 def _on(has_limits: bool) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from p2p.cli.lab.attack import Attacker
 from p2p.cli.lab.experiments import read_plan
+from tests.kit.processes import Program
 
 ATTACK = """
 [network]
@@ -20,19 +25,22 @@ restart_s = 60
 duration_s = 90
 sample_s = 10
 """
+#: The part with servers, and none.
+SERVERS, NO_SERVERS = "max_peers = 12\ndial_s = 29.0\n", "max_peers = 0\n"
 #: Most places of a network (/24) in the table, and in a bucket (docs/explanation/security.md); the
 #: attacker has two networks.
-IN_TABLE, IN_BUCKET, NETWORKS = 10, 2, 2
+IN_TABLE, IN_BUCKET, NETWORKS, ADDRESSES = 10, 2, 2, 4
 
 
 def of_type(records, kind):
     return [record for record in records if record["type"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["v4", "v5"])
 def test_limits_bound_what_an_attacker_gets(run, protocol):
     plan, *records, summary = run(
-        "lab", "run", "-", "--json", stdin=ATTACK.format(protocol)
+        "lab", "run", "-", "--json", stdin=ATTACK.format(protocol) + NO_SERVERS
     ).records
     assert plan["parameters"]["protocol"] == protocol
     samples = of_type(records, "sample")
@@ -53,9 +61,49 @@ def test_limits_bound_what_an_attacker_gets(run, protocol):
         assert 0 < shares[0] < shares[1] < 1
 
 
+@pytest.mark.slow
+def test_slots_of_the_victim(run, tmp_path):
+    report = tmp_path / "report.html"
+    text = ATTACK.format("v4") + SERVERS
+    result = run("lab", "run", "-", "--json", "--report", report, stdin=text)
+    assert result.exit_code == 0
+    peers = of_type(result.records, "peers")
+    runs = {on: [each for each in peers if each["limits"] is on] for on in (True, False)}
+    for run_ in runs.values():
+        assert [each["time_s"] for each in run_] == [7.25, 14.5, 21.75, 29.0]
+        assert all(each["dialed"] + each["inbound"] <= 12 for each in run_)
+        assert run_[-1]["dialed"] > 0 and run_[-1]["inbound"] > 0
+    limited, free = runs[True][-1], runs[False][-1]
+    # An address of the Internet is admitted once in 30 s; of a network two nodes are dialed.
+    assert limited["inbound_attacker"] <= ADDRESSES
+    assert limited["dialed_attacker"] <= IN_BUCKET * NETWORKS
+    summary = result.records[-1]
+    assert 0 < summary["slots_share_limits_on"] < summary["slots_share_limits_off"] < 1
+    taken = free["dialed_attacker"] + free["inbound_attacker"]
+    assert summary["slots_share_limits_off"] == taken / 12
+    steps = [each["step"] for each in result.records if "step" in each]
+    assert steps == list(range(1, 2 * (9 + 4) + 1))
+    assert report.read_text().count('class="curve"') == 8
+
+
+def test_too_few_descriptors_for_servers(tmp_path):
+    file = tmp_path / "attack.toml"
+    text = ATTACK.format("v4").replace("identities = 40", "identities = 8")
+    file.write_text(text + SERVERS.replace("12", "200"))
+    command = ["bash", "-c", 'ulimit -n 36; exec "$@"', "", sys.executable, "-m", "p2p"]
+    command += ["lab", "run", str(file), "--json"]
+    with Program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert process.returncode == 1
+    assert err.startswith(b"p2p: the network did not start: ")
+    assert err.endswith(b"; max_peers = 0 leaves servers out\n") and err.count(b"\n") == 1
+    assert json.loads(out.splitlines()[-1])["samples"] == 9
+
+
+@pytest.mark.slow
 def test_same_seed_has_the_same_results(run):
     def results(*options):
-        text = ATTACK.format("v4").replace("identities = 40", "identities = 8")
+        text = ATTACK.format("v4").replace("identities = 40", "identities = 8") + SERVERS
         return run("lab", "run", "-", "--json", *options, stdin=text).out
 
     assert results("--seed", 5) == results("--seed", 5) != results("--seed", 6)
@@ -63,7 +111,7 @@ def test_same_seed_has_the_same_results(run):
 
 def test_one_run_with_the_limits(run, tmp_path):
     report = tmp_path / "report.html"
-    text = ATTACK.format("v4") + 'limits = "on"\n'
+    text = ATTACK.format("v4") + NO_SERVERS + 'limits = "on"\n'
     result = run("lab", "run", "-", "--report", report, stdin=text)
     first, *_, last = result.out.splitlines()
     assert first == (
@@ -75,7 +123,8 @@ def test_one_run_with_the_limits(run, tmp_path):
 
 
 def test_victim_that_loses_its_database_begins_with_the_bootnode(run):
-    text = ATTACK.format("v4") + 'limits = "off"\nidentities = 1\naddresses = 1\nnetworks = 1\n'
+    text = ATTACK.format("v4") + NO_SERVERS
+    text += 'limits = "off"\nidentities = 1\naddresses = 1\nnetworks = 1\n'
     text = text.replace("identities = 40\n", "")
 
     def sizes(database):
@@ -90,7 +139,7 @@ def test_victim_that_loses_its_database_begins_with_the_bootnode(run):
 
 
 def test_attacker_that_has_not_begun_has_nothing(run):
-    text = ATTACK.format("v4").replace("attack_s = 20", "attack_s = 90")
+    text = ATTACK.format("v4").replace("attack_s = 20", "attack_s = 90") + NO_SERVERS
     records = run("lab", "run", "-", "--json", stdin=text).records
     samples = of_type(records, "sample")
     assert len(samples) == 18 and all(each["table_attacker"] == 0 for each in samples)
