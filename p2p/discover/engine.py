@@ -155,15 +155,15 @@ class Engine(ABC):
             self._observer.command("refresh", now)
         self._maintenance.refresh(now)
 
-    def restore(self, nodes: Sequence[Node], refresh_in_s: float, now: Now) -> None:
-        """Begin with the nodes of an earlier table, and refresh it in ``refresh_in_s`` seconds.
+    def restore(self, nodes: Sequence[Node], now: Now) -> None:
+        """Begin with the nodes of an earlier table, and do not refresh it at once.
 
         For laboratories, before the first ``handle_timeout``: a node of the Internet cannot know
         what has changed meanwhile.
         """
         if self._observer is not None:
-            self._observer.command("restore", nodes, refresh_in_s, now)
-        self._maintenance.restore(nodes, refresh_in_s, now)
+            self._observer.command("restore", nodes, now)
+        self._maintenance.restore(nodes, now)
 
     # Output.
 

@@ -105,15 +105,19 @@ class Maintenance:
         self.load_seeds(now)
         self._overlay.look_up(self._own_target, partial(self._looked_up, RANDOM_LOOKUPS), now)
 
-    def restore(self, nodes: Sequence[Node], refresh_in_s: float, now: Now) -> None:
-        """Give nodes of an earlier table their places, as nodes that are alive; refresh later."""
+    def restore(self, nodes: Sequence[Node], now: Now) -> None:
+        """Give nodes of an earlier table their places, as nodes that are alive.
+
+        The table is refreshed later, as if that had just been done. The first refresh counts as
+        over if there are more than SMALL_TABLE nodes.
+        """
         table = self._table
         for node in self._allowed(nodes):
             entry = table.entry(node.id) if table.add_proven(node, now.monotonic) else None
             if entry is not None:
                 table.revalidation.passed(entry, now.monotonic)
-        self.is_initialized = bool(nodes)
-        self._refresh_in(refresh_in_s, now)
+        self.is_initialized = table.live_count > SMALL_TABLE
+        self._refresh_later(now)
 
     def load_seeds(self, now: Now) -> None:
         """Offer the stored nodes and the bootnodes to the table."""
@@ -152,11 +156,14 @@ class Maintenance:
         self.is_initialized = True
         if found:
             self._retry_s = RETRY_S
-            half = REFRESH_INTERVAL_S / 2
-            self._refresh_in(half + self._random.random() * half, now)
+            self._refresh_later(now)
         else:
             self._refresh_in(self._retry_s, now)
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+
+    def _refresh_later(self, now: Now) -> None:
+        half = REFRESH_INTERVAL_S / 2
+        self._refresh_in(half + self._random.random() * half, now)
 
     def _refresh_in(self, seconds: float, now: Now) -> None:
         self._next_refresh.cancel()

@@ -59,10 +59,14 @@ TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
 
 class Restored(NamedTuple):
-    """The state of an earlier run: nodes of the table, and the seconds until it is refreshed."""
+    """The state of an earlier run: the nodes of the table.
+
+    ``on_ready`` is called once, on p2p-disc: when the table was refreshed or has nodes, and at the
+    end at the latest.
+    """
 
     nodes: Sequence[Node]
-    refresh_in_s: float
+    on_ready: Callable[[Runner], object]
 
 
 class Runner:
@@ -99,6 +103,8 @@ class Runner:
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
         self.restored: Restored | None = None
+        # set once, by p2p-disc
+        self.is_ready = False
         # owned by p2p-disc
         self._engine: Engine | None = None
         self._use_zone: UseZone = _use_no_zone
@@ -118,7 +124,7 @@ class Runner:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
         self._engine, self._send = self._make(self._now(), observer), send
         if self.restored is not None:
-            self._engine.restore(*self.restored, self._now())
+            self._engine.restore(self.restored.nodes, self._now())
         self.after_input()
 
     @property
@@ -191,6 +197,8 @@ class Runner:
             walk._end(None if cause is None else make_error())
         self._walking.clear()
         self.events.close(cause)
+        if not self.is_ready:
+            self._note_ready()
         self.on_end()
 
     # the engine's input and output
@@ -214,6 +222,13 @@ class Runner:
         for event in engine.poll_events():
             self._handle_event(event)
         self._set_timer(engine.deadline)
+        if engine.is_initialized and not self.is_ready:
+            self._note_ready()
+
+    def _note_ready(self) -> None:
+        self.is_ready = True
+        if self.restored is not None:
+            self.restored.on_ready(self)
 
     def _now(self) -> Now:
         return Now(self._clock.monotonic(), self._clock.time_unix())

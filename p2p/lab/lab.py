@@ -69,9 +69,8 @@ class Lab:
         The clock of all servers: that of the system, or a :class:`LabClock`. Its time is simulated,
         and passes only in calls of the lab that wait, from one event to the next.
     ``discovery``
-        Whether the nodes run discovery; n0 is the bootnode of the others. They search one after
-        the other, 200 of them in 80 s. They dial the nodes that they find, unless ``no_dial`` is
-        set.
+        Whether the nodes run discovery; n0 is the bootnode of the others. They search some at a
+        time, and dial the nodes that they find, unless ``no_dial`` is set.
     ``message_events``
         Share of the messages to report as events: 0.0 none, 1.0 all. None, the default: all with
         ``monitor_addr``, else none.

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_type, wrong
 from p2p.crypto import PrivateKey
-from p2p.discover.maintenance import REFRESH_INTERVAL_S, SMALL_TABLE
 from p2p.discover.runner import Restored
 from p2p.enode import Node
 from p2p.errors import ServerStateError
@@ -20,6 +18,7 @@ from p2p.lab.edges import Edges
 from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
+from p2p.lab.searches import Searches
 from p2p.lab.settings import Settings
 from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
@@ -56,6 +55,7 @@ class Nodes:
         self._reports = reports
         self._network = network
         self.edges = Edges(reports, self.name_of)
+        self._searches = Searches(settings.clock)
         # guarded by _lock for writing; read without it: replaced, never changed
         self._lock = threading.Lock()
         self._nodes: dict[int, LabNode] = {}
@@ -157,18 +157,15 @@ class Nodes:
         """Let no further node be started."""
         self._closed = True
 
-    def start(self, node: LabNode, search_in_s: float = 0.0) -> None:
-        """Start a server for the node, unless it runs. Raises ServerStateError once closed.
-
-        It searches for other nodes from ``search_in_s`` seconds on, if it knows few.
-        """
+    def start(self, node: LabNode) -> None:
+        """Start a server for the node, unless it runs. Raises ServerStateError once closed."""
         with node._lock:
             if node._is_running:
                 return
             if self._closed:
                 raise ServerStateError("the lab is stopped")
             server = Server(**self._options(node))
-            server._parts.restored = self._restored(node, search_in_s)
+            server._parts.restored = self._restored(node)
             latest, node._server = node._server, server
             try:
                 server.start()
@@ -176,6 +173,8 @@ class Nodes:
                 node._server = latest
                 raise
             node._is_running = True
+        for discovery in filter(None, (server.discovery_v4, server.discovery_v5)):
+            self._searches.add(discovery._runner)
         self._reports.report("started", node=node.name)
 
     def stop(self, node: LabNode) -> list[str]:
@@ -220,13 +219,10 @@ class Nodes:
         is_known = self._settings.discovery and first is not node and first._server is not None
         return [first.node] if is_known else []
 
-    def _restored(self, node: LabNode, search_in_s: float) -> Restored:
+    def _restored(self, node: LabNode) -> Restored:
         """Return what discovery begins with: the nodes that the node knew when it was stopped."""
         known = [other for other in node._known if self._answers(other)]
-        if len(known) > SMALL_TABLE:  # it searches when it would have done so
-            seed = f"{self._settings.seed} {node.name}"
-            search_in_s = REFRESH_INTERVAL_S * Random(seed).random()
-        return Restored(known, search_in_s)
+        return Restored(known, self._searches.over)
 
     def _answers(self, node: Node) -> bool:
         """Whether a node runs, or is started with the lab, if it is one of the lab."""

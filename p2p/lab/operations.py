@@ -18,12 +18,6 @@ from p2p.lab.pace import RealPace, SimulatedPace
 from p2p.lab.reports import Reports
 from p2p.lab.topology import Edge
 
-#: Time from the first search of one node to that of the next, for each node that it may ask, and
-#: its limit, in seconds. A search takes half of it from a processor. If all nodes searched at once,
-#: answers would come too late, the bootnode's first of all.
-SEARCH_S = 0.002
-MAX_SEARCH_S = 0.4
-
 #: Two nodes, to be connected.
 Pair = tuple[LabNode, LabNode]
 
@@ -41,17 +35,10 @@ class Operations:
         self._pace = pace
 
     def start(self, nodes: Sequence[LabNode]) -> None:
-        """Start nodes; if there is a bootnode, the first is started before the others.
-
-        Those that know few others search for some, one after the other.
-        """
-        pause_s = min(SEARCH_S * len(nodes), MAX_SEARCH_S)
+        """Start nodes; if there is a bootnode, the first is started before the others."""
         first = nodes[:1] if self._nodes.has_bootnode else []
         for some in (first, nodes[len(first) :]):
-            work: list[Work] = [
-                (node.name, partial(self._nodes.start, node, place * pause_s))
-                for place, node in enumerate(some)
-            ]
+            work = [(node.name, partial(self._nodes.start, node)) for node in some]
             run_all("started", work, self._pace.finish)
 
     def stop(self, nodes: Sequence[LabNode]) -> list[str]:

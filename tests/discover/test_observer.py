@@ -310,9 +310,10 @@ def test_recording_replays(lived: tuple[Network, Recording]) -> None:
 def test_recording_of_a_restored_table_replays(link: Link) -> None:
     told, known = Recording(), link.node(2)
     engine = link.node(1, observer=told)
-    engine.restore([link.as_node(known)], 5.0, link.now)
+    engine.restore([link.as_node(known)], link.now)
+    engine.refresh(link.now)
     link.run(10.0)
-    assert told.commands() == ["restore"] and told.told("lookup_asked")
+    assert told.commands() == ["restore", "refresh"] and told.told("lookup_asked")
     assert replay(told).calls == told.calls
 
 
