@@ -153,7 +153,7 @@ def test_lesson_shows_what_a_class_sees(
 
 
 def test_each_lesson_has_exercises_with_solutions_and_questions() -> None:
-    assert len(LESSONS) == 3
+    assert len(LESSONS) == 4
     for title in LESSONS:
         lesson = PARTS[title]
         for part in ("**Goal.**", "**Needed.**", "| minutes |", "### Questions that students ask"):
