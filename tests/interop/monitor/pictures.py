@@ -85,8 +85,9 @@ def talking_server() -> Iterator[p2p.Server]:
         threads = []
         for name in ("ann", "bob", "carl"):
             other = new_server(name, bootstrap_nodes=[server.self], no_dial=True)
-            peers = [stack.enter_context(other).connect(server.self)]
-            peers += [peer for peer in server.peers if peer.name == name]
+            stack.enter_context(other)
+            one, two = (server, other) if name == "ann" else (other, server)
+            peers = one.connect(two.self), two.accept()
             threads += [threading.Thread(target=talk, args=(peer, over)) for peer in peers]
         for thread in threads:
             thread.start()
