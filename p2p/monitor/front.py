@@ -105,7 +105,7 @@ class Monitor:
             sock.close()
             self.stop()
             raise
-        self._log.info("live page at http://%s/", self._address)
+        self._log.info("live page on %s; its address has a token, see monitor_url", self._address)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """Close all pages and end the thread, within about ``timeout`` seconds.

@@ -41,7 +41,7 @@ const STEP_COLUMNS = [
   },
   {
     title: "Took",
-    kind: "number",
+    kind: "number took",
     text: (h) => (h.answered_t ? duration(h.answered_t - h.asked_t) : "–"),
   },
 ];

@@ -7,8 +7,8 @@ export const TINTED_S = 12;
 const TINT = 0.45;
 /** Edges within one step of brightness are drawn at once. */
 const LEVELS = 12;
-/** A node that gets a note has a ring that grows for a moment, in CSS pixels. */
-const RING = 11;
+/** A node that gets a note has a ring that grows for a moment, by so many of its radii. */
+const RING = 1.7;
 /** Names below nodes: beside how many, of how many letters, and where, in CSS pixels. */
 const NAMES_UP_TO = 40;
 const MAX_NAME = 24;
@@ -100,12 +100,13 @@ export class Network {
     const { nodes, points, noted } = this.scene;
     context.strokeStyle = colours.out;
     context.lineWidth = 2;
+    const radius = radiusOf(true, nodes.length);
     for (const { key } of nodes) {
       const part = (time - noted.get(key)) / BRIGHT_S;
       if (!(part >= 0 && part < 1)) continue;
       context.globalAlpha = 1 - part;
       context.beginPath();
-      context.arc(...points.get(key), radiusOf(true, nodes.length) + RING * part, 0, 2 * Math.PI);
+      context.arc(...points.get(key), radius * (1 + RING * part), 0, 2 * Math.PI);
       context.stroke();
     }
   }

@@ -434,3 +434,17 @@ def test_nothing_is_wider_than_the_window(
     server = start_story(past=600)  # all of a history
     page = open_page(server.url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1600])
+def test_no_table_is_wider_than_its_place(
+    start_story: StartStory, open_page: OpenPage, width: int
+) -> None:
+    server = start_story(past=425)  # handlers stall
+    page = open_page(server.url, viewport={"width": width, "height": 1000})
+    wider = page.evaluate(
+        """() => [...document.querySelectorAll(".panel .scroll")]
+            .filter((place) => place.scrollWidth > place.clientWidth)
+            .map((place) => place.querySelector("table").getAttribute("aria-label"))"""
+    )
+    assert wider == []
