@@ -6,7 +6,9 @@
 Each row runs in a process of its own. A small world of nodes starts, with a handler at each end of
 each edge; *s* is from the first line of the program's own to the last connection, *MiB* the most
 memory that the process had, *KiB a node* the part of it that is not there without nodes. Then each
-node sends messages to its neighbors, and all of them are reported as events: *events/s*.
+node sends messages to its neighbors, and all of them are reported as events: *events/s*. With
+discovery, the lab runs until the nodes have searched for each other. *again s* is from its
+snapshot to the last connection of a lab that goes on from there.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ ROWS = (
 #: Messages of all nodes together, and their size.
 MESSAGES, SIZE = 20_000, 100
 TIMEOUT_S = 600.0
+#: Least time for the nodes of a lab with discovery to find each other, and for each node.
+SEARCH_S, NODE_SEARCH_S = 5.0, 0.5
 _CODE = 0
 
 
@@ -52,8 +56,7 @@ def measure(join: str, nodes: int, discovers: bool) -> dict[str, Any]:
         for _ in range(each):
             rw.read_msg()
             received.release()
-        for _ in rw:
-            pass
+        wait(peer, rw)
 
     started = time.perf_counter()
     lab = Lab(
@@ -83,9 +86,24 @@ def measure(join: str, nodes: int, discovers: bool) -> dict[str, Any]:
                 count -= events.get(TIMEOUT_S).type == "message"
             taken_s = time.perf_counter() - started
         figures["events_a_second"] = 2 * figures["edges"] * each / taken_s
+        if discovers:
+            lab.run_for(SEARCH_S + NODE_SEARCH_S * nodes)
+        snapshot = lab.snapshot()
         stopping = time.perf_counter()
     figures["stop_s"] = time.perf_counter() - stopping
+    figures["known"] = sum(len(node.known) for node in snapshot.nodes) / nodes
+    waiting = [p2p.Protocol("bench", 1, 1, wait)]
+    started = time.perf_counter()
+    with Lab.from_snapshot(snapshot, protocols=waiting) as lab:
+        figures["again_s"] = time.perf_counter() - started
+        assert len(lab.edges) == figures["edges"]
     return figures
+
+
+def wait(peer: p2p.Peer, rw: p2p.MsgReadWriter) -> None:
+    """Read until the connection ends."""
+    for _ in rw:
+        pass
 
 
 def peak_mib() -> float:
@@ -106,13 +124,15 @@ def in_process(join: str, nodes: int, discovers: bool) -> dict[str, Any]:
 def table(rows: Sequence[tuple[tuple[str, int, bool], dict[str, Any]]]) -> str:
     """Return the rows as text."""
     lines = [
-        f"{'lab':<30} edges threads descriptors     s stop s   MiB KiB a node  events/s"
+        f"{'lab':<30} edges threads descriptors     s stop s known again s"
+        "   MiB KiB a node  events/s"
     ]
     for (join, nodes, discovers), found in rows:
         name = f"{join}, {nodes} nodes{', discovery' if discovers else ''}"
         lines.append(
             f"{name:<30} {found['edges']:>5} {found['threads']:>7} {found['descriptors']:>11} "
-            f"{found['s']:>5.1f} {found['stop_s']:>6.1f} {found['mib']:>5.0f} "
+            f"{found['s']:>5.1f} {found['stop_s']:>6.1f} {found['known']:>5.0f} "
+            f"{found['again_s']:>7.1f} {found['mib']:>5.0f} "
             f"{found['kib_a_node']:>10.0f} {found['events_a_second']:>9,.0f}"
         )
     return "\n".join(lines)

@@ -6,25 +6,38 @@ at the start of each turn and then once a second, which Prometheus does once a m
 the seconds of CPU of both processes, since other load of the machine changes the rates by more than
 the cost. A third pair has limits on bandwidth that are never reached, beside one without options.
 A fourth has a live page at each end: first nobody looks at it, then both are open.
+
+``python -m benchmarks.options`` compares single turns: each kind, and a second pair without
+options, with the turn without options that is just before it. So what is left of the noise shows.
 """
 
 from __future__ import annotations
 
+import argparse
+import statistics
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from benchmarks.process import Process
-from benchmarks.scale import SMALL, Scale
+from benchmarks.scale import FULL, SMALL, Scale
 
 #: Turns of each pair in a round.
 TURNS = 8
 SCRAPE_INTERVAL_S = 1.0
 SCRAPE_TIMEOUT_S = 10.0
+#: Kinds that are compared with no options turn by turn, with the option of their processes.
+OPEN = "the page open at both ends"
+COMPARED = {
+    "no options, in another pair": "plain",
+    "limits never reached": "limited",
+    "a page that is not open": "page",
+    OPEN: "page",
+}
 
 
 class Pair:
@@ -112,3 +125,38 @@ def page_socket(url: str) -> ClientConnection:
     origin = url.rpartition("/")[0].rpartition("/")[0]
     socket = f"{url.replace('http', 'ws', 1)}socket"
     return connect(socket, origin=Origin(origin), proxy=None, max_size=None)
+
+
+def compare(rounds: int, turns: int, count: int) -> dict[str, list[float]]:
+    """Return the CPU without options over that of each kind, turn by turn.
+
+    Each round has new processes, since two processes that do the same differ by some percent.
+    """
+    ratios: dict[str, list[float]] = {kind: [] for kind in COMPARED}
+    for _ in range(rounds):
+        with ExitStack() as processes:
+            pairs = {kind: Pair(processes, option) for kind, option in COMPARED.items()}
+            plain = Pair(processes, "plain")
+            for _ in range(turns):
+                for kind, pair in pairs.items():
+                    base = plain.send(count)
+                    with opened(pair) if kind == OPEN else nullcontext():
+                        ratios[kind].append(base / pair.send(count))
+    return ratios
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.options")
+    parser.add_argument("--rounds", type=int, default=6, help="rounds, with new processes each")
+    parser.add_argument("--turns", type=int, default=10, help="turns of each kind in a round")
+    parser.add_argument("--count", type=int, default=FULL.messages(SMALL), help="messages a turn")
+    options = parser.parse_args(arguments)
+    print(f"{'CPU without options over':<34}median  quartiles")
+    for kind, found in compare(options.rounds, options.turns, options.count).items():
+        low, median, high = statistics.quantiles(found, n=4)
+        print(f"{kind:<34}{median:>6.3f}  {low:.3f} to {high:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -151,9 +151,10 @@ class Config:
     def _own(self) -> OwnNetworks:
         """The networks that limits do not apply to."""
         if isinstance(self.own_networks, Netlist):
-            return OwnNetworks(self.own_networks)
+            return OwnNetworks(self.own_networks, self.sockets._simulated)
         restricted = self.netlist or Netlist()
-        return OwnNetworks(Netlist(tuple(filter(checks.is_of_one_owner, restricted.networks))))
+        own = Netlist(tuple(filter(checks.is_of_one_owner, restricted.networks)))
+        return OwnNetworks(own, self.sockets._simulated)
 
     @property
     def _nat_spec(self) -> NatSpec:

@@ -152,6 +152,11 @@ class Observer:
     A method that raises an error is not called again.
     """
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether it wants no calls about open connections at present: some of the library's."""
+        return False
+
     def connection(self, new: NewConnection) -> ConnectionObserver | None:
         """Return the observer of a connection, or None. Called on ``p2p-io``."""
         return None

@@ -31,6 +31,7 @@ from p2p.clock import Deadline
 from p2p.config import Config
 from p2p.dial.candidates import Sources
 from p2p.dial.dials import Dials
+from p2p.discover.runner import Restored
 from p2p.enode import LocalNode, NodeID
 from p2p.errors import DiscReason, ServerStateError
 from p2p.feed import Feed
@@ -93,6 +94,8 @@ class Parts:
         self._logger = logger
         self._peers_ended = threading.Event()  # also set by a loop that died and cannot end them
         self._log = logger.getChild("server")
+        # set before the start, by a laboratory: what discovery begins with
+        self.restored: Restored | None = None
         # set once, while the server starts
         self.services: Services | None = None
         self.sources: Sources | None = None
@@ -101,7 +104,7 @@ class Parts:
     def new_services(self, metrics: Metrics, server: ReferenceType[Server]) -> Services:
         """Return the services of the server, for :meth:`open`."""
         if self.monitor_source is not None:
-            self.monitor_source.attach(server)
+            self.monitor_source.attach(server, self._observe_again)
         return Services(
             self._config,
             self._logger,
@@ -110,6 +113,7 @@ class Parts:
             self.observers,
             self.key_log,
             self.monitor_source,
+            self.restored,
         )
 
     def open(self, services: Services) -> None:
@@ -206,6 +210,9 @@ class Parts:
         """Wake the threads that wait for events, or for the end."""
         self.events.close(self.loop.crash)
         self.stopped.set()
+
+    def _observe_again(self) -> None:
+        self.loop.post(self.peer_set.observe_again)
 
     def _loop_ended(self, cause: BaseException | None) -> None:
         """Called last on ``p2p-io``, with the exception that ends it, if any."""

@@ -24,6 +24,7 @@ from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.front import Discovery
 from p2p.discover.iterator import TopicNodes
 from p2p.discover.observer import DiscoveryObserver
+from p2p.discover.runner import Restored
 from p2p.discover.v4.udpv4 import UDPv4
 from p2p.discover.v5.udpv5 import UDPv5
 from p2p.dnsdisc.front import NodeLists
@@ -256,6 +257,7 @@ class DiscoveryService(Service):
     database: Database
     own_node: OwnNode
     observers: Sequence[Observer]
+    restored: Restored | None
     v4: UDPv4 | None = None
     v5: UDPv5 | None = None
 
@@ -270,6 +272,8 @@ class DiscoveryService(Service):
             self.v5 = self._make_v5(theirs)
         if self.config.runs_v4:
             self.v4 = self._make_v4(self.v5 or theirs)
+        for front in filter(None, (self.v5, self.v4)):
+            front._runner.restored = self.restored
         first = self.v5 or self.v4
         assert first is not None
         first.start()
@@ -332,7 +336,10 @@ class DiscoveryService(Service):
 
 
 class Services:
-    """All services of a server, and the access of other parts to them."""
+    """All services of a server, and the access of other parts to them.
+
+    ``restored`` is the state of an earlier run that discovery begins with, in a laboratory.
+    """
 
     def __init__(
         self,
@@ -343,13 +350,14 @@ class Services:
         observers: Sequence[Observer] = (),
         key_log: KeyLog | None = None,
         source: ServerSource | None = None,
+        restored: Restored | None = None,
     ) -> None:
         # fixed after __init__
         self.sockets = Sockets(config, lookups)
         self.database = Database(config, logger)
         self.own_node = OwnNode(config, logger, self.sockets, self.database)
         self._discovery = DiscoveryService(
-            config, logger, self.sockets, self.database, self.own_node, observers
+            config, logger, self.sockets, self.database, self.own_node, observers, restored
         )
         self._nat = NatService(config, logger, self.sockets, self.own_node)
         self._node_lists = NodeListService(config, logger)

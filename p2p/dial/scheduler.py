@@ -39,9 +39,9 @@ from p2p.netutil import (
     IPAddress,
     Netlist,
     OwnNetworks,
+    Scope,
     check_relay_addr,
     is_name,
-    is_special_network,
     is_unspecified,
 )
 from p2p.peers.admission import is_allowed_address
@@ -345,7 +345,7 @@ class DialScheduler:
         return None if problem is None else NoEndpoint(f"{ip} is not dialed: {problem}")
 
     def _check_network(self, ip: IPAddress, now: float) -> ConnectError | None:
-        if is_special_network(ip) and not self._own.is_named(ip):
+        if self._own.scope_of(ip) is Scope.NONE and not self._own.is_named(ip):
             return NoEndpoint(f"no node can be at {ip}")
         if self._network_limit.is_full(ip, now):
             return CrowdedNetwork("enough nodes of its network were dialed lately")

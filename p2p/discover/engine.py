@@ -155,6 +155,16 @@ class Engine(ABC):
             self._observer.command("refresh", now)
         self._maintenance.refresh(now)
 
+    def restore(self, nodes: Sequence[Node], now: Now) -> None:
+        """Begin with the nodes of an earlier table, and do not refresh it at once.
+
+        For laboratories, before the first ``handle_timeout``: a node of the Internet cannot know
+        what has changed meanwhile.
+        """
+        if self._observer is not None:
+            self._observer.command("restore", nodes, now)
+        self._maintenance.restore(nodes, now)
+
     # Output.
 
     def datagrams_to_send(self) -> list[tuple[bytes, Endpoint]]:

@@ -35,7 +35,7 @@ from p2p.errors import NetRestricted, NodeNotFound, NoEndpoint, NoResponse, P2PE
 from p2p.feed import DEFAULT_CAPACITY, Subscription
 from p2p.inputs import Now
 from p2p.net import VirtualSocket, bind_udp
-from p2p.netutil import Endpoint, Netlist, OwnNetworks, is_unspecified, split_listen_addr
+from p2p.netutil import Endpoint, Netlist, is_unspecified, split_listen_addr
 
 _D = TypeVar("_D", bound="Discovery")
 
@@ -253,13 +253,10 @@ def own_node(
     return local
 
 
-def checked_networks(
-    net_restrict: Netlist | None, own_networks: Netlist | None
-) -> tuple[Netlist | None, OwnNetworks]:
+def check_networks(net_restrict: Netlist | None, own_networks: Netlist | None) -> None:
     """Check the options that are lists of networks. Raises ArgumentTypeError."""
     for name, networks in (("net_restrict", net_restrict), ("own_networks", own_networks)):
         check_type(name, networks, (Netlist, type(None)), "a Netlist, or None")
-    return net_restrict, OwnNetworks(own_networks or Netlist())
 
 
 def target_of(target: PublicKey | bytes) -> Target:

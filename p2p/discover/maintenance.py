@@ -1,15 +1,17 @@
 """Maintenance of the table: seeds, refresh and revalidation.
 
-Pure. At the start, and every 15 to 30 minutes, nodes of the store and the bootnodes are offered to
-the table, and lookups for ourselves and for three random targets fill it. In between, nodes of the
-table are checked one by one, each with a ping and, if that is lost, another (by the transport, if
-it repeats lost packets itself). A node that is to be dropped is tried at the address of the other
-IP version first, if its record has one; a node that names a newer record is asked for it. An empty
-table is filled again after ten seconds, then after pauses that double.
+Pure. At the start, or later if the table of an earlier run is restored, and every 15 to 30 minutes,
+nodes of the store and the bootnodes are offered to the table, and lookups for ourselves and for
+three random targets fill it. In between, nodes of the table are checked one by one, each with a
+ping and, if that is lost, another (by the transport, if it repeats lost packets itself). A node
+that is to be dropped is tried at the address of the other IP version first, if its record has one;
+a node that names a newer record is asked for it. An empty table is filled again after ten seconds,
+then after pauses that double.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from p2p.crypto import Entropy
@@ -103,15 +105,33 @@ class Maintenance:
         self.load_seeds(now)
         self._overlay.look_up(self._own_target, partial(self._looked_up, RANDOM_LOOKUPS), now)
 
+    def restore(self, nodes: Sequence[Node], now: Now) -> None:
+        """Give nodes of an earlier table their places, as nodes that are alive.
+
+        The table is refreshed later, as if that had just been done. The first refresh counts as
+        over if there are more than SMALL_TABLE nodes.
+        """
+        table = self._table
+        for node in self._allowed(nodes):
+            entry = table.entry(node.id) if table.add_proven(node, now.monotonic) else None
+            if entry is not None:
+                table.revalidation.passed(entry, now.monotonic)
+        self.is_initialized = table.live_count > SMALL_TABLE
+        self._refresh_later(now)
+
     def load_seeds(self, now: Now) -> None:
         """Offer the stored nodes and the bootnodes to the table."""
         unix = self._clock.earliest(now)
         stored = self._store.query_seeds(SEED_COUNT, SEED_MAX_AGE_S, unix, self._random)
         # The name of a bootnode is newer than a stored address of it.
         seeds = [node for node in stored if not self._bootnodes.is_elsewhere(node)]
-        for node in (*seeds, *self._bootnodes.seeds):
-            if node.udp_endpoint is not None and self._overlay.allows(node.udp_endpoint.ip):
-                self._table.add_found(node, now.monotonic)
+        for node in self._allowed((*seeds, *self._bootnodes.seeds)):
+            self._table.add_found(node, now.monotonic)
+
+    def _allowed(self, nodes: Iterable[Node]) -> list[Node]:
+        """Return those of the nodes that may be asked."""
+        ends = ((node, node.udp_endpoint) for node in nodes)
+        return [node for node, end in ends if end is not None and self._overlay.allows(end.ip)]
 
     def move_bootnode(self, moved: Moved, now: Now) -> None:
         """Offer the new address of a bootnode to the table; an address that answers is kept."""
@@ -136,11 +156,14 @@ class Maintenance:
         self.is_initialized = True
         if found:
             self._retry_s = RETRY_S
-            half = REFRESH_INTERVAL_S / 2
-            self._refresh_in(half + self._random.random() * half, now)
+            self._refresh_later(now)
         else:
             self._refresh_in(self._retry_s, now)
             self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+
+    def _refresh_later(self, now: Now) -> None:
+        half = REFRESH_INTERVAL_S / 2
+        self._refresh_in(half + self._random.random() * half, now)
 
     def _refresh_in(self, seconds: float, now: Now) -> None:
         self._next_refresh.cancel()

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from p2p.clock import Clock
 from p2p.discover.clockcheck import ClockCheck, warn_of_drift
@@ -58,13 +58,24 @@ UseZone: TypeAlias = Callable[[IPAddress], object]
 TableEvent: TypeAlias = NodeAdded | NodeRemoved
 
 
+class Restored(NamedTuple):
+    """The state of an earlier run: the nodes of the table.
+
+    ``on_ready`` is called once, on p2p-disc: when the table was refreshed or has nodes, and at the
+    end at the latest.
+    """
+
+    nodes: Sequence[Node]
+    on_ready: Callable[[Runner], object]
+
+
 class Runner:
     """A thread for the engine that ``make`` makes when it starts.
 
     ``events`` publishes the changes of the table; ``clock_check`` is started after many timeouts in
-    a row; ``lookups`` looks up the names of bootnodes. Set ``observer``, if any, before
-    :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls raise
-    ServerStateError.
+    a row; ``lookups`` looks up the names of bootnodes. Set ``observer`` and ``restored``, if any,
+    before :meth:`open`. Loop thread only, except for ``events``. Before :meth:`open` all calls
+    raise ServerStateError.
     """
 
     def __init__(
@@ -91,6 +102,9 @@ class Runner:
         self._log = logger
         # fixed before open()
         self.observer: DiscoveryObserver | None = None
+        self.restored: Restored | None = None
+        # set once, by p2p-disc
+        self.is_ready = False
         # owned by p2p-disc
         self._engine: Engine | None = None
         self._use_zone: UseZone = _use_no_zone
@@ -109,6 +123,8 @@ class Runner:
         if observer is not None:
             observer = ObserverGuard(self._clock, self._log).guard(observer)
         self._engine, self._send = self._make(self._now(), observer), send
+        if self.restored is not None:
+            self._engine.restore(self.restored.nodes, self._now())
         self.after_input()
 
     @property
@@ -181,6 +197,8 @@ class Runner:
             walk._end(None if cause is None else make_error())
         self._walking.clear()
         self.events.close(cause)
+        if not self.is_ready:
+            self._note_ready()
         self.on_end()
 
     # the engine's input and output
@@ -204,6 +222,13 @@ class Runner:
         for event in engine.poll_events():
             self._handle_event(event)
         self._set_timer(engine.deadline)
+        if engine.is_initialized and not self.is_ready:
+            self._note_ready()
+
+    def _note_ready(self) -> None:
+        self.is_ready = True
+        if self.restored is not None:
+            self.restored.on_ready(self)
 
     def _now(self) -> Now:
         return Now(self._clock.monotonic(), self._clock.time_unix())

@@ -31,8 +31,15 @@ from p2p.errors import (
     Timeout,
 )
 from p2p.leaks import stop_if_leaked
-from p2p.net import DatagramSocket, Loop, NameLookups, endpoint_of, served_version
-from p2p.netutil import Endpoint, IPAddress
+from p2p.net import (
+    DatagramSocket,
+    Loop,
+    NameLookups,
+    endpoint_of,
+    served_version,
+    simulated_networks,
+)
+from p2p.netutil import Endpoint, IPAddress, Netlist
 
 #: Limit on the wait of ``stop`` for the threads to end, in seconds.
 STOP_TIMEOUT_S = 5.0
@@ -112,6 +119,8 @@ class Service:
         self.address: Endpoint = endpoint_of(sock.getsockname())
         #: The IP version that the socket serves, 4 or 6; None: both.
         self.ip_version: int | None = served_version(sock)
+        #: Special networks that the socket reaches as the Internet.
+        self.simulated: Netlist = simulated_networks(sock)
         self._clock = clock or SystemClock()
         logger = logger or logging.getLogger("p2p")
         self._log = logger.getChild("discover")

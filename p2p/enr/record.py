@@ -60,7 +60,7 @@ class Record:
         entries: Mapping[str, object] | Mapping[bytes, object] | None = None,
         **more: object,
     ) -> Record:
-        """Make a record of the scheme "v4": ``Record.sign(key, 1, ip="1.2.3.4", tcp=30303)``.
+        """Make a record of the scheme "v4": ``Record.sign(key, 1, ip="203.0.113.7", tcp=30303)``.
 
         ``entries`` and ``more`` map keys to values that have an RLP encoding, or to :class:`Raw`;
         the ``pairs`` of another record will do. An ``id`` or ``secp256k1`` among them is replaced.

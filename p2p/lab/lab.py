@@ -69,8 +69,8 @@ class Lab:
         The clock of all servers: that of the system, or a :class:`LabClock`. Its time is simulated,
         and passes only in calls of the lab that wait, from one event to the next.
     ``discovery``
-        Whether the nodes run discovery; n0 is the bootnode of the others. They dial the nodes that
-        they find, unless ``no_dial`` is set.
+        Whether the nodes run discovery; n0 is the bootnode of the others. They search some at a
+        time, and dial the nodes that they find, unless ``no_dial`` is set.
     ``message_events``
         Share of the messages to report as events: 0.0 none, 1.0 all. None, the default: all with
         ``monitor_addr``, else none.
@@ -465,8 +465,8 @@ class Lab:
         ``snapshot`` is a :class:`Snapshot` or the path of its file. ``arguments`` are those of
         :class:`Lab`, ``protocols`` first of all, except ``nodes`` and ``topology``; given ones
         replace those of the snapshot. The nodes that ran are started, the edges that were
-        connected or are to be kept are connected, and each node knows those that were in its
-        tables. Time begins at 0. Raises OSError and ArgumentError.
+        connected or are to be kept are connected, and each node has those in its tables that were
+        there. Time begins at 0. Raises OSError and ArgumentError.
         """
         if not isinstance(snapshot, Snapshot):
             snapshot = Snapshot.load(snapshot)

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from p2p.arguments import check_type, wrong
 from p2p.crypto import PrivateKey
+from p2p.discover.runner import Restored
 from p2p.enode import Node
 from p2p.errors import ServerStateError
 from p2p.lab.edges import Edges
 from p2p.lab.network import LabNetwork
 from p2p.lab.node import LabNode, key_of
 from p2p.lab.reports import Reports
+from p2p.lab.searches import Searches
 from p2p.lab.settings import Settings
 from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
 from p2p.optionchecks import observers_of
 from p2p.server import Server
+from p2p.sim.address import SIMULATED
 
 if TYPE_CHECKING:
     from p2p.lab.lab import Lab
@@ -32,7 +35,7 @@ STOP_TIMEOUT_S = 5.0
 MAX_PEERS = 50
 #: Network of the nodes in memory, unless ``own_networks`` is given: a node may dial another one
 #: again at once, as on a LAN.
-OWN_NETWORKS = "20.0.0.0/8"
+OWN_NETWORKS = str(SIMULATED)
 #: TCP and UDP port of all nodes, each of which has an address of its own.
 PORT = 30303
 
@@ -52,6 +55,7 @@ class Nodes:
         self._reports = reports
         self._network = network
         self.edges = Edges(reports, self.name_of)
+        self._searches = Searches(settings.clock)
         # guarded by _lock for writing; read without it: replaced, never changed
         self._lock = threading.Lock()
         self._nodes: dict[int, LabNode] = {}
@@ -161,6 +165,7 @@ class Nodes:
             if self._closed:
                 raise ServerStateError("the lab is stopped")
             server = Server(**self._options(node))
+            server._parts.restored = self._restored(node)
             latest, node._server = node._server, server
             try:
                 server.start()
@@ -168,6 +173,8 @@ class Nodes:
                 node._server = latest
                 raise
             node._is_running = True
+        for discovery in filter(None, (server.discovery_v4, server.discovery_v5)):
+            self._searches.add(discovery._runner)
         self._reports.report("started", node=node.name)
 
     def stop(self, node: LabNode) -> list[str]:
@@ -189,7 +196,7 @@ class Nodes:
         observers = [*observers_of(given.pop("observer", None)), watch]
         return {
             "max_peers": max(MAX_PEERS, 2 * len(self._nodes)),
-            "bootstrap_nodes": self._bootnodes(node) if settings.discovery else (),
+            "bootstrap_nodes": self._bootnodes(node),
             "own_networks": OWN_NETWORKS,
             **given,
             "private_key": node.private_key,
@@ -208,16 +215,17 @@ class Nodes:
         return self._settings.discovery
 
     def _bootnodes(self, node: LabNode) -> list[Node]:
-        """Return the first node, and those in the tables of the node when it was stopped.
-
-        A node of the lab that is stopped would be silent.
-        """
         first = self.all[0]
-        is_first = first is node or first._server is None
-        known = [other for other in node._known if other.id != first.id and self._answers(other)]
-        return known if is_first else [first.node, *known]
+        is_known = self._settings.discovery and first is not node and first._server is not None
+        return [first.node] if is_known else []
+
+    def _restored(self, node: LabNode) -> Restored:
+        """Return what discovery begins with: the nodes that the node knew when it was stopped."""
+        known = [other for other in node._known if self._answers(other)]
+        return Restored(known, self._searches.over)
 
     def _answers(self, node: Node) -> bool:
+        """Whether a node runs, or is started with the lab, if it is one of the lab."""
         known = self._by_id.get(node.id)
         return known is None or known._is_running or known._starts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from p2p.errors import Closed, Timeout
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 #: Events that are kept from one update of the page to the next, half a second later.
 CAPACITY = 20_000
-#: Messages on edges in one update; the page draws no more.
-MAX_ACTIVITY = 500
+#: Messages in one update, the last one of each edge and direction; the page draws no more.
+MAX_ACTIVITY = 1000
 #: Events in one update.
 MAX_EVENTS = 100
 #: Characters of a note beside its node, and of an event.
@@ -71,6 +71,8 @@ class LabSource:
         self._totals = {"messages": 0, "bytes": 0}
         self._notes: dict[str, str] = {}
         self._news: list[LabEvent] = []
+        self._read_at = time.monotonic()
+        self._elapsed_s = 0.0  # from one reading of the events to the next
         self._lost = 0
 
     # the interface of a source
@@ -105,15 +107,15 @@ class LabSource:
     def happened(self) -> Happened:
         from p2p.monitor import Happened
 
-        news, self._news = self._news, []
+        news, self._news = sorted(self._news, key=_by_time), []
+        time_of = _times(news, time.time(), self._elapsed_s)
         messages = [event for event in news if event.type == "message"]
         others = [event for event in news if event.type != "message"]
-        rows = map(self._activity_row, messages[:MAX_ACTIVITY])
-        shown = [row for row in rows if row is not None]
-        point = self._point()
+        rows = (self._activity_row(event, time_of(event)) for event in _last_of_each(messages))
+        shown = [row for row in rows if row is not None][:MAX_ACTIVITY]
         unseen = len(messages) - len(shown) + self._take_lost()
-        events = [self._event_row(event) for event in others[-MAX_EVENTS:]]
-        return Happened(point, [], [*events], [*shown], unseen)
+        events = [self._event_row(event, time_of(event)) for event in others[-MAX_EVENTS:]]
+        return Happened(self._point(), [], [*events], [*shown], unseen)
 
     def close(self) -> None:
         """End the subscription. Any thread."""
@@ -122,6 +124,8 @@ class LabSource:
     # events
 
     def _read_events(self) -> None:
+        now = time.monotonic()
+        self._elapsed_s, self._read_at = now - self._read_at, now
         for event in self._new_events():
             self._news.append(event)
             if event.type == "note" and event.node:
@@ -130,7 +134,7 @@ class LabSource:
                 self._totals["messages"] += 1
                 self._totals["bytes"] += event.msg_size or 0
         totals = {f"total/{name}_{way}": n for name, n in self._totals.items() for way in _WAYS}
-        self._rates.update(totals, time.monotonic())
+        self._rates.update(totals, now)
 
     def _new_events(self) -> Iterator[LabEvent]:
         try:
@@ -174,21 +178,21 @@ class LabSource:
         edges, running = self._edges.connected, sum(node.is_running for node in self._nodes.all)
         return self._charts.point(self._rates, len(edges), running)
 
-    def _activity_row(self, event: LabEvent) -> dict[str, Any] | None:
+    def _activity_row(self, event: LabEvent, t: float) -> dict[str, Any] | None:
         sender, receiver = self._index_of(event.peer), self._index_of(event.node)
         if sender is None or receiver is None:
             return None
         return {
-            "t": round(time.time(), 3),
+            "t": t,
             "from": sender,
             "to": receiver,
             "label": printable(f"{event.protocol} {event.msg_code}", MAX_NOTE),
             "size": event.msg_size,
         }
 
-    def _event_row(self, event: LabEvent) -> dict[str, Any]:
+    def _event_row(self, event: LabEvent, t: float) -> dict[str, Any]:
         return {
-            "t": round(time.time(), 3),
+            "t": t,
             "kind": _KINDS.get(event.type, event.type),
             "text": printable(_text_of(event), MAX_TEXT),
             "node": self._index_of(event.node),
@@ -202,11 +206,42 @@ class LabSource:
 _WAYS = ("in", "out")
 
 
+def _times(
+    events: list[LabEvent], now_unix: float, elapsed_s: float
+) -> Callable[[LabEvent], float]:
+    """Return a function from an event to its Unix time, in the ``elapsed_s`` until now.
+
+    Simulated time may pass faster than ours. It is compressed, so that the order is seen.
+    """
+    last_s = max((event.time_s for event in events), default=0.0)
+    span_s = last_s - min((event.time_s for event in events), default=0.0)
+    factor = min(1.0, elapsed_s / span_s) if span_s > 0 else 1.0
+    return lambda event: round(now_unix - (last_s - event.time_s) * factor, 3)
+
+
+def _last_of_each(messages: list[LabEvent]) -> Iterable[LabEvent]:
+    """Return the last message from each node to each other, in order."""
+    return sorted({(one.peer, one.node): one for one in messages}.values(), key=_by_time)
+
+
+def _by_time(event: LabEvent) -> float:
+    return event.time_s
+
+
 def _text_of(event: LabEvent) -> str:
     """Return an event as a line, with its time in the lab."""
     names = " - ".join(filter(None, [event.node, event.peer]))
-    data = ", ".join(f"{name} {value}" for name, value in (event.data or {}).items())
-    return " ".join(filter(None, [f"{event.time_s:.3f} s:", names, event.text, data]))
+    data = ", ".join(f"{name} {_words(value)}" for name, value in (event.data or {}).items())
+    what = " ".join(filter(None, [names, event.text, data]))
+    return f"{event.time_s:.3f} s: {what}" if what else f"{event.time_s:.3f} s"
+
+
+def _words(value: object) -> str:
+    """Return a value of an event as text; the names of nodes on the sides of a partition."""
+    if isinstance(value, (list, tuple)):
+        apart = " | " if any(isinstance(item, (list, tuple)) for item in value) else " "
+        return apart.join(map(_words, value))
+    return str(value)
 
 
 class LabPage:

@@ -4,7 +4,7 @@
 
     {"p2p-lab-snapshot": 1, "time_s": 93.5, "seed": 1, "join": "memory", "discovery": true,
      "message_events": 0.0, "options": {"max_peers": 50}, "left_out": ["observer"],
-     "nodes": [{"index": 0, "name": "n0", "private_key": "64 hex digits", "ip": "20.0.1.1",
+     "nodes": [{"index": 0, "name": "n0", "private_key": "64 hex digits", "ip": "240.0.1.1",
                 "running": true, "known": ["enr:..."]}],
      "edges": [[0, 1]], "connected": [[0, 1]], "sides": [[0], [1]],
      "links": [{"from": 0, "to": 1, "latency_s": 0.05}]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -18,7 +18,13 @@ from p2p.monitor.access import Access, headers_of
 from p2p.monitor.files import File
 from p2p.monitor.history import History
 from p2p.monitor.source import DEFAULT_SAMPLES_PER_S, MAX_SAMPLES_PER_S, Watch
-from p2p.monitor.websocket import GOING_AWAY, POLICY_VIOLATION, Asked, WebSocket
+from p2p.monitor.websocket import (
+    GOING_AWAY,
+    POLICY_VIOLATION,
+    TRY_AGAIN_LATER,
+    Asked,
+    WebSocket,
+)
 from p2p.net import Channel, Loop, Timer
 
 #: Limit on the time of a request and its answer.
@@ -97,11 +103,13 @@ class Browser:
             self._after += 1
         if self.place is Place.HISTORY and self._after == history.last_n:
             self.place = Place.LIVE
-            self._send_json({"type": "live", "n": self._after})
+            self._send_live()
 
     def ping(self) -> None:
-        """Ask the page for a sign of life, if it is open."""
+        """Ask the page for a sign of life, if it is open, and give it one: it sees no pings."""
         self._socket.ping()
+        if self.place is Place.LIVE and self._after == self._site.history.last_n:
+            self._send_live()
         self._flush()
 
     def close(self) -> None:
@@ -159,7 +167,7 @@ class Browser:
         elif rest is None:
             self._refuse(HTTPStatus.NOT_FOUND, "no such page; its address has a token")
         elif not asked.is_get:
-            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "GET only")
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "GET only", [("Allow", "GET")])
         elif rest == SOCKET:
             self._open(asked, host)
         elif asked.origins and not access.is_own_origin(asked.origins, host):
@@ -172,9 +180,11 @@ class Browser:
     def _open(self, asked: Asked, host: str) -> None:
         if not self._site.access.is_own_origin(asked.origins, host):
             self._refuse(HTTPStatus.FORBIDDEN, "the Origin is not that of the page")
+        elif not self._socket.accept():
+            return
         elif not self._site.has_room():
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open")
-        elif self._socket.accept():
+            self._socket.close(TRY_AGAIN_LATER)  # a script sees no status of HTTP
+        else:
             self._cancel_timer()
             self.place = Place.HISTORY
             self._after = self._site.history.base_n
@@ -183,9 +193,11 @@ class Browser:
             self._site.changed()
             self.pump()
 
-    def _refuse(self, status: HTTPStatus, text: str) -> None:
-        body = f"{text}\n".encode()
-        self._socket.respond(status, headers_of("localhost"), body, "text/plain; charset=utf-8")
+    def _refuse(
+        self, status: HTTPStatus, text: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        body, headers = f"{text}\n".encode(), [*headers_of("localhost"), *headers]
+        self._socket.respond(status, headers, body, "text/plain; charset=utf-8")
 
     # requests of the page
 
@@ -226,6 +238,9 @@ class Browser:
         if self._channel.unsent_bytes < HIGH_BYTES:
             self._send(history.present(history.last_n - self._after))
             self._after = history.last_n
+
+    def _send_live(self) -> None:
+        self._send_json({"type": "live", "n": self._after})
 
     def _send_json(self, value: dict[str, Any]) -> None:
         self._send(json.dumps(value))

@@ -105,7 +105,7 @@ class Monitor:
             sock.close()
             self.stop()
             raise
-        self._log.info("live page at http://%s/", self._address)
+        self._log.info("live page on %s; its address has a token, see monitor_url", self._address)
 
     def stop(self, timeout: float = STOP_TIMEOUT_S) -> list[str]:
         """Close all pages and end the thread, within about ``timeout`` seconds.
@@ -195,16 +195,22 @@ class Monitor:
         except OSError:
             del self._browsers[browser]
             raise
-        if len(self._browsers) >= MAX_CONNECTIONS and self._listener is not None:
-            self._listener.pause()
+        if len(self._browsers) > MAX_CONNECTIONS:
+            self._give_up_oldest()
+
+    def _give_up_oldest(self) -> None:
+        """End the oldest connection that is no open page: silent ones keep no page out."""
+        closed = (one for one in self._browsers if one.place not in _OPEN)
+        oldest = next(closed, None)
+        if oldest is not None:
+            del self._browsers[oldest]
+            oldest.abort()
 
     def _lost(self, browser: Browser) -> None:
         self._browsers.pop(browser, None)
         self._update_watch()
         if self._is_stopping and not self._browsers:
             self._loop.stop()
-        elif self._listener is not None and not self._is_stopping:
-            self._listener.resume()
 
     def _has_room(self) -> bool:
         return sum(browser.place in _OPEN for browser in self._browsers) < MAX_PAGES
@@ -227,6 +233,7 @@ class Monitor:
             "t": round(time.time(), 3),
             "tick_s": TICK_S,
             "history_s": KEPT_S,
+            "alive_s": PING_S,
             "samples": {"per_s": DEFAULT_SAMPLES_PER_S, "most_per_s": MAX_SAMPLES_PER_S},
         }
         return json.dumps({**hello, **self._source.about()})

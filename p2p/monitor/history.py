@@ -91,7 +91,9 @@ class History:
         return _snapshot(self.last_n, self._present_t, missed, self._present)
 
     def _is_too_much(self, t: float) -> bool:
-        return self._size_bytes > self._max_bytes or self._updates[0].t < t - self._kept_s
+        # An update that is later than now is from before the clock was set back.
+        is_kept = t - self._kept_s <= self._updates[0].t <= t
+        return self._size_bytes > self._max_bytes or not is_kept
 
     def _drop_oldest(self) -> None:
         oldest = self._updates.popleft()

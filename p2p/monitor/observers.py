@@ -24,7 +24,11 @@ MAX_EVENTS = 1000
 
 
 class MonitorObserver(Observer):
-    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got."""
+    """Observer of a server; ``sampler``, ``dials`` and ``searches`` have what it got.
+
+    While no page wants samples, and when a period has enough of them, open connections are not
+    observed. Their handshakes are, so that the sampler of a connection knows what it shares.
+    """
 
     def __init__(self, clock: Clock) -> None:
         # fixed after __init__
@@ -34,6 +38,10 @@ class MonitorObserver(Observer):
         self._clock = clock
         # added to by p2p-io, taken from by p2p-monitor
         self._peer_events: deque[tuple[float, PeerEvent]] = deque(maxlen=MAX_EVENTS)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.sampler.looks <= 0
 
     def take_peer_events(self) -> list[tuple[float, PeerEvent]]:
         """Return the peers that came and went since the last call, with Unix times."""

@@ -40,7 +40,8 @@ class SampleRows:
             "cap": sample.cap,
             "code": code,
             "name": sample.name if code is None else self._decoders.name_of(sample.cap, code),
-            "size": sample.size,
+            # That of a packet of ours is not known.
+            "size": sample.size if code is not None else sample.size or None,
             "payload": sample.beginning.hex(),
             "fields": fields,
             "error": error,

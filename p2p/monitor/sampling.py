@@ -1,18 +1,19 @@
 """Samples of the messages and packets that pass, taken where they pass.
 
 ``p2p-io`` and ``p2p-disc`` look at the first messages of a batch and keep some of them, as many as
-the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, a batch costs
-the look at one number. Nothing waits. A race of the two threads for the last sample of a period is
-harmless.
+the open pages want; ``p2p-monitor`` takes them and decodes. While no page is open, and once a
+period has had its looks, connections are not observed, so a batch costs nothing. Nothing waits. A
+race of the two threads for the last sample of a period is harmless.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from p2p.clock import Clock
+from p2p.crypto.backend import Bytes
 from p2p.discreason import DiscReason
 from p2p.enode import NodeID
 from p2p.monitor.decoding import BASE, MAX_PAYLOAD
@@ -40,7 +41,7 @@ _KIND_SHARE = 4
 #: Messages that are looked at for a sample; then there are no more in this period.
 _LOOKS_PER_SAMPLE = 100
 
-_HELLO, _DISCONNECT, _PING = range(3)
+_HELLO, _DISCONNECT, _PING, _PONG = range(4)
 
 
 class Sample(NamedTuple):
@@ -69,6 +70,9 @@ class Sampler:
     def __init__(self, clock: Clock) -> None:
         # fixed after __init__
         self._clock = clock
+        # set before p2p-monitor starts
+        #: Called when there may be looks again, and when there are none any more.
+        self.changed: Callable[[], object] = _nothing
         # replaced by p2p-monitor, read by the threads that sample
         self._protocols: frozenset[str] | None = None
         self._node_ids: frozenset[NodeID] | None = None
@@ -94,7 +98,9 @@ class Sampler:
         self._kind_limit = max(1, number // _KIND_SHARE)
         self._kinds = {}
         self._left = number
-        self.looks = number * _LOOKS_PER_SAMPLE
+        had_looks, self.looks = self.looks > 0, number * _LOOKS_PER_SAMPLE
+        if had_looks or number:  # p2p-io may be about to use up those of the last period
+            self.changed()
 
     def take(self) -> list[Sample]:
         """Return the samples since the last call."""
@@ -107,6 +113,8 @@ class Sampler:
     ) -> bool:
         """Whether a message is to be sampled; it counts as one then."""
         self.looks -= 1
+        if self.looks == 0:
+            self.changed()
         if self._left <= 0 or not (self._protocols is None or cap in self._protocols):
             return False
         if self._node_ids is not None and node_id not in self._node_ids:
@@ -117,7 +125,9 @@ class Sampler:
             return False
         kinds[key] = taken + 1
         self._left -= 1
-        self.looks = self.looks if self._left else 0
+        if self._left == 0 and self.looks > 0:
+            self.looks = 0
+            self.changed()
         return True
 
     def add(
@@ -143,11 +153,15 @@ class Sampler:
         )  # fmt: skip
 
 
+def _nothing() -> None:
+    """Do nothing; the default callback."""
+
+
 class ConnectionSampler(ConnectionObserver):
     """Observer of one connection. ``p2p-io`` only; it keeps no key and no secret.
 
-    Of the base protocol it has hellos, Disconnects and our pings: others are in frames alone, and
-    a look at each batch of frames would cost as much as all the rest.
+    Hellos and Disconnects it gets decoded. Pings and pongs are in frames alone: ours are framed by
+    themselves, those of the remote are seen if they are among the first of a batch.
     """
 
     def __init__(self, sampler: Sampler, addr: Endpoint) -> None:
@@ -187,6 +201,19 @@ class ConnectionSampler(ConnectionObserver):
         elif name == "disconnect":
             self._base("out", _DISCONNECT, arguments[0])
 
+    def frames_in(self, frames: Sequence[tuple[int, Bytes]]) -> None:
+        if self._sampler.looks > 0:
+            self._alive("in", frames)
+
+    def frames_out(self, frames: Sequence[tuple[int, Bytes]]) -> None:
+        if self._sampler.looks > 0:
+            self._alive("out", frames)
+
+    def _alive(self, direction: str, frames: Sequence[tuple[int, Bytes]]) -> None:
+        for code, _ in frames[:LOOKED_AT]:
+            if code == _PING or code == _PONG:
+                self._base(direction, code)
+
     def _received(self, run: MessagesReceived) -> None:
         cap = self._caps[run.capability]
         for code, payload, _ in run.messages[:LOOKED_AT]:
@@ -194,8 +221,6 @@ class ConnectionSampler(ConnectionObserver):
                 self._sampler.add(self._node_id, self._addr, "in", cap, code, payload)
 
     def _sent(self, wire_code: int, payload: bytes) -> None:
-        if wire_code == _PING:
-            self._base("out", _PING)
         for shared, cap in zip(self._shared, self._caps, strict=True):
             code = wire_code - shared.offset
             if 0 <= code < shared.length:

@@ -147,13 +147,13 @@ class _SearchObserver(DiscoveryObserver):
         if kind in _ANSWERS:
             t = self._clock.time_unix()
             self._report(lambda to: to.heard(self._version, sender, t))
-        if self._sampler.wants(self._cap, "in", kind, sender):
+        if self._sampler.looks > 0 and self._sampler.wants(self._cap, "in", kind, sender):
             self._sampler.add(
                 sender, addr, "in", self._cap, None, size=self._size, value=packet, name=kind
             )
 
     def packet_out(self, kind: str, packet: object, addr: Endpoint) -> None:
-        if self._sampler.wants(self._cap, "out", kind, None):
+        if self._sampler.looks > 0 and self._sampler.wants(self._cap, "out", kind, None):
             self._sampler.add(None, addr, "out", self._cap, None, value=packet, name=kind)
 
     def lookup_asked(self, lookup: int, target: NodeID, node: Node) -> None:

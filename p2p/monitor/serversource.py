@@ -7,7 +7,7 @@ server alive (:mod:`p2p.leaks`), and changes nothing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
@@ -71,9 +71,16 @@ class ServerSource:
         self._counts = Counts({}, {})
         self._passed = 0  # messages that were samples, or counted as unseen
 
-    def attach(self, server: ReferenceType[Server]) -> None:
-        """Take the server, before the monitor starts. Called by the thread that starts it."""
+    def attach(
+        self, server: ReferenceType[Server], observe_again: Callable[[], object]
+    ) -> None:
+        """Take the server, before the monitor starts. Called by the thread that starts it.
+
+        ``observe_again`` is called, by several threads, when the observer begins or ceases to be
+        idle.
+        """
         self._server = server
+        self.observer.sampler.changed = observe_again
         self._started_unix = self._clock.time_unix()
 
     # the interface of a source
@@ -86,9 +93,9 @@ class ServerSource:
         }
 
     def watch(self, watch: Watch | None) -> None:
-        is_first = self._watch is None
+        is_other = watch is None or self._watch is None
         self._watch = watch
-        if is_first:
+        if is_other:
             self._begin_period(_FIRST_PERIOD_S)
 
     def state(self) -> State:

@@ -22,8 +22,8 @@ else:  # not subscriptable in Python 3.10
 
 #: Largest message from a page; its requests are far smaller.
 MAX_REQUEST_BYTES = 4096
-#: The WebSocket is closed with these codes (RFC 6455, 7.4.1).
-GOING_AWAY, POLICY_VIOLATION = 1001, 1008
+#: The WebSocket is closed with these codes (RFC 6455, 7.4.1; the last one is registered with IANA).
+GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER = 1001, 1008, 1013
 
 
 def check_installed() -> None:

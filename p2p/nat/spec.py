@@ -10,7 +10,7 @@ first colon may be in capitals::
     pmp:192.168.0.1           the same, of this router
     stun                      the address from STUN servers; no mapping
     stun:example.org:3478     the same, from this server; port 3478 if there is none
-    extip:20.0.0.1, ip:...    this address; no mapping
+    extip:192.0.2.7, ip:...   this address; no mapping
 
 ``advertise`` has an address, and perhaps a port: ``203.0.113.7``, ``203.0.113.7:31303``,
 ``2001:db8::7``, ``[2001:db8::7]:30303``.

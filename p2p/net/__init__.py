@@ -29,7 +29,7 @@ from p2p.net.sockaddr import (
 from p2p.net.sockets import DatagramSocket, ListeningSocket, StreamSocket
 from p2p.net.timer import Timer
 from p2p.net.udp import Datagrams
-from p2p.net.underlay import SYSTEM_UNDERLAY, Underlay
+from p2p.net.underlay import SYSTEM_UNDERLAY, Underlay, simulated_networks
 from p2p.net.virtual import VirtualSocket
 
 __all__ = [
@@ -61,5 +61,6 @@ __all__ = [
     "family_of",
     "look_up",
     "served_version",
+    "simulated_networks",
     "sockaddr_of",
 ]

@@ -15,7 +15,7 @@ import socket
 from p2p.net.binding import bind, bind_udp
 from p2p.net.sockaddr import family_of
 from p2p.net.sockets import DatagramSocket, ListeningSocket, StreamSocket
-from p2p.netutil import Endpoint
+from p2p.netutil import Endpoint, Netlist
 
 
 class Underlay:
@@ -26,6 +26,8 @@ class Underlay:
 
     #: Whether the servers of the Internet, such as those for the time, are on it.
     _is_public = True
+    #: Special networks whose addresses are here as those of the Internet are elsewhere.
+    _simulated = Netlist()
 
     def _bind(self, host: str | None, port: int) -> ListeningSocket:
         """Return a listening socket. Raises OSError, as :func:`p2p.net.bind`."""
@@ -38,6 +40,12 @@ class Underlay:
     def _new_stream(self, address: Endpoint) -> StreamSocket:
         """Return a socket that can be connected to ``address``. Raises OSError."""
         return socket.socket(family_of(address), socket.SOCK_STREAM)
+
+
+def simulated_networks(sock: DatagramSocket) -> Netlist:
+    """Return the special networks that stand for the Internet where ``sock`` sends to."""
+    found: Netlist = getattr(sock, "simulated", Underlay._simulated)  # the kernel's have none
+    return found
 
 
 #: The default of servers; it has no state.

@@ -6,7 +6,7 @@ unknown node could make us send packets into our own network, or to addresses th
 
 from __future__ import annotations
 
-from p2p.netutil.address import IPAddress, is_loopback, is_unspecified, scope_of
+from p2p.netutil.address import IPAddress, is_loopback, is_unspecified
 from p2p.netutil.own import LAN, OwnNetworks
 from p2p.netutil.registry import Scope
 
@@ -22,7 +22,7 @@ def check_relay_addr(
     """
     if ip is None:
         return "no address"
-    scope = scope_of(ip)
+    scope = own.scope_of(ip)
     if scope is Scope.GLOBAL:  # nearly all
         return None
     if is_unspecified(ip):

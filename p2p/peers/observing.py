@@ -23,6 +23,7 @@ class Observing:
     def __init__(
         self, observers: Sequence[Observer], clock: Clock, logger: logging.Logger
     ) -> None:
+        self._observers = observers
         self._factories = [observer.connection for observer in observers]
         self._guard = ObserverGuard(clock, logger)
         self._of_peers = [
@@ -30,6 +31,11 @@ class Observing:
             for observer in observers
             if type(observer).peer_event is not Observer.peer_event
         ]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no observer wants calls about open connections at present."""
+        return all(observer._is_idle for observer in self._observers)
 
     @property
     def wants_peers(self) -> bool:

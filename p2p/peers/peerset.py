@@ -273,6 +273,7 @@ class PeerSet:
         peer = session.peer = self._maker.make(session, node, node.id in self._trusted)
         self._peers[peer.id] = session
         session.channel.limit(self._download, self._upload)
+        session.machine.set_observed(not self._observing.is_idle)
         self._inbound_peers += session.inbound
         self._outcomes_of(session).succeeded += 1
         self._publish_peers()
@@ -395,6 +396,13 @@ class PeerSet:
             connected.end_locally(reason)
         sessions = (connected, self._handlers.lingering.get(node_id))
         return [s.peer for s in sessions if s is not None and s.peer is not None]
+
+    def observe_again(self) -> None:
+        """Call the observers of open connections, or leave them out, as they want it now."""
+        is_observed = not self._observing.is_idle
+        for session in self._sessions:
+            if session.peer is not None:
+                session.machine.set_observed(is_observed)
 
     def peer_of(self, node_id: NodeID) -> Peer | None:
         """Return the node's peer, if it is connected."""

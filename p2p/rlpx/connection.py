@@ -93,7 +93,9 @@ class Connection:
         # fixed after __init__
         self._hello = hello
         self._protocols = protocols
-        self._observer = observer  # until drop_buffers()
+        self._given_observer = observer  # until drop_buffers()
+        # the given one, or None while it is not called
+        self._observer = observer
         # known about the remote
         self.remote = remote
         self.remote_hello: Hello | None = None
@@ -252,10 +254,18 @@ class Connection:
         self._observe("drop_buffers")
         if self.state is not State.CLOSED:
             self._enter(State.CLOSED)
-        self._observer = None
+        self._given_observer = self._observer = None
         self._reader = self._writer = self._exchange = None
         self._ahead = []
         self._pong_due = False
+
+    def set_observed(self, is_observed: bool) -> None:
+        """Call the observer, or leave it out until it is to be called again.
+
+        While it is left out, the machine costs what one without an observer does. What passes
+        meanwhile is not reported later, so a recording must not be left out.
+        """
+        self._observer = self._given_observer if is_observed else None
 
     # the machine
 

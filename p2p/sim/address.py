@@ -1,17 +1,23 @@
 """Addresses of simulated hosts.
 
-Pure. A network in memory looks addresses up several times for each datagram, and their hash, which
+Pure. Hosts are in 240.0.0.0/8, which RFC 1112 reserves and routers do not forward: a node of a
+simulation that is given to a socket of the system leads nowhere.
+
+A network in memory looks addresses up several times for each datagram, and their hash, which
 :mod:`ipaddress` computes each time, would be a good part of the cost of a large one.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
-from p2p.netutil import IPAddress, ip_of
+from p2p.netutil import IPAddress, Netlist, ip_of
+
+#: The network of simulated hosts. They treat its addresses as those of the Internet.
+SIMULATED = Netlist((IPv4Network("240.0.0.0/8"),))
 
 # First address outside of routers, and first address inside of one; size of a /24.
-_OUTSIDE = int(IPv4Address("20.0.0.1"))
+_OUTSIDE = int(IPv4Address("240.0.0.1"))
 _INSIDE = int(IPv4Address("192.168.0.1"))
 _NETWORK = 256
 

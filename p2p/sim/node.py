@@ -33,6 +33,7 @@ from p2p.enode.nodeid import NodeID
 from p2p.errors import Closed, ServerStateError
 from p2p.inputs import Now
 from p2p.netutil import Endpoint, IPAddress, Netlist, OwnNetworks
+from p2p.sim.address import SIMULATED
 from p2p.sim.operation import COMMAND_LIMIT_S, Operation
 from p2p.sim.router import Router
 
@@ -77,7 +78,7 @@ class SimNode:
         self.on_table_change: Callable[[NodeAdded | NodeRemoved], object] | None = None
         self._network = network
         self._net_restrict = net_restrict
-        self._own = OwnNetworks(own_networks)
+        self._own = OwnNetworks(own_networks, SIMULATED)
         self._ping_version = ping_version
         self._limits = limits
         self._topics = topics

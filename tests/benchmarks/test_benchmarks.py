@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import codec, memory, report
+from benchmarks import codec, memory, options, report
 from benchmarks.discovery import MANY, TURNS, LoadedMessages, Lookups, Pings
 from benchmarks.handshakes import Handshakes
 from benchmarks.messages import Messages
@@ -54,6 +54,15 @@ def test_options_are_measured_beside_none(processes: ExitStack) -> None:
     kinds = ("counted", "uncounted", "limited", "plain", "page closed", "page open")
     assert measured.keys() == {f"{kind} one-way" for kind in kinds}
     assert all(value > 0 for value in measured.values())
+
+
+def test_options_are_compared_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    options.main(["--rounds", "1", "--turns", "2", "--count", str(TINY.small)])
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert "quartiles" in heading and len(lines) == len(options.COMPARED)
+    for line, kind in zip(lines, options.COMPARED, strict=True):
+        median, low, _to, high = line.removeprefix(kind).split()
+        assert 0 < float(low) <= float(median) <= float(high)
 
 
 def test_no_large_message_is_stuck_until_the_next_ping(processes: ExitStack) -> None:

@@ -55,6 +55,40 @@ def test_a_refresh_looks_for_ourselves_and_three_random_targets(link: Link) -> N
     assert engine.is_initialized
 
 
+def test_a_restored_table_is_refreshed_after_15_to_30_minutes(link: Link) -> None:
+    boot, known = link.remote(2).answering(), link.remote(3).answering()
+    engine = link.node(1, bootnodes=[boot.node])
+    engine.restore([known.node], link.now)
+    assert engine.table.live() == [known.node] and not engine.is_initialized
+    for remote in (boot, known):
+        remote.to(engine)
+    link.run(15 * 60.0)
+    assert known.got(Ping) and not known.got(FindNode) and not boot.received
+    link.run(15 * 60.0)
+    assert known.got(FindNode) and boot.got(FindNode)
+
+
+def test_only_nodes_that_may_be_asked_are_restored(link: Link) -> None:
+    inside, outside = link.remote(2), link.remote(300)
+    allowed = Netlist.parse(f"{inside.address[0]}/32")
+    engine = link.node(1, net_restrict=allowed)
+    nowhere = link.remote(4).node.with_endpoint(None, 1, 1)
+    engine.restore([inside.node, outside.node, nowhere], link.now)
+    assert engine.table.nodes() == [inside.node]
+
+
+def test_without_nodes_a_restored_table_only_waits(link: Link) -> None:
+    boot = link.remote(2).answering()
+    engine = link.node(1, bootnodes=[boot.node])
+    engine.restore([], link.now)
+    boot.to(engine)
+    link.run(60.0)
+    assert not engine.is_initialized and not boot.received
+    engine.refresh(link.now)
+    link.run(10.0)
+    assert boot.got(FindNode) and engine.is_initialized
+
+
 def test_the_table_is_refreshed_after_15_to_30_minutes(link: Link) -> None:
     times = []
     for number in range(10):

@@ -307,6 +307,16 @@ def test_recording_replays(lived: tuple[Network, Recording]) -> None:
     assert replay(told).calls == told.calls
 
 
+def test_recording_of_a_restored_table_replays(link: Link) -> None:
+    told, known = Recording(), link.node(2)
+    engine = link.node(1, observer=told)
+    engine.restore([link.as_node(known)], link.now)
+    engine.refresh(link.now)
+    link.run(10.0)
+    assert told.commands() == ["restore", "refresh"] and told.told("lookup_asked")
+    assert replay(told).calls == told.calls
+
+
 @pytest.mark.slow
 def test_recording_of_a_restart_replays() -> None:
     # Packets of the plain wire are numbered by the wire, which a replay has no part in.

@@ -6,7 +6,7 @@ Collections are copies, which any thread may look at while ``p2p-io`` goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from p2p import Server
 from p2p.dial.dial import Dial
@@ -21,6 +21,9 @@ from p2p.peers.peerset import PeerSet
 from p2p.peers.session import Session
 from p2p.services import Services
 from p2p.threads import Launcher
+
+if TYPE_CHECKING:  # the page is an extra
+    from p2p.monitor.sampling import Sampler
 
 T = TypeVar("T")
 
@@ -130,6 +133,13 @@ def asks_for_metrics(server: Server) -> bool:
     """Whether a client is connected to the port of its metrics."""
     exporter = services(server).exporter._server
     return exporter is not None and exporter._client is not None
+
+
+def sampler(server: Server) -> Sampler:
+    """The sampler of the live page."""
+    source = server._parts.monitor_source
+    assert source is not None, "the server has no page"
+    return source.observer.sampler
 
 
 def own_node(server: Server) -> LocalNode:

@@ -25,7 +25,7 @@ from p2p.enode.node import Node
 from p2p.enode.nodeid import NodeID
 from p2p.inputs import Now
 from p2p.netutil import Endpoint, NodeEndpoint
-from p2p.sim.address import outside_ip
+from p2p.sim.address import HashedIPv4
 from p2p.sim.network import SignedWire, Wire
 from p2p.sim.wire import UnsignedWire
 from p2p.testing.packets import PacketScript
@@ -36,6 +36,7 @@ P = TypeVar("P")
 
 START_UNIX = 1_700_000_000.0
 PORT = 30303
+_FIRST_IP = int(IPv4Address("20.0.0.1"))
 
 
 def key_of(number: int) -> PrivateKey:
@@ -44,8 +45,8 @@ def key_of(number: int) -> PrivateKey:
 
 
 def address_of(number: int) -> Address:
-    """An address of its own in a network of its own."""
-    return outside_ip(number), PORT
+    """A public address, which no socket is given, in a network of its own."""
+    return HashedIPv4(_FIRST_IP + number * 256), PORT
 
 
 class Link:

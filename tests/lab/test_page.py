@@ -11,7 +11,7 @@ import pytest
 
 import p2p
 from p2p.errors import ArgumentError, ConfigError
-from p2p.lab import Lab, LabClock, LabNode, Link
+from p2p.lab import Lab, LabClock, LabEvent, LabNode, Link
 from p2p.lab import page as lab_page
 from p2p.monitor import front
 from tests.kit.monitorpage import Page
@@ -96,6 +96,8 @@ def test_a_partition_and_changed_links_are_seen(lab: Lab, page: Page) -> None:
     row = page.wait("edges", a="0", b="1", loss=0.5)
     assert (row["latency_s"], row["bandwidth"]) == (0.01, 1000)
     page.until(lambda: {"partition", "healed", "link"} <= {row["kind"] for row in page.events})
+    texts = {row["kind"]: row["text"].partition(" s")[2] for row in page.events}
+    assert texts["partition"] == ": sides n0 n1" and texts["healed"] == ""
 
 
 def test_a_message_lights_up_its_edge_and_a_note_its_node(lab: Lab, page: Page) -> None:
@@ -117,6 +119,21 @@ def test_more_messages_than_are_drawn_are_counted(
         greet(lab[0], lab[1])
     page.until(lambda: len(page.activity) + page.unseen == 200)
     assert page.unseen > 0
+
+
+def test_only_the_last_message_from_a_node_to_another_is_drawn() -> None:
+    events = [LabEvent(float(n), "message", f"n{n % 3}", "n7") for n in range(9)]
+    assert [*lab_page._last_of_each(events)] == events[-3:]
+
+
+@pytest.mark.parametrize("lab_s", [0.2, 60.0])
+def test_messages_of_an_update_come_one_after_the_other(lab_s: float) -> None:
+    """Also those of simulated time, of which a minute may pass at once."""
+    events = [LabEvent(lab_s * n / 10, "message") for n in range(11)]
+    t = [lab_page._times(events, 1000.0, 0.5)(event) for event in events]
+    assert t == sorted(set(t))
+    assert 999.5 <= t[0] and t[-1] == 1000.0
+    assert t[-1] - t[0] == pytest.approx(min(lab_s, 0.5))
 
 
 def test_hostile_notes_are_short_and_escaped(lab: Lab, page: Page) -> None:

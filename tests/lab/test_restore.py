@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import p2p
+from p2p.discover.maintenance import SMALL_TABLE
 from p2p.errors import ArgumentError, ServerStateError
-from p2p.lab import Lab, Snapshot
+from p2p.lab import Lab, LabClock, Snapshot, SnapshotNode
+from p2p.observe import DiscoveryObserver, Observer
 from tests.kit.waiting import PATIENCE_S
 from tests.lab.test_lab import STAY, names
 
@@ -95,3 +99,38 @@ def test_nodes_that_did_not_run_are_not_started() -> None:
         lab.start_node(0)
         lab.start_node(1)
         assert names(lab.edges) == ["n0-n1"]
+
+
+class Searches(Observer):
+    """The times at which discovery v4 of a node begins to ask others."""
+
+    def __init__(self, clock: LabClock) -> None:
+        self.clock = clock
+        self.times: list[float] = []
+
+    def discovery(self, protocol: str) -> DiscoveryObserver | None:
+        return _Asked(self) if protocol == "v4" else None
+
+
+class _Asked(DiscoveryObserver):
+    def __init__(self, searches: Searches) -> None:
+        self.searches = searches
+
+    def lookup_asked(self, lookup: int, target: p2p.NodeID, node: p2p.Node) -> None:
+        self.searches.times.append(self.searches.clock.monotonic())
+
+
+def test_a_table_of_many_nodes_is_restored_without_a_search() -> None:
+    others = [p2p.generate_key() for _ in range(3 * SMALL_TABLE)]
+    known = [p2p.Node.from_parts(key.public_key, "240.9.9.9", 1, 1025) for key in others]
+    state = SnapshotNode(0, "n0", p2p.generate_key(), None, True, tuple(known))
+    snapshot = replace(Lab(0).snapshot(), discovery=True, nodes=(state,))
+    clock = LabClock()
+    searches = Searches(clock)
+    options: dict[str, Any] = {"clock": clock, "observer": searches, "no_dial": True}
+    with Lab.from_snapshot(snapshot, **options) as lab:
+        found = known_to(lab, 0)
+        assert found <= {node.id for node in known}
+        assert len(found) > SMALL_TABLE  # the others do not fit their buckets
+        lab.run_for(3)
+        assert not searches.times

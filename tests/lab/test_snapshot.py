@@ -30,7 +30,7 @@ KEYS = [p2p.PrivateKey.from_bytes(bytes([number]) * 32) for number in range(1, 4
 RECORD = p2p.Node.from_record(p2p.Record.sign(KEYS[2], 7, ip="192.0.2.7", tcp=1, udp=1))
 URL = p2p.Node.from_parts(KEYS[2].public_key, "192.0.2.7", 30303, 30303)
 NODES = (
-    SnapshotNode(0, "n0", KEYS[0], "20.0.1.1", True, (RECORD, URL)),
+    SnapshotNode(0, "n0", KEYS[0], "240.0.1.1", True, (RECORD, URL)),
     SnapshotNode(2, "ann", KEYS[1], None, False),
 )
 SNAPSHOT = Snapshot(

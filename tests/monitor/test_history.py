@@ -103,3 +103,13 @@ def test_base_shares_nothing_with_what_is_added() -> None:
     entry["n"] = 2
     assert history.state == {"peers": {"1": {"n": 1}}}
     assert json.loads(history.base())["state"] == {"peers": {"1": {"n": 1}}}
+
+
+def test_clock_that_was_set_back_leaves_a_history_that_ends_in_time() -> None:
+    history = History(0.0, ["peers"], kept_s=10.0)
+    for t in [*range(1000, 1005), *range(500, 540)]:
+        history.add(float(t), {"set": {"peers": {"1": {"t": t}}}})
+    times = [json.loads(update)["t"] for update in updates_of(history)]
+    assert times == [*range(529, 540)]
+    assert history.state == {"peers": {"1": {"t": 539}}}
+    assert json.loads(history.base())["state"] == {"peers": {"1": {"t": 528}}}

@@ -13,7 +13,9 @@ import p2p
 from p2p.enode import log_distance
 from p2p.messages import protocol
 from p2p.monitor.decoding import MAX_PAYLOAD
-from p2p.monitor.sampling import Sampler
+from p2p.peers.session import Session
+from p2p.rlpx.messages import EMPTY, PING, PONG
+from tests.kit import inspect
 from tests.kit.chat import CHAT, Data, Greeting
 from tests.kit.monitorpage import Page
 from tests.kit.nodes import HOST, Nodes
@@ -46,12 +48,6 @@ def test_page_has_our_node(server: p2p.Server, page_of: PageOf) -> None:
         "cap": "chat/1", "known": True, "codes": {"0": "Greeting", "1": "Data"}
     }  # fmt: skip
     assert caps["p2p/5"]["codes"]["2"] == "Ping"
-
-
-def sampler_of(server: p2p.Server) -> Sampler:
-    source = server._parts.monitor_source
-    assert source is not None
-    return source.observer.sampler
 
 
 def test_peers_are_those_of_the_server(
@@ -144,6 +140,30 @@ def test_messages_of_the_base_protocol_are_seen(
     assert row["fields"] == [["reason", "TOO_MANY_PEERS"]]
 
 
+def test_pings_and_pongs_of_both_ends_are_seen(
+    nodes: Nodes, server: p2p.Server, page_of: PageOf
+) -> None:
+    page = page_of(server)
+    page.send(type="watch", samples_per_s=100)
+    remote = nodes.remote(server, caps=[("chat", 1)]).open()
+    page.until(lambda: page.state["peers"])
+    ((key, peer),) = page.state["peers"].items()
+    remote.send_frame(PING, EMPTY)
+    for name, direction in (("Ping", "in"), ("Pong", "out")):
+        row = page.message(cap="p2p/5", name=name, direction=direction)
+        assert (row["peer"], row["id"]) == (key, peer["id"])
+    inspect.on_io(server, ping, inspect.session_with(server, server.peers[0].id))
+    page.message(cap="p2p/5", name="Ping", direction="out")
+    remote.send_frame(PONG, EMPTY)
+    page.message(cap="p2p/5", name="Pong", direction="in")
+
+
+def ping(session: Session) -> None:
+    """Ping as the timer does after some seconds."""
+    session.machine.ping()
+    session._pump()
+
+
 def test_broken_and_large_messages_say_why_they_have_no_fields(
     nodes: Nodes, other: p2p.Server, page_of: PageOf
 ) -> None:
@@ -165,7 +185,7 @@ def test_filter_leaves_other_protocols_out(
 ) -> None:
     page = page_of(server)
     page.send(type="watch", samples_per_s=100, protocols=["chat/1"])
-    eventually(lambda: sampler_of(server)._protocols == {"chat/1"})
+    eventually(lambda: inspect.sampler(server)._protocols == {"chat/1"})
     ours = server.connect(other.self, PATIENCE_S).open("chat")
     ours.write_msg(p2p.Msg(*CHAT.encode(Data(b"1"))))
     page.message(cap="chat/1")

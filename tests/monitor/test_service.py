@@ -190,13 +190,16 @@ def test_silent_clients_do_not_keep_a_page_out(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch, page_of: PageOf
 ) -> None:
     monkeypatch.setattr(front, "MAX_CONNECTIONS", 3)
-    monkeypatch.setattr(browser, "REQUEST_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(browser, "REQUEST_TIMEOUT_S", 10 * PATIENCE_S)
     server = nodes.start(monitor_addr=ADDRESS)
+    first = page_of(server)
     parts = urlsplit(url_of(server))
     silent = [
         socket.create_connection((parts.hostname, parts.port), PATIENCE_S) for _ in range(9)
     ]
     assert page_of(server).hello["kind"] == "server"
+    assert silent[0].recv(1) == b"", "the oldest one made room"
+    first.until(lambda: len(first.points) > 2)
     for sock in silent:
         sock.close()
 
@@ -206,9 +209,9 @@ def test_number_of_pages_is_limited(
 ) -> None:
     monkeypatch.setattr(front, "MAX_PAGES", 2)
     pages = [page_of(server), page_of(server)]
-    with pytest.raises(InvalidStatus) as caught:
+    with pytest.raises(ConnectionClosed) as caught:
         Page(server.monitor_url)
-    assert caught.value.response.status_code == 503
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
     pages[0].close()
     eventually(lambda: opens(server))
 
@@ -216,7 +219,7 @@ def test_number_of_pages_is_limited(
 def opens(server: p2p.Server) -> bool:
     try:
         Page(server.monitor_url).close()
-    except InvalidStatus:
+    except ConnectionClosed:
         return False
     return True
 
@@ -372,6 +375,17 @@ def test_page_shows_by_its_answers_that_it_is_there(
         (browser,) = monitor._browsers
         first = browser.heard_at
         eventually(lambda: browser.heard_at > first)
+
+
+def test_page_of_a_source_that_does_not_change_hears_that_the_server_is_there(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "PING_S", 0.01)
+    source, monitor = monitored()
+    with Page(monitor.url) as page:
+        source.fails = p2p.ServerStopped("gone")
+        page.kinds.clear()
+        page.until(lambda: page.kinds.count("live") > 2)
 
 
 # start and end

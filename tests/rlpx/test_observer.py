@@ -243,3 +243,39 @@ def test_last_call_lets_the_observer_go() -> None:
     ]
     del told
     assert gone() is None
+
+
+# An observer that is left out for a while.
+
+
+def test_observer_that_is_left_out_is_not_called() -> None:
+    whole = Recording()
+    plain = Pair(observers=(whole, Recording())).drive()
+    told = Recording()
+    pair = Pair(observers=(told, Recording())).drive()
+    pair.alice.machine.set_observed(False)
+    before = len(told.calls)
+    for one in (plain, pair):
+        one.alice.machine.send_messages(MESSAGES)
+        one.bob.machine.send_messages(MESSAGES)
+        one.drive()
+    assert len(told.calls) == before
+    assert b"".join(pair.from_alice) == b"".join(plain.from_alice)
+    pair.alice.machine.set_observed(True)
+    for one in (plain, pair):
+        one.alice.machine.send_messages(MESSAGES)
+        one.alice.machine.disconnect(DiscReason.QUITTING)
+        one.drive()
+    later = told.calls[before:]
+    assert later == whole.calls[-len(later) :]
+    assert [name for name, _ in later[:2]] == ["command", "frames_out"]
+
+
+def test_observer_is_not_called_after_its_last_call() -> None:
+    told = Recording()
+    remote = RawRemote(observer=told).greet()
+    remote.machine.drop_buffers()
+    before = len(told.calls)
+    remote.machine.set_observed(True)
+    remote.machine.drop_buffers()
+    assert len(told.calls) == before

@@ -7,5 +7,8 @@
 `experiments`    the experiments by name
 `rumour`         how a rumour spreads
 `tables`         how discovery fills tables
+`eclipse`        what an eclipse attacker gets
+`attack`         the network of that attacker
+`slots`          the victim's slots, with servers
 ===============  ===================================================================
 """

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from p2p.cli.lab import rumour, tables
+from p2p.cli.lab import eclipse, rumour, tables
 from p2p.cli.lab.settings import Section, parse, refuse_unknown
 from p2p.cli.report import Chart, Curves
 
@@ -47,6 +47,7 @@ class Kind:
 EXPERIMENTS = {
     "rumour": Kind(rumour.SUMMARY, rumour.FILE, rumour.Rumour.read),
     "tables": Kind(tables.SUMMARY, tables.FILE, tables.FillTables.read),
+    "eclipse": Kind(eclipse.SUMMARY, eclipse.FILE, eclipse.Eclipse.read),
 }
 
 

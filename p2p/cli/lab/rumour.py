@@ -34,6 +34,10 @@ topology = "small-world"  # ring, star, random, small-world, full
 seed = 1                  # all random choices come from it
 latency_s = 0.0           # seconds that bytes take on each link
 loss = 0.0                # share of the segments on a link that are sent again
+bandwidth = 0.0           # bytes a second on each link; 0: no limit
+time = "real"             # real or simulated: simulated time jumps from event to event
+churn_per_min = 0.0       # nodes that stop in a minute, at random, in real time; never the first
+downtime_s = 5.0          # seconds until a stopped node starts again
 
 [experiment]
 kind = "rumour"
@@ -99,8 +103,9 @@ class Rumour:
                 yield {"type": PAGE, "url": lab.monitor_url}
             # A connection is there before its handlers have begun to read.
             lab.wait_until(lambda: gossip.links == 2 * len(lab.edges), what="all handlers run")
+            self.network.begin_churn(lab)
             for run in range(1, self.repetitions + 1):
-                origin = lab.nodes[chance.randrange(len(lab))]
+                origin = chance.choice(lab.running)
                 yield from self._run_once(lab, gossip, run, origin)
             if monitor_addr is not None:
                 yield {"type": OVER}
@@ -129,7 +134,7 @@ class Rumour:
             "step": run,
             "run": run,
             "origin": origin.name,
-            "nodes": len(lab.running),
+            "nodes": len(lab),
             "reached": len(heard),
             "hops": max(hops for _, _, hops in heard),
             "time_s": round(max(0.0, heard[-1][1] - start_s), 6),
@@ -211,7 +216,8 @@ class Gossip:
         self._links: dict[str, dict[str, p2p.MsgReadWriter]] = {}
         self._run = 0
         self._heard: dict[str, tuple[float, int]] = {}  # by name: time, hops
-        self._under_way = self._messages = self._duplicates = 0
+        self._under_way: Counter[tuple[str, str]] = Counter()  # by names of sender and receiver
+        self._messages = self._duplicates = 0
 
     def protocols(self, node: LabNode) -> list[p2p.Protocol]:
         """Return the protocol of a node."""
@@ -227,15 +233,14 @@ class Gossip:
         """Drop the last rumour, and let ``origin`` send a new one."""
         with self._lock:
             self._run, self._heard = run, {}
-            self._under_way = 1
+            self._under_way.clear()
             self._messages = self._duplicates = 0
         self._hear(origin, "", run, 0)
-        self._handled(run)
 
     def is_over(self) -> bool:
         """Whether no message of the rumour is under way."""
         with self._lock:
-            return self._under_way == 0
+            return not self._under_way
 
     def heard(self) -> list[tuple[str, float, int]]:
         """Return the nodes that have heard the rumour: name, time and hops, in order of time."""
@@ -259,11 +264,12 @@ class Gossip:
                 for msg in rw:
                     number, hops = msg.decode(tuple[int, int])
                     self._hear(node, peer.name, number, hops)
-                    self._handled(number)
+                    self._handled(number, (peer.name, node.name))
             finally:
                 with self._lock:
                     if links.get(peer.name) is rw:
                         del links[peer.name]
+                    self._drop_locked(node.name, peer.name)
 
         return run
 
@@ -284,21 +290,33 @@ class Gossip:
             node.note(f"run {run}, hop {hops}")
             chosen = self._chosen_locked(node, teller)
             self._messages += len(chosen)
-            self._under_way += len(chosen)
-        for rw in chosen:
+            self._under_way.update((node.name, name) for name in chosen)
+        for name, rw in chosen.items():
             try:
                 rw.send_items(RUMOUR, run, hops + 1)
             except p2p.P2PError:  # the peer has left: no node will handle this message
-                self._handled(run)
+                self._handled(run, (node.name, name))
 
-    def _chosen_locked(self, node: LabNode, teller: str) -> list[p2p.MsgReadWriter]:
+    def _chosen_locked(self, node: LabNode, teller: str) -> dict[str, p2p.MsgReadWriter]:
         links = self._links.get(node.name, {})
-        others = [links[name] for name in sorted(links) if name != teller]
-        if not 0 < self._fan_out < len(others):
-            return others
-        return random.Random(f"{self._seed} {self._run} {node.name}").sample(others, self._fan_out)
+        others = [name for name in sorted(links) if name != teller]
+        if 0 < self._fan_out < len(others):
+            chance = random.Random(f"{self._seed} {self._run} {node.name}")
+            others = chance.sample(others, self._fan_out)
+        return {name: links[name] for name in others}
 
-    def _handled(self, run: int) -> None:
+    def _handled(self, run: int, way: tuple[str, str]) -> None:
         with self._lock:
-            if run == self._run:
-                self._under_way -= 1
+            if run == self._run and self._under_way[way] > 1:
+                self._under_way[way] -= 1
+            elif run == self._run:
+                del self._under_way[way]
+
+    def _drop_locked(self, name: str, other: str) -> None:
+        """Drop what is under way between a node whose handler ends and another one.
+
+        What it has sent may still be handled, until the handler at the other end has ended, too.
+        """
+        del self._under_way[other, name]
+        if name not in self._links.get(other, {}):
+            del self._under_way[name, other]

@@ -143,12 +143,9 @@ def without(record: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _sample(network: Network, step: int) -> dict[str, Any]:
-    known = [node.known() for node in network.nodes]
-    counts = [len(nodes) for nodes in known]
-    buckets = [
-        len({log_distance(node.id, other.id) for other in nodes})
-        for node, nodes in zip(network.nodes, known, strict=True)
-    ]
+    tables = [node.table() for node in network.nodes]
+    counts = [len(table) for table in tables]
+    buckets = [sum(bool(bucket.nodes) for bucket in table.buckets) for table in tables]
     return {
         "type": "sample",
         "step": step,

@@ -17,14 +17,14 @@ from p2p.arguments import check_type
 from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
-from p2p.discover.front import Discovery, checked_networks, own_node, service_on, target_of
+from p2p.discover.front import Discovery, check_networks, own_node, service_on, target_of
 from p2p.discover.local import LocalView
 from p2p.discover.observer import DiscoveryObserver
 from p2p.discover.store import NodeStore
 from p2p.discover.v4.engine import EngineV4
 from p2p.enode import Node
 from p2p.enode.db.memory import NodeMemory
-from p2p.netutil import Netlist
+from p2p.netutil import Netlist, OwnNetworks
 
 
 class UDPv4(Discovery):
@@ -72,8 +72,9 @@ class UDPv4(Discovery):
         observer: DiscoveryObserver | None = None,
     ) -> None:
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
-        net_restrict, own = checked_networks(net_restrict, own_networks)
+        check_networks(net_restrict, own_networks)
         service = service_on(sock, clock=clock, logger=logger, ntp_server=ntp_server)
+        own = OwnNetworks(own_networks or Netlist(), service.simulated)
         if local is None:
             local = own_node(private_key, service.address, clock or SYSTEM_CLOCK, logger)
         make = partial(

@@ -21,7 +21,7 @@ from p2p.crypto import PrivateKey, PublicKey
 from p2p.discover.clockcheck import NTP_SERVER
 from p2p.discover.engine import Engine
 from p2p.discover.event import TalkReceived
-from p2p.discover.front import Discovery, checked_networks, own_node, service_on
+from p2p.discover.front import Discovery, check_networks, own_node, service_on
 from p2p.discover.iterator import TopicNodes
 from p2p.discover.local import LocalView
 from p2p.discover.observer import DiscoveryObserver
@@ -43,7 +43,7 @@ from p2p.enode.nodeid import NodeID
 from p2p.enode.topic import topic_id
 from p2p.errors import EncodeError
 from p2p.inputs import Now
-from p2p.netutil import Netlist
+from p2p.netutil import Netlist, OwnNetworks
 
 _T = TypeVar("_T")
 
@@ -86,8 +86,9 @@ class UDPv5(Discovery):
     ) -> None:
         check_type("topics", topics, bool, "True or False")
         check_type("private_key", private_key, PrivateKey, "a PrivateKey")
-        net_restrict, own = checked_networks(net_restrict, own_networks)
+        check_networks(net_restrict, own_networks)
         service = service_on(sock, clock=clock, logger=logger, ntp_server=ntp_server)
+        own = OwnNetworks(own_networks or Netlist(), service.simulated)
         if local is None:
             local = own_node(private_key, service.address, clock or SYSTEM_CLOCK, logger)
             if topics:

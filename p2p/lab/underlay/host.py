@@ -18,6 +18,7 @@ from p2p.lab.underlay.memorysocket import MemorySocket
 from p2p.lab.underlay.stream import MemoryStream
 from p2p.net import Underlay
 from p2p.netutil import Endpoint, IPAddress, is_unspecified, join_host_port
+from p2p.sim.address import SIMULATED
 
 #: Ports that the host takes itself, as on Linux.
 FIRST_PORT, LAST_PORT = 32_768, 60_999
@@ -42,6 +43,7 @@ class MemoryHost(Underlay):
     """
 
     _is_public = False
+    _simulated = SIMULATED
 
     def __init__(self, ip: IPAddress, carrier: Carrier) -> None:
         # fixed after __init__

@@ -10,12 +10,14 @@ import socket
 
 from p2p.net import VirtualSocket
 from p2p.netutil import Endpoint
+from p2p.sim.address import SIMULATED
 
 
 class MemorySocket(VirtualSocket):
     """A socket of IPv4 without a descriptor; ``local`` is its address, if it has one yet."""
 
     family = socket.AF_INET
+    simulated = SIMULATED
 
     def __init__(self, local: Endpoint | None = None) -> None:
         super().__init__()

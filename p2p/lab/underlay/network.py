@@ -15,9 +15,9 @@ from p2p.lab.underlay.links import IDEAL
 from p2p.lab.underlay.pipe import Pipe
 from p2p.lab.underlay.stream import MemoryStream, connect
 from p2p.net import endpoint_of
-from p2p.netutil import Endpoint, IPAddress
+from p2p.netutil import Endpoint, IPAddress, Scope, scope_of
 from p2p.sim import Link, Traffic
-from p2p.sim.address import outside_ip
+from p2p.sim.address import SIMULATED, outside_ip
 
 #: Time after which a request for a connection is sent again to a listener that was full.
 _AGAIN_S = 1.0
@@ -79,13 +79,14 @@ class MemoryNetwork(LinkedNetwork[MemoryHost]):
 
     # inside
 
-    _wanted_ip = "an IPv4 address"
+    _wanted_ip = f"an IPv4 address, not of the Internet, such as one of {SIMULATED},"
 
     def _ip(self, number: int) -> IPAddress:
         return outside_ip(number)
 
     def _may_be(self, ip: IPAddress) -> bool:
-        return ip.version == 4
+        # The system of a program that is given such a node would send to the Internet.
+        return ip.version == 4 and scope_of(ip) is not Scope.GLOBAL
 
     def _new_host(self, ip: IPAddress) -> MemoryHost:
         return MemoryHost(ip, self)

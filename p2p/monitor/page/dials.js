@@ -39,7 +39,7 @@ export class Dials {
       createOutcome,
       updateOutcome,
     );
-    this.rows.show(dials);
+    this.rows.show(dials, this.rows.selected, scene.query);
   }
 
   /** The dials that fit the filter, newest first. */
@@ -107,7 +107,7 @@ export class Stalls {
     const all = entries(scene.frame.state, "stalls").length;
     setText(this.count, all ? counted(all, "handler") : "");
     this.section.classList.toggle("alarm", all > 0);
-    this.rows.show(this.stalls);
+    this.rows.show(this.stalls, this.chosen, scene.query);
     this.#details();
   }
 

@@ -3,6 +3,7 @@
 
 import { element, reconcile, setText } from "./dom.js";
 import { clock } from "./format.js";
+import { NOTHING_FITS } from "./rows.js";
 
 const SHOWN = 100;
 
@@ -16,6 +17,7 @@ export class Events {
   render(scene) {
     const shown = Events.shown(scene);
     setText(this.count, shown.length ? `the latest ${shown.length}` : "");
+    setText(this.empty, scene.query ? NOTHING_FITS : "Nothing has happened.");
     this.empty.hidden = shown.length > 0;
     this.list.hidden = shown.length === 0;
     reconcile(this.list, shown, keyOf, create, () => {});
@@ -40,6 +42,6 @@ function create({ t, kind, text }) {
     { "data-kind": kind },
     element("time", { text: clock(t) }),
     element("span", { class: "kind", text: kind }),
-    element("bdi", { text, title: text }),
+    element("bdi", { text, title: text, dir: "ltr" }), // a sentence of ours with names in it
   );
 }

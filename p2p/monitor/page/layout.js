@@ -1,9 +1,12 @@
-// Places of the nodes of a network, on a circle or by springs. Pure: the same network has the same
-// places in each browser, since nothing is drawn by lot and the number of steps is fixed.
+// Places of the nodes of a network, on a circle or by springs. Pure: a network has the same places
+// in each browser that opens it, since nothing is drawn by lot and the number of steps is fixed.
+// When it changes, its nodes stay near the places that they have.
 
 const FULL_TURN = 2 * Math.PI;
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));
 const STEPS = 220;
+/** Steps after a change of a network that is drawn already. */
+const STEPS_OF_CHANGE = 70;
 /** Nodes further apart than so many ideal lengths do not push each other. */
 const REACH = 3;
 
@@ -18,14 +21,17 @@ export function circle(count) {
 /**
  * Springs: edges pull, nodes near each other push (Fruchterman and Reingold, 1991). `edges` are
  * pairs of places in the list of nodes. Yields after each step, so that a caller can spread the
- * work over many frames; the result is `places` at the end.
+ * work over many frames; the result is `places` at the end. `known` has the places of nodes that
+ * are drawn already, by their place in the list; the others begin beside their neighbours.
  */
 export class Springs {
-  constructor(count, edges) {
+  constructor(count, edges, known = new Map()) {
     this.edges = edges;
     this.ideal = 1.4 / Math.sqrt(Math.max(1, count));
-    this.places = Array.from({ length: count }, (_, n) => spiral(n, count));
-    this.step = 0;
+    const isChange = known.size > count / 2;
+    const near = isChange ? besideNeighbours(edges, known) : new Map();
+    this.places = Array.from({ length: count }, (_, n) => [...(near.get(n) || spiral(n, count))]);
+    this.step = isChange ? STEPS - STEPS_OF_CHANGE : 0;
   }
 
   get done() {
@@ -45,9 +51,31 @@ export class Springs {
 
   /** The places, fitted into a square of -1 to 1. */
   fitted() {
-    const most = this.places.reduce((far, [x, y]) => Math.max(far, Math.abs(x), Math.abs(y)), 1e-9);
-    return this.places.map(([x, y]) => [x / most, y / most]);
+    const [left, right] = extent(this.places.map(([x]) => x));
+    const [top, bottom] = extent(this.places.map(([, y]) => y));
+    const half = Math.max(right - left, bottom - top, 1e-9) / 2;
+    const [middleX, middleY] = [(left + right) / 2, (top + bottom) / 2];
+    return this.places.map(([x, y]) => [(x - middleX) / half, (y - middleY) / half]);
   }
+}
+
+function extent(values) {
+  return values.reduce(
+    ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
+    [Infinity, -Infinity],
+  );
+}
+
+// The known places, and for a new node one that is near a neighbour's, not on it.
+function besideNeighbours(edges, known) {
+  const places = new Map(known);
+  for (const [a, b] of [...edges, ...edges.map(([a, b]) => [b, a])]) {
+    if (places.has(a) || !known.has(b)) continue;
+    const [x, y] = known.get(b);
+    const angle = a * GOLDEN_ANGLE;
+    places.set(a, [x + 0.05 * Math.cos(angle), y + 0.05 * Math.sin(angle)]);
+  }
+  return places;
 }
 
 function spiral(n, count) {

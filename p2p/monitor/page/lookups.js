@@ -41,7 +41,7 @@ const STEP_COLUMNS = [
   },
   {
     title: "Took",
-    kind: "number",
+    kind: "number took",
     text: (h) => (h.answered_t ? duration(h.answered_t - h.asked_t) : "–"),
   },
 ];
@@ -84,7 +84,7 @@ export class Lookups {
     this.shown = Lookups.shown(scene);
     const running = this.shown.filter((lookup) => !lookup.ended_t).length;
     setText(this.count, `the latest ${this.shown.length}${running ? `, ${running} running` : ""}`);
-    this.lookups.show(this.shown, this.selected);
+    this.lookups.show(this.shown, this.selected, scene.query);
     this.#showOne();
   }
 

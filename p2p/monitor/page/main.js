@@ -19,6 +19,13 @@ import { Shortcuts } from "./shortcuts.js";
 import { Theme } from "./theme.js";
 import { Topology } from "./topology.js";
 
+const PROBLEMS = {
+  lost: "The server does not answer.",
+  stopped: "The server has stopped.",
+  full: "Too many pages of the server are open.",
+  moved: "The server was started again, and its page has a new address.",
+};
+
 const byId = (id) => document.getElementById(id);
 
 class Page {
@@ -26,7 +33,7 @@ class Page {
     this.model = new Model();
     this.selected = { peer: null };
     this.query = "";
-    this.connected = false;
+    this.problem = "lost"; // of the connection, or null
     this.playback = new Playback(this.model, () => this.draw());
     this.news = new News(byId("news"));
     this.theme = new Theme(byId("theme"), () => this.draw());
@@ -45,7 +52,7 @@ class Page {
     this.#listen();
     this.connection = new Connection(
       (message) => this.#receive(message),
-      (state) => this.#changeState(state),
+      (problem) => this.#noteProblem(problem),
     );
   }
 
@@ -85,14 +92,14 @@ class Page {
     if (this.model.caughtUp || !this.playback.live) this.draw();
   }
 
-  #changeState(state) {
-    this.connected = state === "open";
+  #noteProblem(problem) {
+    this.problem = problem;
     this.#showStatus();
   }
 
   #scene() {
-    const { model, selected, query } = this;
-    const { frame, live } = this.playback;
+    const { selected, query } = this;
+    const { model, frame, live } = this.playback;
     return { model, selected, query, frame, live, matches: matcher(query) };
   }
 
@@ -102,7 +109,7 @@ class Page {
     if (!scene.frame) return;
     this.playback.render();
     this.#showIdentity(scene);
-    this.charts.render(this.model.frames, scene.frame);
+    this.charts.render(scene.model.frames, scene.frame);
     for (const panel of this.panels) panel.render(scene);
     if (scene.live) this.news.tell(scene.frame.state);
     document.documentElement.dataset.drawn = scene.frame.n;
@@ -122,7 +129,7 @@ class Page {
   }
 
   #showStatus() {
-    const state = !this.connected
+    const state = this.problem
       ? "lost"
       : !this.model.caughtUp
         ? "waiting"
@@ -133,14 +140,14 @@ class Page {
     set(byId("status"), "data-state", state);
     setText(byId("status-text"), words[state]);
     const notice = byId("notice");
-    notice.hidden = this.connected && !this.model.error;
-    setText(
-      notice,
-      this.model.error ||
-        (this.connected
-          ? ""
-          : "The server does not answer. Shown is what it said last; the page tries again."),
-    );
+    const text = this.problem ? this.#explain() : this.model.error;
+    notice.hidden = !text;
+    setText(notice, text);
+  }
+
+  #explain() {
+    const shown = this.model.latest ? "Shown is what it said last; the page" : "The page";
+    return `${PROBLEMS[this.problem]} ${shown} tries again.`;
   }
 
   // Have the server sample what is looked at.

@@ -8,7 +8,7 @@ import { Rows, showDetails } from "./rows.js";
 
 /** Samples in the list at most, and how many are looked through for those that fit the filter. */
 const LISTED = 150;
-const LOOKED_THROUGH = 3000;
+const LOOKED_THROUGH = 6000;
 
 const KIND_COLUMNS = [
   { title: "Protocol", kind: "cap", text: (k) => k.cap },
@@ -89,13 +89,13 @@ export class Messages {
     const kinds = kindsOf(scene.frame.state).filter(
       (kind) => scene.matches(kind.cap, kind.name) || !scene.query,
     );
-    this.kinds.show(kinds);
+    this.kinds.show(kinds, this.kinds.selected, scene.query);
     const fitting = this.fitting(scene);
     const newer = this.#isHeld(scene)
       ? fitting.filter((m) => m.m > (this.shown[0]?.m ?? -1)).length
       : 0;
     if (!newer) this.shown = fitting;
-    this.samples.show(this.shown);
+    this.samples.show(this.shown, this.samples.selected, scene.query);
     setText(this.count, summary(scene, newer));
     this.#details();
   }

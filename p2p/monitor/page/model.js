@@ -2,11 +2,13 @@
 // A frame is never changed once it is made: a new one shares what has not changed, so some hundred
 // of them are cheap, and any of them can be shown again.
 
-/** What is kept at most, whatever the server sends. */
+/** What is kept at most, whatever the server sends: five minutes of 20 samples a second. */
 const MAX_FRAMES = 1500;
-const MAX_MESSAGES = 3000;
+const MAX_MESSAGES = 6000;
 const MAX_EVENTS = 500;
-const MAX_ACTIVITY = 20000;
+const MAX_ACTIVITY = 50_000;
+/** A time that is so much earlier than the one before is of a clock that was set, in seconds. */
+const CLOCK_SET_S = 1;
 
 const NO_POINT = {
   bytes_in_per_s: 0,
@@ -33,6 +35,7 @@ export class Model {
     switch (message.type) {
       case "hello":
         this.hello = message;
+        this.error = "";
         this.#clear();
         break;
       case "snapshot":
@@ -53,6 +56,19 @@ export class Model {
 
   get latest() {
     return this.frames.at(-1) || null;
+  }
+
+  /** Whether a moment lies in what is kept. */
+  covers(time) {
+    return this.caughtUp && this.frames.length > 0 && this.frames[0].t <= time;
+  }
+
+  /** The same as it is now, which no later message changes. */
+  copy() {
+    const { frames, messages, events, activity } = this;
+    const lists = { frames, messages, events, activity };
+    for (const [name, list] of Object.entries(lists)) lists[name] = [...list];
+    return Object.assign(Object.create(Model.prototype), this, lists);
   }
 
   /** The last frame at or before a moment, else the first. */
@@ -84,6 +100,7 @@ export class Model {
   #snapshot({ n, t, state, missed = 0 }) {
     this.missed += missed;
     const point = this.latest?.point || NO_POINT;
+    this.#forgetAfter(t);
     this.#add({ n, t, state, point, unseen: this.unseen });
   }
 
@@ -103,6 +120,7 @@ export class Model {
     if (point && before.point === NO_POINT)
       this.frames[this.frames.length - 1] = { ...before, point: { ...NO_POINT, ...point } };
     this.unseen += unseen;
+    this.#forgetAfter(t);
     keep(this.messages, messages, MAX_MESSAGES);
     keep(this.events, events, MAX_EVENTS);
     keep(this.activity, activity, MAX_ACTIVITY);
@@ -114,6 +132,13 @@ export class Model {
       point: point ? { ...NO_POINT, ...point } : before.point,
       unseen: this.unseen,
     });
+  }
+
+  // Where the server's clock was set back, the lists stay in order.
+  #forgetAfter(time) {
+    if (!(this.latest?.t > time + CLOCK_SET_S)) return;
+    for (const name of ["frames", "messages", "events", "activity"])
+      this[name] = this[name].filter((one) => one.t <= time);
   }
 
   #add(frame) {
@@ -158,17 +183,15 @@ function firstAfter(list, time) {
   return low;
 }
 
-/** The entries of a collection, each with its key. The result is kept with the collection. */
+/** The entries of a collection, each with its key. The latest result is kept, by name. */
 export function entries(state, name) {
   const collection = state[name];
   if (!collection) return [];
-  if (!listed.has(collection)) {
-    listed.set(
-      collection,
-      Object.entries(collection).map(([key, entry]) => ({ key, ...entry })),
-    );
+  if (listed.get(name)?.collection !== collection) {
+    const list = Object.entries(collection).map(([key, entry]) => ({ key, ...entry }));
+    listed.set(name, { collection, list });
   }
-  return listed.get(collection);
+  return listed.get(name).list;
 }
 
-const listed = new WeakMap();
+const listed = new Map();

@@ -77,7 +77,7 @@ export class NodeTable {
       parts.push(`${counted(this.shown.length, "fits", "fit")} the filter`);
     if (this.shown.length > MAX_ROWS) parts.push(`the nearest ${MAX_ROWS} are listed`);
     setText(this.count, parts.join(", "));
-    this.rows.show(this.shown, this.selected);
+    this.rows.show(this.shown, this.selected, scene.query);
     this.#drawGrids();
   }
 

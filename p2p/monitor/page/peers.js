@@ -42,7 +42,7 @@ export class Peers {
     });
   }
 
-  render({ frame, selected, matches }) {
+  render({ frame, selected, query, matches }) {
     const stalled = new Set(entries(frame.state, "stalls").map((stall) => stall.peer));
     const peers = entries(frame.state, "peers")
       .map((peer) => ({ ...peer, now: frame.t, stalled: stalled.has(peer.key) }))
@@ -54,7 +54,7 @@ export class Peers {
       selected: selected.peer,
       matches: (peer) => matchesPeer(peer, matches),
     });
-    this.rows.show(found, selected.peer);
+    this.rows.show(found, selected.peer, query);
     const chosen = peers.find((peer) => peer.key === selected.peer);
     showDetails(this.detail, chosen ? details(chosen) : null);
   }

@@ -1,5 +1,5 @@
-// Which moment is shown: the latest, or one of the last minutes. Owns the controls of time; the
-// frames are the model's.
+// Which moment is shown: the latest, or one of the last minutes. Owns the controls of time, and the
+// recording that stands still while the page is paused; the frames are the model's.
 
 import { set, setText } from "./dom.js";
 import { clock, duration } from "./format.js";
@@ -7,8 +7,9 @@ import { clock, duration } from "./format.js";
 export class Playback {
   /** `onChange()` when another moment is to be shown. */
   constructor(model, onChange) {
-    Object.assign(this, { model, onChange });
+    Object.assign(this, { present: model, onChange });
     this.moment = null; // Unix seconds, or null: live
+    this.recording = null; // a copy of the model while it is paused
     const byId = (id) => document.getElementById(id);
     this.pauseButton = byId("pause");
     this.slider = byId("moment");
@@ -24,6 +25,11 @@ export class Playback {
     return this.moment === null;
   }
 
+  /** What is shown is a frame of this model. */
+  get model() {
+    return this.recording ?? this.present;
+  }
+
   get frame() {
     return this.live ? this.model.latest : this.model.frameAt(this.moment);
   }
@@ -33,18 +39,21 @@ export class Playback {
     this.show(this.live ? (this.model.latest?.t ?? null) : null);
   }
 
-  /** Show a moment in Unix seconds; null is live. */
+  /** Show a moment in Unix seconds; null is live. It stays, however long the page is paused. */
   show(moment) {
     this.moment = moment;
+    if (moment === null) this.recording = null;
+    else if (!this.recording || this.present.covers(moment)) this.recording = this.present.copy();
     this.onChange();
   }
 
   /** Show the frame so many before or after the one that is shown. */
-  step(frames) {
-    const at = this.model.frames.indexOf(this.frame);
-    if (at < 0) return;
-    const place = Math.max(0, Math.min(this.model.frames.length - 1, at + frames));
-    this.show(this.model.frames[place].t);
+  step(count) {
+    const { frame, present } = this;
+    if (!frame) return;
+    const { frames } = present.covers(frame.t) ? present : this.model;
+    const at = frames.findLastIndex((one) => one.t <= frame.t);
+    this.show(frames[Math.max(0, Math.min(frames.length - 1, at + count))].t);
   }
 
   /** Show the state of the controls. */
@@ -52,11 +61,10 @@ export class Playback {
     const { frames } = this.model;
     const { frame } = this;
     if (!frame) return;
-    const latest = frames.at(-1);
-    const ago = latest.t - frame.t;
+    const ago = (this.present.latest ?? frame).t - frame.t;
     const text = this.live
       ? `live ${clock(frame.t)}`
-      : `${clock(frame.t)}${ago ? `, ${duration(ago)} ago` : ""}`;
+      : `${clock(frame.t)}${ago > 0 ? `, ${duration(ago)} ago` : ""}`;
     document.documentElement.classList.toggle("paused", !this.live);
     setText(this.pauseButton, this.live ? "Pause" : "Go live");
     set(this.slider, "max", frames.length - 1);

@@ -10,8 +10,8 @@ const HUB = 30;
 const LABEL_GAP = 18;
 const LETTER = 6.2;
 const LARGEST = 560;
-/** Below this width of the drawing, or beside this many peers, no peer has a label. */
-const LABELS_FROM_WIDTH = 400;
+/** Where labels would leave less for the ring, or beside this many peers, no peer has a label. */
+const LEAST_RADIUS = 100;
 const LABELS_UP_TO = 64;
 /** Peers that are drawn; the table lists more. */
 const MAX_DRAWN = 256;
@@ -41,8 +41,9 @@ export class Ring {
     if (!width) return;
     const drawn = peers.slice(0, MAX_DRAWN);
     const size = Math.min(width, LARGEST);
-    const labels = size >= LABELS_FROM_WIDTH && drawn.length <= LABELS_UP_TO;
-    const radius = size / 2 - (labels ? labelSpace(drawn) : 16);
+    const labelled = size / 2 - labelSpace(drawn);
+    const labels = labelled >= LEAST_RADIUS && drawn.length <= LABELS_UP_TO;
+    const radius = labels ? labelled : size / 2 - 16;
     set(this.drawing, "viewBox", `${-size / 2} ${-size / 2} ${size} ${size}`);
     set(this.drawing, "width", size);
     set(this.drawing, "height", size);

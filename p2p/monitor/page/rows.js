@@ -3,6 +3,8 @@
 
 import { element, reconcile, set, setText } from "./dom.js";
 
+export const NOTHING_FITS = "Nothing fits the filter.";
+
 /** Rows that stand in the document at most; the caller cuts before, and says what it cut. */
 export const MAX_ROWS = 400;
 
@@ -29,8 +31,11 @@ export class Rows {
     this.body.addEventListener("focusin", (event) => this.#stopAt(event.target.closest("tr")));
   }
 
-  /** Show these items; `selected` is the key of the selected one, or null. */
-  show(items, selected = this.selected) {
+  /**
+   * Show these items; `selected` is the key of the selected one, or null, and `query` the filter
+   * that they fit.
+   */
+  show(items, selected = this.selected, query = "") {
     this.selected = selected;
     const shown = items.slice(0, MAX_ROWS);
     reconcile(
@@ -41,6 +46,7 @@ export class Rows {
       (row, item) => this.#update(row, item),
     );
     this.note.hidden = shown.length > 0;
+    setText(this.note, query ? NOTHING_FITS : this.empty);
     this.table.hidden = shown.length === 0;
     this.#keepStop();
   }

@@ -1,22 +1,18 @@
 // The panel of a lab: its network, where an edge lights up when a message passes, and the nodes as
-// a table. Owns the layout and which node is selected. Draws on a canvas, since a
-// thousand nodes with their edges are too many elements.
+// a table. Owns the layout, which node is selected, and the moment that is drawn: one update late,
+// so that what has happened between two updates is seen in its order.
 
 import { element, set, setText, widthOf } from "./dom.js";
 import { counted, shortId } from "./format.js";
 import { circle, Springs } from "./layout.js";
 import { entries } from "./model.js";
+import { Network, TINTED_S } from "./network.js";
 import { Rows } from "./rows.js";
 
 const LARGEST = 620;
 const MARGIN = 26;
-/** An edge is bright for a moment after a message, then tinted, then as before; in seconds. */
-const BRIGHT_S = 1.2;
-const TINTED_S = 12;
-const TINT = 0.45;
 /** A fading edge is drawn again so often: more would cost more than it shows. */
 const FADE_STEP_MS = 60;
-const NAMES_UP_TO = 40;
 const CLICK_RADIUS = 14;
 /** Work on the layout within one frame of the browser, in milliseconds. */
 const LAYOUT_MS = 8;
@@ -41,14 +37,18 @@ export class Topology {
     this.section = section;
     this.figure = section.querySelector(".drawing");
     this.canvas = section.querySelector("canvas");
-    this.context = this.canvas.getContext("2d");
+    this.network = new Network(this.canvas);
     this.count = section.querySelector(".count");
     this.caption = element("figcaption", {
-      text: "An edge is bright when a message passes, and tinted for a while after.",
+      text:
+        "An edge is bright when a message passes, and tinted for a while after. " +
+        "A node with a note is larger, in the same colour.",
     });
     this.figure.append(this.caption);
     this.selected = null;
     this.round = false;
+    this.placed = new Map(); // places by key, as the springs have them
+    this.points = new Map(); // points on the canvas by key, as drawn
     this.rows = new Rows(section.querySelector(".list"), {
       label: "Nodes of the network",
       columns: COLUMNS,
@@ -71,13 +71,16 @@ export class Topology {
     if (this.section.hidden) return;
     this.scene = scene;
     this.arrived = performance.now();
-    this.colours = coloursOf(this.canvas);
+    this.network.readColours();
     this.nodes = entries(scene.frame.state, "lab_nodes");
     this.edges = entries(scene.frame.state, "edges");
-    this.lit = litEdges(scene);
+    const since = [scene.frame.t - TINTED_S - tickOf(scene), scene.frame.t];
+    this.lit = litEdges(scene.model.between(scene.model.activity, ...since));
+    this.noted = notedNodes(scene.model.between(scene.model.events, ...since));
+    this.before = scene.model.frameAt(scene.frame.t - 1e-6)?.state.lab_nodes ?? {};
     this.found = new Set(this.#matching().map((node) => node.key));
     this.#layOut();
-    this.rows.show(this.#matching(), this.selected);
+    this.rows.show(this.#matching(), this.selected, scene.query);
     setText(this.count, summary(this.nodes, this.edges));
     this.#again();
   }
@@ -100,7 +103,10 @@ export class Topology {
     const { left, top } = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - left, event.clientY - top];
     const near = this.nodes
-      .map((node) => [node, Math.hypot(this.#x(node) - x, this.#y(node) - y)])
+      .map((node) => {
+        const [nodeX, nodeY] = this.points.get(node.key) ?? [Infinity, Infinity];
+        return [node, Math.hypot(nodeX - x, nodeY - y)];
+      })
       .sort((a, b) => a[1] - b[1])[0];
     this.#select(
       near && near[1] < CLICK_RADIUS && near[0].key !== this.selected ? near[0].key : null,
@@ -118,14 +124,21 @@ export class Topology {
     const pairs = this.edges
       .map(({ a, b }) => [this.index.get(a), this.index.get(b)])
       .filter(([a, b]) => a !== undefined && b !== undefined);
-    this.springs = this.round ? null : new Springs(this.nodes.length, pairs);
+    this.springs = this.round ? null : new Springs(this.nodes.length, pairs, this.#known());
     this.places = this.round ? circle(this.nodes.length) : this.springs.fitted();
+  }
+
+  // The places that nodes have had in the springs before, by their place in the list of now.
+  #known() {
+    const stay = [...this.placed].filter(([key]) => this.index.has(key));
+    return new Map(stay.map(([key, place]) => [this.index.get(key), place]));
   }
 
   #improve() {
     const end = performance.now() + LAYOUT_MS;
     while (!this.springs.done && performance.now() < end) this.springs.advance();
     this.places = this.springs.fitted();
+    this.placed = new Map(this.nodes.map(({ key }, n) => [key, this.springs.places[n]]));
   }
 
   #again() {
@@ -135,121 +148,57 @@ export class Topology {
       const grows = this.springs && !this.springs.done;
       if (grows) this.#improve();
       const moves = this.#draw();
+      clearTimeout(this.timer);
       if (grows) this.#again();
-      else if (moves && !still.matches) setTimeout(() => this.#again(), FADE_STEP_MS);
+      else if (moves && !still.matches)
+        this.timer = setTimeout(() => this.#again(), FADE_STEP_MS);
     });
   }
 
-  #x(node) {
-    return this.half + this.places[this.index.get(node.key)][0] * (this.half - MARGIN);
-  }
-  #y(node) {
-    return this.half + this.places[this.index.get(node.key)][1] * (this.half - MARGIN);
-  }
-
-  // Returns whether an edge is still changing its colour.
+  // Returns whether something will look different soon.
   #draw() {
     const size = Math.min(widthOf(this.figure), LARGEST);
     if (!size) return false;
-    this.half = size / 2;
-    const context = fitted(this.canvas, this.context, size);
-    const { colours } = this;
-    const time = this.#time();
-    const byKey = new Map(this.nodes.map((node) => [node.key, node]));
-    let moves = false;
-    for (const edge of this.edges) {
-      const [a, b] = [byKey.get(edge.a), byKey.get(edge.b)];
-      if (!a || !b) continue;
-      const light = brightness(time - (this.lit.get(edge.key) ?? -Infinity));
-      moves ||= light > TINT;
-      this.#edge(context, colours, edge, [a, b], light);
-    }
-    for (const node of this.nodes) this.#node(context, colours, node);
-    return moves;
+    const { nodes, edges, places, index, selected, found, lit, noted, before } = this;
+    this.points = pointsOf(nodes, ({ key }) => places[index.get(key)], size);
+    const scene = { nodes, edges, points: this.points, selected, found, lit, noted, before };
+    const moves = this.network.draw(scene, this.#time(), size, !still.matches);
+    return moves && this.scene.live;
   }
 
-  // The moment shown, which goes on between two updates while it is live.
+  // The moment drawn, which goes on between two updates while it is live.
   #time() {
     const { live, frame } = this.scene;
-    return live && !still.matches ? frame.t + (performance.now() - this.arrived) / 1000 : frame.t;
-  }
-
-  #edge(context, colours, edge, [a, b], light) {
-    const chosen = edge.a === this.selected || edge.b === this.selected;
-    context.beginPath();
-    context.moveTo(this.#x(a), this.#y(a));
-    context.lineTo(this.#x(b), this.#y(b));
-    context.setLineDash(edge.state === "up" ? [] : [3, 4]);
-    context.globalAlpha = chosen || edge.state === "cut" ? 1 : 0.4;
-    context.strokeStyle = edge.state === "cut" ? colours.alarm : colours.soft;
-    context.lineWidth = chosen ? 1.5 : 1;
-    context.stroke();
-    if (!light) return;
-    context.globalAlpha = light;
-    context.strokeStyle = colours.out;
-    context.lineWidth = 1 + 1.5 * light;
-    context.stroke();
-  }
-
-  #node(context, colours, node) {
-    const [x, y] = [this.#x(node), this.#y(node)];
-    context.setLineDash([]);
-    context.globalAlpha = this.found.has(node.key) ? 1 : 0.2;
-    context.beginPath();
-    context.arc(x, y, radiusOf(node, this.nodes.length), 0, 2 * Math.PI);
-    context.fillStyle = !node.running ? colours.panel : node.note ? colours.out : colours.accent;
-    context.strokeStyle =
-      node.key === this.selected ? colours.ink : node.running ? colours.panel : colours.soft;
-    context.lineWidth = node.key === this.selected ? 3 : 1.5;
-    context.fill();
-    context.stroke();
-    if (this.nodes.length > NAMES_UP_TO && node.key !== this.selected) return;
-    context.fillStyle = colours.soft;
-    context.font = "11px Inter, system-ui, sans-serif";
-    context.textAlign = "center";
-    context.fillText(node.name.slice(0, 24), x, y + 17);
+    if (!live || still.matches) return frame.t;
+    return frame.t - tickOf(this.scene) + (performance.now() - this.arrived) / 1000;
   }
 }
 
-// The last moment at which each edge has carried a message.
-function litEdges({ model, frame }) {
+// Points of the nodes on a canvas of this size, by key, from their places in a square of -1 to 1.
+function pointsOf(nodes, placeOf, size) {
+  const scaled = (place) => size / 2 + place * (size / 2 - MARGIN);
+  return new Map(nodes.map((node) => [node.key, placeOf(node).map(scaled)]));
+}
+
+function tickOf({ model }) {
+  return model.hello.tick_s ?? 0.5;
+}
+
+// The moments at which each edge has carried a message, in order.
+function litEdges(activity) {
   const lit = new Map();
-  for (const { t, from, to } of model.between(model.activity, frame.t - TINTED_S, frame.t)) {
-    lit.set(Number(from) < Number(to) ? `${from}-${to}` : `${to}-${from}`, t);
+  for (const { t, from, to } of activity) {
+    const key = Number(from) < Number(to) ? `${from}-${to}` : `${to}-${from}`;
+    if (lit.has(key)) lit.get(key).push(t);
+    else lit.set(key, [t]);
   }
   return lit;
 }
 
-// A node with a note is larger, for those who do not see that its colour is another.
-function radiusOf(node, count) {
-  return (count > 200 ? 3 : 5) * (node.note ? 1.3 : 1);
-}
-
-function brightness(age) {
-  if (age > TINTED_S || age < 0) return age < 0 ? 1 : 0;
-  if (age < BRIGHT_S) return 1 - (1 - TINT) * (age / BRIGHT_S);
-  return TINT;
-}
-
-function fitted(canvas, context, size) {
-  const ratio = devicePixelRatio || 1;
-  if (canvas.width !== Math.round(size * ratio)) {
-    canvas.width = canvas.height = Math.round(size * ratio);
-    canvas.style.width = canvas.style.height = `${size}px`;
-  }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, size, size);
-  return context;
-}
-
-// The colours of the style sheet, which depend on light and dark.
-function coloursOf(canvas) {
-  const names = ["ink", "soft", "line", "panel", "accent", "out", "alarm"];
-  return Object.fromEntries(
-    names.map((name) => {
-      canvas.style.color = `var(--${name})`;
-      return [name, getComputedStyle(canvas).color];
-    }),
+// The last moment at which each node got a note.
+function notedNodes(events) {
+  return new Map(
+    events.filter(({ kind, node }) => kind === "note" && node).map(({ node, t }) => [node, t]),
   );
 }
 

@@ -95,6 +95,31 @@ def test_latency_of_the_links_is_in_the_times(run):
         assert each["time_s"] >= 0.02 * each["hops"]
 
 
+def test_simulated_time_has_the_same_times_in_each_run(run):
+    network = 'latency_s = 0.2\nbandwidth = 20000\ntime = "simulated"\n[experiment]'
+
+    def times():
+        text = STAR.replace("[experiment]", network)
+        records = run("lab", "run", "-", "--json", stdin=text).records
+        reached = of_type(records, "reached")
+        return [(each["node"], each["hops"], each["time_s"]) for each in reached]
+
+    first = times()
+    assert len(first) == 10 and first == times()
+    # A message of some ten bytes and its frame take a few milliseconds of the bandwidth.
+    assert all(0.2 * hops <= time_s <= 0.3 * hops for _, hops, time_s in first)
+
+
+def test_rumour_ends_while_nodes_stop_and_start(run):
+    network = "latency_s = 0.05\nchurn_per_min = 600\ndowntime_s = 0.5\n[experiment]"
+    text = STAR.replace("[experiment]", network).replace("repetitions = 2", "repetitions = 5")
+    result = run("lab", "run", "-", "--json", stdin=text.replace("star", "ring"))
+    assert result.exit_code == 0
+    runs = of_type(result.records, "run")
+    assert len(runs) == 5 and all(each["ended"] for each in runs)
+    assert all(1 <= each["reached"] <= each["nodes"] == 5 for each in runs)
+
+
 def test_page_shows_the_network_until_ctrl_c(tmp_path):
     file = tmp_path / "star.toml"
     file.write_text(STAR)

@@ -7,12 +7,13 @@ import pytest
 from p2p.cli.lab.settings import MAX_CHARS
 
 RUMOUR = '[experiment]\nkind = "rumour"\n'
+ECLIPSE = '[experiment]\nkind = "eclipse"\n'
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "experiment.kind: missing; want one of rumour, tables"),
+        ("", "experiment.kind: missing; want one of rumour, tables, eclipse"),
         ("nodes = 5\n", "nodes: unknown; known: network, experiment"),
         ("[netwrok]\nnodes = 5\n", "netwrok: unknown; did you mean network?"),
         ("network = 5\n" + RUMOUR, "network: want a table, [network]"),
@@ -31,6 +32,14 @@ RUMOUR = '[experiment]\nkind = "rumour"\n'
             "did you mean ring?",
         ),
         (
+            "[network]\nbandwidth = 5\n" + RUMOUR,
+            "network.bandwidth: want 0 or at least 1024, got 5",
+        ),
+        (
+            '[network]\ntime = "simulated"\nchurn_per_min = 1\n' + RUMOUR,
+            'network.churn_per_min: want 0 with time = "simulated", got 1',
+        ),
+        (
             RUMOUR + "limit_s = nan\n",
             "experiment.limit_s: want a number from 0.1 to 3600, got nan",
         ),
@@ -41,7 +50,27 @@ RUMOUR = '[experiment]\nkind = "rumour"\n'
         (RUMOUR + "fanout = 2\n", "experiment.fanout: unknown; did you mean fan_out?"),
         (
             '[experiment]\nkind = ["rumour"]\n',
-            "experiment.kind: want one of rumour, tables, got ['rumour']",
+            "experiment.kind: want one of rumour, tables, eclipse, got ['rumour']",
+        ),
+        (
+            ECLIPSE + "identities = 3\naddresses = 4\n",
+            "experiment.addresses: want an integer from 1 to 3, got 4",
+        ),
+        (
+            ECLIPSE + "networks = 5\n",
+            "experiment.networks: want an integer from 1 to 4, got 5",
+        ),
+        (
+            ECLIPSE + "identities = 300\naddresses = 300\nnetworks = 1\n",
+            "experiment.networks: want an integer from 2 to 256, got 1",
+        ),
+        (
+            ECLIPSE + "restart_s = 181\n",
+            "experiment.restart_s: want a number from 0 to 180, got 181",
+        ),
+        (
+            ECLIPSE + 'limits = "of"\n',
+            "experiment.limits: want one of both, on, off, got 'of'; did you mean off?",
         ),
         ("[network\n", "not TOML: "),
         ("a = " + "[" * 20_000 + "]" * 20_000, "not TOML: "),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+#: Distance of the nearest bucket, which has all nearer nodes as well.
+NEAREST_BUCKET = 240
+
 TABLES = """
 [network]
 nodes = 12
@@ -29,6 +32,8 @@ def test_tables_of_a_small_network_have_all_nodes(run, protocol):
     nodes = [record for record in records if record["type"] == "node"]
     assert len(nodes) == 12
     assert all(sum(node["distances"].values()) == 11 for node in nodes)
+    used = [len({max(NEAREST_BUCKET, int(far)) for far in node["distances"]}) for node in nodes]
+    assert summary["buckets_mean"] == sum(used) / len(used)
 
 
 def test_same_seed_has_the_same_results(run):

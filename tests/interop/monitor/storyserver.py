@@ -37,19 +37,25 @@ POLICY = (
 
 
 class StoryServer:
-    """A server of a story on loopback: first its past, then what :meth:`tell` is given."""
+    """A server of a story on loopback: first its past, then what :meth:`tell` is given.
 
-    def __init__(self, story: Story, *, past: int = 20, kind: str = "server") -> None:
+    ``hello`` has fields of the hello that are other than those of the story.
+    """
+
+    def __init__(
+        self, story: Story, *, past: int = 20, kind: str = "server", hello: Json | None = None
+    ) -> None:
         self.story = story
         self.heard: list[Any] = []
         self._past: list[Json] = [
-            story.hello(kind),
+            {**story.hello(kind), **(hello or {})},
             story.snapshot(),
             *story.updates(past),
             story.live(),
         ]
         self._changed = threading.Condition()
         self._connections: list[ServerConnection] = []
+        self._connected = 0
         self._server = serve(
             self._converse, "127.0.0.1", 0, process_request=self._file, close_timeout=1
         )
@@ -79,12 +85,17 @@ class StoryServer:
             )
             return [message for message in self.heard if message["type"] == kind][-1]
 
-    def hang_up(self) -> None:
+    def hang_up(self, code: int = 1001) -> None:
         """Close the connections of all browsers."""
         with self._changed:
             connections = list(self._connections)
         for connection in connections:
-            connection.close(1001)
+            connection.close(code)
+
+    def wait_for_connection(self, number: int) -> None:
+        """Wait until a browser has connected for this time, from 1 on."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._connected >= number, DEADLINE_S)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -120,6 +131,8 @@ class StoryServer:
             for message in self._past:
                 connection.send(json.dumps(message))
             self._connections.append(connection)
+            self._connected += 1
+            self._changed.notify_all()
         try:
             for text in connection:
                 with self._changed:

@@ -293,6 +293,11 @@ def test_the_filter_is_for_all_panels(start_story: StartStory, open_page: OpenPa
     assert all("Geth" in name for name in names(page))
     assert {row["Peer"].split("/")[0] for row in rows(page, "Samples of messages")} == {"Geth"}
     assert page.locator("svg g.peer.dim").count() == 17
+    page.locator("#search").fill("nothing like it")
+    notes = "document.querySelectorAll('.panel:not([hidden]) .empty:not([hidden])')"
+    page.wait_for_function(f"() => {notes}.length >= 7")
+    texts = page.evaluate(f"[...{notes}].map((note) => note.textContent)")
+    assert set(texts) <= {"Nothing fits the filter.", ""}
     page.locator("#search").press("Escape")
     page.wait_for_function("() => document.querySelectorAll('#peers tbody tr').length === 20")
 
@@ -422,10 +427,24 @@ def coloured(page: Page) -> int:
     return count
 
 
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [360, 1024, 1600])
 def test_nothing_is_wider_than_the_window(
     start_story: StartStory, open_page: OpenPage, width: int
 ) -> None:
     server = start_story(past=600)  # all of a history
     page = open_page(server.url, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1600])
+def test_no_table_is_wider_than_its_place(
+    start_story: StartStory, open_page: OpenPage, width: int
+) -> None:
+    server = start_story(past=425)  # handlers stall
+    page = open_page(server.url, viewport={"width": width, "height": 1000})
+    wider = page.evaluate(
+        """() => [...document.querySelectorAll(".panel .scroll")]
+            .filter((place) => place.scrollWidth > place.clientWidth)
+            .map((place) => place.querySelector("table").getAttribute("aria-label"))"""
+    )
+    assert wider == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.kit.waiting import PATIENCE_S
 from .seen import details, rows
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from .conftest import OpenPage
 
@@ -191,4 +192,23 @@ def test_page_of_a_server_that_stops_says_so(
     wait_for_peers(page, 1)
     server.stop(PATIENCE_S)
     page.wait_for_selector("#status[data-state=lost]")
-    assert "does not answer" in page.locator("#notice").inner_text()
+    assert "The server has stopped." in page.locator("#notice").inner_text()
+
+
+def test_page_of_a_server_that_was_started_again_says_so(nodes: Nodes, browser: Browser) -> None:
+    """Its address has another token, so that the page asks in vain."""
+    server = nodes.start(monitor_addr=ADDRESS)
+    url = server.monitor_url
+    assert url is not None
+    context = browser.new_context()
+    try:
+        page = context.new_page()  # its console has a line for each try
+        page.goto(url)
+        page.wait_for_selector("#status[data-state=live]")
+        server.stop(PATIENCE_S)
+        nodes.start(monitor_addr=urlsplit(url).netloc)
+        page.wait_for_function(
+            "() => document.querySelector('#notice').innerText.includes('has a new address')"
+        )
+    finally:
+        context.close()

@@ -106,13 +106,13 @@ MakeWorld = Callable[..., World]
 
 def test_hosts_have_addresses_in_networks_of_their_own(make_world: MakeWorld) -> None:
     world = make_world(0)
-    assert [str(host.ip) for host in world.network.hosts] == ["20.0.1.1", "20.0.2.1", "20.0.3.1"]
-    assert str(world.network.host("20.0.5.1")) == "<MemoryHost 20.0.5.1>"
+    assert [str(host.ip) for host in world.network.hosts] == ["240.0.1.1", "240.0.2.1", "240.0.3.1"]
+    assert str(world.network.host("240.0.5.1")) == "<MemoryHost 240.0.5.1>"
     more = [str(world.network.host().ip) for _ in range(2)]
-    assert more == ["20.0.6.1", "20.0.7.1"]
+    assert more == ["240.0.6.1", "240.0.7.1"]
 
 
-@pytest.mark.parametrize("ip", ["20.0.1.1", "::1", "x", 5])
+@pytest.mark.parametrize("ip", ["240.0.1.1", "::1", "x", 5])
 def test_address_of_a_host_is_one_that_is_free(make_world: MakeWorld, ip: Any) -> None:
     with pytest.raises(p2p.ArgumentError):
         make_world(0).network.host(ip)

@@ -38,7 +38,7 @@ class World:
             "protocols": [p2p.Protocol("echo", 1, 2, self._run)],
             "listen_addr": PORT,
             "no_discovery": True,
-            "own_networks": "20.0.0.0/8",
+            "own_networks": "240.0.0.0/8",
             "clock": self.clock,
         }
         options.setdefault("underlay", self.network.host())
@@ -78,8 +78,8 @@ def test_peers_exchange_messages_over_a_link(world: World) -> None:
     (answered,) = world.answers[other.self.id]
     assert 0.3 <= answered - start <= 0.3 * 1.1
     (peer,) = other.peers
-    assert str(peer.remote_addr).startswith("20.0.1.1:")
-    assert str(other.self.ip) == "20.0.2.1"
+    assert str(peer.remote_addr).startswith("240.0.1.1:")
+    assert str(other.self.ip) == "240.0.2.1"
     assert other.self.tcp == 30303
 
 
@@ -147,6 +147,6 @@ def test_server_takes_two_descriptors_and_two_threads(world: World) -> None:
 
 def test_wrong_underlay_is_refused() -> None:
     key = p2p.generate_key()
-    wrong: Any = "20.0.1.1"
+    wrong: Any = "240.0.1.1"
     with pytest.raises(p2p.ConfigError, match=r"^underlay: wanted a host of a network of p2p.lab"):
         p2p.Server(private_key=key, name="x", max_peers=1, underlay=wrong)
