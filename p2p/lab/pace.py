@@ -96,14 +96,17 @@ class SimulatedPace:
                 self._step(self._reports.time_s + STEP_S)
 
     def _step(self, end_s: float) -> None:
-        """Go to the next event, but not beyond ``end_s``, and let all of it happen."""
+        """Go to the next event, but not beyond ``end_s``, and let all of it happen.
+
+        Only one step of a script is run, since it may let time pass, and others come due in it.
+        """
         step_s = min(end_s - self._reports.time_s, self._jump_s())
         if step_s > 0:
             self._clock.advance(max(step_s, LEAST_STEP_S))
         if not self._in_script:
             self._in_script = True
             try:
-                self._scripts.run_due()
+                self._scripts.run_next()
             finally:
                 self._in_script = False
         self._clock.settle()

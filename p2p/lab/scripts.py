@@ -115,16 +115,18 @@ class Scripts:
         with self._changed:
             return self._queue[0][0] if self._queue and not self._stopped else None
 
-    def run_due(self) -> None:
-        """Run all steps whose time has come, in the order of their times."""
-        while (due := self.next_due) is not None and due <= self._reports.time_s:
+    def run_next(self) -> None:
+        """Run the next step, if its time has come."""
+        due = self.next_due
+        if due is None or due > self._reports.time_s:
+            return
+        with self._changed:
+            _, number, run = heappop(self._queue)
+        if not run.is_running:
+            self._end(run)
+        elif self._step(run):
             with self._changed:
-                _, number, run = heappop(self._queue)
-            if not run.is_running:
-                self._end(run)
-            elif self._step(run):
-                with self._changed:
-                    heappush(self._queue, (run._due, number, run))
+                heappush(self._queue, (run._due, number, run))
 
     def _step(self, run: ScriptRun) -> bool:
         """Run a step. Returns whether there is another one."""
@@ -169,7 +171,7 @@ class Scripts:
 
     def _run(self) -> None:
         while self._wait():
-            self.run_due()
+            self.run_next()
         self._end_all()
 
     def _end_all(self) -> None:

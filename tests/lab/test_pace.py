@@ -11,7 +11,7 @@ import pytest
 
 import p2p
 from p2p.errors import ArgumentError
-from p2p.lab import Lab, LabClock, LabNode, Link
+from p2p.lab import Churn, Lab, LabClock, LabNode, Link
 from p2p.testing import SimulatedClock
 from tests.lab.test_lab import STAY
 
@@ -123,3 +123,12 @@ def test_a_script_may_let_time_pass() -> None:
 def test_a_clock_that_is_moved_by_hand_is_refused() -> None:
     with pytest.raises(ArgumentError, match="clock: wanted the clock of the system, or a LabClock"):
         Lab(0, clock=SimulatedClock())
+
+
+def test_scripts_that_cannot_keep_up_do_not_hold_a_wait() -> None:
+    churn = Churn(5.0, 2.0)
+    lab = Lab(12, topology="ring", protocols=[STAY], link=LINK, clock=LabClock(), scripts=[churn])
+    with lab:
+        begun = lab.time_s
+        lab.run_for(4.0)
+        assert lab.time_s - begun < 4.0 + 30.0  # a step that has begun is ended

@@ -36,7 +36,7 @@ latency_s = 0.0           # seconds that bytes take on each link
 loss = 0.0                # share of the segments on a link that are sent again
 bandwidth = 0.0           # bytes a second on each link; 0: no limit
 time = "real"             # real or simulated: simulated time jumps from event to event
-churn_per_min = 0.0       # nodes that stop in a minute, at random, in real time; never the first
+churn_per_min = 0.0       # nodes that stop in a minute, at random; never the first
 downtime_s = 5.0          # seconds until a stopped node starts again
 
 [experiment]

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.kit.monitorpage import Page
 from tests.kit.processes import Program
 
@@ -110,8 +112,10 @@ def test_simulated_time_has_the_same_times_in_each_run(run):
     assert all(0.2 * hops <= time_s <= 0.3 * hops for _, hops, time_s in first)
 
 
-def test_rumour_ends_while_nodes_stop_and_start(run):
-    network = "latency_s = 0.05\nchurn_per_min = 600\ndowntime_s = 0.5\n[experiment]"
+@pytest.mark.parametrize("time", ["real", "simulated"])
+def test_rumour_ends_while_nodes_stop_and_start(run, time):
+    network = f'latency_s = 0.05\ntime = "{time}"\nchurn_per_min = 600\ndowntime_s = 0.5\n'
+    network += "[experiment]"
     text = STAR.replace("[experiment]", network).replace("repetitions = 2", "repetitions = 5")
     result = run("lab", "run", "-", "--json", stdin=text.replace("star", "ring"))
     assert result.exit_code == 0

@@ -36,10 +36,6 @@ ECLIPSE = '[experiment]\nkind = "eclipse"\n'
             "network.bandwidth: want 0 or at least 1024, got 5",
         ),
         (
-            '[network]\ntime = "simulated"\nchurn_per_min = 1\n' + RUMOUR,
-            'network.churn_per_min: want 0 with time = "simulated", got 1',
-        ),
-        (
             RUMOUR + "limit_s = nan\n",
             "experiment.limit_s: want a number from 0.1 to 3600, got nan",
         ),
