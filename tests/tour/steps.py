@@ -80,7 +80,7 @@ def _disc(version: str, find_options: str) -> tuple[Step, ...]:
         Run(f"{disc} request-enr $BEN", _ENR),
         Run(f"{disc} lookup --bootnodes $ANN", r"^nearest nodes to [0-9a-f]{64}:\n *\d+  en"),
         Run(
-            f"{disc} lookup --explain --svg lookup.svg --bootnodes $ANN",
+            f"{disc} lookup --explain --svg lookup.svg --bootnodes $ANN $BEN",
             r"^ *\d+ +2 .* nodes?, \d+ new.*; named by",
         ),
         Start("LISTENER", f"{disc} listen --addr 127.0.0.1:0 --bootnodes $ANN", _LISTENS),
