@@ -60,6 +60,9 @@ class Collector:
         if status is not None:
             mapped = sum(port.external_port is not None for port in status.ports)
             yield _gauge(catalog.NAT_MAPPED, mapped)
+        lan = None if services is None else services.lan_nodes
+        if lan is not None:
+            yield _gauge(catalog.LAN_NODES, len(lan.nodes))
         if services is not None:
             versions = {"v4": services.discovery_v4, "v5": services.discovery_v5}
             yield from _discovery({key: one for key, one in versions.items() if one is not None})

@@ -135,6 +135,10 @@ NAT_MAPPED = Family(
     "p2p/nat/mapped", "gauge", "p2p_nat_mapped_ports",
     "Ports that a router has mapped, with the option nat",
 )  # fmt: skip
+LAN_NODES = Family(
+    "p2p/lan/nodes", "gauge", "p2p_lan_nodes",
+    "Nodes of the local network that are known, with the option lan_discovery",
+)  # fmt: skip
 
 # discovery
 DISCOVER_INGRESS = Family(

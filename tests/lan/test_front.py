@@ -328,6 +328,7 @@ def test_servers_connect_without_any_address(nodes: Nodes, caplog: Any) -> None:
     a, b = servers(nodes, 2)
     eventually(lambda: a.peers and b.peers)
     assert [node.id for node in a.lan_nodes] == [b.self.id]
+    assert a.metrics["p2p/lan/nodes"].value == 1
     eventually(lambda: "found 1 node on the LAN" in caplog.text)
     assert "announces this node at lo (127.0.0.1)" in caplog.text
 
@@ -352,7 +353,7 @@ def test_no_dial_only_lists(nodes: Nodes) -> None:
 
 def test_nothing_is_used_without_the_option(nodes: Nodes) -> None:
     server = nodes.start()
-    assert server.lan_nodes == []
+    assert server.lan_nodes == [] and "p2p/lan/nodes" not in server.metrics
     names = {thread.name for thread in threading.enumerate()}
     assert not any("lan" in name or "zeroconf" in name for name in names)
 
