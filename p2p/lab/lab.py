@@ -152,7 +152,7 @@ class Lab:
     def start(self) -> None:
         """Start all nodes and connect the edges. Raises LabError, with what failed; all is stopped.
 
-        Raises ServerStateError if it was started before.
+        Raises ServerStateError if it was started before, or is stopped meanwhile.
         """
         with self._lock:
             if self._state != "new":
@@ -167,6 +167,7 @@ class Lab:
             self._operations.connect(self._edges.first, CONNECT_TIMEOUT_S)
             for script in self._settings.scripts:
                 self.run_script(script)
+            self._check_running()  # another thread may have stopped it meanwhile
             self._pace.start()
         except BaseException:
             self.stop()

@@ -134,13 +134,17 @@ class Scripts:
             run._due += max(0.0, real("seconds", next(run._steps)))
         except StopIteration:
             run._is_over = True
-        except Exception as error:  # an error of the program: the other scripts go on
+        except KeyboardInterrupt:  # on simulated time the thread is one of the program
+            run._is_over = True
+            raise
+        except BaseException as error:  # of the program, also SystemExit: the others go on
             run._is_over = True
             if not self._stopped:  # else the lab has stopped while the script called it
                 self._failed(run, error)
         return run.is_running
 
-    def _failed(self, run: ScriptRun, error: Exception) -> None:
+    def _failed(self, run: ScriptRun, raised: BaseException) -> None:
+        error = raised if isinstance(raised, Exception) else _as_exception(raised)
         run._error = error
         self._failures += ((run.name, error),)
         data = {"error": f"{type(error).__name__}: {error}"}
@@ -188,7 +192,9 @@ class Scripts:
         if close is not None:
             try:
                 close()
-            except Exception as error:  # an error of the program: the others are ended, too
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # of the program: the others are ended, too
                 self._failed(run, error)
 
     def _wait(self) -> bool:
@@ -201,3 +207,10 @@ class Scripts:
                     return True
                 self._changed.wait(left_s)
         return False
+
+
+def _as_exception(raised: BaseException) -> Exception:
+    """Return an error for what would end a thread without a word, such as SystemExit."""
+    error = RuntimeError(f"{type(raised).__name__}: {raised}")
+    error.__cause__ = raised
+    return error

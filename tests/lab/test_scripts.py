@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import p2p
+from p2p.clock import SYSTEM_CLOCK, Clock
 from p2p.errors import ArgumentError, ArgumentTypeError, LabError, ServerStateError
-from p2p.lab import Churn, Lab, LabEvent, LinkNoise, Partitions
+from p2p.lab import Churn, Lab, LabClock, LabEvent, LinkNoise, Partitions
 from tests.kit.waiting import PATIENCE_S, eventually
 from tests.lab.test_lab import STAY
 
@@ -137,6 +138,36 @@ def test_churn_leaves_its_share_of_the_nodes_alone() -> None:
         lab.wait_until(lambda: len(lab.running) == 3, PATIENCE_S)
         lab.run_for(0.05)
         assert len(lab.running) == 3
+
+
+def leave(lab: Lab, random: random.Random) -> Iterator[float]:
+    yield 0.0
+    raise SystemExit("enough")
+
+
+@pytest.mark.parametrize("clock", [SYSTEM_CLOCK, LabClock()], ids=["system", "lab"])
+def test_a_script_that_exits_has_failed(clock: Clock) -> None:
+    failed = pytest.raises(LabError, match="leave: RuntimeError: SystemExit: enough")
+    with failed, Lab(nodes=0, clock=clock, scripts=[leave]) as lab:
+        lab.run_for(PATIENCE_S)
+
+
+def test_the_others_go_on_after_a_script_that_exits() -> None:
+    lab = Lab(nodes=0, scripts=[leave])
+    with lab.subscribe_events() as events, pytest.raises(LabError, match="leave"), lab:
+        take(events, "failed", 1)
+        lab.run_script(ticking)
+        assert len(take(events, "note", 3)) == 3
+
+
+def test_a_lab_that_is_stopped_while_it_starts_does_not_run() -> None:
+    def end(lab: Lab, random: random.Random) -> Iterator[float]:
+        lab.stop()
+        return iter(())
+
+    lab = Lab(nodes=0, scripts=[end])
+    with pytest.raises(ServerStateError, match="the lab is stopped"):
+        lab.start()
 
 
 def test_a_lab_that_is_stopped_by_its_script_stops() -> None:
