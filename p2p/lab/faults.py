@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from p2p.arguments import wrong
-from p2p.lab.network import LabNetwork
+from p2p.lab.network import NO_DELAY, LabNetwork
 from p2p.lab.node import LabNode
 from p2p.lab.reports import Reports
 from p2p.lab.topology import Edge
+from p2p.sim.link import Link
 
 #: The links to change: from one node to another, or those of all nodes.
 Pair = Edge | None
 
 
 class Faults:
-    """The changes of the links in ``network``."""
+    """The links and the partition of ``network``."""
 
     def __init__(self, network: LabNetwork, reports: Reports) -> None:
         # fixed after __init__
@@ -30,7 +31,7 @@ class Faults:
         self._reports = reports
         # guarded by _lock
         self._lock = threading.Lock()
-        self._changes: dict[Pair, dict[str, Any]] = {}
+        self._own: dict[Edge, Link] = {}
         self._sides: tuple[tuple[int, ...], ...] = ()
 
     @property
@@ -39,10 +40,13 @@ class Faults:
         return self._sides
 
     @property
-    def changes(self) -> tuple[tuple[Pair, Mapping[str, Any]], ...]:
-        """The changes of links."""
+    def links(self) -> tuple[tuple[Pair, Mapping[str, Any]], ...]:
+        """The link of all nodes, if it has an effect, and those of their own, by their fields."""
         with self._lock:
-            return tuple((pair, dict(values)) for pair, values in self._changes.items())
+            own = list(self._own.items())
+        of_all = self._network.link
+        first: list[tuple[Pair, Link]] = [] if of_all == NO_DELAY else [(None, of_all)]
+        return tuple((pair, asdict(link)) for pair, link in [*first, *own])
 
     def are_parted(self, one: int, other: int) -> bool:
         """Whether a partition lies between two nodes."""
@@ -52,7 +56,6 @@ class Faults:
     def set_links(self, changes: Mapping[str, Any]) -> None:
         """Change the link of all nodes that have none of their own."""
         self._network.link = replace(self._network.link, **changes)
-        self._note(None, changes)
         self._reports.report("link", data=dict(changes))
 
     def set_link(
@@ -60,9 +63,9 @@ class Faults:
     ) -> None:
         """Change the link between two nodes, or only that from the first to the second."""
         self._network.set_link(one._host, other._host, one_way=one_way, **changes)
-        self._note((one.index, other.index), changes)
+        self._keep(one, other)
         if not one_way:
-            self._note((other.index, one.index), changes)
+            self._keep(other, one)
         self._reports.report("link", node=one.name, peer=other.name, data=dict(changes))
 
     def partition(self, sides: Sequence[Sequence[LabNode]]) -> None:
@@ -81,9 +84,10 @@ class Faults:
         self._sides = ()
         self._reports.report("healed")
 
-    def _note(self, pair: Pair, changes: Mapping[str, Any]) -> None:
+    def _keep(self, one: LabNode, other: LabNode) -> None:
         with self._lock:
-            self._changes.setdefault(pair, {}).update(changes)
+            link = self._network.link_of(one._host, other._host)
+            self._own[one.index, other.index] = link
 
 
 _ONCE = "each node on one side"

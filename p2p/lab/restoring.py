@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from p2p.arguments import wrong
 from p2p.lab.edges import Edges
 from p2p.lab.faults import Faults
+from p2p.lab.network import NO_DELAY
 from p2p.lab.nodes import Nodes
 from p2p.lab.settings import Settings
 from p2p.lab.snapshot import Snapshot
+from p2p.sim.link import Link
 
 
 def snapshot_of(
     settings: Settings, nodes: Nodes, edges: Edges, faults: Faults, time_s: float
 ) -> Snapshot:
     """Return the state of a lab."""
+    states = nodes.states()
+    here = {node.index for node in states}  # others were removed, or are added meanwhile
+    sides = [tuple(index for index in side if index in here) for side in faults.sides]
     plain = {name: value for name, value in settings.options.items() if _is_json(value)}
     return Snapshot(
         seed=settings.seed,
         join=settings.join,
         discovery=settings.discovery,
-        nodes=nodes.states(),
-        edges=tuple(edges.wanted),
-        connected=tuple(edges.connected),
-        sides=faults.sides,
-        links=faults.changes,
+        nodes=states,
+        edges=tuple(edge for edge in edges.wanted if here.issuperset(edge)),
+        connected=tuple(edge for edge in edges.connected if here.issuperset(edge)),
+        sides=tuple(side for side in sides if side),
+        links=tuple(link for link in faults.links if here.issuperset(link[0] or ())),
         options=plain,
         left_out=tuple(sorted(settings.options.keys() - plain.keys())),
         message_events=settings.message_events,
@@ -52,6 +58,7 @@ def arguments_of(
         "join": snapshot.join,
         "discovery": snapshot.discovery,
         "message_events": snapshot.message_events,
+        "link": _link_of_all(snapshot),
         **snapshot.options,
         **given,
     }
@@ -63,12 +70,15 @@ def restore(snapshot: Snapshot, nodes: Nodes, edges: Edges, faults: Faults) -> N
     edges.want(snapshot.edges)
     edges.extra = snapshot.connected
     for pair, changes in snapshot.links:
-        if pair is None:
-            faults.set_links(changes)
-        else:
+        if pair is not None:
             faults.set_link(nodes.find(pair[0]), nodes.find(pair[1]), changes, one_way=True)
     if snapshot.sides:
         faults.partition([[nodes.find(index) for index in side] for side in snapshot.sides])
+
+
+def _link_of_all(snapshot: Snapshot) -> Link:
+    changes = [values for pair, values in snapshot.links if pair is None]
+    return replace(NO_DELAY, **changes[0]) if changes else NO_DELAY
 
 
 def _is_json(value: object) -> bool:

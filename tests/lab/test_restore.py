@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import p2p
 from p2p.discover.maintenance import SMALL_TABLE
 from p2p.errors import ArgumentError, ServerStateError
-from p2p.lab import Lab, LabClock, Snapshot, SnapshotNode
+from p2p.lab import Lab, LabClock, Link, Snapshot, SnapshotNode
 from p2p.observe import DiscoveryObserver, Observer
 from tests.kit.waiting import PATIENCE_S
 from tests.lab.test_lab import STAY, names
@@ -96,6 +97,28 @@ def test_a_snapshot_has_no_arguments_of_the_lab_as_options(name: str) -> None:
     snapshot = replace(Lab(nodes=1).snapshot(), options={name: "0.0.0.0:0"})
     with pytest.raises(ArgumentError, match=f"options: wanted options of a server; got '{name}'"):
         Lab.from_snapshot(snapshot)
+
+
+def test_links_are_the_same_whatever_the_order_of_their_changes() -> None:
+    lab = Lab(nodes=3, link=Link(0.1))
+    lab.set_link(0, 1, loss=0.5)
+    lab.set_link(latency_s=0.3)
+    snapshot = Snapshot.from_json(json.loads(json.dumps(lab.snapshot().to_json())))
+    again = Lab.from_snapshot(snapshot)
+    for pair in ((0, 1), (1, 0), (1, 2)):
+        assert again.link_of(*pair) == lab.link_of(*pair)
+    assert Lab.from_snapshot(snapshot, link=Link(0.7)).link_of(1, 2) == Link(0.7)
+
+
+def test_a_removed_node_is_in_no_part_of_a_snapshot() -> None:
+    lab = Lab(nodes=3)
+    lab.set_link(0, 1, loss=0.5)
+    lab.partition([1, 2])
+    lab.remove(1)
+    again = Lab.from_snapshot(Snapshot.from_json(lab.snapshot().to_json()))
+    assert again.snapshot().sides == ((2,),) and again.snapshot().links == ()
+    lab.remove(2)
+    assert lab.snapshot().sides == ()
 
 
 def test_a_range_of_latencies_is_the_same_after_a_file(tmp_path: Path) -> None:
