@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any
 
 from p2p.arguments import check_function, check_int, check_type, wrong
@@ -470,7 +471,8 @@ class Lab:
         """
         if not isinstance(snapshot, Snapshot):
             snapshot = Snapshot.load(snapshot)
-        lab = cls(0, topology="none", **arguments_of(snapshot, arguments))
+        own = signature(Lab.__init__).parameters
+        lab = cls(0, topology="none", **arguments_of(snapshot, arguments, own))
         restore(snapshot, lab._nodes, lab._edges, lab._faults)
         return lab
 

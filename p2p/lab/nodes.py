@@ -22,7 +22,7 @@ from p2p.lab.searches import Searches
 from p2p.lab.settings import Settings
 from p2p.lab.snapshot import SnapshotNode
 from p2p.lab.watch import Watch
-from p2p.optionchecks import observers_of
+from p2p.optionchecks import check_name, observers_of
 from p2p.server import Server
 from p2p.sim.address import SIMULATED
 
@@ -109,7 +109,8 @@ class Nodes:
         check_type("name", name, (str, type(None)), "text or None")
         check_type("private_key", private_key, (PrivateKey, type(None)), "a PrivateKey or None")
         index = self._next_index
-        (node,) = self._insert([self._new(index, name or f"n{index}", private_key)])
+        named = f"n{index}" if name is None else name
+        (node,) = self._insert([self._new(index, named, private_key)])
         return node
 
     def restore(self, nodes: Sequence[SnapshotNode]) -> None:
@@ -134,6 +135,7 @@ class Nodes:
     def _new(
         self, index: int, name: str, private_key: PrivateKey | None, ip: str | None = None
     ) -> LabNode:
+        check_name(name)
         key = private_key or key_of(self._settings.seed, name)
         return LabNode(self._lab, index, name, key, self._network.host(ip))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 from p2p.arguments import NUMBER, check_type, wrong
 
 #: The range of any int, and its words, for ``check_int``.
-INT = (-math.inf, math.inf, "an int")
+INT = (-float("inf"), float("inf"), "an int")
 
 
 def real(name: str, value: object) -> float:
     """Return a finite number. Raises ArgumentError for anything else."""
     check_type(name, value, NUMBER, "a number")
     assert isinstance(value, NUMBER)
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:  # nor NaN; an int may be too large for a float
         raise wrong(name, value, "a finite number")
     return float(value)
 

@@ -5,7 +5,7 @@ Texts of the file are cut in errors, and a key is never shown.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -63,7 +63,7 @@ class Reader:
         """Return a finite number from 0 up."""
         value: object = self.object.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if 0 <= value < math.inf:
+            if 0 <= value <= sys.float_info.max:
                 return float(value)
         raise self.wrong(name, "a number from 0 up")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from p2p.arguments import wrong
@@ -34,11 +34,19 @@ def snapshot_of(
     )
 
 
-def arguments_of(snapshot: Snapshot, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a lab that goes on from a snapshot; ``given`` ones come first."""
+def arguments_of(
+    snapshot: Snapshot, given: Mapping[str, Any], of_lab: Collection[str]
+) -> dict[str, Any]:
+    """Return the arguments of a lab that goes on from a snapshot; ``given`` ones come first.
+
+    Those ``of_lab`` itself are no options in a snapshot: a file shall not open a page to a network.
+    """
     for name in ("nodes", "topology"):
         if name in given:
             raise wrong(name, given[name], "no argument: the snapshot has it")
+    for name in snapshot.options:
+        if name in of_lab:
+            raise wrong("snapshot.options", name, "options of a server")
     return {
         "seed": snapshot.seed,
         "join": snapshot.join,

@@ -13,6 +13,7 @@ from p2p.lab.node import LabNode
 from p2p.lab.numbers import INT, probability
 from p2p.lab.scripts import Script, check_script
 from p2p.lab.underlay.clock import LabClock
+from p2p.optionchecks import check_clock
 from p2p.protocol import Protocol
 from p2p.sim.link import Link
 
@@ -50,6 +51,7 @@ class Settings:
             raise wrong("join", self.join, f"one of {', '.join(JOINS)}")
         check_type("link", self.link, Link, "a Link")
         check_int("seed", self.seed, *INT)
+        check_clock(self.clock)
         if isinstance(self.clock, SimulatedClock) and not isinstance(self.clock, LabClock):
             raise wrong("clock", self.clock, "the clock of the system, or a LabClock")
         for flag in ("discovery", "raise_limit"):

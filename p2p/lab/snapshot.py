@@ -28,13 +28,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from p2p.arguments import check_type
+from p2p.arguments import check_type, wrong
 from p2p.crypto import PrivateKey
 from p2p.enode import Node
 from p2p.errors import ArgumentError
 from p2p.lab.reader import Reader
 from p2p.lab.settings import JOINS
 from p2p.lab.topology import MAX_NODES, Edge
+from p2p.sim.link import Link
 
 #: Version of the format.
 FORMAT = 1
@@ -165,6 +166,9 @@ class Snapshot:
             raise ArgumentError(f"{path}: {error}") from error
 
 
+_LINK_FIELDS = {field.name for field in fields(Link)}
+
+
 def _node_to_json(node: SnapshotNode) -> dict[str, Any]:
     values = {field.name: getattr(node, field.name) for field in fields(node)}
     known = [str(other) for other in node.known]
@@ -191,4 +195,10 @@ def _read_link(read: Reader, indexes: Collection[int]) -> tuple[Edge | None, Map
     ends = [values.pop(end) for end in ("from", "to") if end in values]
     if ends and not (len(ends) == 2 and all(type(end) is int and end in indexes for end in ends)):
         raise read.wrong("from", "two nodes of the snapshot, or none")
+    unknown = sorted(values.keys() - _LINK_FIELDS)
+    if unknown:
+        raise wrong(read.place, unknown[0], "fields of a Link")
+    for name, value in values.items():
+        if isinstance(value, list):  # the shortest and the longest latency
+            values[name] = tuple(value)
     return ((ends[0], ends[1]) if ends else None), values

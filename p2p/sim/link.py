@@ -12,6 +12,7 @@ reordered even without ``reordering``.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,10 +54,10 @@ class Link:
             if not 0 <= getattr(self, name) <= 1:
                 raise wrong(name, getattr(self, name), "a probability, from 0 to 1")
         check_type("jitter", self.jitter, NUMBER, _FRACTION)
-        if not 0 <= self.jitter < float("inf"):
+        if not 0 <= self.jitter <= sys.float_info.max:
             raise wrong("jitter", self.jitter, _FRACTION)
         check_type("bandwidth", self.bandwidth, (*NUMBER, type(None)), _RATE)
-        if self.bandwidth is not None and not 0 < self.bandwidth < float("inf"):
+        if self.bandwidth is not None and not 0 < self.bandwidth <= sys.float_info.max:
             raise wrong("bandwidth", self.bandwidth, _RATE)
 
     @property
@@ -75,7 +76,7 @@ def _span_of(given: float | tuple[float, float]) -> tuple[float, float]:
     span = given if isinstance(given, tuple) else (given, given)
     for seconds in span:
         check_type("latency_s", seconds, NUMBER, _SPAN)
-    if len(span) != 2 or not 0 <= span[0] <= span[1] < float("inf"):
+    if len(span) != 2 or not 0 <= span[0] <= span[1] <= sys.float_info.max:
         raise wrong("latency_s", given, _SPAN)
     return span
 

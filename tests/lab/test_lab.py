@@ -264,6 +264,8 @@ def test_wrong_options_of_servers_are_named_and_all_is_stopped() -> None:
         ({"discovery": 1}, "discovery: wanted True or False"),
         ({"message_events": 2}, "message_events: wanted a probability"),
         ({"node_options": {}}, "node_options must be callable"),
+        ({"clock": None}, "clock: wanted a clock"),
+        ({"message_events": 10**400}, "message_events: wanted a finite number"),
         ({"name": "x"}, "name: wanted an option that the lab does not set"),
     ],
 )
@@ -297,3 +299,17 @@ def test_discovery_finds_the_nodes_of_the_lab() -> None:
     with Lab(nodes=5, topology="none", protocols=[STAY], discovery=True) as lab:
         lab.wait_until(lambda: len(lab.edges) >= 4, PATIENCE_S)
         assert all(node.server.discovery_v4 for node in lab)
+
+
+@pytest.mark.parametrize("name", ["", "\x1b[3m", "n\n", "\ud800"])
+def test_a_name_that_no_server_may_have_is_refused_at_once(name: str) -> None:
+    lab = Lab(nodes=1)
+    with pytest.raises(ArgumentError, match="name: wanted printable text"):
+        lab.add(name, start=False)
+    assert len(lab) == 1
+
+
+@pytest.mark.parametrize("change", ["latency_s", "jitter", "bandwidth"])
+def test_an_int_that_is_no_float_is_no_quality_of_a_link(change: str) -> None:
+    with pytest.raises(ArgumentError, match=change):
+        Lab(nodes=2).set_link(0, 1, **{change: 10**400})

@@ -90,6 +90,22 @@ def test_arguments_replace_those_of_the_snapshot() -> None:
         Lab.from_snapshot(5)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["monitor_addr", "monitor_public", "nodes", "clock", "self"])
+def test_a_snapshot_has_no_arguments_of_the_lab_as_options(name: str) -> None:
+    """Or else a file would open a page to the network."""
+    snapshot = replace(Lab(nodes=1).snapshot(), options={name: "0.0.0.0:0"})
+    with pytest.raises(ArgumentError, match=f"options: wanted options of a server; got '{name}'"):
+        Lab.from_snapshot(snapshot)
+
+
+def test_a_range_of_latencies_is_the_same_after_a_file(tmp_path: Path) -> None:
+    lab = Lab(nodes=2)
+    lab.set_link(0, 1, latency_s=(0.01, 0.02))
+    lab.snapshot().save(tmp_path / "lab.json")
+    again = Lab.from_snapshot(tmp_path / "lab.json")
+    assert again.link_of(0, 1) == lab.link_of(0, 1)
+
+
 def test_nodes_that_did_not_run_are_not_started() -> None:
     snapshot = Lab(nodes=2).snapshot()
     with Lab.from_snapshot(snapshot, protocols=[STAY]) as lab:

@@ -125,6 +125,9 @@ def test_no_text_has_a_key() -> None:
         (changed("links", to=[{"from": 0, "to": []}]), r"links\[0\].from: wanted two nodes"),
         (changed("options", to=[]), "options: wanted an object"),
         (changed("time_s", to=float("nan")), "time_s: wanted a number from 0 up"),
+        (changed("time_s", to=10**400), "time_s: wanted a number from 0 up"),
+        (changed("links", to=[{"cost": 1}]), r"links\[0\]: wanted fields of a Link; got 'cost'"),
+        (changed("links", to=[{"self": 1}]), r"links\[0\]: wanted fields of a Link; got 'self'"),
         (changed("message_events", to=-1), "message_events: wanted a number from 0 up"),
     ],
 )
