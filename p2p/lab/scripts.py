@@ -210,7 +210,7 @@ class Scripts:
 
 
 def _as_exception(raised: BaseException) -> Exception:
-    """Return an error for what would end a thread without a word, such as SystemExit."""
+    """Return an error in place of SystemExit and the like, which would end the thread."""
     error = RuntimeError(f"{type(raised).__name__}: {raised}")
     error.__cause__ = raised
     return error
