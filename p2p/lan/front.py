@@ -38,7 +38,8 @@ CHECK_S = 5.0
 #: flood costs at most 100 signatures a second, about 2 % of a processor.
 LOOKS_PER_STEP = 10
 STEP_S = 0.1
-#: Limit on the names that wait for a look; of more than that, the new ones are left out.
+#: Limit on the names that wait for a look. Of more than that the new ones are left out, and all
+#: names of the links are listed again when the others have been looked at.
 MAX_WAITING = 1024
 #: Time from a change to the log line about it, in seconds: a class is switched on together.
 TELL_S = 1.0
@@ -87,15 +88,16 @@ class LanNodes:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[tuple[Link, str], bool] = OrderedDict()
         self._is_looking = False  # a look is planned
+        self._has_dropped = False  # a change was left out
         self._nodes: tuple[Node, ...] = ()
         # owned by p2p-lan
         self._links: dict[Interface, Link] = {}
-        self._known = KnownNodes(random.Random())
+        self._random = random.Random()
+        self._known = KnownNodes(self._random)
         self._askers: deque[OnNode] = deque()
         self._offer: Timer | None = None
         self._tell: Timer | None = None
         self._ahead_s: float | None = None  # the wall clock's time minus ours
-        self._warned: set[str] = set()
 
     # any thread
 
@@ -134,11 +136,16 @@ class LanNodes:
 
     def _changed(self, link: Link, name: str, is_there: bool) -> None:
         with self._lock:
-            if (link, name) in self._waiting or len(self._waiting) < MAX_WAITING:
-                self._waiting[link, name] = is_there
+            self._wait_locked(link, name, is_there)
             must_begin, self._is_looking = not self._is_looking, True
         if must_begin:
             self._loop.post(self._look)
+
+    def _wait_locked(self, link: Link, name: str, is_there: bool) -> None:
+        if (link, name) in self._waiting or len(self._waiting) < MAX_WAITING:
+            self._waiting[link, name] = is_there
+        else:
+            self._has_dropped = True
 
     # p2p-lan: interfaces and announcements
 
@@ -220,12 +227,36 @@ class LanNodes:
         with self._lock:
             number = min(LOOKS_PER_STEP, len(self._waiting))
             changed = [self._waiting.popitem(last=False) for _ in range(number)]
-            self._is_looking = bool(changed)
+            must_list = self._has_dropped and not changed
+            self._has_dropped = self._has_dropped and not must_list
+            self._is_looking = bool(changed) or must_list
         for (link, name), is_there in changed:
             if link in self._links.values():
                 self._look_at(link, name, is_there)
-        if changed:
+        if must_list:
+            self._list_again()
+        if changed or must_list:
             self._loop.call_later(STEP_S, self._look)
+
+    def _list_again(self) -> None:
+        """Make up for changes that were left out: remove what is gone, look at what is unknown.
+
+        The order is random, so that a flood that goes on cannot leave out the same names each time.
+        """
+        names = {
+            (link.interface.index, name): link
+            for link in self._links.values()
+            for name in link.names()
+        }
+        known = self._known.places
+        for place in known - names.keys():
+            self._known.remove(place)
+        self._count_changed()
+        unknown = list(names.keys() - known)
+        self._random.shuffle(unknown)
+        with self._lock:
+            for place in unknown:
+                self._wait_locked(names[place], place[1], True)
 
     def _look_at(self, link: Link, name: str, is_there: bool) -> None:
         place = (link.interface.index, name)
@@ -244,12 +275,14 @@ class LanNodes:
         announcement = link.look(name)
         if announcement is None:  # not complete yet
             return
+        place = (link.interface.index, name)
         node = self._checks.node_of(announcement, link.interface)
         if node is None:
+            self._known.remove(place)  # the name may have been another node's
             self._check_ours(announcement)
             return
         is_new = node.id not in {each.id for each in self._known.nodes}
-        if self._known.put((link.interface.index, name), node, self._loop.now()):
+        if self._known.put(place, node, self._loop.now()):
             self._log.debug("%r is announced at %s", node, link.interface.name)
             if is_new:
                 self._on_found(node)
@@ -303,21 +336,27 @@ class LanNodes:
         log_limited(self._log, logging.INFO, self._limit.admit("found", object()), "%s", text)
 
     def _warn(self, text: str) -> None:
-        """Log a warning, at DEBUG if it is a repeated one."""
-        level = logging.DEBUG if text in self._warned else logging.WARNING
-        self._warned.add(text)
-        self._log.log(level, "%s", text)
+        """Log a warning, at DEBUG if it is a repeated one, or one of many."""
+        log_limited(self._log, logging.WARNING, self._limit.admit("warned", text), "%s", text)
 
     def _loop_ended(self, error: BaseException | None) -> None:
         """Close all links at the same time: each takes a moment to say goodbye."""
         links, self._links = list(self._links.values()), {}
-        closing = [threading.Thread(target=self._end_link, args=(link,)) for link in links[1:]]
-        for thread in closing:
-            thread.start()
+        closing = [thread for link in links[1:] if (thread := self._begin_end(link))]
         for link in links[:1]:
             self._end_link(link)
         for thread in closing:
             thread.join()
+
+    def _begin_end(self, link: Link) -> threading.Thread | None:
+        """Close a link in a thread; in this one, and return None, if the system has no more."""
+        thread = threading.Thread(target=self._end_link, args=(link,), name="p2p-lan-end")
+        try:
+            thread.start()
+        except RuntimeError:
+            self._end_link(link)
+            return None
+        return thread
 
 
 def _version_of(ip: IPAddress) -> int:

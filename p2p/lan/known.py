@@ -87,6 +87,11 @@ class KnownNodes:
             found.setdefault(entry.node.id, entry.node)
         return list(found.values())
 
+    @property
+    def places(self) -> set[Place]:
+        """The places of all announcements."""
+        return set(self._entries)
+
     def __len__(self) -> int:
         return len(self._per_node)
 

@@ -141,6 +141,11 @@ class Link:
             raise self._failure(error) from error
         return None
 
+    def names(self) -> list[str]:
+        """Return the names that are announced here, without ours."""
+        pointers = self._zeroconf.cache.entries_with_name(SERVICE_TYPE)
+        return [name for name in (one.alias for one in pointers) if self._is_followed(name)]
+
     def _ask_for_rest(self, name: str, server: str | None) -> None:
         library = _library()
         query = library.DNSOutgoing(_QUERY)
@@ -156,8 +161,11 @@ class Link:
     # the library's threads
 
     def _changed(self, name: str, is_there: bool) -> None:
-        if len(name) <= MAX_NAME and name.lower() != self._name:
+        if self._is_followed(name):
             self._on_change(self, name, is_there)
+
+    def _is_followed(self, name: str) -> bool:
+        return len(name) <= MAX_NAME and name.lower() != self._name
 
     def _fail(self, loop: Any, context: Mapping[str, Any]) -> None:
         """Take an error that nothing in the library has handled: a socket may be closed by it."""

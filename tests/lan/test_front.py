@@ -25,6 +25,7 @@ from p2p.lan.front import LanNodes
 from p2p.lan.interfaces import Interface
 from p2p.lan.link import Link, LinkFailed
 from p2p.lan.txt import txt_of
+from p2p.loglimit import LINES_PER_MINUTE
 from p2p.netutil import OwnNetworks
 from tests.kit.nodes import Nodes
 from tests.kit.swarm import knows
@@ -277,6 +278,81 @@ def test_flood_of_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(a.lan._waiting) <= 20
         eventually(lambda: not a.lan._waiting)
         assert a.knows(b)
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """No name may wait; gives the names of the changes."""
+    changed: list[str] = []
+    real = LanNodes._changed
+
+    def change(lan: LanNodes, used: Link, name: str, is_there: bool) -> None:
+        real(lan, used, name, is_there)
+        changed.append(name)
+
+    monkeypatch.setattr(LanNodes, "_changed", change)
+    monkeypatch.setattr(front, "MAX_WAITING", 0)
+    return changed
+
+
+def test_node_that_comes_during_a_flood_is_found_after_it(
+    full: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = Host(), Host()
+    with running(a, b):
+        eventually(lambda: len(set(full)) == 2)
+        assert a.knows() and b.knows()
+        monkeypatch.setattr(front, "MAX_WAITING", 20)
+        eventually(lambda: a.knows(b) and b.knows(a))
+
+
+def test_node_that_goes_during_a_flood_is_removed_after_it(
+    full: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = Host(), Host()
+    with running(a):
+        with running(b):
+            monkeypatch.setattr(front, "MAX_WAITING", 20)
+            eventually(lambda: a.knows(b))
+            full.clear()
+            monkeypatch.setattr(front, "MAX_WAITING", 0)
+        eventually(lambda: full)
+        eventually(lambda: a.knows())
+
+
+def test_name_that_becomes_ours_loses_its_node() -> None:
+    a = Host()
+    other = (txt_of(record(ip="127.0.0.1")), "127.0.0.1")
+    with running(a), announced(other):
+        eventually(lambda: len(a.lan.nodes) == 1)
+        with announced((txt_of(a.local.record), "127.0.0.1")):
+            eventually(lambda: a.knows())
+
+
+def test_links_are_closed_though_the_system_has_no_more_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a = Host()
+    links = [Link(LO, _ignore) for _ in range(3)]
+    for number, used in enumerate(links):
+        used.open()
+        a.lan._links[interface("127.0.0.1/8", index=number)] = used
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    a.lan._loop_ended(None)
+    assert [used._zeroconf for used in links] == [None] * 3
+
+
+def _refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_many_warnings_are_limited(caplog: Any) -> None:
+    """Containers that come and go have interfaces with new names each time."""
+    caplog.set_level(logging.WARNING, "p2p.lan")
+    a = Host()
+    for number in range(100):
+        a.lan._warn(f"no LAN discovery at veth{number}: no")
+    assert len(caplog.records) == LINES_PER_MINUTE
 
 
 def test_request_waits_for_a_node_and_gets_it_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

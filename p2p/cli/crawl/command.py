@@ -20,7 +20,7 @@ from p2p.cli.discovery.ownnode import NodeOptions, node_options, open_fronts
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure
 from p2p.cli.files.lock import locked
-from p2p.cli.files.nodes import format_time, replace_file
+from p2p.cli.files.nodes import check_replaceable, format_time, replace_file
 from p2p.cli.output import Output, with_output
 from p2p.cli.report import page
 from p2p.cli.shown import number_of
@@ -50,6 +50,8 @@ def crawl_command(protocols: Sequence[str], path: str) -> Command:
         after Ctrl-C or --timeout, the same command goes on. With --json each visited node is a
         line. Two crawls cannot write one file at a time.
         """
+        if options.report is not None:
+            check_replaceable(options.report)
         with (
             locked(options.file),
             locked(options.sqlite),

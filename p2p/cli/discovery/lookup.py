@@ -21,6 +21,7 @@ from p2p.cli.discovery.ownnode import Front, NodeOptions, node_options, open_dis
 from p2p.cli.discovery.walk import ALPHA, Hop, Walk, distances_to
 from p2p.cli.exitcode import ExitCode
 from p2p.cli.failure import Failure, text_of
+from p2p.cli.files.nodes import check_replaceable, replace_file
 from p2p.cli.options import with_timeout
 from p2p.cli.output import Output, with_output
 from p2p.cli.parameters import TargetType
@@ -65,13 +66,15 @@ def lookup_command(protocol: str) -> Command:
         TARGET is a node, its public key (128 hex digits) or, for discovery v5, its ID (64 hex
         digits); by default a random one.
         """
+        if svg is not None:
+            check_replaceable(svg)
         goal = target or p2p.generate_key().public_key
         with open_discovery(protocol, node) as front, output.progress("looking up") as update:
             if explain or svg is not None:
                 start = [*node.first_nodes(protocol), *front.nodes()]
                 walk = explained(output, front, goal, start, timeout, update)
                 if svg is not None:
-                    svg.write_text(draw(walk.target, walk.hops), encoding="utf-8")
+                    replace_file(svg, draw(walk.target, walk.hops))
                 nodes = walk.result()
             else:
                 nodes = front.lookup(goal, timeout)

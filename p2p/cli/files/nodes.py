@@ -16,10 +16,12 @@ is the same file. Main thread; files.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -113,14 +115,33 @@ def replace_file(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with _beside(path) as new:
         new.write_text(text, encoding="utf-8")
         new.replace(path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise the OSError of :func:`replace_file` before the work whose result it writes."""
+    path = path.resolve()
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.is_file() or not path.exists():
+        with _beside(path) as new:
+            new.touch()
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give the path of a new file, and remove it at the end; errors name ``path`` instead."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield new
     except OSError as error:
         error.filename = str(path)
-        new.unlink(missing_ok=True)
         raise
+    finally:
+        with suppress(OSError):  # what has failed for it is known already
+            new.unlink(missing_ok=True)
 
 
 def format_time(time_unix: float | None) -> str:

@@ -13,7 +13,7 @@ import click
 
 from p2p.cli.command import group
 from p2p.cli.failure import Failure
-from p2p.cli.files.nodes import replace_file
+from p2p.cli.files.nodes import check_replaceable, replace_file
 from p2p.cli.lab.experiments import EXPERIMENTS, Experiment, read_plan
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED, OVER, PAGE
 from p2p.cli.livepage import address_of, page_shown, with_page_options
@@ -91,6 +91,9 @@ def run(
         raise click.UsageError(f"{experiment.title}: no live page shows it; leave out --page")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+        check_replaceable(out / RESULTS)
+    if report is not None:
+        check_replaceable(report)
 
     def tell(text: str, record: Mapping[str, object]) -> None:
         output.result({"type": record["event"], **record}, text)

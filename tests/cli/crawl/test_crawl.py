@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -111,6 +112,19 @@ def test_node_of_the_file_is_visited_again_and_scored_as_go_does(run, nodes, tmp
 def test_crawl_without_nodes_says_so(run):
     result = run("crawl", "--bootnodes", "")
     assert result.exit_code == ExitCode.USAGE and "--bootnodes" in result.err
+
+
+def test_report_that_cannot_be_written_is_an_error_at_the_start(run, tmp_path):
+    report = tmp_path / "missing" / "report.html"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        sock.setblocking(False)
+        port = sock.getsockname()[1]
+        node = p2p.Node.from_parts(p2p.generate_key().public_key, HOST, port, port)
+        result = run("discv4", "crawl", "--bootnodes", node.url, "--report", report)
+        with pytest.raises(BlockingIOError):  # the node was not asked
+            sock.recv(1)
+    assert result.exit_code == ExitCode.SYSTEM and str(report) in result.err
 
 
 def test_crawl_without_an_answer_fails(run):

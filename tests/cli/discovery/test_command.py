@@ -88,6 +88,14 @@ def test_lookup_finds_the_nodes_nearest_first(run, nodes):
     )
 
 
+def test_drawing_that_cannot_be_written_is_an_error_at_the_start(run, nodes, tmp_path):
+    protocol, fronts = nodes
+    file = tmp_path / "missing" / "lookup.svg"
+    result = run(f"disc{protocol}", "lookup", "--bootnodes", str(fronts[0].self), "--svg", file)
+    assert (result.exit_code, result.out) == (ExitCode.SYSTEM, "")
+    assert str(file) in result.err and "looking up" not in result.err
+
+
 def test_explained_lookup_shows_each_hop_and_draws_them(run, nodes, tmp_path):
     protocol, fronts = nodes
     file = tmp_path / "lookup.svg"

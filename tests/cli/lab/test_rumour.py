@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from p2p.cli.exitcode import ExitCode
 from tests.kit.monitorpage import Page
 from tests.kit.processes import Program
 
@@ -70,6 +71,16 @@ def test_results_go_to_a_folder_and_a_page(run, tmp_path):
     page = report.read_text()
     assert page.count('class="curve"') == 2 and "<dt>reached share</dt><dd>1</dd>" in page
     assert "<script" not in page and "http" not in page
+
+
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_results_that_cannot_be_written_are_an_error_at_the_start(run, tmp_path, option):
+    taken = tmp_path / "taken"
+    (taken / "results.jsonl").mkdir(parents=True)
+    path = taken if option == "--out" else tmp_path / "missing" / "report.html"
+    result = run("lab", "run", "-", option, path, stdin=STAR)
+    assert (result.exit_code, result.out) == (ExitCode.SYSTEM, "")
+    assert str(path) in result.err and len(result.err.splitlines()) == 1
 
 
 def test_ctrl_c_ends_with_the_summary_of_the_runs_so_far(tmp_path):
