@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import p2p
 from p2p.cli.lab.attack import HOSTS, MAX_NETWORKS, AttackedNetwork, Attacker
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED
-from p2p.cli.lab.settings import Section, Tables
+from p2p.cli.lab.settings import Section, Tables, count_samples
 from p2p.cli.lab.slots import SAMPLES, Dialing, Slots
 from p2p.cli.report import Chart, Curves
 from p2p.sim import Link, Network
@@ -117,7 +117,7 @@ class Eclipse:
 
     @property
     def _samples(self) -> int:
-        return max(1, int(self.duration_s / self.sample_s))
+        return count_samples(self.duration_s, self.sample_s)
 
     @property
     def _steps(self) -> int:
@@ -232,7 +232,6 @@ class Eclipse:
             if rows:
                 charts.append(Chart(title, rows, "in the table, by distance in bits"))
         return charts
-
 
     def _peer_charts(self, peers: Sequence[dict[str, Any]]) -> Iterator[Curves]:
         for has_limits in RUNS[self.limits]:

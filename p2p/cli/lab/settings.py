@@ -1,4 +1,4 @@
-"""Keys and values of a file in TOML, read with one-line errors. Reads the file; else pure.
+"""Keys and values of a file in TOML, read with one-line errors. Pure.
 
 An error names the key by its path, such as ``network.nodes``; the error of an unknown key has the
 nearest known one.
@@ -101,6 +101,14 @@ class Section:
     def _wrong(self, key: str, value: object, wanted: str, hint: str = "") -> Failure:
         got = shown(repr(value), MAX_SHOWN)
         return wrong(f"{self._path}.{key}: want {wanted}, got {got}{hint}")
+
+
+def count_samples(duration_s: float, sample_s: float) -> int:
+    """Return the number of samples in ``duration_s`` seconds, one every ``sample_s``; at least 1.
+
+    Decimals of a file have no exact binary value, so a quotient just below an integer counts as it.
+    """
+    return max(1, math.floor(duration_s / sample_s * (1 + 1e-9)))
 
 
 def refuse_unknown(found: Iterable[str], known: Iterable[str], path: str = "") -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from p2p.cli.lab.network import MAX_NODES, MAX_SEED
-from p2p.cli.lab.settings import Section, Tables
+from p2p.cli.lab.settings import Section, Tables, count_samples
 from p2p.cli.report import Chart, Curves
 from p2p.enode import log_distance
 from p2p.sim import Network
@@ -79,7 +79,7 @@ class FillTables:
     @property
     def steps(self) -> int:
         """Number of results with ``step``."""
-        return max(1, int(self.duration_s / self.sample_s))
+        return count_samples(self.duration_s, self.sample_s)
 
     def to_json(self) -> dict[str, Any]:
         """Return the network and the parameters for a result."""

@@ -182,9 +182,13 @@ def _join(thread: threading.Thread) -> None:
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP as Ctrl-C in the block."""
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
+    """Treat SIGTERM and SIGHUP as Ctrl-C in the block.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    """
+    found = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: to for number, to in found.items() if to is not signal.SIG_IGN}
+    for number in before:
         signal.signal(number, signal.default_int_handler)
     try:
         yield

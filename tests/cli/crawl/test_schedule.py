@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -167,13 +168,16 @@ def test_node_that_is_done_is_not_visited():
 
 
 class Simulation:
-    """A crawl of a network by a node of it that is in no table."""
+    """A crawl of a LAN by a node of it that is in no table.
+
+    The crawler follows no node of the Internet to the reserved addresses of simulated hosts.
+    """
 
     def __init__(self, protocol: str, count: int) -> None:
         self.network = Network(seed=4, signed=False, protocol=protocol)
-        boot = self.network.add("boot")
-        for _ in range(count - 1):
-            self.network.add(bootnodes=[boot])
+        boot = self.network.add("boot", ip="10.0.0.1")
+        for number in range(1, count):
+            self.network.add(ip=str(IPv4Address("10.0.0.1") + number), bootnodes=[boot])
         self.network.run_for(60)
         #: The nodes that are in the table of another; others cannot be found.
         self.findable = {
@@ -182,7 +186,7 @@ class Simulation:
             if any(other.knows(each) for other in self.network.nodes)
         }
         assert len(self.findable) > 0.8 * count
-        self.me = self.network.add("crawler")
+        self.me = self.network.add("crawler", ip="10.0.1.1")
         self.targets = Targets()
         self.most_in_flight = 0
 

@@ -50,3 +50,12 @@ def test_no_table_fills_if_all_datagrams_are_lost(run, tmp_path):
     assert result.exit_code == 0
     assert result.out.splitlines()[-1].endswith("knows 0.0 others in 0.0 buckets, from 0 to 0")
     assert report.read_text().count('class="curve"') == 3
+
+
+@pytest.mark.parametrize(("duration_s", "sample_s"), [(1.2, 0.4), (6.3, 2.1), (1.0, 0.1)])
+def test_last_sample_is_at_the_end(run, duration_s, sample_s):
+    """1.2 / 0.4 is 2.9999999999999996."""
+    text = TABLES.format("v4").replace("duration_s = 60", f"duration_s = {duration_s}")
+    text = text.replace("sample_s = 10", f"sample_s = {sample_s}")
+    records = run("lab", "run", "-", "--json", stdin=text).records
+    assert records[-1]["time_s"] == duration_s
