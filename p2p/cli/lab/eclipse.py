@@ -96,6 +96,7 @@ class Eclipse:
         )
         network.end()
         experiment.end()
+        count_samples(read.duration_s, read.sample_s)
         return read
 
     #: Whether a live page can show it.

@@ -104,11 +104,16 @@ class Section:
 
 
 def count_samples(duration_s: float, sample_s: float) -> int:
-    """Return the number of samples in ``duration_s`` seconds, one every ``sample_s``; at least 1.
+    """Return the number of samples in ``duration_s`` seconds, one every ``sample_s``.
 
-    Decimals of a file have no exact binary value, so a quotient just below an integer counts as it.
+    Decimals of a file have no exact binary value, so a quotient near an integer counts as it.
+    Raises Failure for any other.
     """
-    return max(1, math.floor(duration_s / sample_s * (1 + 1e-9)))
+    number = round(duration_s / sample_s)
+    if number < 1 or not math.isclose(number * sample_s, duration_s):
+        found = f"want a multiple of sample_s ({sample_s:g}), got {duration_s:g}"
+        raise wrong(f"experiment.duration_s: {found}")
+    return number
 
 
 def refuse_unknown(found: Iterable[str], known: Iterable[str], path: str = "") -> None:

@@ -66,6 +66,7 @@ class FillTables:
         )
         network.end()
         experiment.end()
+        count_samples(read.duration_s, read.sample_s)
         return read
 
     #: Whether a live page can show it.

@@ -59,3 +59,14 @@ def test_last_sample_is_at_the_end(run, duration_s, sample_s):
     text = text.replace("sample_s = 10", f"sample_s = {sample_s}")
     records = run("lab", "run", "-", "--json", stdin=text).records
     assert records[-1]["time_s"] == duration_s
+
+
+@pytest.mark.parametrize("kind", ["tables", "eclipse"])
+@pytest.mark.parametrize(("duration_s", "sample_s"), [(50.0, 30.0), (5.0, 10.0)])
+def test_duration_is_a_number_of_samples(run, kind, duration_s, sample_s):
+    text = f'[experiment]\nkind = "{kind}"\nduration_s = {duration_s}\nsample_s = {sample_s}\n'
+    text += "restart_s = 0.0\nattack_s = 1.0\n" if kind == "eclipse" else ""
+    result = run("lab", "run", "-", stdin=text)
+    assert result.exit_code == 2
+    expected = f"duration_s: want a multiple of sample_s ({sample_s:g}), got {duration_s:g}"
+    assert expected in result.err
