@@ -104,8 +104,8 @@ def run(
     ):
         _run(output, experiment, results, out, report, show_page)
         if addr is not None:
-            output.note("the network runs on for its page; Ctrl-C ends it")
             with suppress(KeyboardInterrupt):
+                output.note("the network runs on for its page; Ctrl-C ends it")
                 threading.Event().wait()
 
 
